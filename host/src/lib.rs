@@ -1,0 +1,18 @@
+//! The Switchboard host. The modules stand in the order in which a start passes them; each uses only those above it.
+
+/// plugins.toml and the environment become a [`config::Config`], or a list of every problem with its line.
+pub mod config;
+/// A library becomes a manifest and a way to make instances; the only `unsafe`.
+pub mod loader;
+/// Manifests become a start plan: order, waves, impact; pure, the only petgraph.
+pub mod graph;
+/// What happens to plugins becomes a snapshot that everybody reads.
+pub mod status;
+/// A name becomes a live instance: calls and streams, with deadlines, limits and metrics.
+pub mod switch;
+/// Runs the plan: init, retry, probe, heal, stop.
+pub mod lifecycle;
+/// The router: health, operations, metrics; the only axum.
+pub mod http;
+/// Composes all of the above.
+pub mod app;

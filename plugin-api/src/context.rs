@@ -1,0 +1,314 @@
+//! What a plugin sees of its surroundings: its own name and folders, its declared dependencies, the host, and the call
+//! that it is serving.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use abi_stable::std_types::RResult;
+use plugin_abi::boundary::HostApiBox;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    error::OperationError,
+    protocol::{CallHeader, CreateRequest, HOST},
+    requests::{
+        Request,
+        host::{CallTool, RegisterSecret, Report, Status, StatusOf, Tool, Tools, Verify},
+    },
+    stream::Stream,
+};
+
+/// The host as all parts of an instance share it.
+pub(crate) type HostHandle = Arc<HostApiBox>;
+
+tokio::task_local! {
+    /// The call that this task serves; what it calls in turn inherits deadline, trace and person.
+    static CURRENT: Call;
+}
+
+/// What an instance may use. Cheap to clone; valid as long as the instance.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    instance: String,
+    data_dir: PathBuf,
+    config_dir: PathBuf,
+    declared: Vec<String>,
+    named: Vec<String>,
+    host: HostHandle,
+}
+
+impl Context {
+    pub(crate) fn new(request: &CreateRequest, declared: Vec<String>, host: HostHandle) -> Self {
+        let inner = Inner {
+            instance: request.instance.clone(),
+            data_dir: PathBuf::from(&request.data_dir),
+            config_dir: PathBuf::from(&request.config_dir),
+            declared,
+            named: request.dependencies.clone(),
+            host,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The name of this instance: its section in plugins.toml.
+    pub fn instance(&self) -> &str {
+        &self.inner.instance
+    }
+
+    /// The host's folder for data; use files of your own name in it.
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.data_dir
+    }
+
+    /// A path of the settings: relative ones start at the folder of plugins.toml.
+    pub fn resolve_path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.inner.config_dir.join(path)
+    }
+
+    /// A declared dependency, to be called.
+    ///
+    /// # Errors
+    /// `denied` if the manifest does not declare it; `unavailable` if it is only wanted and plugins.toml does not name
+    /// it.
+    pub fn dependency(&self, name: &str) -> Result<Dependency, OperationError> {
+        if !self.inner.declared.iter().any(|declared| declared == name) {
+            return Err(OperationError::denied(format!(
+                "`{}` calls `{name}`, which its manifest does not declare: add `.requires(\"{name}\")` or `.wants(\"{name}\")`",
+                self.inner.instance
+            )));
+        }
+        if !self.has(name) {
+            return Err(OperationError::unavailable(format!("plugins.toml does not name `{name}`")));
+        }
+        Ok(self.target(name))
+    }
+
+    /// Whether plugins.toml names this declared dependency.
+    pub fn has(&self, name: &str) -> bool {
+        self.inner.named.iter().any(|named| named == name)
+    }
+
+    /// The operations of the host.
+    pub fn host(&self) -> Host {
+        Host { target: self.target(HOST) }
+    }
+
+    /// Registers a secret learned at run time, such as an access token: from now on the host scrubs it from every
+    /// reason and log record.
+    pub async fn secret(&self, value: &str) -> Result<(), OperationError> {
+        self.target(HOST).call(RegisterSecret { value: value.to_owned() }).await
+    }
+
+    fn target(&self, plugin: &str) -> Dependency {
+        Dependency {
+            host: self.inner.host.clone(),
+            header: CallHeader { plugin: plugin.to_owned(), ..CallHeader::default() },
+        }
+    }
+}
+
+/// The call that an operation serves: who wants it, and until when.
+#[derive(Debug, Clone)]
+pub struct Call {
+    header: Arc<CallHeader>,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    pub(crate) fn new(header: CallHeader) -> Self {
+        let deadline = header.deadline_ms.map(|millis| Instant::now() + Duration::from_millis(millis));
+        Self { header: Arc::new(header), deadline }
+    }
+
+    /// The call that this task serves, if it serves one.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Runs a future as part of this call: what it calls inherits deadline, trace and person. For tasks that an
+    /// operation spawns; the operation itself runs so already.
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+
+    /// The instance that calls; `None` for the command line and HTTP.
+    pub fn caller(&self) -> Option<&str> {
+        self.header.caller.as_deref()
+    }
+
+    /// The person on whose behalf it is done.
+    pub fn person(&self) -> Option<&str> {
+        self.header.person.as_deref()
+    }
+
+    /// The same key means the same effect: at most once.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.header.idempotency_key.as_deref()
+    }
+
+    /// Links everything done on behalf of one event.
+    pub fn trace(&self) -> Option<&str> {
+        self.header.trace.as_deref()
+    }
+
+    /// The operation that was called.
+    pub fn operation(&self) -> &str {
+        &self.header.operation
+    }
+
+    /// How long the caller still waits; `None` if it set no deadline.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// A plugin that may be called. The methods that take `self` set what travels with the next call.
+#[derive(Clone)]
+pub struct Dependency {
+    host: HostHandle,
+    header: CallHeader,
+}
+
+impl Dependency {
+    /// Waits no longer than this, or than the call being served, whichever ends first.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.header.deadline_ms = Some(deadline.as_millis().try_into().unwrap_or(u64::MAX));
+        self
+    }
+
+    /// The same key means the same effect: at most once.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.header.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// On behalf of this person, instead of the person of the call being served.
+    pub fn person(mut self, person: impl Into<String>) -> Self {
+        self.header.person = Some(person.into());
+        self
+    }
+
+    /// Calls an operation by its typed request.
+    ///
+    /// # Errors
+    /// Those of the operation, and those of the way there: `unavailable` with the root causes when the plugin has no
+    /// instance, `deadline`, `overloaded`, `denied`.
+    pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, OperationError> {
+        self.exchange(R::OPERATION, &request).await
+    }
+
+    /// Calls an operation by name, with any JSON.
+    ///
+    /// # Errors
+    /// As [`Dependency::call`].
+    pub async fn call_json(&self, operation: &str, request: &Value) -> Result<Value, OperationError> {
+        self.exchange(operation, request).await
+    }
+
+    /// Opens a stream. Comes back when the other side has taken it.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn open(&self, operation: &str, request: &impl Serialize) -> Result<Stream, OperationError> {
+        let (header, payload) = self.message(operation, request)?;
+        match self.host.open(header.into(), payload.into()).await {
+            RResult::ROk(end) => Ok(Stream::new(end)),
+            RResult::RErr(error) => Err(read_error(&error)),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        request: &impl Serialize,
+    ) -> Result<T, OperationError> {
+        let (header, payload) = self.message(operation, request)?;
+        match self.host.call(header.into(), payload.into()).await {
+            RResult::ROk(response) => serde_json::from_slice(&response).map_err(|error| {
+                OperationError::internal(format!(
+                    "`{}.{operation}` answered what its callers do not understand: {error}",
+                    self.header.plugin
+                ))
+            }),
+            RResult::RErr(error) => Err(read_error(&error)),
+        }
+    }
+
+    /// Header and payload as JSON, with what the call being served hands on.
+    fn message(
+        &self,
+        operation: &str,
+        request: &impl Serialize,
+    ) -> Result<(Vec<u8>, Vec<u8>), OperationError> {
+        let mut header = CallHeader { operation: operation.to_owned(), ..self.header.clone() };
+        if let Some(call) = Call::current() {
+            let remaining = call.remaining().map(|left| left.as_millis().try_into().unwrap_or(u64::MAX));
+            header.deadline_ms = [header.deadline_ms, remaining].into_iter().flatten().min();
+            header.trace = header.trace.or_else(|| call.header.trace.clone());
+            header.person = header.person.or_else(|| call.header.person.clone());
+        }
+        let unwritable =
+            |error| OperationError::invalid(format!("the request cannot be written as JSON: {error}"));
+        Ok((
+            serde_json::to_vec(&header).map_err(unwritable)?,
+            serde_json::to_vec(request).map_err(unwritable)?,
+        ))
+    }
+}
+
+/// The operations of the host, typed.
+#[derive(Clone)]
+pub struct Host {
+    target: Dependency,
+}
+
+impl Host {
+    /// The status of one plugin.
+    pub async fn status(&self, plugin: &str) -> Result<StatusOf, OperationError> {
+        self.target.call(Status { plugin: plugin.to_owned() }).await
+    }
+
+    /// The tools that plugins.toml allows this plugin.
+    pub async fn tools(&self) -> Result<Vec<Tool>, OperationError> {
+        self.target.call(Tools {}).await
+    }
+
+    /// Runs a tool that plugins.toml allows this plugin.
+    pub async fn call_tool(&self, name: &str, arguments: Value) -> Result<Value, OperationError> {
+        self.target.call(CallTool { name: name.to_owned(), arguments }).await
+    }
+
+    /// Asks for a probe of this plugin soon; does not wait for it.
+    pub async fn verify(&self) -> Result<(), OperationError> {
+        self.target.call(Verify {}).await
+    }
+
+    /// States evidence of this plugin's own health: a call that just succeeded, a revoked grant.
+    pub async fn report(&self, report: Report) -> Result<(), OperationError> {
+        self.target.call(report).await
+    }
+
+    /// Calls any operation of the host by its typed request.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, OperationError> {
+        self.target.call(request).await
+    }
+}
+
+/// The error out of what passed the boundary; what cannot be read is an `internal` error.
+fn read_error(bytes: &[u8]) -> OperationError {
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|error| OperationError::internal(format!("unreadable error from the host: {error}")))
+}

@@ -1,0 +1,82 @@
+//! The SDK for authors of Switchboard plugins. This is a whole plugin:
+//!
+//! ```
+//! use plugin_api::prelude::*;
+//!
+//! #[plugin_api::settings]
+//! struct Settings {
+//!     /// Whom to greet.
+//!     #[setting(env = "GREETER_NAME")]
+//!     name: String,
+//! }
+//!
+//! struct Greeter(Settings);
+//!
+//! impl Plugin for Greeter {
+//!     type Settings = Settings;
+//!     fn manifest() -> ManifestBuilder<Self> {
+//!         Manifest::service("greeter").operation(Operation::new("greet", Self::greet))
+//!     }
+//!     fn create(settings: Settings, _context: Context) -> Result<Self, Failure> {
+//!         Ok(Self(settings))
+//!     }
+//! }
+//! impl Greeter {
+//!     async fn greet(self: Arc<Self>, _request: Empty, _call: Call) -> Result<String, OperationError> {
+//!         Ok(format!("Hello, {}!", self.0.name))
+//!     }
+//! }
+//! plugin_api::export_plugin!(Greeter);
+//! # fn main() {}
+//! ```
+//!
+//! Its crate is a `cdylib` with `plugin-api` as its only dependency. A section `[plugins.greeter]` in plugins.toml
+//! loads it; `switchboard call greeter.greet` calls it; the health routes tell of it.
+//!
+//! In the order in which a plugin meets them:
+//! - [`plugin`]: the trait, and who calls what when.
+//! - [`manifest`]: what a plugin is, needs and offers.
+//! - [`settings`]: the types of settings.
+//! - [`context`]: dependencies, the host, the call being served.
+//! - [`error`]: what can go wrong, and what the host does about it.
+//! - [`stream`]: frames in both directions.
+//! - [`requests`]: the typed requests of the shipped operations.
+//! - `testing` (feature): a plugin in-process, with fake dependencies.
+//! - `tls` (feature): rustls with ring.
+//! - [`protocol`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
+
+// The attribute macros name this crate from outside and from inside.
+extern crate self as plugin_api;
+
+pub mod plugin;
+pub mod manifest;
+pub mod settings;
+pub mod context;
+pub mod error;
+pub mod stream;
+pub mod requests;
+pub mod protocol;
+mod logging;
+mod instance;
+pub mod export;
+#[cfg(feature = "tls")]
+pub mod tls;
+
+pub use plugin_api_macros::{message, settings};
+// What plugins share with the SDK, so that they need no dependency of their own for it.
+pub use {jiff, schemars, serde, serde_json, tokio, tracing};
+
+/// What a plugin's `lib.rs` wants to have at hand.
+pub mod prelude {
+    pub use std::{sync::Arc, time::Duration};
+
+    pub use crate::{
+        context::{Call, Context, Dependency},
+        error::{ErrorKind, Failure, OperationError, ReasonCode},
+        manifest::{Manifest, ManifestBuilder, Operation},
+        plugin::{NoSettings, Plugin},
+        requests::{Empty, Request},
+        settings::Secret,
+        stream::{Frame, Stream},
+    };
+}

@@ -1,0 +1,22 @@
+//! The typed requests of the operations that shipped plugins and the host offer: one file a plugin, so that callers are
+//! checked at compile time, and the plugin that serves them uses the same types.
+
+pub mod host;
+pub mod sql;
+pub mod email;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A request that names its operation and knows its response.
+pub trait Request: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
+    /// The operation's name within its plugin.
+    const OPERATION: &'static str;
+    /// What it answers.
+    type Response: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
+}
+
+/// A request or a response that says nothing: `{}`.
+#[crate::message]
+#[derive(Default, PartialEq, Eq)]
+pub struct Empty {}

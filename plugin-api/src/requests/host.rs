@@ -1,0 +1,130 @@
+//! What the host offers to plugins and to the command line, under the reserved name `host`.
+
+use serde_json::Value;
+
+use crate::{
+    error::{Failure, ReasonCode},
+    message,
+    requests::Request,
+};
+
+/// Asks for the status of a plugin, as it stands in the host's snapshot.
+#[message]
+pub struct Status {
+    /// The plugin.
+    pub plugin: String,
+}
+
+/// The status of a plugin.
+#[message]
+pub struct StatusOf {
+    /// The plugin.
+    pub name: String,
+    /// One of the six status values.
+    pub status: String,
+    /// Connected, and every required dependency healthy.
+    pub healthy: bool,
+    /// Why it is not connected.
+    #[serde(default)]
+    pub code: Option<ReasonCode>,
+    /// The same for a person.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+impl Request for Status {
+    const OPERATION: &'static str = "status";
+    type Response = StatusOf;
+}
+
+/// Asks for the tools that plugins.toml allows the caller.
+#[message]
+pub struct Tools {}
+
+/// An operation that a language model may be offered.
+#[message]
+pub struct Tool {
+    /// `plugin.operation`.
+    pub name: String,
+    /// What it does.
+    pub about: String,
+    /// JSON Schema of the arguments.
+    pub parameters: Value,
+    /// Repeating it has the effect of doing it once.
+    pub idempotent: bool,
+    /// A person must agree first: by the plugin's mark, or by `approve` in plugins.toml.
+    pub needs_approval: bool,
+}
+
+impl Request for Tools {
+    const OPERATION: &'static str = "tools";
+    type Response = Vec<Tool>;
+}
+
+/// Runs a tool that plugins.toml allows the caller.
+#[message]
+pub struct CallTool {
+    /// `plugin.operation`.
+    pub name: String,
+    /// The arguments, valid against the tool's schema.
+    pub arguments: Value,
+}
+
+impl Request for CallTool {
+    const OPERATION: &'static str = "call_tool";
+    type Response = Value;
+}
+
+/// Asks for a probe of the calling plugin soon.
+#[message]
+pub struct Verify {}
+
+impl Request for Verify {
+    const OPERATION: &'static str = "verify";
+    type Response = ();
+}
+
+/// States evidence of the calling plugin's own health; it counts as a probe.
+#[message]
+#[serde(tag = "evidence", rename_all = "snake_case")]
+pub enum Report {
+    /// An authenticated request to the outside system just succeeded.
+    Success,
+    /// It just failed, in a way that says something of the plugin as a whole.
+    Failure {
+        /// What kind of failure.
+        code: ReasonCode,
+        /// For a person.
+        message: String,
+        /// The key of the setting to mend.
+        #[serde(default)]
+        setting: Option<String>,
+        /// The link to follow.
+        #[serde(default)]
+        href: Option<String>,
+    },
+}
+
+impl From<Failure> for Report {
+    fn from(failure: Failure) -> Self {
+        let Failure { code, message, setting, href, .. } = failure;
+        Self::Failure { code, message, setting, href }
+    }
+}
+
+impl Request for Report {
+    const OPERATION: &'static str = "report";
+    type Response = ();
+}
+
+/// Registers a secret learned at run time, to be scrubbed from then on.
+#[message]
+pub struct RegisterSecret {
+    /// The secret.
+    pub value: String,
+}
+
+impl Request for RegisterSecret {
+    const OPERATION: &'static str = "secret";
+    type Response = ();
+}

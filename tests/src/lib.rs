@@ -1,0 +1,1 @@
+//! The test harness: the real binary with real libraries against real partners.
