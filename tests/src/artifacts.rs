@@ -54,8 +54,9 @@ fn build(folder: &Path) {
     cargo.args(["build", "--workspace", "--quiet", "--profile", profile]);
     cargo.arg("--target-dir").arg(folder.parent().expect("a profile's folder has a parent"));
     // Build scripts watch what cargo tells of the package under test: left in place it would rebuild dependencies.
-    let of_this_test =
-        |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix));
+    let of_this_test = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
+    };
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_test)) {
         cargo.env_remove(name);
     }

@@ -71,7 +71,13 @@ impl TestHost {
 
     /// Any request.
     #[track_caller]
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Response {
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Response {
         http::request(&self.address, method, path, headers, body)
             .unwrap_or_else(|error| panic!("no answer to {method} {path}: {error}"))
     }
@@ -84,7 +90,11 @@ impl TestHost {
             return integration.json();
         }
         let service = self.get(&format!("/api/health/services/{name}"));
-        assert_eq!(service.status, 200, "neither integration nor service: {} {}", integration.body, service.body);
+        assert_eq!(
+            service.status, 200,
+            "neither integration nor service: {} {}",
+            integration.body, service.body
+        );
         service.json()
     }
 

@@ -75,7 +75,8 @@ impl Process {
     /// Sends a signal; to a process that has ended, none.
     pub fn signal(&mut self, signal: Signal) {
         if self.is_running() {
-            let sent = i32::try_from(self.id()).ok().and_then(Pid::from_raw).map(|id| kill_process(id, signal));
+            let sent =
+                i32::try_from(self.id()).ok().and_then(Pid::from_raw).map(|id| kill_process(id, signal));
             assert!(matches!(sent, Some(Ok(()))), "the process takes no signal: {sent:?}");
         }
     }

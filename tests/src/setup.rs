@@ -78,7 +78,8 @@ impl Setup {
     /// Starts `switchboard` with these arguments, and waits for nothing.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
         let label = format!("{}-{}", arguments.first().unwrap_or(&"run"), unique());
-        Process::start(&mut self.prepared(arguments), self.folder(), &label).expect("the binary can be started")
+        Process::start(&mut self.prepared(arguments), self.folder(), &label)
+            .expect("the binary can be started")
     }
 
     /// Runs `switchboard` with these arguments to its end.
@@ -92,7 +93,11 @@ impl Setup {
     pub fn command_without_paths(&self, arguments: &[&str]) -> Finished {
         let Finished { code, stdout, stderr } = self.command(arguments);
         let folder = self.folder().display().to_string();
-        Finished { code, stdout: stdout.replace(&folder, "<folder>"), stderr: stderr.replace(&folder, "<folder>") }
+        Finished {
+            code,
+            stdout: stdout.replace(&folder, "<folder>"),
+            stderr: stderr.replace(&folder, "<folder>"),
+        }
     }
 
     fn prepared(&self, arguments: &[&str]) -> Command {

@@ -24,11 +24,7 @@ pub fn wait_until<T: Debug>(what: &str, ask: impl FnMut() -> T, satisfies: impl 
 }
 
 /// Asks again and again until the answer satisfies or the limit is over; the error is the last answer.
-pub fn poll<T>(
-    limit: Duration,
-    mut ask: impl FnMut() -> T,
-    satisfies: impl Fn(&T) -> bool,
-) -> Result<T, T> {
+pub fn poll<T>(limit: Duration, mut ask: impl FnMut() -> T, satisfies: impl Fn(&T) -> bool) -> Result<T, T> {
     let begun = Instant::now();
     loop {
         let answer = ask();

@@ -31,7 +31,10 @@ impl SmtpServer {
         let python = python()?;
         let folder = tempfile::Builder::new().prefix("switchboard-smtp-").tempdir().expect("a folder");
         let mut command = Command::new(python);
-        command.arg(repository().join("tests/partners/smtp_server.py")).args(options).env("PYTHONUNBUFFERED", "1");
+        command
+            .arg(repository().join("tests/partners/smtp_server.py"))
+            .args(options)
+            .env("PYTHONUNBUFFERED", "1");
         let process = Process::start(&mut command, folder.path(), "smtp-server").expect("python starts");
         let port = poll(LIMIT, || port(&process), Option::is_some).ok().flatten();
         let port = port.unwrap_or_else(|| panic!("the SMTP server does not start\n{}", process.output()));
@@ -45,7 +48,10 @@ impl SmtpServer {
 
     /// The messages it has taken so far, as it tells of them.
     pub fn messages(&self) -> Vec<Value> {
-        lines(&self.process).into_iter().filter(|line| line.get("message").is_some() || line.get("data").is_some()).collect()
+        lines(&self.process)
+            .into_iter()
+            .filter(|line| line.get("message").is_some() || line.get("data").is_some())
+            .collect()
     }
 }
 
