@@ -186,9 +186,9 @@ impl Lifecycle {
 /// Tells the board of the order at once, and of the critical path when everything has settled.
 async fn report_start(plan: Arc<StartPlan>, gates: Gates, timings: Timings, board: Board) {
     let report = StartReport { waves: plan.waves().to_vec(), ..StartReport::default() };
-    board.set_start(report.clone(), jiff::Timestamp::now());
+    board.set_start(report.clone());
     gates.all_settled().await;
     let total_ms = Some(timings.total().as_secs_f64() * 1000.0);
     let critical_path = plan.critical_path(&timings.inits());
-    board.set_start(StartReport { critical_path, total_ms, ..report }, jiff::Timestamp::now());
+    board.set_start(StartReport { critical_path, total_ms, ..report });
 }
