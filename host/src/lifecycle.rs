@@ -192,3 +192,6 @@ async fn report_start(plan: Arc<StartPlan>, gates: Gates, timings: Timings, boar
     let critical_path = plan.critical_path(&timings.inits());
     board.set_start(StartReport { critical_path, total_ms, ..report });
 }
+
+#[cfg(test)]
+mod tests;
