@@ -75,7 +75,7 @@ fn settings_of_the_wrong_type() {
     let config = "[plugins.faulty.settings]\ninit = \"panick\"\nprobe = { slow_ms = \"long\" }\n";
     let finished = Setup::new(config).command_without_paths(&["check"]);
     assert_eq!(finished.code, Some(64), "{finished:?}");
-    expect![[r#""#]].assert_eq(&finished.stderr);
+    expect![[r#""#]].assert_eq(&finished.stdout);
 }
 
 fn several_problems_at_once() {

@@ -7,13 +7,13 @@ use switchboard_tests::{
     partners::{free_port, smtp::SmtpServer},
     trial::Outcome,
     trials,
-    wait::wait_until,
 };
 
 pub fn tests() -> Vec<Trial> {
     trials![
         mail_arrives,
         mail_arrives_after_a_login,
+        mail_arrives_encrypted,
         a_wrong_login_names_the_setting,
         a_server_that_never_greets_times_out,
         nobody_listens,
@@ -49,12 +49,12 @@ fn arrives(server: &SmtpServer, setup: Setup) {
     host.wait_for_status("smtp", "connected");
     let sent = host.call("smtp", "send_email", &message());
     assert_eq!(sent.status, 200, "{}", sent.body);
-    let messages = wait_until("the message", || server.messages(), |messages| !messages.is_empty());
-    let text = messages[0].to_string();
-    for part in ["someone@example.com", "switchboard@example.com", "It works."] {
-        assert!(text.contains(part), "no `{part}` in {text}");
-    }
-    assert_eq!(messages.len(), 1, "once");
+    let mails = server.mails();
+    assert_eq!(mails.len(), 1, "once, and before the answer");
+    assert_eq!(mails[0]["from"], "switchboard@example.com");
+    assert_eq!(mails[0]["to"], json!(["someone@example.com"]));
+    assert_eq!(mails[0]["headers"]["Subject"], "Grüße");
+    assert!(mails[0]["text"].as_str().is_some_and(|text| text.contains("It works.")), "{}", mails[0]);
 }
 
 fn mail_arrives() -> Outcome {
@@ -66,6 +66,16 @@ fn mail_arrives() -> Outcome {
 fn mail_arrives_after_a_login() -> Outcome {
     let server = SmtpServer::start(&["--auth", "operator:let-me-in"])?;
     arrives(&server, with_login(setup(server.port(), "none"), "let-me-in"));
+    Ok(())
+}
+
+fn mail_arrives_encrypted() -> Outcome {
+    for (option, tls) in [("--starttls", "starttls"), ("--implicit", "implicit")] {
+        let server = SmtpServer::start(&[option])?;
+        let certificate = server.certificate().display().to_string();
+        arrives(&server, setup(server.port(), tls).env("SMTP_CA_FILE", &certificate));
+        assert_eq!(server.mails()[0]["encrypted"], true, "{option}");
+    }
     Ok(())
 }
 

@@ -31,7 +31,8 @@ pub struct Finished {
 }
 
 impl Process {
-    /// Starts a command without standard input; its output goes to files named after `label` in `folder`.
+    /// Starts a command; its output goes to files named after `label` in `folder`. Its standard input is silent, and
+    /// closed when the test is gone, however that ends: a partner may take it as a sign to end.
     ///
     /// # Errors
     /// If there is no such program, or no file can be made.
@@ -39,7 +40,7 @@ impl Process {
         let stdout = folder.join(format!("{label}.stdout"));
         let stderr = folder.join(format!("{label}.stderr"));
         let child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(File::create(&stdout)?)
             .stderr(File::create(&stderr)?)
             .spawn()?;

@@ -1,6 +1,6 @@
 //! An SMTP server that keeps what it is sent, or misbehaves as its options say.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,13 +14,15 @@ use crate::{
 
 /// A running server; ended when dropped.
 pub struct SmtpServer {
-    _folder: TempDir,
-    process: Process,
+    folder: TempDir,
+    // Ends with the folder still there.
+    _process: Process,
     port: u16,
 }
 
 impl SmtpServer {
-    /// Starts `tests/partners/smtp_server.py` with these options, and waits for the line with its port.
+    /// Starts `tests/partners/smtp_server.py` with these options, and waits for the line with its port. For TLS it has
+    /// a certificate for 127.0.0.1 that it signed itself.
     ///
     /// # Errors
     /// If Python or its packages are not there.
@@ -30,15 +32,20 @@ impl SmtpServer {
     pub fn start(options: &[&str]) -> Result<Self, Missing> {
         let python = python()?;
         let folder = tempfile::Builder::new().prefix("switchboard-smtp-").tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        fs::write(path("cert.pem"), pair.cert.pem()).expect("a file can be written");
+        fs::write(path("key.pem"), pair.signing_key.serialize_pem()).expect("a file can be written");
+
         let mut command = Command::new(python);
-        command
-            .arg(repository().join("tests/partners/smtp_server.py"))
-            .args(options)
-            .env("PYTHONUNBUFFERED", "1");
+        command.arg(repository().join("tests/partners/smtp_server.py")).args(options);
+        for (option, file) in [("--mails", "mails"), ("--cert", "cert.pem"), ("--key", "key.pem")] {
+            command.arg(option).arg(path(file));
+        }
         let process = Process::start(&mut command, folder.path(), "smtp-server").expect("python starts");
         let port = poll(LIMIT, || port(&process), Option::is_some).ok().flatten();
         let port = port.unwrap_or_else(|| panic!("the SMTP server does not start\n{}", process.output()));
-        Ok(Self { _folder: folder, process, port })
+        Ok(Self { folder, _process: process, port })
     }
 
     /// Where it listens.
@@ -46,24 +53,20 @@ impl SmtpServer {
         self.port
     }
 
-    /// The messages it has taken so far, as it tells of them.
-    pub fn messages(&self) -> Vec<Value> {
-        lines(&self.process)
-            .into_iter()
-            .filter(|line| line.get("message").is_some() || line.get("data").is_some())
-            .collect()
+    /// The file with its certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
+    /// The mails that it has taken so far, each as the server understood it.
+    pub fn mails(&self) -> Vec<Value> {
+        let mails = fs::read_to_string(self.folder.path().join("mails")).unwrap_or_default();
+        mails.lines().filter_map(|mail| serde_json::from_str(mail).ok()).collect()
     }
 }
 
 fn port(process: &Process) -> Option<u16> {
-    lines(process).first()?["port"].as_u64()?.try_into().ok()
-}
-
-fn lines(process: &Process) -> Vec<Value> {
-    process.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// Reads a file that the server made, such as its certificate.
-pub fn read(path: &Path) -> String {
-    fs::read_to_string(path).expect("the server made it")
+    let output = process.stdout();
+    let first: Value = serde_json::from_str(output.lines().next()?).ok()?;
+    first["port"].as_u64()?.try_into().ok()
 }
