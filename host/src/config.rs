@@ -13,12 +13,25 @@ use serde_json::{Map, Value};
 mod problem;
 mod environment;
 mod keys;
+mod load;
+mod document;
+mod interpolate;
+mod check;
+mod judge;
+mod settings;
+mod coerce;
+mod shape;
+mod pointer;
 mod network;
+mod suggest;
 
 pub use environment::Environment;
-pub use keys::{Calls, Init, Log, LogFormat, LogLevel, Probe, Retry};
+pub use keys::{Calls, Init, Log, LogFormat, LogLevel, Probe, Retry, schema};
+pub use load::{load, parse};
 pub use network::Network;
 pub use problem::{Problem, Problems};
+pub use settings::{InvalidSetting, Resolution, resolve};
+pub use suggest::closest;
 
 /// What a host runs by.
 #[derive(Debug, Clone)]
@@ -130,9 +143,26 @@ pub enum LibraryRef {
 #[derive(Clone, Default)]
 pub struct SettingsTable {
     values: Map<String, Value>,
+    /// By JSON pointer.
     lines: BTreeMap<String, usize>,
     /// The JSON pointers of what came from `${…}`, and so may be text where a number is wanted.
     substituted: BTreeSet<String>,
+}
+
+impl SettingsTable {
+    /// Settings that stand in no file.
+    pub fn from_values(values: Map<String, Value>) -> Self {
+        Self { values, ..Self::default() }
+    }
+
+    /// The line of a key in plugins.toml; a nested one is named by a JSON pointer, as `/tls/verify`.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        if key.starts_with('/') {
+            self.lines.get(key).copied()
+        } else {
+            self.lines.get(&format!("/{key}")).copied()
+        }
+    }
 }
 
 /// Names the keys only: values may be secrets.

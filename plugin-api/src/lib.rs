@@ -61,6 +61,8 @@ mod instance;
 pub mod export;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use plugin_api_macros::{message, settings};
 // What plugins share with the SDK, so that they need no dependency of their own for it.

@@ -32,6 +32,17 @@ impl Problem {
     }
 }
 
+/// Without the line: the message, and the hint under it.
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(formatter, "\n  hint: {}", hint.replace('\n', "\n        ")),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Every problem of one stage, in the order of their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
@@ -73,10 +84,7 @@ impl fmt::Display for Problems {
             if let Some(line) = problem.line {
                 write!(formatter, "{line}:")?;
             }
-            write!(formatter, " {}", problem.message)?;
-            if let Some(hint) = &problem.hint {
-                write!(formatter, "\n  hint: {}", hint.replace('\n', "\n        "))?;
-            }
+            write!(formatter, " {problem}")?;
         }
         Ok(())
     }
