@@ -11,6 +11,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use plugin_api::{
     error::{Failure, OperationError, ReasonCode},
     manifest::Manifest,
+    pipe::PipeEnd,
     protocol::{CallHeader, CreateRequest},
     requests::host::Report,
 };
@@ -131,6 +132,10 @@ impl Instance for FakeInstance {
     fn call(&self, _: &CallHeader, _: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
         let blocked = *self.blocked.lock().unwrap();
         async move { if blocked { std::future::pending().await } else { Ok(b"null".to_vec()) } }.boxed()
+    }
+
+    fn open(&self, _: &CallHeader, _: Vec<u8>, _: PipeEnd) -> BoxFuture<'static, Result<(), OperationError>> {
+        async { Ok(()) }.boxed()
     }
 }
 
