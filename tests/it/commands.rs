@@ -69,7 +69,10 @@ fn graph_shows_what_depends_on_what() {
 fn graph_speaks_dot_mermaid_and_json() {
     let setup = Setup::new(PAIR);
     shows(&ok(setup.command(&["graph", "--format", "dot"])), &["digraph", "dependent", "->", "faulty"]);
-    shows(&ok(setup.command(&["graph", "--format", "mermaid"])), &["graph", "dependent", "--", "faulty"]);
+    shows(
+        &ok(setup.command(&["graph", "--format", "mermaid"])),
+        &["flowchart", "dependent", "-->", "faulty"],
+    );
     let graph = json_of(setup.command(&["graph", "--format", "json"]));
     shows(&graph.to_string(), &["dependent", "faulty", "database"]);
 }

@@ -17,6 +17,7 @@ pub fn tests() -> Vec<Trial> {
         settings_of_the_wrong_type,
         several_problems_at_once,
         a_missing_dependency,
+        a_cycle,
         a_plugin_twice,
         an_address_that_is_none,
         an_address_beyond_loopback,
@@ -156,6 +157,10 @@ fn a_missing_dependency() {
           hint: add a section `[plugins.faulty]`
     "#]],
     );
+}
+
+fn a_cycle() {
+    check_text("[plugins.database]\n[plugins.chicken]\n[plugins.egg]\n", expect![[r#""#]]);
 }
 
 fn a_plugin_twice() {

@@ -21,6 +21,8 @@ mod secrets;
 mod health;
 /// Every command does what it says, and exits with what it means.
 mod commands;
+/// The database plugin on SQLite, as a fresh start has it.
+mod sqlite;
 /// The database plugin on a real PostgreSQL.
 mod postgres;
 /// The smtp plugin with a real SMTP server.
@@ -45,6 +47,7 @@ fn main() {
         secrets::tests(),
         health::tests(),
         commands::tests(),
+        sqlite::tests(),
         postgres::tests(),
         email::tests(),
         shipped::tests(),

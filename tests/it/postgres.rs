@@ -108,8 +108,17 @@ fn a_server_that_comes_late_is_found() -> Outcome {
 fn two_hosts_migrate_at_once() -> Outcome {
     let postgres = Postgres::start()?;
     let hosts = [setup(&postgres.url()).start(), setup(&postgres.url()).start()];
-    for host in &hosts {
+    let migrations = json!([{"version": 1, "name": "rooms", "sql": "create table house_rooms (name text)"}]);
+    let migrate = |host: &TestHost| {
         host.wait_for_status("database", "connected");
-    }
+        let response = host.call("database", "migrate", &json!({"owner": "house", "migrations": migrations}));
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()["applied"].as_array().expect("a list").len()
+    };
+    let applied: usize = std::thread::scope(|scope| {
+        let threads = hosts.each_ref().map(|host| scope.spawn(|| migrate(host)));
+        threads.into_iter().map(|thread| thread.join().expect("no host fails")).sum()
+    });
+    assert_eq!(applied, 1, "one of the two did it");
     Ok(())
 }

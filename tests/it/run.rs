@@ -75,9 +75,9 @@ fn relative_paths_start_at_plugins_toml() {
 fn a_dotenv_file_is_read_and_the_environment_beats_it() {
     let config =
         "[plugins.faulty]\nsettings = { init = { fail = { code = \"quota\", message = \"${TEXT}\" } } }\n";
-    let from_file = Setup::new(config).file(".env", "TEXT=of the file\n").start();
+    let from_file = Setup::new(config).file(".env", "TEXT='of the file'\n").start();
     let both =
-        Setup::new(config).file(".env", "TEXT=of the file\n").env("TEXT", "of the environment").start();
+        Setup::new(config).file(".env", "TEXT='of the file'\n").env("TEXT", "of the environment").start();
     assert_eq!(from_file.wait_for_status("faulty", "error")["reason"]["message"], "of the file");
     assert_eq!(both.wait_for_status("faulty", "error")["reason"]["message"], "of the environment");
 }
