@@ -200,8 +200,9 @@ impl World {
             max_attempts: 3,
             ..PluginSpec::new(name)
         });
-        let needs = requires.iter().map(|name| graph::Need::new(*name));
-        self.nodes.push(graph::Node { requires: needs.collect(), ..graph::Node::new(name) });
+        let need = |name: &&str| graph::Need { role: (*name).into(), instance: (*name).into(), disabled: false };
+        let requires = requires.iter().map(need).collect();
+        self.nodes.push(graph::Node { name: name.into(), requires, ..graph::Node::default() });
         self
     }
 
@@ -231,7 +232,7 @@ impl Running {
             }
         };
         if tokio::time::timeout(3600 * SECOND, wait).await.is_err() {
-            panic!("never {what}: {:#}", json!(self.board.snapshot().plugins));
+            panic!("never {what}: {:#?}", self.board.snapshot().plugins);
         }
         self.board.snapshot()
     }

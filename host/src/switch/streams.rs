@@ -56,7 +56,7 @@ impl Switch {
         tokio::spawn(serve(instance, header, payload, server, watch.clone(), metrics));
         match tokio::time::timeout(limit, watch.taken()).await {
             Ok(true) => Ok(opener),
-            Ok(false) => Err(refusal(&watch.closed().await)),
+            Ok(false) => Err(refusal(watch.closed().await.as_ref())),
             Err(_) => Err(late(name, &operation, limit)),
         }
     }
