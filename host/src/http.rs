@@ -1,6 +1,6 @@
 //! The router: health, verify, operations, metrics. Every health answer is read from a snapshot and rendered once for
 //! all who ask: no request causes a probe, waits for a plugin or touches the database. What HTTP may cause goes
-//! through [`HostOperations`].
+//! through [`Operations`].
 
 mod problem;
 mod access;
@@ -33,7 +33,7 @@ pub struct HttpState {
     /// Read only.
     pub board: Board,
     /// Everything that a request may cause.
-    pub operations: Arc<dyn HostOperations>,
+    pub operations: Arc<dyn Operations>,
     /// What others measure; health is added from the board.
     pub registry: prometheus::Registry,
     /// Whether the host is about to stop: then it is not ready.
@@ -43,10 +43,10 @@ pub struct HttpState {
 }
 
 /// Calls operations of plugins, and of `host`, on behalf of HTTP.
-pub trait HostOperations: Send + Sync + 'static {
+pub trait Operations: Send + Sync + 'static {
     /// Calls with a JSON payload and answers with JSON. Deadlines and limits are the callee's.
     ///
-    /// `host.verify_plugin` with `{"plugin": name}` is expected: it probes now, together with whoever else asks, and
+    /// `host.verify` with `{"plugin": name}` is expected: it probes now, together with whoever else asks, and
     /// answers when the board knows the outcome.
     fn call<'a>(
         &'a self,

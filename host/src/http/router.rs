@@ -10,7 +10,7 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    HostOperations, HttpState, access, health, liveness, metrics, operations, page,
+    HttpState, Operations, access, health, liveness, metrics, operations, page,
     problem::{Problem, quoted},
     verify,
     views::Views,
@@ -19,7 +19,7 @@ use super::{
 /// What the handlers share.
 pub(super) struct Site {
     pub(super) views: Views,
-    pub(super) operations: Arc<dyn HostOperations>,
+    pub(super) operations: Arc<dyn Operations>,
     pub(super) registry: prometheus::Registry,
     pub(super) draining: watch::Receiver<bool>,
 }

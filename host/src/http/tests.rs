@@ -37,7 +37,7 @@ struct FakeOperations {
     board: Mutex<Option<(Board, String, Event)>>,
 }
 
-impl HostOperations for FakeOperations {
+impl Operations for FakeOperations {
     fn call<'a>(
         &'a self,
         plugin: &'a str,

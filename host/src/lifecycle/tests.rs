@@ -200,7 +200,8 @@ impl World {
             max_attempts: 3,
             ..PluginSpec::new(name)
         });
-        let need = |name: &&str| graph::Need { role: (*name).into(), instance: (*name).into(), disabled: false };
+        let need =
+            |name: &&str| graph::Need { role: (*name).into(), instance: (*name).into(), disabled: false };
         let requires = requires.iter().map(need).collect();
         self.nodes.push(graph::Node { name: name.into(), requires, ..graph::Node::default() });
         self

@@ -18,7 +18,7 @@ async fn verify_probes_and_answers_with_the_new_status() {
     assert!(answer.body.contains(r#""status":"error""#), "{}", answer.body);
     assert_eq!(answer.body, host.get("/api/health/integrations/database").await.body);
     let calls = host.operations.calls.lock().unwrap().clone();
-    assert_eq!(calls, [r#"host.verify_plugin {"plugin":"database"}"#]);
+    assert_eq!(calls, [r#"host.verify {"plugin":"database"}"#]);
 
     host.post("/api/health/services/database/verify", &[], "").await.check(expect![[r#"
         404 application/problem+json
