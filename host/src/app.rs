@@ -1,1 +1,241 @@
-//! (under construction)
+//! Composes the host: [`prepare`] judges everything that can be judged without starting, [`Host::start`] brings it to
+//! life, [`run`] serves it until it is told to stop. Another program embeds a host by [`Host::start`] and
+//! [`Host::router`].
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Bytes};
+use futures_util::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
+use plugin_api::{
+    error::{OperationError, RootCause},
+    protocol::CallHeader,
+};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    config::Config,
+    http::{self, HttpState},
+    lifecycle::Lifecycle,
+    scrub::Scrubber,
+    status::{Board, BoardConfig, Snapshot},
+    switch::{CallMetrics, Caller, Causes, Switch},
+};
+
+mod data_dir;
+mod host_operations;
+pub mod log;
+mod prepare;
+mod units;
+
+pub use data_dir::{DataDir, RunFile};
+pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, prepare};
+
+/// The version of the host.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Why a host did not start, though its configuration is good.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is refused after all.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The folder for data cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] data_dir::DataDirError),
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// The server ended by itself.
+    #[error("the HTTP server failed")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A running host: plugins under supervision, and a router that answers for them.
+pub struct Host {
+    config: Config,
+    board: Board,
+    lifecycle: Lifecycle,
+    router: Router,
+    draining: watch::Sender<bool>,
+    // Held as long as the host runs: it locks the folder.
+    data_dir: DataDir,
+}
+
+impl Host {
+    /// Loads the libraries and starts the plugins; returns as soon as they are on their way.
+    ///
+    /// # Errors
+    /// The configuration is refused, or the folder for data cannot be used.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let scrubber = Scrubber::default();
+        Self::start_with(config, scrubber).await
+    }
+
+    async fn start_with(config: Config, scrubber: Scrubber) -> Result<Self, StartError> {
+        let data_dir = DataDir::lock(&config.host.data_dir)?;
+        let prepared = prepare(&config)?;
+        scrubber.add(prepared.secrets());
+
+        let now = Timestamp::now();
+        let board = Board::new(BoardConfig {
+            boot_id: boot_id(),
+            version: VERSION.to_owned(),
+            plugins: prepared.specs(),
+            now,
+        });
+        let registry = prometheus::Registry::new();
+        let metrics = CallMetrics::register(&registry).expect("the registry is new, and the names differ");
+        let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log::plugin_sink());
+        for slot in prepared.slots() {
+            switch.add(slot);
+        }
+        let plan = Arc::new(prepared.plan.clone());
+        let lifecycle = Lifecycle::start(prepared.units(&config), plan, &board, &switch, &scrubber);
+        switch.serve_host(host_operations::table(&switch, &lifecycle, &board, &scrubber));
+        tokio::spawn(tick(board.clone()));
+
+        let draining = watch::Sender::new(false);
+        let router = http::router(HttpState {
+            board: board.clone(),
+            operations: Arc::new(Operator(switch)),
+            registry,
+            draining: draining.subscribe(),
+            clock: Timestamp::now,
+        });
+        Ok(Self { config, board, lifecycle, router, draining, data_dir })
+    }
+
+    /// Answers health, operations and metrics; to be served by any axum server.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// What is known of the plugins now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.board.snapshot()
+    }
+
+    /// Waits until every plugin has settled, or for `limit`.
+    pub async fn settled(&self, limit: Duration) -> Arc<Snapshot> {
+        let mut changes = self.board.subscribe();
+        let settled = async {
+            while !self.board.snapshot().settled {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        // After the limit the snapshot says what has not settled.
+        let _ = tokio::time::timeout(limit, settled).await;
+        self.board.snapshot()
+    }
+
+    /// Takes the host out of readiness and stops its plugins, dependents first.
+    pub async fn stop(&self) {
+        self.draining.send_replace(true);
+        self.lifecycle.stop(self.config.host.shutdown_grace).await;
+    }
+}
+
+/// Runs a host until `shutdown`: serves, then turns readiness off, lets requests end within the grace period, and stops
+/// the plugins. `started` is told the address and the host once it serves.
+///
+/// # Errors
+/// What kept it from starting, or from serving.
+pub async fn run<S, F>(config: Config, scrubber: Scrubber, shutdown: S, started: F) -> Result<(), StartError>
+where
+    S: Future<Output = ()> + Send + 'static,
+    F: AsyncFnOnce(SocketAddr, &Host),
+{
+    let address = config.host.listen;
+    let grace = config.host.shutdown_grace;
+    let unavailable = |reason| StartError::Listen { address, reason };
+    let listener = TcpListener::bind(address).await.map_err(unavailable)?;
+    let address = listener.local_addr().map_err(unavailable)?;
+    let host = Host::start_with(config, scrubber).await?;
+    host.data_dir.announce(address)?;
+
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, host.router()).with_graceful_shutdown(async move {
+        // An error says that `stopping` is gone, which means the same.
+        let _ = stopped.await;
+    });
+    let server = tokio::spawn(async move { server.await });
+    tokio::pin!(shutdown);
+    tokio::select! {
+        () = &mut shutdown => {}
+        () = async {
+            started(address, &host).await;
+            std::future::pending().await
+        } => {}
+    }
+
+    tracing::info!("stopping: requests in progress may end within {grace:?}");
+    host.draining.send_replace(true);
+    drop(stopping);
+    let served = tokio::time::timeout(grace, server).await;
+    host.stop().await;
+    host.data_dir.retract();
+    match served {
+        Ok(Ok(Err(error))) => Err(StartError::Serve(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What HTTP may cause: the operations of the switch, called by an operator.
+struct Operator(Switch);
+
+impl http::Operations for Operator {
+    fn call<'a>(
+        &'a self,
+        plugin: &'a str,
+        operation: &'a str,
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>> {
+        let header = CallHeader {
+            plugin: plugin.to_owned(),
+            operation: operation.to_owned(),
+            ..CallHeader::default()
+        };
+        async move { self.0.call(&Caller::Operator, header, payload.into()).await }.boxed()
+    }
+}
+
+/// Staleness and flapping change by time alone.
+async fn tick(board: Board) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        board.tick(Timestamp::now());
+    }
+}
+
+/// Finds root causes on the board, with what a caller may want to know of them.
+fn causes(board: &Board) -> Causes {
+    let board = board.clone();
+    Arc::new(move |name| {
+        let snapshot = board.snapshot();
+        let Some(plugin) = snapshot.plugin(name) else { return Vec::new() };
+        let causes = plugin.root_causes.iter().filter_map(|cause| snapshot.plugin(cause));
+        causes
+            .map(|cause| RootCause {
+                name: cause.name.clone(),
+                status: cause.status.as_str().to_owned(),
+                code: cause.reason.as_ref().map(|reason| reason.code),
+                message: cause.reason.as_ref().map(|reason| reason.message.clone()),
+            })
+            .collect()
+    })
+}
+
+/// Tells this run of the host from any other: eight letters and digits.
+fn boot_id() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    (0..8).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect()
+}

@@ -2,7 +2,10 @@
 
 /// plugins.toml and the environment become a [`config::Config`], or a list of every problem with its line.
 pub mod config;
+/// What is secret is taken out of text before anybody sees it.
+pub mod scrub;
 /// A library becomes a manifest and a way to make instances; the only `unsafe`.
+#[expect(unsafe_code, reason = "libraries are opened and their symbols read here, and nowhere else")]
 pub mod loader;
 /// Manifests become a start plan: order, waves, impact; pure, the only petgraph.
 pub mod graph;

@@ -1,1 +1,28 @@
-//! (under construction)
+//! What happens to plugins becomes a snapshot that everybody reads: the state machine of one plugin with its
+//! hysteresis and history, what the dependencies make of it, and the one [`Board`] that is written by the lifecycle and
+//! read by all. Nothing here waits, asks a plugin or looks at a clock: every time is handed in.
+
+mod model;
+mod spec;
+mod event;
+mod time;
+mod explanation;
+mod history;
+mod probes;
+mod machine;
+mod standing;
+mod overall;
+mod snapshot;
+mod causes;
+mod board;
+
+pub use board::Board;
+pub use causes::{Attention, Cause};
+pub use event::Event;
+pub(crate) use model::kind_name;
+pub use model::{Dependency, Fix, PluginHealth, Reason, Retry, Settings, Status, Timing, Transition};
+pub use overall::{Counts, Overall};
+pub use probes::ProbeDurations;
+pub use snapshot::{CHECKER_PATIENCE, Edge, Snapshot, Verification};
+pub use spec::{BoardConfig, DependencySpec, PluginSpec, StartReport};
+pub use time::rfc3339;

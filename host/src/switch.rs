@@ -1,1 +1,249 @@
-//! (under construction)
+//! Everything between two plugins, and between a plugin and the world, passes here, addressed by name, as bytes. The
+//! switch enforces declared dependencies, deadlines and concurrency, counts and times every call, and names the root
+//! causes when one fails.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant as Clock},
+};
+
+use arc_swap::ArcSwap;
+use plugin_api::{
+    error::{ErrorKind, OperationError, RootCause},
+    manifest::{Manifest, OperationMode},
+    protocol::{CallHeader, HOST},
+};
+
+use crate::{config::closest, loader::Instance, scrub::Scrubber};
+
+mod end;
+mod host_operations;
+mod limits;
+mod metrics;
+mod slot;
+mod streams;
+mod tools;
+
+pub use end::LogSink;
+pub use host_operations::{HostOperations, Request};
+pub use limits::Limits;
+pub use metrics::CallMetrics;
+pub use tools::{Pattern, ToolPolicy};
+
+use slot::Slot;
+
+/// What the switch must know of a plugin before it has an instance.
+pub struct SlotSpec {
+    /// The instance's name.
+    pub name: String,
+    /// What the plugin offers.
+    pub manifest: Arc<Manifest>,
+    /// The declared dependencies that plugins.toml names: the name in the manifest, and the instance that serves it.
+    pub links: HashMap<String, String>,
+    /// How many calls at once, and for how long.
+    pub limits: Limits,
+    /// Which tools it may list and call.
+    pub tools: ToolPolicy,
+}
+
+/// Who calls.
+#[derive(Clone)]
+pub enum Caller {
+    /// A person at the command line or the HTTP interface.
+    Operator,
+    /// An instance, by name.
+    Plugin(Arc<str>),
+}
+
+/// Finds the root causes of a plugin's trouble.
+pub type Causes = Arc<dyn Fn(&str) -> Vec<RootCause> + Send + Sync>;
+
+/// The switch. Cheap to clone.
+#[derive(Clone)]
+pub struct Switch {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    slots: ArcSwap<HashMap<String, Arc<Slot>>>,
+    host: OnceLock<HostOperations>,
+    causes: Causes,
+    scrubber: Scrubber,
+    metrics: CallMetrics,
+    log: LogSink,
+}
+
+impl Switch {
+    /// A switch without plugins.
+    pub fn new(causes: Causes, scrubber: Scrubber, metrics: CallMetrics, log: LogSink) -> Self {
+        let slots = ArcSwap::from_pointee(HashMap::new());
+        Self { inner: Arc::new(Inner { slots, host: OnceLock::new(), causes, scrubber, metrics, log }) }
+    }
+
+    /// Makes a plugin known. Calls of it are `unavailable` until it has an instance.
+    pub fn add(&self, spec: SlotSpec) {
+        let slot = Arc::new(Slot::new(spec, &self.inner.metrics));
+        self.inner.slots.rcu(|slots| {
+            let mut slots = HashMap::clone(slots);
+            slots.insert(slot.name().to_owned(), slot.clone());
+            slots
+        });
+    }
+
+    /// Gives the host's own operations. Only the first time counts.
+    pub fn serve_host(&self, operations: HostOperations) {
+        let _ = self.inner.host.set(operations);
+    }
+
+    /// From now on this instance serves the plugin's calls.
+    pub fn attach(&self, name: &str, instance: Arc<dyn Instance>) {
+        if let Some(slot) = self.inner.slots.load().get(name) {
+            slot.attach(instance);
+        }
+    }
+
+    /// From now on nobody serves the plugin's calls; those in progress go on.
+    pub fn detach(&self, name: &str) {
+        if let Some(slot) = self.inner.slots.load().get(name) {
+            slot.detach();
+        }
+    }
+
+    /// Calls an operation and waits for its response, no longer than the shorter of the caller's deadline and the
+    /// called plugin's `calls.timeout`.
+    ///
+    /// # Errors
+    /// The operation's own error; `denied`, `not_found`, `overloaded`, `unavailable` or `deadline` from the switch.
+    pub async fn call(
+        &self,
+        caller: &Caller,
+        mut header: CallHeader,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, OperationError> {
+        header.caller = caller.name().map(str::to_owned);
+        header.trace.get_or_insert_with(new_trace);
+        let outcome = if header.plugin == HOST {
+            self.call_host(caller, header, payload).await
+        } else {
+            self.call_plugin(caller, header, payload).await
+        };
+        outcome.map_err(|mut error| {
+            self.inner.scrubber.clean(&mut error.message);
+            error
+        })
+    }
+
+    async fn call_host(
+        &self,
+        caller: &Caller,
+        header: CallHeader,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, OperationError> {
+        let Some(operations) = self.inner.host.get() else {
+            return Err(OperationError::unavailable("the host is still starting"));
+        };
+        operations.call(caller.clone(), header, payload).await
+    }
+
+    async fn call_plugin(
+        &self,
+        caller: &Caller,
+        header: CallHeader,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, OperationError> {
+        let slot = self.find(caller, &header.plugin)?;
+        self.run(&slot, header, payload).await
+    }
+
+    /// The slot that a caller means by a name.
+    fn find(&self, caller: &Caller, name: &str) -> Result<Arc<Slot>, OperationError> {
+        let slots = self.inner.slots.load();
+        let target = match caller {
+            Caller::Operator => name,
+            Caller::Plugin(caller) => match slots.get(caller.as_ref()).and_then(|slot| slot.link(name)) {
+                Some(instance) => instance,
+                None => return Err(undeclared(caller, name)),
+            },
+        };
+        slots.get(target).cloned().ok_or_else(|| {
+            let known = slots.keys().map(String::as_str);
+            OperationError::not_found(format!("there is no plugin `{target}`{}", did_you_mean(target, known)))
+        })
+    }
+
+    /// Runs an operation on a slot's instance, within its limits.
+    async fn run(
+        &self,
+        slot: &Slot,
+        mut header: CallHeader,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, OperationError> {
+        let mode = slot.operation(&header.operation)?;
+        if mode != OperationMode::Call {
+            return Err(OperationError::invalid(format!(
+                "`{}.{}` is a stream",
+                slot.name(),
+                header.operation
+            )));
+        }
+        let metrics = slot.metrics(&header.operation);
+        let began = Clock::now();
+        let limit = slot.limits().deadline(header.deadline_ms);
+        header.deadline_ms = Some(limit.as_millis().try_into().unwrap_or(u64::MAX));
+        let work = async {
+            let instance = slot.instance().ok_or_else(|| self.no_instance(slot.name()))?;
+            let _permit = slot.limits().enter(slot.name()).await?;
+            instance.call(&header, payload).await
+        };
+        let outcome = match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(late(slot.name(), &header.operation, limit)),
+        };
+        metrics.record(began.elapsed(), outcome.as_ref().err().map(|error| error.kind));
+        outcome.map_err(|error| self.with_causes(slot.name(), error))
+    }
+
+    fn no_instance(&self, name: &str) -> OperationError {
+        OperationError::unavailable(format!("`{name}` has no instance"))
+    }
+
+    /// Names the plugins behind an error that is not the operation's own.
+    fn with_causes(&self, name: &str, mut error: OperationError) -> OperationError {
+        let outside = matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Deadline);
+        if outside && error.root_causes.is_empty() {
+            error.root_causes = (self.inner.causes)(name);
+        }
+        error
+    }
+}
+
+impl Caller {
+    /// The instance's name; `None` for a person.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Operator => None,
+            Self::Plugin(name) => Some(name),
+        }
+    }
+}
+
+fn undeclared(caller: &str, name: &str) -> OperationError {
+    OperationError::denied(format!(
+        "`{caller}` may not call `{name}`: its manifest does not declare it, or plugins.toml does not name it"
+    ))
+}
+
+fn late(plugin: &str, operation: &str, limit: Duration) -> OperationError {
+    OperationError::deadline(format!("`{plugin}.{operation}` did not answer within {limit:?}"))
+}
+
+/// A hint in brackets, when one of the known names is close.
+fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    closest(name, known).map(|close| format!(" (did you mean `{close}`?)")).unwrap_or_default()
+}
+
+/// A new trace: 32 hexadecimal digits.
+fn new_trace() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

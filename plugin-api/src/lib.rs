@@ -43,7 +43,7 @@
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring.
-//! - [`protocol`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
+//! - [`protocol`], [`pipe`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
 
 // The attribute macros name this crate from outside and from inside.
 extern crate self as plugin_api;
@@ -56,11 +56,14 @@ pub mod error;
 pub mod stream;
 pub mod requests;
 pub mod protocol;
+pub mod pipe;
 mod logging;
 mod instance;
 pub mod export;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use plugin_api_macros::{message, settings};
 // What plugins share with the SDK, so that they need no dependency of their own for it.

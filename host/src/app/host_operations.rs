@@ -1,0 +1,98 @@
+//! The table of what `host` itself can be asked, by plugins and by operators.
+
+use plugin_api::{
+    error::OperationError,
+    requests::host::{CallTool, RegisterSecret, Report, Status, StatusOf, Tool},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    lifecycle::Lifecycle,
+    scrub::Scrubber,
+    status::Board,
+    switch::{Caller, HostOperations, Request, Switch},
+};
+
+/// `host.verify`: a plugin asks for itself, an operator for any.
+#[derive(Deserialize)]
+struct Verify {
+    plugin: Option<String>,
+}
+
+/// All operations of `host`.
+pub(super) fn table(
+    switch: &Switch,
+    lifecycle: &Lifecycle,
+    board: &Board,
+    scrubber: &Scrubber,
+) -> HostOperations {
+    let (tools, tool_caller) = (switch.clone(), switch.clone());
+    let (verifier, reporter) = (lifecycle.clone(), lifecycle.clone());
+    let (reader, scrubber) = (board.clone(), scrubber.clone());
+    HostOperations::default()
+        .with("status", move |request: Request<Status>| {
+            let status = status(&reader, &request.body.plugin);
+            async move { status }
+        })
+        .with("verify", move |request: Request<Verify>| verify(verifier.clone(), request))
+        .with("report", move |request: Request<Report>| {
+            let outcome = plugin(&request.caller).and_then(|name| reporter.report(name, request.body));
+            async move { outcome }
+        })
+        .with("secret", move |request: Request<RegisterSecret>| {
+            scrubber.add([request.body.value]);
+            async { Ok(()) }
+        })
+        .with("tools", move |request: Request<Value>| {
+            let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name));
+            async move { listed }
+        })
+        .with("call_tool", move |request: Request<CallTool>| call_tool(tool_caller.clone(), request))
+}
+
+fn status(board: &Board, name: &str) -> Result<StatusOf, OperationError> {
+    let snapshot = board.snapshot();
+    let plugin = snapshot.plugin(name);
+    let plugin = plugin.ok_or_else(|| OperationError::not_found(format!("there is no plugin `{name}`")))?;
+    Ok(StatusOf {
+        name: plugin.name.clone(),
+        status: plugin.status.as_str().to_owned(),
+        healthy: plugin.healthy,
+        code: plugin.reason.as_ref().map(|reason| reason.code),
+        message: plugin.reason.as_ref().map(|reason| reason.message.clone()),
+    })
+}
+
+/// An operator waits for the outcome. A plugin does not: it may ask from within its own probe.
+async fn verify(lifecycle: Lifecycle, request: Request<Verify>) -> Result<Value, OperationError> {
+    match (&request.caller, request.body.plugin) {
+        (Caller::Plugin(name), None) => lifecycle.verify_soon(name)?,
+        (Caller::Plugin(name), Some(other)) => {
+            return Err(OperationError::denied(format!(
+                "`{name}` may ask for its own verification, not for `{other}`"
+            )));
+        }
+        (Caller::Operator, Some(name)) => lifecycle.verify(&name).await?,
+        (Caller::Operator, None) => {
+            return Err(OperationError::invalid("name the plugin to verify: `{\"plugin\": \"…\"}`"));
+        }
+    }
+    Ok(json!(null))
+}
+
+async fn call_tool(switch: Switch, request: Request<CallTool>) -> Result<Value, OperationError> {
+    let Request { caller, header, body } = request;
+    let arguments =
+        serde_json::to_vec(&body.arguments).map_err(|error| OperationError::invalid(error.to_string()))?;
+    let response = switch.call_tool(plugin(&caller)?, &body.name, header, arguments).await?;
+    serde_json::from_slice(&response)
+        .map_err(|error| OperationError::internal(format!("`{}` answered no JSON: {error}", body.name)))
+}
+
+/// The plugin that calls; what is about the caller itself makes no sense for an operator.
+fn plugin(caller: &Caller) -> Result<&str, OperationError> {
+    caller.name().ok_or_else(|| {
+        OperationError::invalid("this operation is for plugins: it is about the caller itself")
+    })
+}

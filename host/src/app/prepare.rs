@@ -1,0 +1,134 @@
+//! Judges everything that can be judged without starting: opens the libraries, holds settings against their schemas,
+//! and makes the start plan. What concerns one plugin stays with it; what concerns the whole refuses the start.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use plugin_api::manifest::Manifest;
+
+use crate::{
+    config::{self, Config, LibraryRef, PluginConfig, Problem, Problems, Resolution},
+    graph::{self, StartPlan},
+    loader::{self, Library, LoadError},
+};
+
+/// A configuration that could be read, and cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(#[from] pub Problems);
+
+/// A plugin as far as it can be judged before it starts.
+pub struct PreparedPlugin {
+    /// Its section of plugins.toml.
+    pub config: PluginConfig,
+    /// The file of its library.
+    pub path: PathBuf,
+    /// Its library, or why it cannot be used.
+    pub library: Result<Arc<dyn Library>, Arc<LoadError>>,
+    /// Its settings; `None` without a library.
+    pub resolution: Option<Resolution>,
+}
+
+impl PreparedPlugin {
+    /// Its manifest; `None` without a library.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.library.as_ref().ok().map(|library| library.manifest())
+    }
+}
+
+/// A configuration that can be started.
+pub struct Prepared {
+    /// In the order of the file.
+    pub plugins: Vec<PreparedPlugin>,
+    /// In which order they start.
+    pub plan: StartPlan,
+}
+
+/// Judges a configuration. Blocks while it opens libraries.
+///
+/// # Errors
+/// Every problem that concerns the whole, each with its line.
+pub fn prepare(config: &Config) -> Result<Prepared, Refused> {
+    let plugins = open_all(config);
+    let mut problems = shared_libraries(&plugins);
+    let nodes = plugins.iter().map(|plugin| graph::node(&plugin.config, plugin.manifest(), config)).collect();
+    match graph::plan(nodes) {
+        Ok(plan) if problems.is_empty() => return Ok(Prepared { plugins, plan }),
+        Ok(_) => {}
+        Err(found) => problems.extend(found),
+    }
+    Err(Refused(Problems::new(&config.path, problems)))
+}
+
+/// The folder of libraries: the executable's, unless plugins.toml says otherwise.
+pub fn library_dir(config: &Config) -> PathBuf {
+    let beside_executable = || std::env::current_exe().ok()?.parent().map(Path::to_owned);
+    config.host.library_dir.clone().or_else(beside_executable).unwrap_or_else(|| config.dir.clone())
+}
+
+/// Opens each library once, however many sections use it; different ones at the same time.
+fn open_all(config: &Config) -> Vec<PreparedPlugin> {
+    let folder = library_dir(config);
+    let paths: Vec<PathBuf> = config.plugins.iter().map(|plugin| path_of(plugin, &folder)).collect();
+    let mut distinct = paths.clone();
+    distinct.sort();
+    distinct.dedup();
+    let opened: HashMap<PathBuf, Result<Arc<dyn Library>, Arc<LoadError>>> = std::thread::scope(|scope| {
+        let open = |path: PathBuf| scope.spawn(move || (loader::open(&path).map_err(Arc::new), path));
+        let threads: Vec<_> = distinct.into_iter().map(open).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().expect("`loader::open` does not panic"));
+        joined.map(|(library, path)| (path, library)).collect()
+    });
+    let prepared = config.plugins.iter().zip(paths).map(|(plugin, path)| {
+        let library = opened[&path].clone();
+        let library = library.and_then(|library| named_as_expected(plugin, &path, library));
+        let resolution = library
+            .as_ref()
+            .ok()
+            .map(|library| config::resolve(plugin, library.manifest(), &config.environment));
+        PreparedPlugin { config: plugin.clone(), path, library, resolution }
+    });
+    prepared.collect()
+}
+
+fn path_of(plugin: &PluginConfig, folder: &Path) -> PathBuf {
+    match &plugin.library {
+        LibraryRef::Name(name) => loader::path_of(folder, name),
+        LibraryRef::Path(path) => path.clone(),
+    }
+}
+
+/// A library that is found by a plugin's name holds that plugin, or it is a file that was renamed.
+fn named_as_expected(
+    plugin: &PluginConfig,
+    path: &Path,
+    library: Arc<dyn Library>,
+) -> Result<Arc<dyn Library>, Arc<LoadError>> {
+    let found = &library.manifest().name;
+    match &plugin.library {
+        LibraryRef::Name(expected) if expected != found => {
+            let problem = format!("it is named `{found}`, and plugins.toml asks for `{expected}`");
+            Err(Arc::new(LoadError::BadManifest(path.to_owned(), vec![problem])))
+        }
+        _ => Ok(library),
+    }
+}
+
+/// Two sections may use one library only if its manifest says so.
+fn shared_libraries(plugins: &[PreparedPlugin]) -> Vec<Problem> {
+    let mut first: HashMap<&Path, &PreparedPlugin> = HashMap::new();
+    let mut problems = Vec::new();
+    for plugin in plugins {
+        let Some(other) = first.insert(&plugin.path, plugin) else { continue };
+        let Some(manifest) = plugin.manifest().filter(|manifest| !manifest.multi_instance) else { continue };
+        let (name, other) = (&plugin.config.name, &other.config.name);
+        let message =
+            format!("`[plugins.{name}]` and `[plugins.{other}]` use the same library, `{}`", manifest.name);
+        let hint = format!("`{}` runs once in a host: remove one of the sections", manifest.name);
+        problems.push(Problem::new(message).at(plugin.config.line).hint(hint));
+    }
+    problems
+}

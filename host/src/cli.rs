@@ -1,0 +1,151 @@
+//! The command line: one file a command, and what they share.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use switchboard::{
+    config::{self, Config, Environment},
+    scrub::Scrubber,
+};
+
+mod call;
+mod check;
+mod client;
+mod exit;
+mod graph;
+mod plugin;
+mod run;
+mod schema;
+mod status;
+mod table;
+
+pub use exit::{Exit, Failed};
+
+/// Wires integrations and services together, and tells the truth about them.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about)]
+pub struct Arguments {
+    /// The configuration.
+    #[arg(long, value_name = "PATH", default_value = "plugins.toml", global = true)]
+    config: PathBuf,
+    /// Says more: what lies behind a refusal of a library, and everything the host logs.
+    #[arg(long, short, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the host and serves until it is told to stop (the default).
+    Run,
+    /// Judges the configuration without starting.
+    Check {
+        /// Also starts every plugin once, and says whether it connects.
+        #[arg(long)]
+        connect: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what depends on what.
+    Graph {
+        /// How to draw it.
+        #[arg(long, value_enum, default_value_t)]
+        format: GraphFormat,
+        /// Shows what falls with this plugin.
+        #[arg(long, value_name = "NAME", conflicts_with = "format")]
+        down: Option<String>,
+    },
+    /// Shows how a running host is: 0 healthy, 1 degraded, 2 unhealthy, 3 unreachable.
+    Status {
+        /// Shows it again whenever it changes.
+        #[arg(long)]
+        watch: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Calls an operation of a plugin of a running host, or of `host` itself.
+    Call {
+        /// The operation.
+        #[arg(value_name = "PLUGIN.OPERATION")]
+        target: String,
+        /// The request.
+        #[arg(value_name = "JSON", default_value = "{}")]
+        request: String,
+    },
+    /// Tells about plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Prints the JSON Schema of plugins.toml, with the settings of every plugin that it names.
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Lists the plugins that the configuration names.
+    List {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells what a library is: settings, dependencies, operations.
+    Inspect {
+        /// A plugin's name, or the path of its library.
+        library: String,
+        /// Prints the manifest as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum GraphFormat {
+    #[default]
+    Tree,
+    Dot,
+    Mermaid,
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What it failed by, with the exit code of that.
+pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
+    let Arguments { config, verbose, command } = arguments;
+    match command.unwrap_or(Command::Run) {
+        Command::Run => run::run(&config, verbose),
+        Command::Check { connect, json } => check::check(&config, verbose, connect, json),
+        Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
+        Command::Status { watch, json } => status::status(&config, watch, json),
+        Command::Call { target, request } => call::call(&config, &target, &request),
+        Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
+        Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),
+        Command::Schema => schema::schema(&config),
+    }
+}
+
+/// Reads the configuration and the environment.
+fn load(path: &Path) -> Result<Config, Failed> {
+    config::load(path, &Environment::of_process())
+        .map_err(|problems| Failed::new(Exit::Configuration, problems))
+}
+
+/// The same, and sends what is logged to standard error from here on.
+fn load_and_log(path: &Path, verbose: bool) -> Result<(Config, Scrubber), Failed> {
+    let mut config = load(path)?;
+    if verbose {
+        config.host.log.level = config::LogLevel::Debug;
+    }
+    let scrubber = Scrubber::default();
+    switchboard::app::log::install(&config.host.log, &scrubber);
+    Ok((config, scrubber))
+}
+
+/// The runtime of commands that wait for something.
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Runtime::new()
+        .map_err(|error| Failed::new(Exit::Failed, format!("no runtime can be made: {error}")))
+}

@@ -1,0 +1,38 @@
+//! `switchboard call`: an operation of a running host, from a shell.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Exit, Failed, client::HostClient, runtime};
+
+/// Calls `plugin.operation` with JSON, and prints the response as JSON.
+pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
+    let usage = |problem: String| Failed::new(Exit::Usage, problem);
+    let (plugin, operation) = target
+        .split_once('.')
+        .ok_or_else(|| usage(format!("`{target}` is no operation: write it as `plugin.operation`")))?;
+    let request: Value =
+        serde_json::from_str(request).map_err(|error| usage(format!("the request is not JSON: {error}")))?;
+    runtime()?.block_on(async {
+        let host = HostClient::find(path)?;
+        let (status, answer) = host.post(&format!("/api/operations/{plugin}/{operation}"), &request).await?;
+        if status < 400 {
+            println!("{answer:#}");
+            return Ok(Exit::Success);
+        }
+        Err(Failed::new(Exit::Failed, problem_text(&answer)))
+    })
+}
+
+/// A problem as a person reads it: what, why, and what to do.
+fn problem_text(problem: &Value) -> String {
+    let text = |key: &str| problem.get(key).and_then(Value::as_str);
+    let mut lines = vec![text("detail").or(text("title")).unwrap_or("the host refused it").to_owned()];
+    for cause in problem.get("root_causes").and_then(Value::as_array).into_iter().flatten() {
+        let part = |key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!("  caused by: {} is {}: {}", part("name"), part("status"), part("message")));
+    }
+    lines.extend(text("hint").map(|hint| format!("  hint: {hint}")));
+    lines.join("\n")
+}

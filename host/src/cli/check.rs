@@ -1,0 +1,96 @@
+//! `switchboard check`: all stages short of starting; with `--connect` a start that is not served.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::json;
+use switchboard::{
+    app::{self, Host, PreparedPlugin, StartError},
+    config::{InvalidSetting, Resolution},
+    status::{PluginHealth, Status},
+};
+
+use super::{Exit, Failed, load_and_log, runtime, table};
+
+/// How long `--connect` waits for plugins to settle.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Judges plugins.toml, libraries and settings.
+pub fn check(path: &Path, verbose: bool, connect: bool, json: bool) -> Result<Exit, Failed> {
+    let (config, _) = load_and_log(path, verbose)?;
+    let prepared = app::prepare(&config).map_err(|refused| Failed::new(Exit::Configuration, refused))?;
+    let findings: Vec<Finding> = prepared.plugins.iter().map(|plugin| judge(plugin, verbose)).collect();
+    let exit = findings.iter().fold(Exit::Success, |exit, finding| worse(exit, finding.exit));
+    if exit != Exit::Success || !connect {
+        print(&findings, json);
+        return Ok(exit);
+    }
+    runtime()?.block_on(async {
+        let host = Host::start(config).await.map_err(|error| match error {
+            StartError::Refused(refused) => Failed::new(Exit::Configuration, refused),
+            error => Failed::new(Exit::Failed, error),
+        })?;
+        let snapshot = host.settled(CONNECT_PATIENCE).await;
+        host.stop().await;
+        if json {
+            println!(
+                "{:#}",
+                json!(snapshot.plugins.iter().map(AsRef::as_ref).collect::<Vec<&PluginHealth>>())
+            );
+        } else {
+            println!("{}", table::statuses(&snapshot.plugins));
+        }
+        let bad = |status: Status| !matches!(status, Status::Connected | Status::NotConfigured);
+        let failed = snapshot.plugins.iter().any(|plugin| bad(plugin.status) && !plugin.is_held());
+        Ok(if failed { Exit::Failed } else { Exit::Success })
+    })
+}
+
+/// What was found about one plugin.
+struct Finding {
+    name: String,
+    verdict: &'static str,
+    detail: String,
+    exit: Exit,
+}
+
+fn judge(plugin: &PreparedPlugin, verbose: bool) -> Finding {
+    let finding = |verdict, detail, exit| Finding { name: plugin.config.name.clone(), verdict, detail, exit };
+    if let Err(error) = &plugin.library {
+        let more = error.details().filter(|_| verbose).map(|more| format!("\n{more}")).unwrap_or_default();
+        return finding("refused", format!("{error}{more}"), Exit::Library);
+    }
+    match &plugin.resolution {
+        Some(Resolution::Invalid { invalid, .. }) => {
+            let all: Vec<String> = invalid.iter().map(InvalidSetting::to_string).collect();
+            finding("invalid", all.join("; "), Exit::Configuration)
+        }
+        Some(Resolution::NotConfigured { missing, .. }) => {
+            finding("not_configured", format!("set {}", missing.join(", ")), Exit::Success)
+        }
+        Some(Resolution::Ready { .. }) | None => finding("ready", String::new(), Exit::Success),
+    }
+}
+
+fn print(findings: &[Finding], json: bool) {
+    if json {
+        let all: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({ "name": finding.name, "verdict": finding.verdict, "detail": finding.detail }))
+            .collect();
+        println!("{:#}", json!(all));
+    } else {
+        for finding in findings {
+            let colon = if finding.detail.is_empty() { "" } else { ": " };
+            println!("{}: {}{colon}{}", finding.name, finding.verdict, finding.detail);
+        }
+    }
+}
+
+/// A refused configuration is said before a refused library.
+fn worse(left: Exit, right: Exit) -> Exit {
+    match (left, right) {
+        (Exit::Configuration, _) | (_, Exit::Configuration) => Exit::Configuration,
+        (Exit::Library, _) | (_, Exit::Library) => Exit::Library,
+        _ => Exit::Success,
+    }
+}

@@ -1,0 +1,20 @@
+//! `switchboard schema`: for editors, and for who wants to know every key.
+
+use std::path::Path;
+
+use switchboard::{app, config};
+
+use super::{Exit, Failed, load};
+
+/// Prints the JSON Schema of plugins.toml. A library that cannot be used leaves its settings open.
+pub fn schema(path: &Path) -> Result<Exit, Failed> {
+    let config = load(path)?;
+    let prepared = app::prepare(&config).map_err(|refused| Failed::new(Exit::Configuration, refused))?;
+    let settings: Vec<_> = prepared
+        .plugins
+        .iter()
+        .filter_map(|plugin| Some((plugin.config.name.as_str(), &plugin.manifest()?.settings)))
+        .collect();
+    println!("{:#}", config::schema(&settings));
+    Ok(Exit::Success)
+}

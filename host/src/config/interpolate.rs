@@ -1,0 +1,156 @@
+//! `${VAR}` and `${VAR:-default}` in texts become the values of variables. What is empty afterwards is absent.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Environment, Problem, document::Document, pointer};
+
+/// Replaces what stands for variables everywhere in the document. Returns the JSON pointers of the values that came
+/// from one, and what could not be replaced; that is taken out.
+pub(super) fn interpolate(
+    document: &mut Document,
+    environment: &Environment,
+) -> (BTreeSet<String>, Vec<Problem>) {
+    let mut found = Found { environment, substituted: BTreeSet::new(), refused: Vec::new() };
+    found.walk(&mut document.value, "");
+    let problem = |(pointer, problem): (String, Problem)| problem.at(document.places.line(&pointer));
+    (found.substituted, found.refused.into_iter().map(problem).collect())
+}
+
+/// One text with its variables replaced; `None` if nothing is left of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn expand(text: &str, environment: &Environment) -> Result<Option<String>, Refusal> {
+    let parts = parse(text)?;
+    let lone = parts.len() == 1;
+    let mut result = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => result.push_str(text),
+            Part::Variable { name, default } => match environment.get(name).or(default) {
+                Some(value) => result.push_str(value),
+                None if lone => {}
+                None => return Err(Refusal::Unset(name.to_owned())),
+            },
+        }
+    }
+    Ok((!result.is_empty()).then_some(result))
+}
+
+/// Why a text could not be expanded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// This variable has no value, and stands inside longer text.
+    Unset(String),
+    /// Something after `${` is not a variable.
+    Malformed,
+}
+
+impl Refusal {
+    fn problem(self, pointer: &str) -> Problem {
+        let key = pointer::dotted(pointer);
+        match self {
+            Self::Unset(name) => {
+                Problem::new(format!("`{key}` needs the variable `{name}`, which is not set"))
+                    .hint(format!("set `{name}`, or give it a default: `${{{name}:-default}}`"))
+            }
+            Self::Malformed => {
+                Problem::new(format!("`{key}` has a `${{` that is not `${{NAME}}` or `${{NAME:-default}}`"))
+                    .hint("for the characters themselves write `$${`")
+            }
+        }
+    }
+}
+
+struct Found<'e> {
+    environment: &'e Environment,
+    substituted: BTreeSet<String>,
+    refused: Vec<(String, Problem)>,
+}
+
+impl Found<'_> {
+    /// Whether anything is left of the value.
+    fn walk(&mut self, value: &mut Value, here: &str) -> bool {
+        match value {
+            Value::String(text) => self.text(text, here),
+            Value::Object(table) => {
+                table.retain(|key, value| self.walk(value, &pointer::child(here, key)));
+                true
+            }
+            Value::Array(items) => {
+                self.list(items, here);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Items that are absent close the gap; what follows them is noted by its new index.
+    fn list(&mut self, items: &mut Vec<Value>, here: &str) {
+        let mut kept = 0;
+        items.retain_mut(|item| {
+            let literal = item.as_str().is_some_and(str::is_empty);
+            let keep = literal || self.walk(item, &pointer::child(here, kept));
+            kept += usize::from(keep);
+            keep
+        });
+    }
+
+    fn text(&mut self, text: &mut String, here: &str) -> bool {
+        match expand(text, self.environment) {
+            Ok(Some(expanded)) => {
+                if text.contains("${") {
+                    self.substituted.insert(here.to_owned());
+                }
+                *text = expanded;
+                true
+            }
+            Ok(None) => false,
+            Err(refusal) => {
+                self.refused.push((here.to_owned(), refusal.problem(here)));
+                false
+            }
+        }
+    }
+}
+
+enum Part<'t> {
+    Text(&'t str),
+    Variable { name: &'t str, default: Option<&'t str> },
+}
+
+/// `$${` stands for `${` itself.
+fn parse(mut text: &str) -> Result<Vec<Part<'_>>, Refusal> {
+    let mut parts = Vec::new();
+    while let Some(start) = text.find("${") {
+        if text[..start].ends_with('$') {
+            parts.push(Part::Text(&text[..start - 1]));
+            parts.push(Part::Text("${"));
+            text = &text[start + 2..];
+            continue;
+        }
+        let end = start + text[start..].find('}').ok_or(Refusal::Malformed)?;
+        if start > 0 {
+            parts.push(Part::Text(&text[..start]));
+        }
+        parts.push(variable(&text[start + 2..end])?);
+        text = &text[end + 1..];
+    }
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    Ok(parts)
+}
+
+fn variable(inside: &str) -> Result<Part<'_>, Refusal> {
+    let (name, default) =
+        inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
+    let starts_well = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+    let goes_well = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if !starts_well || !goes_well || default.is_some_and(|default| default.contains("${")) {
+        return Err(Refusal::Malformed);
+    }
+    Ok(Part::Variable { name, default })
+}

@@ -1,0 +1,155 @@
+//! The stages from a path to a [`Config`]. What one stage refuses is taken out of the document before the next looks at
+//! the rest, so that a person sees everything at once.
+
+use std::{collections::BTreeSet, io::ErrorKind, path::Path, sync::LazyLock};
+
+use serde_json::Value;
+
+use super::{
+    Config, Environment, Problem, Problems,
+    check::{Checker, Fault, Finding},
+    coerce,
+    document::Document,
+    interpolate::{self, interpolate},
+    judge::Judge,
+    keys::{Keys, schema},
+    pointer,
+    shape::Shape,
+};
+
+/// The smallest file that makes sense.
+const MINIMAL: &str = "[plugins.database]\nrequired = true";
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema(&[]));
+static CHECKER: LazyLock<Checker> = LazyLock::new(|| {
+    Checker::open(&SCHEMA).expect("the schema of the keys is generated, and a test compiles it")
+});
+
+/// Reads plugins.toml and the `.env` beside it.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let text =
+                String::from_utf8(bytes).map_err(|error| Problems::new(path, vec![not_text(&error)]))?;
+            parse(path, &text, environment)
+        }
+        Err(error) => Err(Problems::new(path, vec![unreadable(error.kind())])),
+    }
+}
+
+/// Reads a text that stands for the file at this path.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Config, Problems> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let dir = absolute.parent().unwrap_or(&absolute).to_owned();
+    let (environment, mut problems) = environment.clone().with_file(&dir.join(".env"));
+    let document = Document::parse(text).and_then(not_empty);
+    let mut document =
+        document.map_err(|errors| Problems::new(path, [problems.as_slice(), &errors].concat()))?;
+
+    let disabled = remove_disabled(&mut document.value, &environment);
+    let (substituted, refused) = interpolate(&mut document, &environment);
+    problems.extend(refused);
+    problems.extend(check(&mut document, &substituted));
+    let keys = match serde_json::from_value::<Keys>(document.value) {
+        Ok(keys) => keys,
+        Err(error) => {
+            problems.push(Problem::new(format!("cannot be read: {error}")));
+            return Err(Problems::new(path, problems));
+        }
+    };
+
+    let mut judge = Judge {
+        dir: &dir,
+        environment: &environment,
+        places: &document.places,
+        disabled: &disabled,
+        substituted: &substituted,
+        problems,
+    };
+    let (host, plugins) = judge.judge(keys);
+    if !judge.problems.is_empty() {
+        return Err(Problems::new(path, judge.problems));
+    }
+    Ok(Config { path: path.to_owned(), dir, host, plugins, disabled, environment })
+}
+
+fn not_empty(document: Document) -> Result<Document, Vec<Problem>> {
+    let empty = document.value.as_object().is_none_or(serde_json::Map::is_empty);
+    if empty { Err(vec![Problem::new("names no plugin: it is empty").hint(minimal())]) } else { Ok(document) }
+}
+
+/// Takes out the sections with `enabled = false`, before anything in them is looked at.
+fn remove_disabled(document: &mut Value, environment: &Environment) -> Vec<String> {
+    let Some(plugins) = document.get_mut("plugins").and_then(Value::as_object_mut) else { return Vec::new() };
+    let is_disabled = |section: &Value| match section.get("enabled") {
+        Some(Value::Bool(enabled)) => !enabled,
+        Some(Value::String(text)) => {
+            let expanded = interpolate::expand(text, environment).ok().flatten();
+            text.contains("${") && expanded.is_some_and(|text| coerce::truth(&text) == Some(false))
+        }
+        _ => false,
+    };
+    let names = plugins.iter().filter(|(_, section)| is_disabled(section)).map(|(name, _)| name.clone());
+    let disabled: Vec<_> = names.collect();
+    plugins.retain(|name, _| !disabled.contains(name));
+    disabled
+}
+
+/// Holds the document against the schema, and takes out what does not fit.
+fn check(document: &mut Document, substituted: &BTreeSet<String>) -> Vec<Problem> {
+    let own = substituted.iter().filter(|pointer| !is_setting(pointer));
+    coerce::coerce_at(&mut document.value, &Shape::of(&SCHEMA), own);
+    let mut problems = Vec::new();
+    for finding in CHECKER.check(&document.value) {
+        problems.push(problem(&finding).at(document.places.line(&finding.pointer)));
+        pointer::remove(&mut document.value, &finding.pointer);
+    }
+    problems
+}
+
+fn problem(finding: &Finding) -> Problem {
+    let key = pointer::dotted(&finding.pointer);
+    match &finding.fault {
+        Fault::Unknown { hint } => {
+            let (parent, key) = pointer::split(&finding.pointer).unwrap_or_default();
+            let table = pointer::dotted(parent);
+            let place =
+                if table.is_empty() { "outside every section".to_owned() } else { format!("in `[{table}]`") };
+            Problem { hint: hint.clone(), ..Problem::new(format!("unknown key `{key}` {place}")) }
+        }
+        Fault::Missing => Problem::new(format!("`{key}` is missing")),
+        Fault::Wrong(problem) => Problem::new(format!("`{key}` {problem}")),
+    }
+}
+
+/// Whether a JSON pointer leads into a plugin's own settings, which this file's schema knows nothing of.
+fn is_setting(pointer: &str) -> bool {
+    let mut segments = pointer::segments(pointer);
+    segments.next().as_deref() == Some("plugins") && segments.nth(1).as_deref() == Some("settings")
+}
+
+fn unreadable(kind: ErrorKind) -> Problem {
+    match kind {
+        ErrorKind::NotFound => Problem::new("there is no such file")
+            .hint(format!("name another with `--config PATH`, or make it:\n{MINIMAL}")),
+        ErrorKind::PermissionDenied => Problem::new("this user may not read it"),
+        ErrorKind::IsADirectory => Problem::new("it is a folder").hint("`--config` wants the file in it"),
+        kind => Problem::new(format!("it cannot be read: {kind}")),
+    }
+}
+
+fn not_text(error: &std::string::FromUtf8Error) -> Problem {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    Problem::new("not UTF-8 text").at(line)
+}
+
+fn minimal() -> String {
+    format!("a plugin is named by a section, for example:\n{MINIMAL}")
+}

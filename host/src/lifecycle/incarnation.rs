@@ -1,0 +1,121 @@
+//! The instances of one plugin, one after another: made, attached to the switch, and given up when they hang.
+
+use std::{sync::Arc, time::Duration};
+
+use plugin_api::{
+    error::{Failure, ReasonCode},
+    protocol::{CallHeader, CreateRequest, PING},
+};
+use tokio::time::timeout;
+
+use crate::{
+    loader::{Instance, Library},
+    switch::Switch,
+};
+
+/// How long the runtime of an instance may take to answer before it counts as hung.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+
+/// How many hung instances of one plugin are given up: each keeps its threads until the process ends.
+const MAX_ABANDONED: u32 = 5;
+
+/// The current instance of a plugin, if there is one, and how many came before it.
+pub(super) struct Incarnation {
+    name: String,
+    library: Arc<dyn Library>,
+    request: CreateRequest,
+    switch: Switch,
+    instance: Option<Arc<dyn Instance>>,
+    generation: u64,
+    abandoned: u32,
+}
+
+impl Incarnation {
+    pub(super) fn new(library: Arc<dyn Library>, request: CreateRequest, switch: Switch) -> Self {
+        let name = request.instance.clone();
+        Self { name, library, request, switch, instance: None, generation: 0, abandoned: 0 }
+    }
+
+    /// The generation that the next attempt belongs to.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation + u64::from(self.instance.is_none())
+    }
+
+    /// One attempt to bring the plugin up: makes an instance if there is none, and runs its `init`.
+    pub(super) async fn attempt(&mut self, limit: Duration) -> Result<(), Failure> {
+        let instance = match &self.instance {
+            Some(instance) => instance.clone(),
+            None => self.create(limit).await?,
+        };
+        match timeout(limit, instance.init()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.timed_out("init", limit).await),
+        }
+    }
+
+    /// One probe.
+    pub(super) async fn probe(&mut self, limit: Duration) -> Result<(), Failure> {
+        let Some(instance) = self.instance.clone() else {
+            return Err(Failure::internal("there is no instance to probe"));
+        };
+        match timeout(limit, instance.probe()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.timed_out("probe", limit).await),
+        }
+    }
+
+    /// Whether there is an instance: after a failure, none is left if it hung.
+    pub(super) fn is_live(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// Lets the instance end what it began, and drops it.
+    pub(super) async fn stop(&mut self, grace: Duration) {
+        let Some(instance) = self.instance.take() else { return };
+        match timeout(grace, instance.stop()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => tracing::warn!(plugin = %self.name, "stop failed: {}", failure.message),
+            Err(_) => tracing::warn!(plugin = %self.name, "stop did not end within {grace:?}"),
+        }
+        self.switch.detach(&self.name);
+    }
+
+    async fn create(&mut self, limit: Duration) -> Result<Arc<dyn Instance>, Failure> {
+        if self.abandoned >= MAX_ABANDONED {
+            return Err(Failure::new(
+                ReasonCode::Crashed,
+                format!("{MAX_ABANDONED} instances hung and were given up: restart the host to try again"),
+            ));
+        }
+        self.generation += 1;
+        let host = self.switch.end(&self.name);
+        let created = self.library.create(host, self.request.clone(), limit).await;
+        if created.as_ref().is_err_and(|failure| failure.code == ReasonCode::Timeout) {
+            self.abandoned += 1;
+        }
+        let instance = created?;
+        self.switch.attach(&self.name, instance.clone());
+        self.instance = Some(instance.clone());
+        Ok(instance)
+    }
+
+    /// The failure of an entry that did not end. If not even the instance's runtime answers, it is given up.
+    async fn timed_out(&mut self, entry: &str, limit: Duration) -> Failure {
+        if self.answers().await {
+            return Failure::timeout(format!("`{entry}` did not end within {limit:?}"));
+        }
+        self.abandoned += 1;
+        self.switch.detach(&self.name);
+        self.instance = None;
+        tracing::warn!(plugin = %self.name, generation = self.generation, "instance hangs and is given up");
+        Failure::timeout(format!(
+            "`{entry}` did not end within {limit:?}, its threads are blocked: it was given up"
+        ))
+    }
+
+    async fn answers(&self) -> bool {
+        let Some(instance) = &self.instance else { return false };
+        let header = CallHeader { operation: PING.to_owned(), ..CallHeader::default() };
+        matches!(timeout(PING_LIMIT, instance.call(&header, Vec::new())).await, Ok(Ok(_)))
+    }
+}

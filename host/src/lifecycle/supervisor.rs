@@ -1,0 +1,396 @@
+//! The life of one plugin, as one task: wait, attempt, probe, recover, stop. It alone touches the plugin's instance,
+//! and answers commands at every moment.
+
+use std::{future::Future, time::Duration};
+
+use jiff::Timestamp;
+use plugin_api::{
+    error::{Failure, Policy},
+    requests::host::Report,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    scrub::Scrubber,
+    status::{Board, Event, Status},
+    switch::Switch,
+};
+
+use super::{
+    Standing, Unit,
+    gate::{Gate, Gates},
+    incarnation::Incarnation,
+    timings::Timings,
+};
+
+/// Evidence of success counts once in this time: a busy plugin reports with every call.
+const EVIDENCE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a supervisor is asked.
+pub(super) enum Command {
+    /// Probe now, or attempt to come up; says when it is done.
+    Verify(Option<oneshot::Sender<()>>),
+    /// The plugin's own evidence.
+    Report(Report),
+    /// End the instance and the supervisor.
+    Stop {
+        /// How long the plugin may take.
+        grace: Duration,
+        /// Says when it is done.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What all supervisors share.
+pub(super) struct Surroundings {
+    pub(super) board: Board,
+    pub(super) switch: Switch,
+    pub(super) scrubber: Scrubber,
+    pub(super) gates: Gates,
+    pub(super) timings: Timings,
+}
+
+/// The task of one plugin.
+pub(super) struct Supervisor {
+    unit: Unit,
+    around: Surroundings,
+    inbox: Inbox,
+    settled: bool,
+}
+
+/// The order to stop.
+struct Stop {
+    grace: Duration,
+    done: oneshot::Sender<()>,
+}
+
+/// Commands, and who waits for a verification.
+struct Inbox {
+    commands: mpsc::Receiver<Command>,
+    waiting: Vec<oneshot::Sender<()>>,
+    /// Something said that an attempt or a probe makes sense now.
+    nudged: bool,
+    /// Evidence that is not on the board yet.
+    evidence: Vec<Report>,
+}
+
+impl Supervisor {
+    pub(super) fn new(unit: Unit, around: Surroundings, commands: mpsc::Receiver<Command>) -> Self {
+        let inbox = Inbox { commands, waiting: Vec::new(), nudged: false, evidence: Vec::new() };
+        Self { unit, around, inbox, settled: false }
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) async fn run(mut self) {
+        let mut incarnation = None;
+        let stop = match self.live(&mut incarnation).await {
+            Err(stop) => stop,
+            // There is nothing to run: it only answers.
+            Ok(()) => self.inbox.idle().await,
+        };
+        if let Some(incarnation) = &mut incarnation {
+            incarnation.stop(stop.grace).await;
+        }
+        self.tell(Event::Stopped);
+        // Nobody waits for it any more if the host ends at once.
+        let _ = stop.done.send(());
+    }
+
+    /// `Ok` if there is nothing to run.
+    async fn live(&mut self, slot: &mut Option<Incarnation>) -> Result<(), Stop> {
+        let (gate, event) = match &self.unit.standing {
+            Standing::Startable { library, request } => {
+                let incarnation =
+                    Incarnation::new(library.clone(), request.as_ref().clone(), self.around.switch.clone());
+                return self.supervise(slot.insert(incarnation)).await;
+            }
+            Standing::NotConfigured { missing, message } => {
+                (Gate::Holding, Event::NotConfigured { missing: missing.clone(), message: message.clone() })
+            }
+            Standing::ConfigInvalid { invalid, message } => {
+                (Gate::Open, Event::ConfigInvalid { invalid: invalid.clone(), message: message.clone() })
+            }
+            Standing::Quarantined { message } => {
+                (Gate::Holding, Event::LoadFailed { message: message.clone() })
+            }
+        };
+        self.tell(event);
+        self.settle(gate, Duration::ZERO, None);
+        Ok(())
+    }
+
+    async fn supervise(&mut self, incarnation: &mut Incarnation) -> Result<(), Stop> {
+        self.wait_for_dependencies().await?;
+        let waited = self.around.timings.elapsed();
+        loop {
+            self.bring_up(incarnation, waited).await?;
+            self.keep_up(incarnation).await?;
+        }
+    }
+
+    /// Waits until every dependency has settled and none that is required holds this plugin.
+    async fn wait_for_dependencies(&mut self) -> Result<(), Stop> {
+        let gates = self.around.gates.clone();
+        let dependencies = self.unit.dependencies.clone();
+        self.inbox.during(gates.settled(dependencies.keys())).await?;
+        loop {
+            let causes = gates.holding(&dependencies);
+            if causes.is_empty() {
+                return Ok(());
+            }
+            self.tell(Event::Held { causes: causes.clone() });
+            self.settle(Gate::Holding, self.around.timings.elapsed(), None);
+            self.inbox.answer();
+            self.inbox.during(gates.released(&causes)).await?;
+        }
+    }
+
+    /// Attempts until one succeeds: a series with backoff first, then one from time to time.
+    async fn bring_up(&mut self, incarnation: &mut Incarnation, waited: Duration) -> Result<(), Stop> {
+        let mut attempt = 1;
+        loop {
+            self.tell(Event::InitStarted { generation: incarnation.generation(), attempt });
+            let began = Instant::now();
+            let outcome = self.inbox.during(incarnation.attempt(self.unit.pace.init_timeout)).await?;
+            let took = began.elapsed();
+            self.inbox.evidence.clear();
+            let next = match outcome {
+                Ok(()) => {
+                    tracing::info!(plugin = %self.unit.name, took_ms = took.as_millis(), "connected");
+                    self.tell(Event::InitSucceeded { took });
+                    self.settle(Gate::Open, waited, Some(took));
+                    self.inbox.answer();
+                    return Ok(());
+                }
+                Err(failure) => self.failed_attempt(failure, &mut attempt),
+            };
+            self.settle(Gate::Open, waited, Some(took));
+            self.inbox.answer();
+            self.wait_for_next_attempt(next).await?;
+        }
+    }
+
+    /// Waits for the time of the next attempt, for a person who asks, or for evidence that things are well again.
+    async fn wait_for_next_attempt(&mut self, next: Option<Instant>) -> Result<(), Stop> {
+        loop {
+            self.inbox.until(next).await?;
+            let evidence = std::mem::take(&mut self.inbox.evidence);
+            if evidence.is_empty() || evidence.iter().any(|report| matches!(report, Report::Success)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells of a failed attempt, and when the next one is due; `None`: when something says that it makes sense.
+    fn failed_attempt(&self, failure: Failure, attempt: &mut u32) -> Option<Instant> {
+        let failure = self.scrubbed(failure);
+        let pace = &self.unit.pace;
+        let policy = failure.policy();
+        tracing::warn!(
+            plugin = %self.unit.name, attempt = *attempt, code = %failure.code, "could not be brought up: {}",
+            failure.message
+        );
+        let (wait, final_one) = match policy {
+            Policy::NotReady if *attempt < pace.attempts => {
+                (Some(pace.backoff.wait(*attempt, rand::random(), asked(&failure))), false)
+            }
+            Policy::NeedsPerson => (None, true),
+            _ => (Some(jittered(pace.recovery)), true),
+        };
+        *attempt += 1;
+        let at = wait.map(|wait| Timestamp::now() + wait);
+        self.tell(Event::InitFailed { failure, next_attempt_at: if final_one { None } else { at } });
+        if final_one {
+            self.tell(Event::NextCheck { at });
+        }
+        wait.map(|wait| Instant::now() + wait)
+    }
+
+    /// Probes until the instance is gone. A plugin without a probe counts by its init, and by what it reports.
+    async fn keep_up(&mut self, incarnation: &mut Incarnation) -> Result<(), Stop> {
+        let mut failures = 0;
+        let mut wait = self.unit.pace.probe_interval.map(jittered);
+        loop {
+            if self.unit.pace.probe_interval.is_some() {
+                self.tell(Event::NextCheck { at: wait.map(|wait| Timestamp::now() + wait) });
+            }
+            self.inbox.until(wait.map(|wait| Instant::now() + wait)).await?;
+            let outcome = match self.inbox.evidence.pop() {
+                Some(report) => self.weigh(report).await?,
+                None if self.unit.pace.probe_interval.is_some() => self.probe(incarnation).await?,
+                None => Ok(()),
+            };
+            wait = match outcome {
+                Ok(()) => {
+                    failures = 0;
+                    self.wait_after_success()
+                }
+                Err(failure) => {
+                    failures += 1;
+                    self.wait_after_failure(&failure, failures)
+                }
+            };
+            self.inbox.answer();
+            if !incarnation.is_live() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Probes, and tells what came of it.
+    async fn probe(&mut self, incarnation: &mut Incarnation) -> Result<Result<(), Failure>, Stop> {
+        let began = Instant::now();
+        let outcome = self.inbox.during(incarnation.probe(self.unit.pace.probe_timeout)).await?;
+        let latency = began.elapsed();
+        let outcome = outcome.map_err(|failure| self.scrubbed(failure));
+        match &outcome {
+            Ok(()) => self.tell(Event::ProbeSucceeded { latency }),
+            Err(failure) => {
+                tracing::warn!(plugin = %self.unit.name, code = %failure.code, "probe failed: {}", failure.message);
+                self.tell(Event::ProbeFailed { failure: failure.clone(), latency });
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Takes the plugin's own evidence, which counts as a probe; of what has gathered, the last word.
+    async fn weigh(&mut self, report: Report) -> Result<Result<(), Failure>, Stop> {
+        self.inbox.evidence.clear();
+        match report {
+            Report::Success => {
+                self.tell(Event::EvidenceSucceeded);
+                // What comes within this time says the same.
+                self.inbox.during(sleep(EVIDENCE_PAUSE)).await?;
+                self.inbox.evidence.retain(|report| !matches!(report, Report::Success));
+                Ok(Ok(()))
+            }
+            Report::Failure { code, message, setting, href } => {
+                let failure = self.scrubbed(Failure { setting, href, ..Failure::new(code, message) });
+                self.tell(Event::EvidenceFailed { failure: failure.clone() });
+                Ok(Err(failure))
+            }
+        }
+    }
+
+    /// How long until the next probe: the interval, or less until the plugin is `connected` again.
+    fn wait_after_success(&self) -> Option<Duration> {
+        let interval = self.unit.pace.probe_interval?;
+        let connected = self.status() == Some(Status::Connected);
+        Some(if connected { jittered(interval) } else { interval.min(self.unit.pace.backoff.base) })
+    }
+
+    /// How long until the next probe: an outage is noticed, and its end too, faster than by the interval.
+    fn wait_after_failure(&self, failure: &Failure, failures: u32) -> Option<Duration> {
+        let interval = self.unit.pace.probe_interval?;
+        match failure.policy() {
+            Policy::NotReady => {
+                let wait = self.unit.pace.backoff.wait(failures, rand::random(), asked(failure));
+                Some(wait.min(interval))
+            }
+            Policy::NeedsPerson => None,
+            _ => Some(jittered(self.unit.pace.recovery)),
+        }
+    }
+
+    fn settle(&mut self, gate: Gate, waited: Duration, init: Option<Duration>) {
+        if !std::mem::replace(&mut self.settled, true) {
+            self.tell(Event::Settled { waited, init });
+            self.around.timings.note(&self.unit.name, init);
+        }
+        self.around.gates.set(&self.unit.name, gate);
+    }
+
+    fn tell(&self, event: Event) {
+        self.around.board.apply(&self.unit.name, event, Timestamp::now());
+    }
+
+    fn status(&self) -> Option<Status> {
+        self.around.board.snapshot().plugin(&self.unit.name).map(|plugin| plugin.status)
+    }
+
+    fn scrubbed(&self, mut failure: Failure) -> Failure {
+        self.around.scrubber.clean(&mut failure.message);
+        failure
+    }
+}
+
+impl Inbox {
+    /// Runs some work and takes commands meanwhile. An order to stop drops the work.
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => self.take(command)?,
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+
+    /// Waits for a time, or until a command makes an attempt or a probe due, or brings evidence.
+    async fn until(&mut self, time: Option<Instant>) -> Result<(), Stop> {
+        loop {
+            if std::mem::take(&mut self.nudged) || !self.evidence.is_empty() {
+                return Ok(());
+            }
+            let due = async {
+                match time {
+                    Some(time) => sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => self.take(command)?,
+                () = due => return Ok(()),
+            }
+        }
+    }
+
+    /// Answers until the order to stop.
+    async fn idle(&mut self) -> Stop {
+        loop {
+            self.answer();
+            let command = self.commands.recv().await;
+            if let Err(stop) = self.take(command) {
+                return stop;
+            }
+        }
+    }
+
+    /// Says to all who wait for a verification that it is done.
+    fn answer(&mut self) {
+        self.nudged = false;
+        for waiting in self.waiting.drain(..) {
+            // Who asked may have gone.
+            let _ = waiting.send(());
+        }
+    }
+
+    fn take(&mut self, command: Option<Command>) -> Result<(), Stop> {
+        match command {
+            Some(Command::Verify(waiting)) => {
+                self.waiting.extend(waiting);
+                self.nudged = true;
+            }
+            Some(Command::Report(report)) => self.evidence.push(report),
+            Some(Command::Stop { grace, done }) => return Err(Stop { grace, done }),
+            // Every handle of the lifecycle is gone: the host was dropped.
+            None => return Err(Stop { grace: Duration::ZERO, done: oneshot::channel().0 }),
+        }
+        Ok(())
+    }
+}
+
+/// How long the other side asked to wait.
+fn asked(failure: &Failure) -> Option<Duration> {
+    failure.retry_after_ms.map(Duration::from_millis)
+}
+
+/// Ten percent more or less, so that many plugins are not probed at the same time.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(rand::random_range(0.9..1.1))
+}

@@ -1,0 +1,68 @@
+//! Looks at a file before the linker maps it: mapping a truncated library succeeds, and reading it then ends the
+//! process with SIGBUS. Other formats than ELF are left to the system's linker.
+
+use std::path::Path;
+
+use object::{
+    Endianness,
+    elf::{ET_DYN, FileHeader64},
+    read::elf::{FileHeader, ProgramHeader},
+};
+
+use super::LoadError;
+
+/// Refuses what is no library, and what is shorter than its own headers say.
+pub(super) fn check(path: &Path) -> Result<(), LoadError> {
+    let data = match std::fs::read(path) {
+        Ok(data) => data,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(LoadError::Missing(path.to_owned()));
+        }
+        Err(error) => return Err(LoadError::Unreadable(path.to_owned(), error)),
+    };
+    if cfg!(not(target_os = "linux")) {
+        return Ok(());
+    }
+    if !data.starts_with(b"\x7fELF") {
+        return Err(LoadError::NotALibrary(path.to_owned(), guess(&data)));
+    }
+    let found = data.len() as u64;
+    match needed_length(&data) {
+        Some(needed) if needed <= found => Ok(()),
+        Some(needed) => Err(LoadError::Truncated { path: path.to_owned(), found, needed }),
+        None if found < 64 => Err(LoadError::Truncated { path: path.to_owned(), found, needed: 64 }),
+        None => Err(LoadError::NotALibrary(path.to_owned(), "an ELF file of another kind or machine")),
+    }
+}
+
+/// The end of the last segment that is mapped from the file and of the section table; `None` for what is no 64-bit
+/// shared object.
+fn needed_length(data: &[u8]) -> Option<u64> {
+    let header = FileHeader64::<Endianness>::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    if header.e_type(endian) != ET_DYN {
+        return None;
+    }
+    let segments_end = table_end(header.e_phoff(endian), header.e_phnum(endian), header.e_phentsize(endian));
+    if segments_end > data.len() as u64 {
+        return Some(segments_end);
+    }
+    let segments = header.program_headers(endian, data).ok()?;
+    let sections_end = table_end(header.e_shoff(endian), header.e_shnum(endian), header.e_shentsize(endian));
+    let ends =
+        segments.iter().map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)));
+    ends.chain([segments_end, sections_end]).max()
+}
+
+fn table_end(offset: u64, entries: u16, size: u16) -> u64 {
+    offset.saturating_add(u64::from(entries) * u64::from(size))
+}
+
+/// What a file is that is no library, as a person would say it.
+fn guess(data: &[u8]) -> &'static str {
+    match data {
+        [] => "an empty file",
+        data if std::str::from_utf8(&data[..data.len().min(512)]).is_ok() => "a text file",
+        _ => "a binary file of another kind",
+    }
+}

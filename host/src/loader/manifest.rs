@@ -1,0 +1,110 @@
+//! Judges a manifest: the names and schemas that everything later relies on.
+
+use std::collections::BTreeSet;
+
+use plugin_api::{manifest::Manifest, protocol::HOST};
+use serde_json::Value;
+
+/// Everything that is wrong with a manifest; empty when it can be used.
+pub(super) fn problems(manifest: &Manifest) -> Vec<String> {
+    let mut problems = Vec::new();
+    check_name(&manifest.name, "the plugin", &mut problems);
+    if manifest.name == HOST {
+        problems.push(format!("`{HOST}` is reserved for the host itself"));
+    }
+    check_schema(&manifest.settings, "the settings", &mut problems);
+    check_setting_keys(manifest, &mut problems);
+    check_dependencies(manifest, &mut problems);
+    let mut names = BTreeSet::new();
+    for operation in &manifest.operations {
+        check_name(&operation.name, "an operation", &mut problems);
+        if !names.insert(&operation.name) {
+            problems.push(format!("operation `{}` is declared twice", operation.name));
+        }
+        check_schema(&operation.request, &format!("the request of `{}`", operation.name), &mut problems);
+    }
+    problems
+}
+
+/// Names are snake_case everywhere: in plugins.toml, JSON, metrics and logs.
+fn check_name(name: &str, whose: &str, problems: &mut Vec<String>) {
+    let mut letters = name.chars();
+    let starts = letters.next().is_some_and(|first| first.is_ascii_lowercase());
+    let goes_on = letters.all(|next| next.is_ascii_lowercase() || next.is_ascii_digit() || next == '_');
+    if !starts || !goes_on || name.len() > 64 {
+        problems.push(format!(
+            "{whose} is named `{name}`: a name is snake_case, begins with a letter and has at most 64 characters"
+        ));
+    }
+}
+
+fn check_schema(schema: &Value, whose: &str, problems: &mut Vec<String>) {
+    if let Err(error) = jsonschema::validator_for(schema) {
+        problems.push(format!("the JSON Schema of {whose} is invalid: {error}"));
+    }
+}
+
+/// Groups may only name settings that exist.
+fn check_setting_keys(manifest: &Manifest, problems: &mut Vec<String>) {
+    let known = manifest.settings.get("properties").and_then(Value::as_object);
+    for key in manifest.require_any.iter().chain(&manifest.all_or_none).flatten() {
+        if !known.is_some_and(|known| known.contains_key(key)) {
+            problems.push(format!("a group of settings names `{key}`, which is no setting"));
+        }
+    }
+}
+
+fn check_dependencies(manifest: &Manifest, problems: &mut Vec<String>) {
+    let mut names = BTreeSet::new();
+    for dependency in manifest.requires.iter().chain(&manifest.wants) {
+        check_name(dependency, "a dependency", problems);
+        if *dependency == manifest.name {
+            problems.push(format!("`{dependency}` depends on itself"));
+        } else if !names.insert(dependency) {
+            problems.push(format!("dependency `{dependency}` is declared twice"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut Manifest), expected: Expect) {
+        let mut manifest = serde_json::from_value(json!({
+            "name": "mail", "version": "0.1.0", "kind": "integration",
+            "settings": { "type": "object", "properties": { "server": { "type": "string" } } },
+        }))
+        .unwrap();
+        change(&mut manifest);
+        expected.assert_eq(&problems(&manifest).join("\n"));
+    }
+
+    #[test]
+    fn a_good_manifest_has_no_problems() {
+        check(|_| {}, expect![""]);
+    }
+
+    #[test]
+    fn names_and_groups_are_judged_all_at_once() {
+        check(
+            |manifest| {
+                manifest.name = "E-Mail".into();
+                manifest.require_any = vec![vec!["server".into(), "host".into()]];
+                manifest.requires = vec!["database".into(), "database".into()];
+            },
+            expect![[r#"
+                the plugin is named `E-Mail`: a name is snake_case, begins with a letter and has at most 64 characters
+                a group of settings names `host`, which is no setting
+                dependency `database` is declared twice"#]],
+        );
+    }
+
+    #[test]
+    fn the_hosts_name_is_reserved() {
+        check(|manifest| manifest.name = "host".into(), expect!["`host` is reserved for the host itself"]);
+    }
+}

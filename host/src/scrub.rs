@@ -1,0 +1,87 @@
+//! Knows every secret, and takes it out of text before anybody sees it.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aho_corasick::AhoCorasick;
+use arc_swap::ArcSwapOption;
+
+/// What stands where a secret stood.
+pub const MASK: &str = "[secret]";
+
+/// Shorter values are not looked for: they would be found in ordinary words.
+const SHORTEST: usize = 4;
+
+/// The secrets of one host. Cheap to clone; all clones share them.
+#[derive(Clone, Default)]
+pub struct Scrubber {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    secrets: Mutex<BTreeSet<String>>,
+    search: ArcSwapOption<AhoCorasick>,
+}
+
+impl Scrubber {
+    /// Adds secrets, to be found from now on.
+    pub fn add(&self, secrets: impl IntoIterator<Item = String>) {
+        let mut known = self.inner.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        known.extend(secrets.into_iter().filter(|secret| secret.len() >= SHORTEST));
+        if known.len() == before {
+            return;
+        }
+        // The longest match wins, so that a secret that contains another one goes as a whole.
+        let search =
+            AhoCorasick::builder().match_kind(aho_corasick::MatchKind::LeftmostLongest).build(known.iter());
+        if let Ok(search) = search {
+            self.inner.search.store(Some(Arc::new(search)));
+        }
+    }
+
+    /// The text without secrets.
+    pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.inner.search.load().as_deref() {
+            Some(search) if search.is_match(text) => {
+                let masks = vec![MASK; search.patterns_len()];
+                Cow::Owned(search.replace_all(text, &masks))
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// Takes the secrets out of a text that is kept.
+    pub fn clean(&self, text: &mut String) {
+        if let Cow::Owned(scrubbed) = self.scrub(text) {
+            *text = scrubbed;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(secrets: &[&str], text: &str, expected: &str) {
+        let scrubber = Scrubber::default();
+        scrubber.add(secrets.iter().map(|secret| (*secret).to_owned()));
+        assert_eq!(scrubber.scrub(text), expected);
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        check(&["hunter22"], "login hunter22 failed: hunter22", "login [secret] failed: [secret]");
+        check(&["hunter22", "hunter22-long"], "hunter22-long", "[secret]");
+        check(&[], "nothing is secret", "nothing is secret");
+    }
+
+    #[test]
+    fn very_short_values_do_not_garble_ordinary_words() {
+        check(&["in", ""], "in the beginning", "in the beginning");
+    }
+}

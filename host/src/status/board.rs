@@ -1,0 +1,226 @@
+//! The one place where health is written, and from where everybody reads it: an event becomes a new snapshot.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::{
+    event::Event,
+    machine::Machine,
+    model::{Dependency, PluginHealth, Status, Transition, kind_name},
+    overall::{Counts, overall},
+    snapshot::Snapshot,
+    spec::{BoardConfig, DependencySpec, PluginSpec, StartReport},
+    standing::{Edges, Standing},
+};
+
+/// A handle to the board; clones share it. Reading never waits for a writer.
+#[derive(Clone)]
+pub struct Board {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    writer: Mutex<Writer>,
+    current: ArcSwap<Snapshot>,
+    changes: watch::Sender<u64>,
+}
+
+/// What only the writer needs. Plugins are numbered in the order of their names.
+struct Writer {
+    machines: Vec<Machine>,
+    edges: Edges,
+    standings: Vec<Standing>,
+}
+
+impl Board {
+    /// Every plugin is `not_initialized`, nothing has settled.
+    pub fn new(config: BoardConfig) -> Self {
+        let writer = Writer::new(config.plugins, config.now);
+        let plugins: Vec<_> =
+            (0..writer.machines.len()).map(|number| Arc::new(writer.health(number))).collect();
+        let snapshot = Snapshot {
+            boot_id: config.boot_id.into(),
+            version: config.version.into(),
+            started_at: config.now,
+            revision: 1,
+            ticked_at: config.now,
+            settled: plugins.is_empty(),
+            counts: Counts::of(&plugins),
+            overall: overall(plugins.is_empty(), false, &plugins),
+            plugins: Arc::new(plugins),
+            start: Arc::default(),
+        };
+        let shared = Shared {
+            writer: Mutex::new(writer),
+            current: ArcSwap::from_pointee(snapshot),
+            changes: watch::Sender::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes in what happened to a plugin; answers the change of its status, if there is one. An unknown name is
+    /// ignored: the plugin may just have been taken out of plugins.toml.
+    pub fn apply(&self, name: &str, event: Event, now: Timestamp) -> Option<Transition> {
+        let mut writer = self.write();
+        let number = self.shared.current.load().position(name)?;
+        let (transition, changed) = writer.apply(number, event, now);
+        self.publish(&writer, &changed, |_| {});
+        self.announce();
+        transition
+    }
+
+    /// Looks at what changes by time alone; called about once a second. Readers see by it that somebody looks.
+    pub fn tick(&self, now: Timestamp) {
+        let mut writer = self.write();
+        let machines = writer.machines.iter_mut().enumerate();
+        let changed: BTreeSet<_> =
+            machines.filter_map(|(number, machine)| machine.tick(now).then_some(number)).collect();
+        self.publish(&writer, &changed, |snapshot| snapshot.ticked_at = now);
+        if !changed.is_empty() {
+            self.announce();
+        }
+    }
+
+    /// Tells how the start goes, or went.
+    pub fn set_start(&self, start: StartReport) {
+        let writer = self.write();
+        self.publish(&writer, &BTreeSet::new(), |snapshot| {
+            if *snapshot.start != start {
+                snapshot.start = Arc::new(start);
+                snapshot.revision += 1;
+            }
+        });
+        self.announce();
+    }
+
+    /// Everything as it stands.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.current.load_full()
+    }
+
+    /// Told after every event: to wait for a condition, look at [`Board::snapshot`] after each change.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn write(&self) -> MutexGuard<'_, Writer> {
+        // A panic within leaves at worst one event half taken in: better to go on than to lose all health.
+        self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self) {
+        self.shared.changes.send_modify(|number| *number += 1);
+    }
+
+    /// Makes the next snapshot; plugins that did not change are shared with the one before.
+    fn publish(&self, writer: &Writer, changed: &BTreeSet<usize>, edit: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.shared.current.load());
+        let told = (next.settled, next.overall);
+        let mut telling = false;
+        for &number in changed {
+            let health = writer.health(number);
+            let plugins = Arc::make_mut(&mut next.plugins);
+            telling |= !health.reads_like(&plugins[number]);
+            plugins[number] = Arc::new(health);
+        }
+        if !changed.is_empty() {
+            next.settled |= next.plugins.iter().all(|plugin| plugin.settled);
+            next.counts = Counts::of(&next.plugins);
+            next.overall = overall(next.settled, false, &next.plugins);
+        }
+        if telling || told != (next.settled, next.overall) {
+            next.revision += 1;
+        }
+        edit(&mut next);
+        self.shared.current.store(Arc::new(next));
+    }
+}
+
+impl Writer {
+    fn new(mut plugins: Vec<PluginSpec>, now: Timestamp) -> Self {
+        plugins.sort_by(|one, other| one.name.cmp(&other.name));
+        let edges = Edges::new(&plugins);
+        let mut standings = vec![Standing::default(); plugins.len()];
+        edges.restand(&(0..plugins.len()).collect(), |_| false, &mut standings);
+        let machines = plugins.into_iter().map(|spec| Machine::new(spec, now)).collect();
+        Self { machines, edges, standings }
+    }
+
+    /// The transition, and the plugins that read differently now.
+    fn apply(
+        &mut self,
+        number: usize,
+        event: Event,
+        now: Timestamp,
+    ) -> (Option<Transition>, BTreeSet<usize>) {
+        let transition = self.machines[number].apply(event, now);
+        let mut changed = BTreeSet::from([number]);
+        if transition.is_some() {
+            let connected = |number: usize| self.machines[number].status == Status::Connected;
+            changed.extend(self.edges.restand(&changed, connected, &mut self.standings));
+            let shown_by: Vec<_> =
+                changed.iter().flat_map(|number| self.edges.dependents(*number)).copied().collect();
+            changed.extend(shown_by);
+        }
+        (transition, changed)
+    }
+
+    fn health(&self, number: usize) -> PluginHealth {
+        let (machine, standing) = (&self.machines[number], &self.standings[number]);
+        let spec = &machine.spec;
+        PluginHealth {
+            name: spec.name.clone(),
+            kind: spec.kind,
+            required: spec.required,
+            status: machine.status,
+            healthy: standing.healthy,
+            stale: machine.stale,
+            flapping: machine.flapping,
+            since: machine.since,
+            checked_at: machine.checked_at,
+            next_check_at: machine.next_check_at,
+            latency_ms: machine.latency_ms,
+            version: spec.version.clone(),
+            generation: machine.generation,
+            reason: machine.explanation.reason.clone(),
+            fix: machine.explanation.fix.clone(),
+            retry: machine.retry.clone(),
+            settings: machine.explanation.settings.clone(),
+            dependencies: spec.dependencies.iter().map(|dependency| self.dependency(dependency)).collect(),
+            dependents: self.names(self.edges.dependents(number)),
+            blocked_by: self.names(&standing.blocked_by),
+            root_causes: self.names(&standing.root_causes),
+            history: machine.history.shared(),
+            settled: machine.settled,
+            timing: machine.timing,
+            transitions: machine.history.total(),
+            probes: machine.probes.clone(),
+        }
+    }
+
+    fn dependency(&self, spec: &DependencySpec) -> Dependency {
+        let number = self.machines.binary_search_by(|machine| machine.spec.name.cmp(&spec.name)).ok();
+        let healthy = number.is_some_and(|number| self.standings[number].healthy);
+        Dependency {
+            name: spec.name.clone(),
+            kind: number.map(|number| kind_name(self.machines[number].spec.kind)),
+            required: spec.required,
+            status: number.map(|number| self.machines[number].status),
+            healthy,
+            satisfied: healthy || (!spec.required && number.is_none()),
+        }
+    }
+
+    fn names(&self, numbers: &[usize]) -> Vec<String> {
+        numbers.iter().map(|number| self.machines[*number].spec.name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

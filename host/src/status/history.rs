@@ -1,0 +1,77 @@
+//! Transitions are remembered, the last hundred a plugin, and too many of them in a short time are flapping.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::model::Transition;
+
+const KEPT: usize = 100;
+const FLAPPING_ABOVE: usize = 5;
+const FLAPPING_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// The transitions of one plugin. Snapshots share the list; only a transition copies it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    transitions: Arc<Vec<Transition>>,
+    total: u64,
+}
+
+impl History {
+    pub(super) fn push(&mut self, transition: Transition) {
+        let transitions = Arc::make_mut(&mut self.transitions);
+        if transitions.len() == KEPT {
+            transitions.remove(0);
+        }
+        transitions.push(transition);
+        self.total += 1;
+    }
+
+    /// The last transitions, oldest first.
+    pub(super) fn shared(&self) -> Arc<Vec<Transition>> {
+        self.transitions.clone()
+    }
+
+    /// How many there were, also of those that are forgotten.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// More than five transitions in ten minutes.
+    pub(super) fn is_flapping(&self, now: Timestamp) -> bool {
+        let recent = |transition: &&Transition| now.duration_since(transition.at) < FLAPPING_WITHIN;
+        self.transitions.iter().rev().take_while(recent).count() > FLAPPING_ABOVE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Status;
+
+    fn history(seconds: impl IntoIterator<Item = i64>) -> History {
+        let mut history = History::default();
+        for second in seconds {
+            let at = Timestamp::from_second(second).unwrap();
+            let (from, to) = (Status::Connected, Status::Error);
+            history.push(Transition { at, from, to, code: None, message: None });
+        }
+        history
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_after_a_hundred() {
+        let history = history(0..250);
+        assert_eq!(history.shared().len(), 100);
+        assert_eq!(history.shared()[0].at.as_second(), 150);
+        assert_eq!(history.total(), 250);
+    }
+
+    #[test]
+    fn six_transitions_in_ten_minutes_are_flapping() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert!(!history([0, 1, 2, 3, 4]).is_flapping(at(4)));
+        assert!(history([0, 1, 2, 3, 4, 5]).is_flapping(at(599)));
+        assert!(!history([0, 1, 2, 3, 4, 5]).is_flapping(at(600)));
+    }
+}

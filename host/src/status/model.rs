@@ -1,0 +1,246 @@
+//! What a reader sees of one plugin; the field names and their order are those of the health API.
+
+use std::{fmt, sync::Arc};
+
+use jiff::Timestamp;
+use plugin_api::{
+    error::{FixAction, ReasonCode},
+    manifest::Kind,
+};
+use serde::{Serialize, Serializer};
+
+use super::{probes::ProbeDurations, time};
+
+/// The status of a plugin after hysteresis. Trouble of a dependency never changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It has no instance yet: its turn has not come, or a required dependency holds it.
+    NotInitialized,
+    /// It is coming up, or waits between two attempts.
+    Initializing,
+    /// The outside system answered an authenticated request.
+    Connected,
+    /// It is configured, but a person must authenticate.
+    Disconnected,
+    /// Required settings are missing.
+    NotConfigured,
+    /// It failed.
+    Error,
+}
+
+impl Status {
+    /// All six, in the order in which they are counted.
+    pub const ALL: [Status; 6] = [
+        Self::Connected,
+        Self::Disconnected,
+        Self::NotConfigured,
+        Self::Error,
+        Self::Initializing,
+        Self::NotInitialized,
+    ];
+
+    /// The name in JSON, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotInitialized => "not_initialized",
+            Self::Initializing => "initializing",
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::NotConfigured => "not_configured",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether a plugin may go from this status straight to `next`. What has no instance cannot be connected or wait
+    /// for a person: it passes `initializing` first.
+    pub fn may_become(self, next: Status) -> bool {
+        let without_instance = matches!(self, Self::NotInitialized | Self::NotConfigured);
+        self != next && !(without_instance && matches!(next, Self::Connected | Self::Disconnected))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Why a plugin is not connected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// For programs.
+    pub code: ReasonCode,
+    /// For a person; never a secret, never a driver's raw text.
+    pub message: String,
+    /// Whether it may pass without anybody doing anything.
+    pub retryable: bool,
+}
+
+/// What a person can do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// For programs.
+    pub action: FixAction,
+    /// For a person.
+    pub label: String,
+    /// The link to follow.
+    pub href: Option<String>,
+}
+
+/// How far the attempts to come up have got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retry {
+    /// The attempt that is under way or was the last one; 0 where none is to be repeated.
+    pub attempt: u32,
+    /// After so many it is `error`.
+    pub max_attempts: u32,
+    /// When the next one begins.
+    #[serde(serialize_with = "time::serialize_option")]
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// Settings that need a person: the environment variable's name, else `plugins.<name>.settings.<key>`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Required, and absent.
+    pub missing: Vec<String>,
+    /// Present, and wrong.
+    pub invalid: Vec<String>,
+}
+
+/// A plugin's dependency, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dependency {
+    /// The plugin depended on.
+    pub name: String,
+    /// `integration`, `service` or `unknown`; `null` if plugins.toml does not name it.
+    pub kind: Option<&'static str>,
+    /// Whether it gates health.
+    pub required: bool,
+    /// Its own status; `null` if plugins.toml does not name it.
+    pub status: Option<Status>,
+    /// Connected, and every required dependency healthy.
+    pub healthy: bool,
+    /// Healthy, or only wanted and not named by plugins.toml.
+    pub satisfied: bool,
+}
+
+/// A change of status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Transition {
+    /// When.
+    #[serde(serialize_with = "time::serialize")]
+    pub at: Timestamp,
+    /// From which status.
+    pub from: Status,
+    /// To which status.
+    pub to: Status,
+    /// The reason of the new status.
+    pub code: Option<ReasonCode>,
+    /// The same for a person.
+    pub message: Option<String>,
+}
+
+/// How a plugin's start went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Timing {
+    /// How long it waited for what it depends on; `null` before it settled.
+    pub waited_ms: Option<f64>,
+    /// How long its first attempt took; `null` if there was none.
+    pub init_ms: Option<f64>,
+}
+
+/// Everything a reader may know of one plugin. As JSON it is the health API's shape without the history.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PluginHealth {
+    pub name: String,
+    /// `None` if the library could not be loaded.
+    #[serde(serialize_with = "serialize_kind")]
+    pub kind: Option<Kind>,
+    /// Without it the host as a whole is unhealthy.
+    pub required: bool,
+    pub status: Status,
+    /// Connected, and every required dependency healthy.
+    pub healthy: bool,
+    /// No completed probe or evidence within three intervals.
+    pub stale: bool,
+    /// More than five transitions in ten minutes.
+    pub flapping: bool,
+    /// When it came to its status.
+    #[serde(serialize_with = "time::serialize")]
+    pub since: Timestamp,
+    /// When a probe, an attempt or reported evidence last told of it.
+    #[serde(serialize_with = "time::serialize_option")]
+    pub checked_at: Option<Timestamp>,
+    #[serde(serialize_with = "time::serialize_option")]
+    pub next_check_at: Option<Timestamp>,
+    /// How long the last probe or attempt took.
+    pub latency_ms: Option<f64>,
+    /// `None` if the library could not be loaded.
+    pub version: Option<String>,
+    /// Which instance of the plugin this is, 1 at first.
+    pub generation: u64,
+    pub reason: Option<Reason>,
+    pub fix: Option<Fix>,
+    pub retry: Retry,
+    pub settings: Settings,
+    pub dependencies: Vec<Dependency>,
+    /// The plugins that depend on it directly.
+    pub dependents: Vec<String>,
+    /// The direct required dependencies that are not healthy.
+    pub blocked_by: Vec<String>,
+    /// The transitive unhealthy plugins, itself included, that have no unhealthy required dependency of their own.
+    pub root_causes: Vec<String>,
+    /// The last transitions, oldest first.
+    #[serde(skip)]
+    pub history: Arc<Vec<Transition>>,
+    /// The first attempt ended or timed out, or nothing will be attempted for now.
+    #[serde(skip)]
+    pub settled: bool,
+    #[serde(skip)]
+    pub timing: Timing,
+    /// How many transitions there were since the host started.
+    #[serde(skip)]
+    pub transitions: u64,
+    #[serde(skip)]
+    pub probes: Arc<ProbeDurations>,
+}
+
+impl PluginHealth {
+    /// Whether a required dependency keeps it from starting.
+    pub fn is_held(&self) -> bool {
+        self.status == Status::NotInitialized
+            && self.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::DependencyUnhealthy)
+    }
+
+    /// Whether it is a service; what could not be loaded counts as an integration.
+    pub fn is_service(&self) -> bool {
+        self.kind == Some(Kind::Service)
+    }
+
+    /// Whether a reader has nothing new to learn: all but the times and durations of checks.
+    pub(super) fn reads_like(&self, other: &Self) -> bool {
+        let telling = |plugin: &Self| {
+            (plugin.status, plugin.healthy, plugin.stale, plugin.flapping, plugin.settled, plugin.generation)
+        };
+        telling(self) == telling(other)
+            && self.timing == other.timing
+            && self.retry.attempt == other.retry.attempt
+            && self.reason == other.reason
+            && self.fix == other.fix
+            && self.settings == other.settings
+            && self.dependencies == other.dependencies
+            && self.blocked_by == other.blocked_by
+            && self.root_causes == other.root_causes
+    }
+}
+
+/// The kind as it stands in JSON and metrics.
+pub(crate) fn kind_name(kind: Option<Kind>) -> &'static str {
+    kind.map_or("unknown", Kind::as_str)
+}
+
+fn serialize_kind<S: Serializer>(kind: &Option<Kind>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind_name(*kind))
+}

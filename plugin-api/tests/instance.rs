@@ -1,0 +1,265 @@
+//! A plugin behind the boundary's own code: what its host sees of panics, errors, cancellation, logs and calls.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use expect_test::{Expect, expect};
+use plugin_api::{
+    prelude::*,
+    protocol::CallHeader,
+    requests::host::Report,
+    serde_json::{Value, json},
+    testing::{TestInstance, TestPlugin},
+};
+
+/// Says which entry misbehaves.
+#[plugin_api::settings]
+struct Settings {
+    panics_in: Option<String>,
+    #[expect(dead_code, reason = "only its Debug form matters")]
+    password: Option<Secret>,
+}
+
+struct Subject {
+    settings: Settings,
+    context: Context,
+}
+
+/// Set by the destructor of a future that was dropped before it ended.
+static DROPPED: AtomicBool = AtomicBool::new(false);
+
+struct OnDrop;
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        DROPPED.store(true, Ordering::SeqCst);
+    }
+}
+
+#[plugin_api::message]
+struct Lookup {
+    key: String,
+}
+
+impl Request for Lookup {
+    const OPERATION: &'static str = "lookup";
+    type Response = String;
+}
+
+impl Plugin for Subject {
+    type Settings = Settings;
+
+    fn manifest() -> ManifestBuilder<Self> {
+        Manifest::integration("subject")
+            .requires("store")
+            .wants("spare")
+            .operation(Operation::new("fail", Self::fail))
+            .operation(Operation::new("panic", Self::panic))
+            .operation(Operation::new("hang", Self::hang))
+            .operation(Operation::new("ask", Self::ask))
+            .operation(Operation::new("trespass", Self::trespass))
+            .operation(Operation::new("log", Self::log))
+    }
+
+    fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
+        maybe_panic(&settings, "create");
+        Ok(Self { settings, context })
+    }
+
+    async fn init(&self) -> Result<(), Failure> {
+        maybe_panic(&self.settings, "init");
+        Err(Failure::auth_invalid("the server rejects the password").setting("password"))
+    }
+
+    async fn stop(&self) {
+        maybe_panic(&self.settings, "stop");
+    }
+}
+
+fn maybe_panic(settings: &Settings, entry: &str) {
+    assert!(settings.panics_in.as_deref() != Some(entry), "{entry} misbehaves");
+}
+
+impl Subject {
+    async fn fail(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        Err(OperationError::conflict("it is there already").details(json!({ "id": 7 })))
+    }
+
+    async fn panic(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        panic!("operation misbehaves");
+    }
+
+    async fn hang(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        let _guard = OnDrop;
+        std::future::pending().await
+    }
+
+    async fn ask(self: Arc<Self>, _: Empty, _: Call) -> Result<String, OperationError> {
+        self.context.dependency("store")?.call(Lookup { key: "colour".into() }).await
+    }
+
+    async fn trespass(self: Arc<Self>, name: String, _: Call) -> Result<(), OperationError> {
+        self.context.dependency(&name).map(drop)
+    }
+
+    async fn log(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        plugin_api::tracing::info!(answer = 42, name = "Ada", "something happened");
+        self.context.host().report(Report::Success).await
+    }
+}
+
+fn subject(settings: Value) -> TestInstance<Subject> {
+    TestPlugin::new(settings)
+        .fake_json("store", "lookup", |header, request| {
+            let traced = header.trace.as_deref() == Some("0af7651916cd43dd8448eb211c80319c");
+            let timed = header.deadline_ms.is_some_and(|left| left <= 5000);
+            Ok(json!(format!("{} of {:?}, traced {traced}, timed {timed}", request["key"], header.person)))
+        })
+        .create()
+        .unwrap()
+}
+
+fn check(error: impl std::fmt::Display, expected: Expect) {
+    // The line of a panic moves with every edit.
+    let text = error.to_string();
+    let text = text.rsplit_once(".rs:").map_or(text.clone(), |(start, _)| format!("{start}.rs"));
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn a_panic_in_create_is_a_failure_with_its_place() {
+    let failure = TestPlugin::<Subject>::new(json!({ "panics_in": "create" })).create().err().unwrap();
+    assert_eq!(failure.code, ReasonCode::Panicked);
+    check(failure, expect!["panicked: panicked: create misbehaves at plugin-api/tests/instance.rs"]);
+}
+
+#[tokio::test]
+async fn a_panic_in_init_is_a_failure_and_the_instance_lives_on() {
+    let subject = subject(json!({ "panics_in": "init" }));
+    check(
+        subject.init().await.unwrap_err(),
+        expect!["panicked: panicked: init misbehaves at plugin-api/tests/instance.rs"],
+    );
+    check(
+        subject.init().await.unwrap_err(),
+        expect!["panicked: panicked: init misbehaves at plugin-api/tests/instance.rs"],
+    );
+    assert_eq!(
+        subject.call_json("ask", json!({})).await.unwrap(),
+        "\"colour\" of None, traced false, timed false"
+    );
+}
+
+#[tokio::test]
+async fn failures_and_errors_arrive_whole() {
+    let subject = subject(json!({}));
+    let failure = subject.init().await.unwrap_err();
+    assert_eq!(failure.setting.as_deref(), Some("password"));
+    check(failure, expect!["auth_invalid: the server rejects the password"]);
+    let error = subject.call_json("fail", json!({})).await.unwrap_err();
+    assert_eq!(error.details, Some(json!({ "id": 7 })));
+    check(error, expect!["conflict: it is there already"]);
+    check(
+        subject.call_json("panic", json!({})).await.unwrap_err(),
+        expect!["panicked: panicked: operation misbehaves at plugin-api/tests/instance.rs"],
+    );
+    check(
+        subject.call_json("fly", json!({})).await.unwrap_err(),
+        expect!["not_found: there is no operation `fly`"],
+    );
+    check(
+        subject.call_json("trespass", json!(7)).await.unwrap_err(),
+        expect![
+            "invalid: the request does not fit: invalid type: integer `7`, expected a string at line 1 column 1"
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_missing_probe_tells_its_author_what_to_do() {
+    check(
+        subject(json!({})).probe().await.unwrap_err(),
+        expect![
+            "internal: the manifest promises a probe, but the plugin implements none: write `probe`, or declare `without_probe()`"
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_panic_in_stop_is_contained() {
+    check(
+        subject(json!({ "panics_in": "stop" })).stop().await.unwrap_err(),
+        expect!["panicked: panicked: stop misbehaves at plugin-api/tests/instance.rs"],
+    );
+}
+
+#[tokio::test]
+async fn only_declared_and_named_dependencies_can_be_called() {
+    let subject = subject(json!({}));
+    check(
+        subject.call_json("trespass", json!("bank")).await.unwrap_err(),
+        expect![
+            "denied: `subject` calls `bank`, which its manifest does not declare: add `.requires(\"bank\")` or `.wants(\"bank\")`"
+        ],
+    );
+    check(
+        subject.call_json("trespass", json!("spare")).await.unwrap_err(),
+        expect!["unavailable: plugins.toml does not name `spare`"],
+    );
+}
+
+#[tokio::test]
+async fn trace_person_and_deadline_travel_along() {
+    let header = CallHeader {
+        operation: "ask".into(),
+        trace: Some("0af7651916cd43dd8448eb211c80319c".into()),
+        person: Some("ada".into()),
+        deadline_ms: Some(5000),
+        ..CallHeader::default()
+    };
+    #[plugin_api::message]
+    struct Ask {}
+    impl Request for Ask {
+        const OPERATION: &'static str = "ask";
+        type Response = String;
+    }
+    let answer = subject(json!({})).call_with(header, Ask {}).await.unwrap();
+    assert_eq!(answer, "\"colour\" of Some(\"ada\"), traced true, timed true");
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_ends_the_work() {
+    let subject = subject(json!({}));
+    let call = subject.call_json("hang", json!({}));
+    let gave_up = tokio::time::timeout(Duration::from_millis(50), call).await;
+    assert!(gave_up.is_err());
+    let ended = tokio::time::timeout(Duration::from_secs(10), async {
+        while !DROPPED.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    });
+    ended.await.expect("the operation's future is dropped");
+}
+
+#[tokio::test]
+async fn logs_and_reports_reach_the_host() {
+    let subject = subject(json!({}));
+    subject.call_json("log", json!({})).await.unwrap();
+    let logs = subject.logs();
+    let record =
+        logs.iter().find(|record| record.message == "something happened").expect("the record arrives");
+    assert_eq!((record.level.as_str(), record.target.as_str()), ("INFO", "instance"));
+    assert_eq!(Value::Object(record.fields.clone()), json!({ "answer": 42, "name": "Ada" }));
+    assert!(matches!(subject.reports().as_slice(), [Report::Success]));
+}
+
+#[test]
+fn the_manifest_tells_variables_and_secrets() {
+    let manifest = subject(json!({})).manifest();
+    assert_eq!(manifest.probe_interval_ms, Some(60_000));
+    let password = &manifest.settings["properties"]["password"];
+    assert!(password.to_string().contains("\"x-secret\":true"), "{password}");
+    assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
+}
