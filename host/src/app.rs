@@ -44,7 +44,10 @@ pub enum StartError {
     #[error(transparent)]
     DataDir(#[from] data_dir::DataDirError),
     /// The address cannot be had.
-    #[error("cannot listen on {address}: {reason}")]
+    #[error(
+        "cannot listen on `{address}`: {reason}\n  hint: stop what listens there, or choose another address by \
+         `SWITCHBOARD_LISTEN` or `listen`"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,

@@ -15,6 +15,15 @@ pub const MASK: &str = "[secret]";
 /// Shorter values are not looked for: they would be found in ordinary words.
 const SHORTEST: usize = 4;
 
+/// The most characters of a reason or an error; what is longer belongs into the log.
+const LONGEST: usize = 1000;
+
+/// Marks and overrides of the direction of writing, by which a text can look like another one.
+const TURNS: [char; 12] = [
+    '\u{061c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
 /// The secrets of one host. Cheap to clone; all clones share them.
 #[derive(Clone, Default)]
 pub struct Scrubber {
@@ -55,12 +64,21 @@ impl Scrubber {
         }
     }
 
-    /// Takes the secrets out of a text that is kept.
+    /// Makes a plugin's words fit to be kept and shown: without secrets, one line, and no longer than a person reads.
     pub fn clean(&self, text: &mut String) {
-        if let Cow::Owned(scrubbed) = self.scrub(text) {
-            *text = scrubbed;
-        }
+        *text = one_line(&self.scrub(text));
     }
+}
+
+/// The text without what steers a terminal or turns the direction of writing, cut after [`LONGEST`] characters.
+fn one_line(text: &str) -> String {
+    let steers = |letter: char| letter.is_control() || TURNS.contains(&letter);
+    let mut line: String = text.split(steers).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]
@@ -78,6 +96,14 @@ mod tests {
         check(&["hunter22"], "login hunter22 failed: hunter22", "login [secret] failed: [secret]");
         check(&["hunter22", "hunter22-long"], "hunter22-long", "[secret]");
         check(&[], "nothing is secret", "nothing is secret");
+    }
+
+    #[test]
+    fn what_a_plugin_says_is_one_line_that_steers_nothing() {
+        assert_eq!(one_line("first\r\nsecond\0 \u{1b}[31mred \u{202e}thgir"), "first second  [31mred  thgir");
+        assert_eq!(one_line("\n"), "");
+        assert_eq!(one_line(&"ä".repeat(LONGEST)), "ä".repeat(LONGEST));
+        assert_eq!(one_line(&"ä".repeat(LONGEST + 1)), format!("{}…", "ä".repeat(LONGEST)));
     }
 
     #[test]

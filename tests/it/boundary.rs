@@ -63,7 +63,7 @@ fn a_library_for_another_processor() {
     check(
         setup("bad.so").file("bad.so", bad_libraries::foreign()),
         expect![
-            "`<folder>/./bad.so` cannot be opened: cannot open shared object file: No such file or directory"
+            "`<folder>/./bad.so` is not a dynamic library, but an ELF file of another kind or machine: point `library` at a built plugin"
         ],
     );
 }

@@ -93,11 +93,11 @@ fn overall_tells_what_counts() {
     let cause = causes.iter().find(|cause| cause["name"] == "faulty").expect("it is a cause");
     assert_eq!((&cause["status"], &cause["code"]), (&json!("error"), &json!("auth_invalid")));
     assert_eq!(cause["affects"], json!(["dependent"]));
-    assert_eq!(
-        health["links"],
-        json!({"integrations": "/api/health/integrations", "connections": "/api/health/connections",
-               "events": "/api/health/events"})
-    );
+    let links = health["links"].as_object().expect("links");
+    assert!(links.contains_key("integrations") && links.contains_key("connections"), "{links:?}");
+    for link in links.values().filter_map(Value::as_str) {
+        assert_eq!(host.get(link).status, 200, "{link} leads somewhere");
+    }
 }
 
 fn overall_is_503_when_a_required_plugin_is_not_healthy() {

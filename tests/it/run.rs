@@ -37,7 +37,7 @@ fn a_fresh_start_serves_on_sqlite() {
     assert_eq!(smtp["status"], "not_configured");
     assert_eq!(smtp["reason"]["code"], "config_missing");
     assert_eq!(smtp["fix"]["action"], "set_variables");
-    assert_eq!(smtp["settings"]["missing"], json!(["SMTP_FROM_EMAIL", "SMTP_SERVER"]));
+    assert_eq!(smtp["settings"]["missing"], json!(["SMTP_SERVER", "SMTP_FROM_EMAIL"]));
 
     let health = host.get("/api/health");
     assert_eq!((health.status, &health.json()["status"]), (200, &json!("healthy")), "{}", health.body);

@@ -3,7 +3,7 @@
 //! by its Origin, and by a content type that no plain form can send.
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, HeaderName, StatusCode, Uri, header, uri::Authority},
 };
@@ -27,6 +27,10 @@ impl<S: Send + Sync> FromRequest<S> for Write {
         check_origin(request.headers(), &host)?;
         no_query(request.uri())?;
         let is_json = is_json(request.headers())?;
+        if request.body().size_hint().lower() > BODY_LIMIT as u64 {
+            // Said before the rest is sent, and not waited for.
+            return Err(too_large());
+        }
         let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
         if !is_json && !body.is_empty() {
             return Err(Problem::unsupported_media_type("the body has no content type")
@@ -100,7 +104,11 @@ fn no_query(uri: &Uri) -> Result<(), Problem> {
 
 fn unreadable(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes"));
+        return too_large();
     }
     Problem::bad_request("the body could not be read to its end")
+}
+
+fn too_large() -> Problem {
+    Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes"))
 }

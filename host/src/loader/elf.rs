@@ -5,7 +5,7 @@ use std::path::Path;
 
 use object::{
     Endianness,
-    elf::{ET_DYN, FileHeader64},
+    elf::{EM_AARCH64, EM_X86_64, ET_DYN, FileHeader64, Machine},
     read::elf::{FileHeader, ProgramHeader},
 };
 
@@ -36,11 +36,12 @@ pub(super) fn check(path: &Path) -> Result<(), LoadError> {
 }
 
 /// The end of the last segment that is mapped from the file and of the section table; `None` for what is no 64-bit
-/// shared object.
+/// shared object of this machine.
 fn needed_length(data: &[u8]) -> Option<u64> {
     let header = FileHeader64::<Endianness>::parse(data).ok()?;
     let endian = header.endian().ok()?;
-    if header.e_type(endian) != ET_DYN {
+    let machine = header.e_machine(endian);
+    if header.e_type(endian) != ET_DYN || own_machine().is_some_and(|own| own != machine) {
         return None;
     }
     let segments_end = table_end(header.e_phoff(endian), header.e_phnum(endian), header.e_phentsize(endian));
@@ -52,6 +53,15 @@ fn needed_length(data: &[u8]) -> Option<u64> {
     let ends =
         segments.iter().map(|segment| segment.p_offset(endian).saturating_add(segment.p_filesz(endian)));
     ends.chain([segments_end, sections_end]).max()
+}
+
+/// What the headers of this machine's libraries say of it; `None` leaves the judgement to the linker.
+fn own_machine() -> Option<Machine> {
+    match std::env::consts::ARCH {
+        "x86_64" => Some(EM_X86_64),
+        "aarch64" => Some(EM_AARCH64),
+        _ => None,
+    }
 }
 
 fn table_end(offset: u64, entries: u16, size: u16) -> u64 {
