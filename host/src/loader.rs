@@ -89,7 +89,11 @@ pub trait PluginHost: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>>;
 
     /// Opens a stream to another plugin, as [`PluginHost::call`] calls.
-    fn open(&self, header: CallHeader, payload: Vec<u8>) -> BoxFuture<'static, Result<PipeEnd, OperationError>>;
+    fn open(
+        &self,
+        header: CallHeader,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<PipeEnd, OperationError>>;
 
     /// Takes a log record; returns at once.
     fn log(&self, record: LogRecord);

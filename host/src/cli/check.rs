@@ -32,7 +32,10 @@ pub fn check(path: &Path, verbose: bool, connect: bool, json: bool) -> Result<Ex
         let snapshot = host.settled(CONNECT_PATIENCE).await;
         host.stop().await;
         if json {
-            println!("{:#}", json!(snapshot.plugins.iter().map(AsRef::as_ref).collect::<Vec<&PluginHealth>>()));
+            println!(
+                "{:#}",
+                json!(snapshot.plugins.iter().map(AsRef::as_ref).collect::<Vec<&PluginHealth>>())
+            );
         } else {
             println!("{}", table::statuses(&snapshot.plugins));
         }

@@ -94,13 +94,15 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem> 
 fn no_query(uri: &Uri) -> Result<(), Problem> {
     match uri.query() {
         None | Some("") => Ok(()),
-        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))),
+        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))
+            .hint("what it needs stands in the path and the body")),
     }
 }
 
 fn unreadable(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes"));
+        return Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes"))
+            .hint("send less at a time");
     }
     Problem::bad_request("the body could not be read to its end")
 }

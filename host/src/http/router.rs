@@ -1,16 +1,15 @@
 //! The table of contents: every path that the host itself serves, grouped by who uses it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
     routing::{get, post},
 };
-use tokio::sync::watch;
 
 use super::{
-    HostOperations, HttpState, access, health, liveness, metrics, operations, page,
+    HttpState, Operations, access, health, liveness, metrics, operations, page,
     problem::{Problem, quoted},
     verify,
     views::Views,
@@ -19,9 +18,9 @@ use super::{
 /// What the handlers share.
 pub(super) struct Site {
     pub(super) views: Views,
-    pub(super) operations: Arc<dyn HostOperations>,
+    pub(super) operations: Arc<dyn Operations>,
     pub(super) registry: prometheus::Registry,
-    pub(super) draining: watch::Receiver<bool>,
+    pub(super) draining: Arc<AtomicBool>,
 }
 
 /// The paths that a person may have meant.

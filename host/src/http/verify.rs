@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The operation of `host` that probes a plugin and answers once the board knows the outcome.
-const VERIFY_PLUGIN: &str = "verify_plugin";
+const VERIFY: &str = "verify";
 
 pub(super) async fn integration(
     State(site): State<Arc<Site>>,
@@ -39,7 +39,7 @@ pub(super) async fn service(
 async fn verify(site: &Site, section: Section, name: &str) -> Result<Response, Problem> {
     place(&site.views.current(), section, name)?;
     let payload = json!({ "plugin": name }).to_string();
-    site.operations.call(HOST, VERIFY_PLUGIN, payload.into()).await?;
+    site.operations.call(HOST, VERIFY, payload.into()).await?;
     let rendered = site.views.current();
     let place = place(&rendered, section, name)?;
     Ok(rendered.page(View::Plugin(section, place)).show())

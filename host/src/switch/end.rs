@@ -39,7 +39,11 @@ impl PluginHost for End {
         async move { switch.call(&caller, header, payload).await }.boxed()
     }
 
-    fn open(&self, header: CallHeader, payload: Vec<u8>) -> BoxFuture<'static, Result<PipeEnd, OperationError>> {
+    fn open(
+        &self,
+        header: CallHeader,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<PipeEnd, OperationError>> {
         let caller = Caller::Plugin(self.name.clone());
         let switch = self.switch.clone();
         async move { switch.open(&caller, header, payload).await }.boxed()

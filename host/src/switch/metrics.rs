@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use plugin_api::error::ErrorKind;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// The families that all plugins share.
 #[derive(Clone)]
@@ -35,9 +37,13 @@ impl CallMetrics {
                 .buckets(buckets),
             &labels,
         )?;
-        let streams = IntGaugeVec::new(Opts::new("switchboard_streams_open", "Streams that are open."), &labels)?;
+        let streams =
+            IntGaugeVec::new(Opts::new("switchboard_streams_open", "Streams that are open."), &labels)?;
         let frames = IntCounterVec::new(
-            Opts::new("switchboard_stream_frames_total", "Frames on streams that have ended, in both directions."),
+            Opts::new(
+                "switchboard_stream_frames_total",
+                "Frames on streams that have ended, in both directions.",
+            ),
             &labels,
         )?;
         registry.register(Box::new(streams.clone()))?;

@@ -45,7 +45,10 @@ impl Switch {
     ) -> Result<PipeEnd, OperationError> {
         let name = slot.name();
         if slot.operation(&header.operation)? != OperationMode::Stream {
-            return Err(OperationError::invalid(format!("`{name}.{}` is a call, not a stream", header.operation)));
+            return Err(OperationError::invalid(format!(
+                "`{name}.{}` is a call, not a stream",
+                header.operation
+            )));
         }
         let instance = slot.instance().ok_or_else(|| self.no_instance(name))?;
         let metrics = slot.metrics(&header.operation).open_stream();

@@ -840,7 +840,8 @@ async fn what_is_not_there_is_answered_with_where_to_look() {
           "type":"about:blank",
           "title":"Bad Request",
           "status":400,
-          "detail":"the path is not UTF-8 once it is decoded"
+          "detail":"the path is not UTF-8 once it is decoded",
+          "hint":"names are snake_case"
         }
     "#]]);
 }

@@ -250,7 +250,7 @@ proptest! {
     #[test]
     fn any_events_leave_a_consistent_snapshot(
         graph in graphs(),
-        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 0..60),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 0..30),
     ) {
         let board = board(graph.clone());
         let mut revision = board.snapshot().revision;
