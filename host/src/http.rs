@@ -15,67 +15,45 @@ mod metrics;
 mod page;
 mod router;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use plugin_api::{error::OperationError, protocol::CallHeader};
+use plugin_api::error::OperationError;
+use tokio::sync::watch;
 
-use crate::{
-    status::Board,
-    switch::{Caller, Switch},
-};
+use crate::status::Board;
 
 pub use router::router;
 
 /// What the routes work with.
+#[derive(Clone)]
 pub struct HttpState {
-    board: Board,
-    operations: Arc<dyn Operations>,
-    registry: prometheus::Registry,
-    draining: Arc<AtomicBool>,
-    clock: fn() -> Timestamp,
+    /// Read only.
+    pub board: Board,
+    /// Everything that a request may cause.
+    pub operations: Arc<dyn Operations>,
+    /// What others measure; health is added from the board.
+    pub registry: prometheus::Registry,
+    /// Whether the host is about to stop: then it is not ready.
+    pub draining: watch::Receiver<bool>,
+    /// [`Timestamp::now`], but for tests.
+    pub clock: fn() -> Timestamp,
 }
 
-/// Calls operations of plugins, and of `host`, on behalf of HTTP: with JSON, for JSON. Deadlines and limits are the
-/// callee's.
+/// Calls operations of plugins, and of `host`, on behalf of HTTP.
 pub trait Operations: Send + Sync + 'static {
-    /// Calls one. `host.verify` with `{"plugin": name}` is expected to probe now, together with whoever else asks, and
-    /// to answer when the board knows the outcome.
+    /// Calls with a JSON payload and answers with JSON. Deadlines and limits are the callee's.
+    ///
+    /// `host.verify` with `{"plugin": name}` is expected: it probes now, together with whoever else asks, and
+    /// answers when the board knows the outcome.
     fn call<'a>(
         &'a self,
         plugin: &'a str,
         operation: &'a str,
         payload: Bytes,
     ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>>;
-}
-
-impl HttpState {
-    /// Health is read from `board` and whatever else is measured from `registry`; everything that a request may cause
-    /// goes through `operations`. While `draining` is set, the host is not ready.
-    pub fn new(
-        board: Board,
-        operations: impl Operations,
-        registry: prometheus::Registry,
-        draining: Arc<AtomicBool>,
-    ) -> Self {
-        Self { board, operations: Arc::new(operations), registry, draining, clock: Timestamp::now }
-    }
-}
-
-/// Whoever reaches the host by HTTP is its operator.
-impl Operations for Switch {
-    fn call<'a>(
-        &'a self,
-        plugin: &'a str,
-        operation: &'a str,
-        payload: Bytes,
-    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>> {
-        let (plugin, operation) = (plugin.to_owned(), operation.to_owned());
-        let header = CallHeader { plugin, operation, ..CallHeader::default() };
-        Box::pin(Switch::call(self, &Caller::Operator, header, payload.into()))
-    }
 }
 
 #[cfg(test)]

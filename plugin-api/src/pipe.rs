@@ -298,7 +298,8 @@ mod tests {
         for _ in 0..CAPACITY {
             opener.send(text("x")).await.unwrap();
         }
-        let waiting = tokio::spawn(async move { opener.send(text("last")).await.unwrap_err().message.clone() });
+        let waiting =
+            tokio::spawn(async move { opener.send(text("last")).await.unwrap_err().message.clone() });
         tokio::task::yield_now().await;
         drop(server);
         assert_eq!(waiting.await.unwrap(), "the other end of the stream went away");

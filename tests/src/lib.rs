@@ -1,1 +1,26 @@
-//! The test harness: the real binary with real libraries against real partners.
+//! The test ground: starts the real binary with the real libraries, against real partners, and looks at it from outside.
+//!
+//! A test writes a [`setup::Setup`], starts it as a [`host::TestHost`], asks over [`http`] and waits for what it expects.
+//! What it needs beside the workspace is one of the [`partners`]; if that is missing, the test is skipped.
+
+/// A function becomes a test that can be skipped when it runs.
+pub mod trial;
+/// A condition becomes true within a limit, or the test fails.
+pub mod wait;
+/// The workspace becomes a binary and a folder of libraries.
+pub mod artifacts;
+/// A command becomes a process with its output, ended with the test.
+pub mod process;
+/// A request becomes a status, headers and JSON.
+pub mod http;
+/// plugins.toml, files and variables become a folder to start a host in.
+pub mod setup;
+/// A setup becomes a running host.
+pub mod host;
+/// Libraries that no host should load.
+pub mod bad_libraries;
+/// What tests need beside the workspace: servers and tools of other makers.
+pub mod partners;
+
+pub use host::TestHost;
+pub use setup::Setup;

@@ -1,6 +1,6 @@
 //! Whether this process works, for who decides to restart it or to send it traffic; never a dependency's health.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -22,7 +22,7 @@ pub(super) async fn livez(State(site): State<Arc<Site>>) -> Result<Response, Pro
 pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let rendered = site.views.current();
     let plugins = &rendered.snapshot.plugins;
-    if site.draining.load(Ordering::Relaxed) {
+    if *site.draining.borrow() {
         Err(Problem::unavailable("the host is stopping"))
     } else if !rendered.snapshot.settled {
         let waiting = plugins.iter().filter(|plugin| !plugin.settled).count();

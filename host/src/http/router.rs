@@ -1,12 +1,13 @@
 //! The table of contents: every path that the host itself serves, grouped by who uses it.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
     routing::{get, post},
 };
+use tokio::sync::watch;
 
 use super::{
     HttpState, Operations, access, health, liveness, metrics, operations, page,
@@ -20,7 +21,7 @@ pub(super) struct Site {
     pub(super) views: Views,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) registry: prometheus::Registry,
-    pub(super) draining: Arc<AtomicBool>,
+    pub(super) draining: watch::Receiver<bool>,
 }
 
 /// The paths that a person may have meant.

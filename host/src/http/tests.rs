@@ -24,7 +24,7 @@ use crate::status::{BoardConfig, DependencySpec, Event, PluginSpec, StartReport}
 /// A host whose clock stands still.
 struct Host {
     board: Board,
-    draining: Arc<AtomicBool>,
+    draining: watch::Sender<bool>,
     operations: Arc<FakeOperations>,
     router: Router,
 }
@@ -38,8 +38,7 @@ struct FakeOperations {
     board: Mutex<Option<(Board, String, Event)>>,
 }
 
-/// Shared, so that a test can ask afterwards.
-impl Operations for Arc<FakeOperations> {
+impl Operations for FakeOperations {
     fn call<'a>(
         &'a self,
         plugin: &'a str,
@@ -68,12 +67,16 @@ impl Host {
     fn new(plugins: Vec<PluginSpec>) -> Self {
         let config =
             BoardConfig { boot_id: "k3v9".to_owned(), version: "0.1.0".to_owned(), plugins, now: ago(3600) };
-        let (board, draining) = (Board::new(config), Arc::new(AtomicBool::new(false)));
+        let (board, draining) = (Board::new(config), watch::Sender::new(false));
         let operations = Arc::new(FakeOperations::default());
-        let registry = prometheus::Registry::new();
-        let state = HttpState::new(board.clone(), operations.clone(), registry, draining.clone());
-        let router = router(HttpState { clock: now, ..state });
-        Self { board, draining, operations, router }
+        let state = HttpState {
+            board: board.clone(),
+            operations: operations.clone(),
+            registry: prometheus::Registry::new(),
+            draining: draining.subscribe(),
+            clock: now,
+        };
+        Self { board, draining, operations, router: router(state) }
     }
 
     /// Everything works.

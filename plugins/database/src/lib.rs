@@ -1,1 +1,127 @@
-//! (under construction)
+//! `database`: PostgreSQL, or SQLite when `DATABASE_URL` is unset. Everything durable of all plugins is in here.
+//!
+//! From the settings to a connection:
+//! - [`settings`]: what plugins.toml may say.
+//! - [`target`]: `url` into the database that it names.
+//! - [`vec`]: sqlite-vec, registered before the first connection.
+//! - [`client`]: the pools, and whether the database answers.
+//!
+//! From a request to its answer:
+//! - [`scan`]: SQL into what must be known before the database sees it.
+//! - [`values`]: parameters in, rows out.
+//! - [`errors`]: what the drivers say into what people are told.
+//! - [`budget`]: how long it may take.
+//! - [`session`]: one connection, one transaction.
+//! - [`statements`], [`migrate`], [`describe`]: the operations.
+
+mod settings;
+mod target;
+mod vec;
+mod scan;
+mod values;
+mod errors;
+mod budget;
+mod client;
+mod session;
+mod statements;
+mod migrate;
+mod describe;
+#[cfg(test)]
+mod tests;
+
+use plugin_api::{
+    prelude::*,
+    requests::{
+        host::Report,
+        sql::{
+            Committed, Describe, Description, Execute, Executed, Migrate, Migrated, Query, Rows, Transaction,
+        },
+    },
+    tokio,
+};
+
+use client::Client;
+use errors::Trouble;
+use settings::Settings;
+use target::Target;
+
+struct Database {
+    client: Client,
+    context: Context,
+}
+
+impl Plugin for Database {
+    type Settings = Settings;
+
+    fn manifest() -> ManifestBuilder<Self> {
+        Manifest::integration("database")
+            .about("PostgreSQL, or an SQLite file when no URL is set")
+            .probe_every(Duration::from_secs(30))
+            .operation(Operation::of(Self::query).about("reads rows by one statement").idempotent())
+            .operation(Operation::of(Self::execute).about("changes data by one statement"))
+            .operation(Operation::of(Self::transaction).about("runs statements, all of them or none"))
+            .operation(Operation::of(Self::migrate).about("brings an owner's tables up to date").idempotent())
+            .operation(
+                Operation::of(Self::describe).about("tells dialect, version and vector support").idempotent(),
+            )
+    }
+
+    fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
+        plugin_api::tls::install_provider();
+        let resolve = |path: &str| context.resolve_path(path);
+        let target = Target::new(settings.url.as_ref(), context.data_dir(), resolve)?;
+        Ok(Self { client: Client::new(target, &settings), context })
+    }
+
+    async fn init(&self) -> Result<(), Failure> {
+        self.client.init().await
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        self.client.probe().await
+    }
+
+    async fn stop(&self) {
+        self.client.close().await;
+    }
+}
+
+impl Database {
+    async fn query(self: Arc<Self>, request: Query, call: Call) -> Result<Rows, OperationError> {
+        self.answer(self.client.query(&request, call.remaining()).await)
+    }
+
+    async fn execute(self: Arc<Self>, request: Execute, call: Call) -> Result<Executed, OperationError> {
+        self.answer(self.client.execute(request, call.remaining()).await)
+    }
+
+    async fn transaction(
+        self: Arc<Self>,
+        request: Transaction,
+        call: Call,
+    ) -> Result<Committed, OperationError> {
+        self.answer(self.client.transaction(&request, call.remaining()).await)
+    }
+
+    async fn migrate(self: Arc<Self>, request: Migrate, call: Call) -> Result<Migrated, OperationError> {
+        self.answer(self.client.migrate(&request, call.remaining()).await)
+    }
+
+    async fn describe(self: Arc<Self>, _: Describe, call: Call) -> Result<Description, OperationError> {
+        self.answer(self.client.describe(call.remaining()).await)
+    }
+
+    /// Tells the caller; and the host too, if the database as a whole is away.
+    fn answer<T>(&self, outcome: Result<T, Trouble>) -> Result<T, OperationError> {
+        outcome.map_err(|Trouble { error, outage, .. }| {
+            if let Some(failure) = outage {
+                let host = self.context.host();
+                // The caller does not wait for it, and a host that cannot take it probes by itself.
+                tokio::spawn(async move { host.report(Report::from(failure)).await });
+            }
+            error
+        })
+    }
+}
+
+plugin_api::export_plugin!(Database);

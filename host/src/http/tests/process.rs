@@ -1,7 +1,5 @@
 //! Orchestrators, scrapers, and a person's browser.
 
-use std::sync::atomic::Ordering;
-
 use expect_test::expect;
 
 use super::*;
@@ -35,7 +33,7 @@ async fn ready_once_everything_has_settled_and_until_it_drains() {
           "status":"ready"
         }
     "#]]);
-    host.draining.store(true, Ordering::Relaxed);
+    host.draining.send_replace(true);
     host.get("/readyz").await.check(expect![[r#"
         503 application/problem+json
         {
@@ -98,7 +96,13 @@ async fn what_others_measure_is_in_the_metrics() {
     calls.inc();
     let registry = prometheus::Registry::new();
     registry.register(Box::new(calls)).unwrap();
-    let state = HttpState::new(host.board.clone(), host.operations.clone(), registry, host.draining.clone());
+    let state = HttpState {
+        board: host.board.clone(),
+        operations: host.operations.clone(),
+        registry,
+        draining: host.draining.subscribe(),
+        clock: now,
+    };
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let answer = Answer::read(router(state).oneshot(request).await.unwrap()).await;
     assert!(answer.body.ends_with("switchboard_calls_total 1\n"), "{}", answer.body);

@@ -1,0 +1,143 @@
+//! The setting `url` into the database that it names. What is wrong with it is said without showing it: it may hold a
+//! password.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use plugin_api::prelude::*;
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+
+/// The database's file when there is no `url`.
+const DEFAULT_FILE: &str = "switchboard.db";
+
+/// The database that the settings name.
+#[derive(Debug, Clone)]
+pub enum Target {
+    Sqlite(PathBuf),
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Target {
+    /// Reads the setting; without one it is a file in `data_dir`. `resolve` makes a relative path absolute.
+    pub fn new(
+        url: Option<&Secret>,
+        data_dir: &Path,
+        resolve: impl FnOnce(&str) -> PathBuf,
+    ) -> Result<Self, Failure> {
+        let Some(url) = url.map(|url| url.expose().trim()) else {
+            return Ok(Self::Sqlite(data_dir.join(DEFAULT_FILE)));
+        };
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return postgres(url);
+        }
+        match url.strip_prefix("sqlite:") {
+            Some(path) => sqlite_path(path).map(|path| Self::Sqlite(resolve(path))),
+            None => Err(invalid(
+                "`url` is neither `postgres://user:password@host:5432/database` nor `sqlite:PATH`",
+            )),
+        }
+    }
+}
+
+/// The target as a person may see it: without user and password.
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(formatter, "the SQLite file `{}`", path.display()),
+            Self::Postgres(options) => match options.get_socket() {
+                Some(socket) => write!(formatter, "PostgreSQL at `{}`", socket.display()),
+                None => write!(formatter, "PostgreSQL at `{}:{}`", options.get_host(), options.get_port()),
+            },
+        }
+    }
+}
+
+fn postgres(url: &str) -> Result<Target, Failure> {
+    let options: PgConnectOptions = url.parse().map_err(|_| {
+        invalid(
+            "`url` begins like a PostgreSQL URL, but cannot be read: write it as \
+             `postgres://user:password@host:5432/database?sslmode=verify-full`, and characters such as `@`, `/`, `#` \
+             within user or password as `%40`, `%2F`, `%23`",
+        )
+    })?;
+    Ok(Target::Postgres(Box::new(options.application_name("switchboard").disable_statement_logging())))
+}
+
+/// The path after `sqlite:`, with or without the `//` of a URL.
+fn sqlite_path(text: &str) -> Result<&str, Failure> {
+    let path = text.strip_prefix("//").unwrap_or(text);
+    if path.is_empty() || path.starts_with(":memory:") {
+        return Err(invalid(
+            "`url` names no file: write `sqlite:PATH`; a database in memory cannot be shared",
+        ));
+    }
+    if path.contains('?') {
+        return Err(invalid("`url` has parameters after `?`, but `sqlite:PATH` takes none"));
+    }
+    Ok(path)
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::config_invalid(message).setting("url")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(url: Option<&str>, expected: Expect) {
+        let url = url.map(Secret::new);
+        let target = Target::new(url.as_ref(), Path::new("/data"), |path| Path::new("/config").join(path));
+        let text = match target {
+            Ok(target) => target.to_string(),
+            Err(failure) => format!("{failure} [{}]", failure.setting.clone().unwrap_or_default()),
+        };
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn names_the_database_without_its_password() {
+        check(None, expect!["the SQLite file `/data/switchboard.db`"]);
+        check(Some("sqlite:main.db"), expect!["the SQLite file `/config/main.db`"]);
+        check(Some("sqlite://main.db"), expect!["the SQLite file `/config/main.db`"]);
+        check(Some("sqlite:///var/main.db"), expect!["the SQLite file `/var/main.db`"]);
+        check(Some("postgres://ann:hush@db.example/main"), expect!["PostgreSQL at `db.example:5432`"]);
+        check(Some("postgresql://ann:hush@[::1]:6000/main"), expect!["PostgreSQL at `[::1]:6000`"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_shown() {
+        check(
+            Some("mysql://ann:hush@db/main"),
+            expect![
+                "config_invalid: `url` is neither `postgres://user:password@host:5432/database` nor `sqlite:PATH` [url]"
+            ],
+        );
+        check(
+            Some("data/main.db"),
+            expect![
+                "config_invalid: `url` is neither `postgres://user:password@host:5432/database` nor `sqlite:PATH` [url]"
+            ],
+        );
+        check(
+            Some("postgres://ann:hu/sh@db:x/main"),
+            expect![
+                "config_invalid: `url` begins like a PostgreSQL URL, but cannot be read: write it as `postgres://user:password@host:5432/database?sslmode=verify-full`, and characters such as `@`, `/`, `#` within user or password as `%40`, `%2F`, `%23` [url]"
+            ],
+        );
+        check(
+            Some("sqlite::memory:"),
+            expect![
+                "config_invalid: `url` names no file: write `sqlite:PATH`; a database in memory cannot be shared [url]"
+            ],
+        );
+        check(
+            Some("sqlite:main.db?mode=ro"),
+            expect!["config_invalid: `url` has parameters after `?`, but `sqlite:PATH` takes none [url]"],
+        );
+    }
+}

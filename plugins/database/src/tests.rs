@@ -1,0 +1,10 @@
+//! The operations against SQLite files and a PostgreSQL server of their own. What holds for both is checked on both.
+
+mod support;
+mod operations;
+mod limits;
+mod migrations;
+mod typed_values;
+mod sqlite_files;
+mod postgres_outages;
+mod postgres_tls;

@@ -1,0 +1,109 @@
+//! SQLite files that cannot be used, and what is said about them.
+
+use std::fs;
+
+use expect_test::{Expect, expect};
+use plugin_api::{error::Policy, requests::sql::Execute, serde_json::Value as Json};
+use tempfile::TempDir;
+
+use super::support::{client, on_sqlite, run};
+
+/// What init says about a file in a folder that `prepare` has made ready.
+fn check(prepare: impl FnOnce(&TempDir), file: &str, expected: Expect) {
+    let folder = TempDir::new().expect("a folder");
+    prepare(&folder);
+    let place = folder.path().display().to_string();
+    run(async {
+        let failure =
+            client(&format!("sqlite:{place}/{file}"), Json::Null).init().await.expect_err("no database");
+        let setting = failure.setting.clone().unwrap_or_default();
+        expected.assert_eq(&format!("{} [{setting}]", failure.to_string().replace(&place, "DIR")));
+        assert_eq!(failure.policy(), Policy::Misconfigured);
+    });
+}
+
+#[test]
+fn a_corrupt_file() {
+    check(
+        |folder| fs::write(folder.path().join("main.db"), vec![b'x'; 8192]).expect("our own folder"),
+        "main.db",
+        expect![
+            "config_invalid: the SQLite file `DIR/main.db` is not a sound database: restore it from a backup, or move it away and a new one is made [url]"
+        ],
+    );
+}
+
+#[test]
+fn a_folder_instead_of_a_file() {
+    check(
+        |folder| fs::create_dir(folder.path().join("main.db")).expect("our own folder"),
+        "main.db",
+        expect![
+            "config_invalid: the SQLite file `DIR/main.db` cannot be opened or created: check its folder and its rights [url]"
+        ],
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_made() {
+    check(
+        |folder| fs::write(folder.path().join("data"), "a file").expect("our own folder"),
+        "data/main.db",
+        expect![
+            "config_invalid: the folder `DIR/data` for the SQLite file cannot be made: check its parent and its rights [url]"
+        ],
+    );
+}
+
+#[test]
+fn missing_folders_are_made_and_data_stays() {
+    let folder = TempDir::new().expect("a folder");
+    let url = format!("sqlite:{}/a/b/main.db", folder.path().display());
+    run(async {
+        let first = client(&url, Json::Null);
+        first.init().await.expect("folders can be made");
+        first.execute(Execute::new("create table t (n bigint)"), None).await.expect("a table");
+        first.close().await;
+        let second = client(&url, Json::Null);
+        second.init().await.expect("the same file");
+        second.probe().await.expect("the same file");
+        second.execute(Execute::new("insert into t values (1)"), None).await.expect("the table is there");
+        second.close().await;
+    });
+}
+
+#[test]
+fn before_init_the_file_is_not_there() {
+    let folder = TempDir::new().expect("a folder");
+    let place = folder.path().display().to_string();
+    run(async {
+        let client = client(&format!("sqlite:{place}/none/main.db"), Json::Null);
+        let trouble = client.execute(Execute::new("select 1"), None).await.expect_err("no folder");
+        expect!["unavailable: the SQLite file `DIR/none/main.db` cannot be opened or created: check its folder and its rights"]
+            .assert_eq(&trouble.error.to_string().replace(&place, "DIR"));
+        assert!(trouble.outage.is_some());
+    });
+}
+
+#[test]
+fn a_file_that_vanishes_is_noticed() {
+    on_sqlite(|fixture| async move {
+        fixture.client.probe().await.expect("it is there");
+        let rows = fixture.query("select file from pragma_database_list").await;
+        let path: String = rows.first().expect("one file").get("file").expect("a path");
+        fs::remove_file(&path).expect("our own file");
+        let failure = fixture.client.probe().await.expect_err("it is gone");
+        expect!["unavailable: the SQLite file `PATH` is gone: put it back, and restart the host"]
+            .assert_eq(&failure.to_string().replace(&path, "PATH"));
+    });
+}
+
+#[test]
+fn it_is_set_up_for_many_readers_and_one_writer() {
+    on_sqlite(|fixture| async move {
+        let mode = fixture.query("select journal_mode as mode from pragma_journal_mode").await;
+        assert_eq!(mode.first().expect("a row").get::<String>("mode").expect("text"), "wal");
+        let keys = fixture.query("select foreign_keys as keys from pragma_foreign_keys").await;
+        assert_eq!(keys.first().expect("a row").get::<i64>("keys"), Ok(1));
+    });
+}

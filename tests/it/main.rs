@@ -1,0 +1,56 @@
+//! The integration tests: one binary, a file a subject. `cargo test -p switchboard-tests -- health` runs those of one.
+//! Each test starts a host of its own, in a folder of its own, on a port of its own.
+
+/// The repository keeps the house rules.
+mod tidy;
+/// The partners do what the other tests rely on.
+mod partners;
+/// A host starts, says what it does, and ends.
+mod run;
+/// A configuration that cannot work is refused, in words.
+mod config;
+/// A library that no host should load stays out, and harms nobody.
+mod boundary;
+/// A plugin that misbehaves is contained, shown and healed.
+mod lifecycle;
+/// Calls of operations, over HTTP and between plugins.
+mod operations;
+/// What no output may show.
+mod secrets;
+/// The health API answers as promised.
+mod health;
+/// Every command does what it says, and exits with what it means.
+mod commands;
+/// The database plugin on SQLite, as a fresh start has it.
+mod sqlite;
+/// The database plugin on a real PostgreSQL.
+mod postgres;
+/// The smtp plugin with a real SMTP server.
+mod email;
+/// The configuration that ships.
+mod shipped;
+
+/// Most of a test is waiting for a host: more of them at once than there are cores.
+const TESTS_AT_ONCE: usize = 4;
+
+fn main() {
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads.get_or_insert(TESTS_AT_ONCE);
+    let tests = [
+        tidy::tests(),
+        partners::tests(),
+        run::tests(),
+        config::tests(),
+        boundary::tests(),
+        lifecycle::tests(),
+        operations::tests(),
+        secrets::tests(),
+        health::tests(),
+        commands::tests(),
+        sqlite::tests(),
+        postgres::tests(),
+        email::tests(),
+        shipped::tests(),
+    ];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();
+}

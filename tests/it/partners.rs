@@ -1,0 +1,38 @@
+//! The partners do what the tests of the host rely on.
+
+use std::net::TcpStream;
+
+use libtest_mimic::Trial;
+use switchboard_tests::{
+    partners::{postgres::Postgres, promtool, smtp::SmtpServer},
+    trial::Outcome,
+    trials,
+};
+
+pub fn tests() -> Vec<Trial> {
+    trials![postgres_comes_back_with_its_data, promtool_complains, the_smtp_server_listens]
+}
+
+fn postgres_comes_back_with_its_data() -> Outcome {
+    let mut postgres = Postgres::start()?;
+    postgres.query("create table kept as select 42 as answer");
+    postgres.stop();
+    postgres.resume();
+    assert_eq!(postgres.query("select answer from kept"), "42");
+    Ok(())
+}
+
+fn promtool_complains() -> Outcome {
+    assert_ne!(promtool::complaints("# TYPE no_total counter\nno_total{ 1\n")?, "");
+    assert_eq!(
+        promtool::complaints("# HELP good_total Good.\n# TYPE good_total counter\ngood_total 1\n")?,
+        ""
+    );
+    Ok(())
+}
+
+fn the_smtp_server_listens() -> Outcome {
+    let server = SmtpServer::start(&[])?;
+    TcpStream::connect(("127.0.0.1", server.port())).expect("it said that it listens there");
+    Ok(())
+}

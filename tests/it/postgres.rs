@@ -1,0 +1,124 @@
+//! The database plugin on a real PostgreSQL: verified, refused, rejected, lost and found again.
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use switchboard_tests::{
+    Setup, TestHost,
+    partners::{free_port, postgres::Postgres},
+    trial::Outcome,
+    trials,
+};
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        database_url_means_postgresql,
+        a_refused_connection_is_retried_and_never_falls_back,
+        a_server_that_does_not_answer_times_out,
+        a_wrong_password_names_the_setting,
+        an_outage_is_noticed_and_healed,
+        a_server_that_comes_late_is_found,
+        two_hosts_migrate_at_once,
+    ]
+}
+
+fn setup(url: &str) -> Setup {
+    let config = r#"
+        [plugins.database]
+        init = { timeout = "2s" }
+        probe = { interval = "200ms", timeout = "1s" }
+        retry = { attempts = 3, base = "50ms", cap = "200ms" }
+    "#;
+    Setup::new(config).env("DATABASE_URL", url)
+}
+
+#[track_caller]
+fn query(host: &TestHost, sql: &str) -> Value {
+    let response = host.call("database", "query", &json!({"sql": sql}));
+    assert_eq!(response.status, 200, "{}", response.body);
+    response.json()
+}
+
+fn database_url_means_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    let host = setup(&postgres.url()).start();
+    host.wait_for_status("database", "connected");
+    assert!(!host.setup().path("data/switchboard.db").exists());
+
+    let described = host.call("database", "describe", &json!({})).json();
+    assert_eq!(described["dialect"], "postgres", "{described}");
+    assert!(query(&host, "select 40 + 2 as answer").to_string().contains("42"));
+    Ok(())
+}
+
+fn a_refused_connection_is_retried_and_never_falls_back() {
+    let host = setup(&format!("postgres://someone:secret@127.0.0.1:{}/nothing", free_port())).start();
+    let database = host.wait_for_status("database", "error");
+    assert_eq!(database["reason"]["code"], "refused");
+    assert_eq!(database["fix"]["action"], "retry");
+    assert!(!host.setup().path("data/switchboard.db").exists());
+}
+
+fn a_server_that_does_not_answer_times_out() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = silent.local_addr().expect("it has an address");
+    let host = setup(&format!("postgres://someone:secret@{address}/nothing")).start();
+    let database = host.wait_for_status("database", "error");
+    assert_eq!(database["reason"]["code"], "timeout");
+}
+
+fn a_wrong_password_names_the_setting() -> Outcome {
+    let postgres = Postgres::start()?;
+    let host = setup(&postgres.url_with_password("wrong")).start();
+    let database = host.wait_for_status("database", "error");
+    assert_eq!(database["reason"]["code"], "auth_invalid");
+    assert_eq!(database["fix"]["action"], "correct_setting");
+    assert!(database.to_string().contains("DATABASE_URL"), "{database:#}");
+    Ok(())
+}
+
+fn an_outage_is_noticed_and_healed() -> Outcome {
+    let mut postgres = Postgres::start()?;
+    let host = setup(&postgres.url()).start();
+    host.wait_for_status("database", "connected");
+
+    postgres.stop();
+    let database = host.wait_for_status("database", "error");
+    assert_eq!(database["reason"]["retryable"], true, "{database:#}");
+    let refused = host.call("database", "query", &json!({"sql": "select 1"}));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+
+    postgres.resume();
+    let database = host.wait_for_status("database", "connected");
+    assert_eq!(database["generation"], 1, "without a restart");
+    query(&host, "select 1 as one");
+    Ok(())
+}
+
+fn a_server_that_comes_late_is_found() -> Outcome {
+    let mut postgres = Postgres::start()?;
+    postgres.stop();
+    let host = setup(&postgres.url()).start();
+    host.wait_for_status("database", "error");
+    postgres.resume();
+    let verified = host.post("/api/health/integrations/database/verify", &json!({}));
+    assert_eq!(verified.json()["status"], "connected", "{}", verified.body);
+    Ok(())
+}
+
+fn two_hosts_migrate_at_once() -> Outcome {
+    let postgres = Postgres::start()?;
+    let hosts = [setup(&postgres.url()).start(), setup(&postgres.url()).start()];
+    let migrations = json!([{"version": 1, "name": "rooms", "sql": "create table house_rooms (name text)"}]);
+    let migrate = |host: &TestHost| {
+        host.wait_for_status("database", "connected");
+        let response = host.call("database", "migrate", &json!({"owner": "house", "migrations": migrations}));
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()["applied"].as_array().expect("a list").len()
+    };
+    let applied: usize = std::thread::scope(|scope| {
+        let threads = hosts.each_ref().map(|host| scope.spawn(|| migrate(host)));
+        threads.into_iter().map(|thread| thread.join().expect("no host fails")).sum()
+    });
+    assert_eq!(applied, 1, "one of the two did it");
+    Ok(())
+}

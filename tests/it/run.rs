@@ -1,0 +1,147 @@
+//! A host starts on a fresh machine, says where it is and what to do next, and ends when it is told to.
+
+use std::net::TcpListener;
+
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use serde_json::json;
+use switchboard_tests::{Setup, partners::free_port, trials, wait::wait_until};
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        a_fresh_start_serves_on_sqlite,
+        the_output_says_where_what_and_what_next,
+        it_listens_where_plugins_toml_says,
+        relative_paths_start_at_plugins_toml,
+        a_dotenv_file_is_read_and_the_environment_beats_it,
+        sigterm_stops_plugins_and_exits_0,
+        ctrl_c_exits_0,
+        a_second_signal_ends_it_at_once,
+        it_starts_again_after_a_power_cut,
+        a_second_host_in_the_same_data_dir_is_refused,
+        a_port_in_use_is_refused,
+        a_data_dir_that_cannot_be_made_is_refused,
+    ]
+}
+
+const FRESH: &str = "[plugins.database]\n[plugins.smtp]\n";
+
+fn a_fresh_start_serves_on_sqlite() {
+    let host = Setup::new(FRESH).start();
+    host.wait_until_ready();
+
+    assert_eq!(host.status("database"), "connected");
+    assert!(host.setup().path("data/switchboard.db").is_file());
+
+    let smtp = host.plugin("smtp");
+    assert_eq!(smtp["status"], "not_configured");
+    assert_eq!(smtp["reason"]["code"], "config_missing");
+    assert_eq!(smtp["fix"]["action"], "set_variables");
+    assert_eq!(smtp["settings"]["missing"], json!(["SMTP_FROM_EMAIL", "SMTP_SERVER"]));
+
+    let health = host.get("/api/health");
+    assert_eq!((health.status, &health.json()["status"]), (200, &json!("healthy")), "{}", health.body);
+}
+
+fn the_output_says_where_what_and_what_next() {
+    let mut host = Setup::new(FRESH).start();
+    let address = format!("http://{}", host.address());
+    let words =
+        [&address, "database", "connected", "smtp", "not_configured", "SMTP_SERVER", "SMTP_FROM_EMAIL"];
+    let output = wait_until(
+        "the address, the table and what to do next",
+        || host.process().stdout(),
+        |output| words.iter().all(|word| output.contains(word)),
+    );
+    assert!(!output.contains('\u{1b}'), "no colour off a terminal: {output:?}");
+}
+
+fn it_listens_where_plugins_toml_says() {
+    let port = free_port();
+    let config = format!("[host]\nlisten = \"127.0.0.1:{port}\"\n{FRESH}");
+    let host = Setup::new(&config).without_env("SWITCHBOARD_LISTEN").start();
+    assert_eq!(host.address(), format!("127.0.0.1:{port}"));
+}
+
+fn relative_paths_start_at_plugins_toml() {
+    let setup = Setup::empty().file("elsewhere/plugins.toml", FRESH);
+    let process = setup.spawn(&["--config", "elsewhere/plugins.toml", "run"]);
+    wait_until("run.json", || setup.path("elsewhere/data/run.json").is_file(), |there| *there);
+    wait_until("the database", || setup.path("elsewhere/data/switchboard.db").is_file(), |there| *there);
+    assert!(!setup.path("data").exists());
+    drop(process);
+}
+
+fn a_dotenv_file_is_read_and_the_environment_beats_it() {
+    let config =
+        "[plugins.faulty]\nsettings = { init = { fail = { code = \"quota\", message = \"${TEXT}\" } } }\n";
+    let from_file = Setup::new(config).file(".env", "TEXT='of the file'\n").start();
+    let both =
+        Setup::new(config).file(".env", "TEXT='of the file'\n").env("TEXT", "of the environment").start();
+    assert_eq!(from_file.wait_for_status("faulty", "error")["reason"]["message"], "of the file");
+    assert_eq!(both.wait_for_status("faulty", "error")["reason"]["message"], "of the environment");
+}
+
+fn sigterm_stops_plugins_and_exits_0() {
+    let host = Setup::new("[plugins.faulty]\n[plugins.dependent]\n").start();
+    host.wait_for_status("dependent", "connected");
+    let (finished, setup) = host.terminate();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!((finished.stdout + &finished.stderr).contains("asked to stop"), "`stop` was not called");
+    assert!(!setup.path("data/run.json").exists(), "run.json speaks of a host that is gone");
+}
+
+fn ctrl_c_exits_0() {
+    let mut host = Setup::new(FRESH).start();
+    host.process().signal(Signal::INT);
+    wait_until("the host to end", || host.process().is_running(), |running| !running);
+    let (finished, _) = host.terminate();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+fn a_second_signal_ends_it_at_once() {
+    let config = "[host]\nshutdown_grace = \"10m\"\n[plugins.faulty]\nsettings = { stop = \"hang\" }\n";
+    let mut host = Setup::new(config).start();
+    host.wait_for_status("faulty", "connected");
+    host.process().signal(Signal::TERM);
+    wait_until("`stop` to be called", || host.output(), |output| output.contains("asked to stop"));
+    assert!(host.process().is_running(), "it did not wait for its plugin");
+    let (finished, _) = host.terminate();
+    assert_ne!(finished.code, Some(0), "it was cut short");
+}
+
+fn it_starts_again_after_a_power_cut() {
+    let first = Setup::new(FRESH).start();
+    first.wait_for_status("database", "connected");
+    let second = first.kill().start();
+    second.wait_for_status("database", "connected");
+}
+
+fn a_second_host_in_the_same_data_dir_is_refused() {
+    let mut host = Setup::new(FRESH).start();
+    let finished = host.command(&["run"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let complaint = finished.stderr;
+    assert!(complaint.contains("`data_dir`"), "it names the setting: {complaint}");
+    assert!(complaint.contains(&host.process().id().to_string()), "it names the process: {complaint}");
+    assert_eq!(host.get("/livez").status, 200, "the first one lives on");
+}
+
+fn a_port_in_use_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let finished = Setup::new(FRESH).env("SWITCHBOARD_LISTEN", &address).command(&["run"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let complaint = finished.stderr;
+    assert!(complaint.contains(&address), "it names the address: {complaint}");
+    assert!(complaint.contains("SWITCHBOARD_LISTEN"), "it names the variable: {complaint}");
+}
+
+fn a_data_dir_that_cannot_be_made_is_refused() {
+    let config = format!("[host]\ndata_dir = \"file/data\"\n{FRESH}");
+    let finished = Setup::new(&config).file("file", "not a folder").command(&["run"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let complaint = finished.stderr;
+    assert!(complaint.contains("file/data"), "it names the folder: {complaint}");
+    assert!(complaint.contains("`data_dir`"), "it names the setting: {complaint}");
+}

@@ -1,0 +1,37 @@
+//! The repository's own plugins.toml starts as it stands.
+
+use std::fs;
+
+use libtest_mimic::Trial;
+use switchboard_tests::{Setup, artifacts::repository, trials};
+
+pub fn tests() -> Vec<Trial> {
+    trials![it_passes_check, it_starts_on_sqlite_with_nothing_set, it_names_every_plugin_of_the_repository]
+}
+
+fn shipped() -> String {
+    fs::read_to_string(repository().join("plugins.toml")).expect("the repository ships a plugins.toml")
+}
+
+fn it_passes_check() {
+    let finished = Setup::new(&shipped()).command(&["check"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+fn it_starts_on_sqlite_with_nothing_set() {
+    let host = Setup::new(&shipped()).start();
+    host.wait_until_ready();
+    assert_eq!(host.status("database"), "connected");
+    assert_eq!(host.status("smtp"), "not_configured");
+    assert_eq!(host.get("/api/health").json()["status"], "healthy");
+}
+
+fn it_names_every_plugin_of_the_repository() {
+    let config: toml::Table = shipped().parse().expect("it is TOML");
+    let named: Vec<_> = config["plugins"].as_table().expect("it names plugins").keys().cloned().collect();
+    let folders = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
+    for folder in folders.map(|folder| folder.expect("a folder can be read").file_name()) {
+        let name = folder.to_string_lossy().into_owned();
+        assert!(named.contains(&name), "plugins.toml does not name `{name}`: add a section [plugins.{name}]");
+    }
+}

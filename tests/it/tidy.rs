@@ -1,0 +1,250 @@
+//! The house rules that a compiler does not know. Each says how to mend what it found.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use libtest_mimic::Trial;
+use switchboard_tests::{artifacts::repository, trials};
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        every_file_says_what_it_is,
+        modules_are_files_with_names,
+        nothing_is_left_to_be_done,
+        the_host_uses_only_modules_above,
+        what_knows_what,
+        unsafe_stays_where_it_is,
+        every_plugin_has_the_same_files,
+        the_top_level_stays_small,
+        the_boundary_stays_at_its_version,
+    ]
+}
+
+/// A tracked Rust file: its path in the repository, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Lines with their numbers, without comments; an import that spans several lines is one.
+    fn code(&self) -> Vec<(usize, String)> {
+        let mut lines: Vec<(usize, String)> = Vec::new();
+        for (index, line) in self.text.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or_default().trim();
+            match lines.last_mut() {
+                Some((_, import)) if is_open_import(import) => import.push_str(line),
+                _ => lines.push((index + 1, line.to_owned())),
+            }
+        }
+        lines
+    }
+
+    /// The module of the host it belongs to: `status` for `host/src/status/journal.rs`.
+    fn host_module(&self) -> Option<&str> {
+        let name = self.path.strip_prefix("host/src/")?.split('/').next()?;
+        Some(name.trim_end_matches(".rs"))
+    }
+
+    /// Whether it is part of this test, which must name what it forbids.
+    fn is_this(&self) -> bool {
+        self.path == "tests/it/tidy.rs"
+    }
+}
+
+fn is_open_import(line: &str) -> bool {
+    (line.starts_with("use ") || line.starts_with("pub use ")) && !line.ends_with(';')
+}
+
+/// Files that git knows or would take, so that nothing in `target` counts.
+fn tracked() -> Vec<String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(repository())
+        .output()
+        .expect("git is there, for the repository is");
+    let listed = String::from_utf8(listed.stdout).expect("names in the repository are UTF-8");
+    listed.lines().filter(|path| repository().join(path).is_file()).map(str::to_owned).collect()
+}
+
+fn sources() -> Vec<Source> {
+    let rust = tracked().into_iter().filter(|path| path.ends_with(".rs"));
+    rust.map(|path| {
+        let text = fs::read_to_string(repository().join(&path)).expect("a tracked file can be read");
+        Source { path, text }
+    })
+    .collect()
+}
+
+/// Fails with every finding, and with what to do about it.
+#[track_caller]
+fn none(findings: Vec<String>, mend: &str) {
+    assert!(findings.is_empty(), "{}\n{mend}", findings.join("\n"));
+}
+
+/// Every line of code that satisfies, as `path:line: text`.
+fn lines_where(sources: &[Source], satisfies: impl Fn(&Source, &str) -> bool) -> Vec<String> {
+    let of_one = |source: &Source| -> Vec<String> {
+        let found = source.code().into_iter().filter(|(_, line)| satisfies(source, line));
+        found.map(|(number, line)| format!("{}:{number}: {line}", source.path)).collect()
+    };
+    sources.iter().flat_map(of_one).collect()
+}
+
+fn every_file_says_what_it_is() {
+    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));
+    none(
+        silent.map(|source| source.path).collect(),
+        "open these files with `//!`: what the file turns into what, and what it never does",
+    );
+}
+
+fn modules_are_files_with_names() {
+    let mods = tracked().into_iter().filter(|path| path.ends_with("/mod.rs"));
+    none(mods.collect(), "rename `foo/mod.rs` to `foo.rs`");
+}
+
+fn nothing_is_left_to_be_done() {
+    let forbidden = ["todo!(", "unimplemented!(", "#[ignore", "dbg!(", "#[allow(dead_code", "FIXME", "XXX"];
+    let sources: Vec<_> = sources().into_iter().filter(|source| !source.is_this()).collect();
+    none(
+        lines_where(&sources, |_, line| forbidden.iter().any(|word| line.contains(word))),
+        "finish these, or take them out; a test that cannot run everywhere asks for its partner and is skipped",
+    );
+}
+
+/// The modules of the host in the order of lib.rs.
+fn host_modules() -> Vec<String> {
+    let lib = fs::read_to_string(repository().join("host/src/lib.rs")).expect("the host has a lib.rs");
+    let declared = lib.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "));
+    declared.filter_map(|rest| rest.strip_suffix(';')).map(str::to_owned).collect()
+}
+
+fn the_host_uses_only_modules_above() {
+    let modules = host_modules();
+    let place = |name: &str| modules.iter().position(|module| module == name);
+    let upward = |source: &Source, line: &str| {
+        let Some(own) = source.host_module().and_then(place) else { return false };
+        let used = uses_of_crate(line);
+        used.iter().any(|used| {
+            let apart = matches!((modules[own].as_str(), used.as_str()), ("http", "lifecycle"));
+            place(used).is_some_and(|used| used > own) || apart
+        })
+    };
+    none(
+        lines_where(&sources(), upward),
+        "a module of the host uses only those above it in lib.rs, and `http` does not know `lifecycle`: hand the value \
+         down as an argument, or make what is asked for an operation of `host` in the switch",
+    );
+}
+
+/// The modules that `crate::…` names in a line.
+fn uses_of_crate(line: &str) -> Vec<String> {
+    let of_path = |path: &str| path.trim().split("::").next().unwrap_or_default().trim().to_owned();
+    match line.split_once("crate::{") {
+        Some((_, group)) => top_level(group).map(of_path).collect(),
+        None => line.split("crate::").skip(1).map(|path| of_path(word(path))).collect(),
+    }
+}
+
+/// The members of a group of imports, without descending into nested groups.
+fn top_level(group: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0;
+    group.split(move |letter| {
+        depth += match letter {
+            '{' => 1,
+            '}' => -1,
+            _ => 0,
+        };
+        letter == ',' && depth == 0
+    })
+}
+
+/// The identifier that a text begins with.
+fn word(text: &str) -> &str {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default()
+}
+
+fn what_knows_what() {
+    let sources = sources();
+    for (library, owner) in
+        [("petgraph", "graph"), ("axum", "http"), ("libloading", "loader"), ("abi_stable", "loader")]
+    {
+        let stray = |source: &Source, line: &str| {
+            let names_it = line.contains(&format!("{library}::")) || line.contains(&format!("use {library}"));
+            names_it && source.host_module().is_some_and(|module| module != owner)
+        };
+        none(
+            lines_where(&sources, stray),
+            &format!("only `host/src/{owner}` knows {library}: give the others a type of our own"),
+        );
+    }
+}
+
+fn unsafe_stays_where_it_is() {
+    let homes = ["plugin-api/abi/", "host/src/loader", "plugins/database/src/vec.rs", "tests/fixtures/"];
+    // What `export_plugin!` writes into a library.
+    let macros = ["plugin-api/src/export.rs"];
+    let stray = |source: &Source, line: &str| {
+        let at_home = homes.iter().chain(&macros).any(|home| source.path.starts_with(home));
+        let is_unsafe = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "#[unsafe("];
+        !at_home && !source.is_this() && is_unsafe.iter().any(|form| line.contains(form))
+    };
+    none(
+        lines_where(&sources(), stray),
+        "`unsafe` lives in plugin-api/abi, in the host's loader and in one module of database: go through those",
+    );
+}
+
+fn every_plugin_has_the_same_files() {
+    let folders = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
+    let mut absent = Vec::new();
+    for folder in folders.map(|folder| folder.expect("a folder can be read").path()) {
+        let lib = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_default();
+        let joins_outside_system = lib.contains("Manifest::integration(");
+        let client = joins_outside_system.then_some("src/client.rs");
+        let wanted = ["Cargo.toml", "README.md", "src/lib.rs", "src/settings.rs"].into_iter().chain(client);
+        absent.extend(wanted.map(|file| folder.join(file)).filter(|file| !file.is_file()).map(shown));
+    }
+    none(
+        absent,
+        "every plugin has README.md, src/lib.rs and src/settings.rs; one that joins an outside system talks to it in \
+         src/client.rs",
+    );
+}
+
+fn shown(path: PathBuf) -> String {
+    path.strip_prefix(repository()).unwrap_or(&path).display().to_string()
+}
+
+fn the_top_level_stays_small() {
+    let allowed =
+        ["Cargo.lock", "Cargo.toml", "README.md", "host", "plugin-api", "plugins", "plugins.toml", "tests"];
+    let entries: BTreeSet<_> = tracked()
+        .iter()
+        .filter_map(|path| Path::new(path).components().next())
+        .map(|entry| entry.as_os_str().to_string_lossy().into_owned())
+        .filter(|entry| !entry.starts_with('.') && !allowed.contains(&entry.as_str()))
+        .collect();
+    none(
+        entries.into_iter().collect(),
+        "the top level holds Cargo.toml, Cargo.lock, README.md, plugins.toml, host, plugin-api, plugins and tests: put \
+         it into one of these; configuration of tools lives in dot-files",
+    );
+}
+
+fn the_boundary_stays_at_its_version() {
+    let manifest =
+        fs::read_to_string(repository().join("plugin-api/abi/Cargo.toml")).expect("the boundary is a crate");
+    let manifest: toml::Table = manifest.parse().expect("it is TOML");
+    assert_eq!(
+        manifest["package"]["version"].as_str(),
+        Some("1.0.0"),
+        "abi_stable compares the version of the crate that defines a type: every plugin built before would be \
+         refused. Put the version back; a different boundary is a new `preamble::ABI_VERSION`"
+    );
+}
