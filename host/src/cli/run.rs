@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use switchboard::app::{self, Host, StartError};
 
-use super::{Exit, Failed, load_and_log, runtime, table};
+use super::{Exit, Failed, load_and_log, runtime, show, table};
 
 /// How long the table waits for plugins that take their time.
 const TABLE_PATIENCE: Duration = Duration::from_secs(60);
@@ -25,14 +25,14 @@ pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
 
 /// Where the dashboard is, one table of statuses, and what to do next.
 async fn announce(address: SocketAddr, host: &Host) {
-    println!("Switchboard {} listens on http://{address}/", app::VERSION);
+    show(format_args!("Switchboard {} listens on http://{address}/", app::VERSION));
     let snapshot = host.settled(TABLE_PATIENCE).await;
-    println!("\n{}\n", table::statuses(&snapshot.plugins));
-    println!("The host is {}.", snapshot.overall.as_str());
+    show(format_args!("\n{}\n", table::statuses(&snapshot.plugins)));
+    show(format_args!("The host is {}.", snapshot.overall.as_str()));
     let steps = table::next_steps(&snapshot);
     if !steps.is_empty() {
-        println!("To do next:");
-        steps.iter().for_each(|step| println!("  {step}"));
+        show(format_args!("To do next:"));
+        steps.iter().for_each(|step| show(format_args!("  {step}")));
     }
 }
 
