@@ -2,20 +2,16 @@
 //! life, [`run`] serves it until it is told to stop. Another program embeds a host by [`Host::start`] and
 //! [`Host::router`].
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, body::Bytes};
+use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
-use plugin_api::error::RootCause;
-use tokio::net::TcpListener;
+use plugin_api::{
+    error::{OperationError, RootCause},
+    protocol::CallHeader,
+};
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     config::Config,
@@ -23,7 +19,7 @@ use crate::{
     lifecycle::Lifecycle,
     scrub::Scrubber,
     status::{Board, BoardConfig, Snapshot},
-    switch::{CallMetrics, Causes, Switch},
+    switch::{CallMetrics, Caller, Causes, Switch},
 };
 
 mod data_dir;
@@ -66,7 +62,7 @@ pub struct Host {
     board: Board,
     lifecycle: Lifecycle,
     router: Router,
-    draining: Arc<AtomicBool>,
+    draining: watch::Sender<bool>,
     // Held as long as the host runs: it locks the folder.
     data_dir: DataDir,
 }
@@ -104,8 +100,14 @@ impl Host {
         switch.serve_host(host_operations::table(&switch, &lifecycle, &board, &scrubber));
         tokio::spawn(tick(board.clone()));
 
-        let draining = Arc::new(AtomicBool::new(false));
-        let router = http::router(HttpState::new(board.clone(), switch, registry, draining.clone()));
+        let draining = watch::Sender::new(false);
+        let router = http::router(HttpState {
+            board: board.clone(),
+            operations: Arc::new(Operator(switch)),
+            registry,
+            draining: draining.subscribe(),
+            clock: Timestamp::now,
+        });
         Ok(Self { config, board, lifecycle, router, draining, data_dir })
     }
 
@@ -136,7 +138,7 @@ impl Host {
 
     /// Takes the host out of readiness and stops its plugins, dependents first.
     pub async fn stop(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.send_replace(true);
         self.lifecycle.stop(self.config.host.shutdown_grace).await;
     }
 }
@@ -175,7 +177,7 @@ where
     }
 
     tracing::info!("stopping: requests in progress may end within {grace:?}");
-    host.draining.store(true, Ordering::Relaxed);
+    host.draining.send_replace(true);
     drop(stopping);
     let served = tokio::time::timeout(grace, server).await;
     host.stop().await;
@@ -183,6 +185,25 @@ where
     match served {
         Ok(Ok(Err(error))) => Err(StartError::Serve(error)),
         _ => Ok(()),
+    }
+}
+
+/// What HTTP may cause: the operations of the switch, called by an operator.
+struct Operator(Switch);
+
+impl http::Operations for Operator {
+    fn call<'a>(
+        &'a self,
+        plugin: &'a str,
+        operation: &'a str,
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>> {
+        let header = CallHeader {
+            plugin: plugin.to_owned(),
+            operation: operation.to_owned(),
+            ..CallHeader::default()
+        };
+        async move { self.0.call(&Caller::Operator, header, payload.into()).await }.boxed()
     }
 }
 

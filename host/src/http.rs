@@ -1,1 +1,60 @@
-//! (under construction)
+//! The router: health, verify, operations, metrics. Every health answer is read from a snapshot and rendered once for
+//! all who ask: no request causes a probe, waits for a plugin or touches the database. What HTTP may cause goes
+//! through [`Operations`].
+
+mod problem;
+mod access;
+mod etag;
+mod render;
+mod views;
+mod health;
+mod verify;
+mod operations;
+mod liveness;
+mod metrics;
+mod page;
+mod router;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use plugin_api::error::OperationError;
+use tokio::sync::watch;
+
+use crate::status::Board;
+
+pub use router::router;
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Read only.
+    pub board: Board,
+    /// Everything that a request may cause.
+    pub operations: Arc<dyn Operations>,
+    /// What others measure; health is added from the board.
+    pub registry: prometheus::Registry,
+    /// Whether the host is about to stop: then it is not ready.
+    pub draining: watch::Receiver<bool>,
+    /// [`Timestamp::now`], but for tests.
+    pub clock: fn() -> Timestamp,
+}
+
+/// Calls operations of plugins, and of `host`, on behalf of HTTP.
+pub trait Operations: Send + Sync + 'static {
+    /// Calls with a JSON payload and answers with JSON. Deadlines and limits are the callee's.
+    ///
+    /// `host.verify` with `{"plugin": name}` is expected: it probes now, together with whoever else asks, and
+    /// answers when the board knows the outcome.
+    fn call<'a>(
+        &'a self,
+        plugin: &'a str,
+        operation: &'a str,
+        payload: Bytes,
+    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use plugin_api::{
     error::{Failure, OperationError},
     manifest::Manifest,
+    pipe::PipeEnd,
     protocol::{CallHeader, CreateRequest, LogRecord},
 };
 
@@ -67,6 +68,14 @@ pub trait Instance: Send + Sync {
         header: &CallHeader,
         payload: Vec<u8>,
     ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>>;
+
+    /// Serves a stream. The future lasts as long as the stream is served.
+    fn open(
+        &self,
+        header: &CallHeader,
+        payload: Vec<u8>,
+        end: PipeEnd,
+    ) -> BoxFuture<'static, Result<(), OperationError>>;
 }
 
 /// What an instance may ask of the host. Called on the instance's own threads.
@@ -78,6 +87,13 @@ pub trait PluginHost: Send + Sync + 'static {
         header: CallHeader,
         payload: Vec<u8>,
     ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>>;
+
+    /// Opens a stream to another plugin, as [`PluginHost::call`] calls.
+    fn open(
+        &self,
+        header: CallHeader,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<PipeEnd, OperationError>>;
 
     /// Takes a log record; returns at once.
     fn log(&self, record: LogRecord);

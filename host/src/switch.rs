@@ -22,6 +22,7 @@ mod host_operations;
 mod limits;
 mod metrics;
 mod slot;
+mod streams;
 mod tools;
 
 pub use end::LogSink;

@@ -43,7 +43,7 @@
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring.
-//! - [`protocol`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
+//! - [`protocol`], [`pipe`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
 
 // The attribute macros name this crate from outside and from inside.
 extern crate self as plugin_api;
@@ -56,6 +56,7 @@ pub mod error;
 pub mod stream;
 pub mod requests;
 pub mod protocol;
+pub mod pipe;
 mod logging;
 mod instance;
 pub mod export;

@@ -6,7 +6,7 @@ use serde_json::json;
 use switchboard::{
     app::{self, Host, PreparedPlugin, StartError},
     config::{InvalidSetting, Resolution},
-    status::Status,
+    status::{PluginHealth, Status},
 };
 
 use super::{Exit, Failed, load_and_log, runtime, table};
@@ -32,9 +32,12 @@ pub fn check(path: &Path, verbose: bool, connect: bool, json: bool) -> Result<Ex
         let snapshot = host.settled(CONNECT_PATIENCE).await;
         host.stop().await;
         if json {
-            println!("{:#}", json!(snapshot.plugins));
+            println!(
+                "{:#}",
+                json!(snapshot.plugins.iter().map(AsRef::as_ref).collect::<Vec<&PluginHealth>>())
+            );
         } else {
-            println!("{}", table::statuses(snapshot.plugins.iter()));
+            println!("{}", table::statuses(&snapshot.plugins));
         }
         let bad = |status: Status| !matches!(status, Status::Connected | Status::NotConfigured);
         let failed = snapshot.plugins.iter().any(|plugin| bad(plugin.status) && !plugin.is_held());

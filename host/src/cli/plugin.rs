@@ -32,7 +32,7 @@ pub fn list(path: &Path, json: bool) -> Result<Exit, Failed> {
     } else {
         let mut table = Table::new();
         table
-            .load_preset(presets::NOTHING)
+            .load_style(presets::NOTHING)
             .set_header(["PLUGIN", "KIND", "VERSION", "REQUIRES", "WANTS", "ABOUT"]);
         for plugin in &prepared.plugins {
             let name = plugin.config.name.clone();

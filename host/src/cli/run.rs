@@ -27,7 +27,7 @@ pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
 async fn announce(address: SocketAddr, host: &Host) {
     println!("Switchboard {} listens on http://{address}/", app::VERSION);
     let snapshot = host.settled(TABLE_PATIENCE).await;
-    println!("\n{}\n", table::statuses(snapshot.plugins.iter()));
+    println!("\n{}\n", table::statuses(&snapshot.plugins));
     println!("The host is {}.", snapshot.overall.as_str());
     let steps = table::next_steps(&snapshot);
     if !steps.is_empty() {

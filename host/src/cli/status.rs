@@ -36,7 +36,7 @@ fn print(connections: &Value, json: bool) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "SINCE", "DETAIL"]);
+    table.load_style(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "SINCE", "DETAIL"]);
     for plugin in ["integrations", "services"].iter().flat_map(|kind| plugins(connections, kind)) {
         let text = |key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default();
         let reason = plugin.pointer("/reason/message").and_then(Value::as_str).unwrap_or_default();

@@ -1,12 +1,14 @@
 //! The table of statuses, and what to do next.
 
+use std::sync::Arc;
+
 use comfy_table::{Cell, Color, Table, presets};
 use switchboard::status::{PluginHealth, Snapshot, Status};
 
 /// One line a plugin: name, kind, status, why.
-pub fn statuses<'a>(plugins: impl Iterator<Item = &'a PluginHealth>) -> Table {
+pub fn statuses(plugins: &[Arc<PluginHealth>]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "DETAIL"]);
+    table.load_style(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "DETAIL"]);
     for plugin in plugins {
         let kind = plugin.kind.map_or("unknown", |kind| kind.as_str());
         let status = Cell::new(plugin.status.as_str()).fg(colour(plugin.status));

@@ -11,6 +11,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use plugin_api::{
     error::{Failure, OperationError, ReasonCode},
     manifest::Manifest,
+    pipe::PipeEnd,
     protocol::{CallHeader, CreateRequest},
     requests::host::Report,
 };
@@ -132,6 +133,10 @@ impl Instance for FakeInstance {
         let blocked = *self.blocked.lock().unwrap();
         async move { if blocked { std::future::pending().await } else { Ok(b"null".to_vec()) } }.boxed()
     }
+
+    fn open(&self, _: &CallHeader, _: Vec<u8>, _: PipeEnd) -> BoxFuture<'static, Result<(), OperationError>> {
+        async { Ok(()) }.boxed()
+    }
 }
 
 /// Plugins to be run, one after another in the order of their dependencies.
@@ -154,11 +159,14 @@ struct Running {
 impl World {
     /// A plugin that requires these others and follows a script.
     fn plugin(self, name: &str, requires: &[&str], script: Script) -> Self {
-        let manifest: Manifest =
-            serde_json::from_value(json!({ "name": name, "version": "0", "kind": "service", "settings": {} })).unwrap();
+        let manifest: Manifest = serde_json::from_value(
+            json!({ "name": name, "version": "0", "kind": "service", "settings": {} }),
+        )
+        .unwrap();
         let origin =
             Origin { path: PathBuf::new(), rustc: String::new(), target: String::new(), abi_version: 1 };
-        let library = Arc::new(Fake { manifest, origin, script: Arc::new(script), journal: self.journal.clone() });
+        let library =
+            Arc::new(Fake { manifest, origin, script: Arc::new(script), journal: self.journal.clone() });
         let request = Box::new(CreateRequest {
             instance: name.to_owned(),
             settings: json!({}),
@@ -181,15 +189,21 @@ impl World {
         };
         let dependencies = requires.iter().map(|name| ((*name).to_owned(), true)).collect();
         self.units.push(Unit { name: name.to_owned(), standing, dependencies, pace });
-        let dependencies = requires.iter().map(|name| DependencySpec { name: (*name).to_owned(), required: true, named: true });
+        let dependencies = requires.iter().map(|name| DependencySpec {
+            name: (*name).to_owned(),
+            required: true,
+            named: true,
+        });
         self.specs.push(PluginSpec {
             dependencies: dependencies.collect(),
             probe_interval: Some(30 * SECOND),
             max_attempts: 3,
             ..PluginSpec::new(name)
         });
-        let needs = requires.iter().map(|name| graph::Need::new(*name));
-        self.nodes.push(graph::Node { requires: needs.collect(), ..graph::Node::new(name) });
+        let need =
+            |name: &&str| graph::Need { role: (*name).into(), instance: (*name).into(), disabled: false };
+        let requires = requires.iter().map(need).collect();
+        self.nodes.push(graph::Node { name: name.into(), requires, ..graph::Node::default() });
         self
     }
 
@@ -219,13 +233,14 @@ impl Running {
             }
         };
         if tokio::time::timeout(3600 * SECOND, wait).await.is_err() {
-            panic!("never {what}: {:#}", json!(self.board.snapshot().plugins));
+            panic!("never {what}: {:#?}", self.board.snapshot().plugins);
         }
         self.board.snapshot()
     }
 
     async fn until_status(&self, name: &str, status: Status) -> Arc<Snapshot> {
-        self.until(&format!("{name} {status}"), |snapshot| snapshot.plugin(name).unwrap().status == status).await
+        self.until(&format!("{name} {status}"), |snapshot| snapshot.plugin(name).unwrap().status == status)
+            .await
     }
 
     fn journal(&self) -> Vec<String> {
@@ -267,7 +282,8 @@ async fn each_starts_as_soon_as_its_dependencies_have_settled() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_ready_is_retried_then_in_error_then_recovered_slowly() {
-    let world = World::default().plugin("mail", &[], init([refused(), refused(), refused(), refused()])).start();
+    let world =
+        World::default().plugin("mail", &[], init([refused(), refused(), refused(), refused()])).start();
     world.until_status("mail", Status::Initializing).await;
     let snapshot = world.until_status("mail", Status::Error).await;
     assert_eq!(world.count("init mail"), 3);
@@ -354,7 +370,12 @@ async fn a_blocked_instance_is_given_up_and_replaced() {
 async fn instances_are_given_up_only_so_often() {
     let world = World::default().plugin("mail", &[], init(vec![Step::Block; 50])).start();
     let crashed = |snapshot: &Snapshot| {
-        snapshot.plugin("mail").unwrap().reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::Crashed)
+        snapshot
+            .plugin("mail")
+            .unwrap()
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == ReasonCode::Crashed)
     };
     let snapshot = world.until("crashed", crashed).await;
     assert_eq!(snapshot.plugin("mail").unwrap().status, Status::Error);
@@ -364,7 +385,8 @@ async fn instances_are_given_up_only_so_often() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_noticed_and_healed_without_a_restart() {
     let outage = Script { probe: steps(vec![refused(); 6]), ..Script::default() };
-    let world = World::default().plugin("store", &[], outage).plugin("memory", &["store"], Script::default()).start();
+    let world =
+        World::default().plugin("store", &[], outage).plugin("memory", &["store"], Script::default()).start();
     world.until_status("store", Status::Connected).await;
     let snapshot = world.until_status("store", Status::Error).await;
     assert_eq!(world.count("probe store"), 3);
@@ -430,7 +452,8 @@ async fn a_thousand_plugins_start_within_their_critical_path() {
     let mut world = World::default();
     let mut longest: HashMap<usize, Duration> = HashMap::new();
     for index in 0..1000_usize {
-        let dependencies: Vec<usize> = (1..4).filter_map(|step| index.checked_sub(step * 7 + index % 5)).collect();
+        let dependencies: Vec<usize> =
+            (1..4).filter_map(|step| index.checked_sub(step * 7 + index % 5)).collect();
         let own = Duration::from_millis(10 + (index as u64 * 37) % 90);
         let before = dependencies.iter().map(|dependency| longest[dependency]).max().unwrap_or_default();
         longest.insert(index, before + own);

@@ -2,7 +2,7 @@
 //! the host's own.
 
 use std::{
-    future::Future,
+    future::{Future, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -15,11 +15,12 @@ use abi_stable::{
     std_types::{RResult, RVec},
 };
 use async_ffi::{FfiFuture, FutureExt as _};
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
 use plugin_abi::boundary::{HostApi, HostApi_TO, PluginInstanceBox, PluginModuleRef, Reply, StreamEndBox};
 use plugin_api::{
     error::{ErrorKind, Failure, OperationError, ReasonCode},
     manifest::Manifest,
+    pipe::PipeEnd,
     protocol::{CallHeader, CreateRequest},
 };
 use serde::de::DeserializeOwned;
@@ -109,20 +110,32 @@ impl Instance for ForeignInstance {
     ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
         let header = match serde_json::to_vec(header) {
             Ok(header) => header,
-            Err(error) => {
-                return std::future::ready(Err(OperationError::internal(error.to_string()))).boxed();
-            }
+            Err(error) => return ready(Err(OperationError::internal(error.to_string()))).boxed(),
         };
-        let reply = contained(self.instance.call(header.into(), payload.into()));
-        async move {
-            match reply.await {
-                Some(RResult::ROk(response)) => Ok(response.into_vec()),
-                Some(RResult::RErr(error)) => Err(read(&error)),
-                None => Err(OperationError::new(ErrorKind::Panicked, "panicked at the boundary")),
-            }
-        }
-        .boxed()
+        operation(self.instance.call(header.into(), payload.into())).boxed()
     }
+
+    fn open(
+        &self,
+        header: &CallHeader,
+        payload: Vec<u8>,
+        end: PipeEnd,
+    ) -> BoxFuture<'static, Result<(), OperationError>> {
+        let header = match serde_json::to_vec(header) {
+            Ok(header) => header,
+            Err(error) => return ready(Err(OperationError::internal(error.to_string()))).boxed(),
+        };
+        operation(self.instance.open(header.into(), payload.into(), end.into_boundary())).map_ok(drop).boxed()
+    }
+}
+
+/// The outcome of an operation.
+fn operation(reply: FfiFuture<Reply>) -> impl Future<Output = Result<Vec<u8>, OperationError>> + Send {
+    contained(reply).map(|reply| match reply {
+        Some(RResult::ROk(response)) => Ok(response.into_vec()),
+        Some(RResult::RErr(error)) => Err(read(&error)),
+        None => Err(OperationError::new(ErrorKind::Panicked, "panicked at the boundary")),
+    })
 }
 
 fn lifecycle(reply: FfiFuture<Reply>) -> BoxFuture<'static, Result<(), Failure>> {
@@ -158,32 +171,15 @@ struct HostEnd {
 impl HostApi for HostEnd {
     fn call(&self, header: RVec<u8>, payload: RVec<u8>) -> FfiFuture<Reply> {
         let host = self.host.clone();
-        let work = async move {
-            let outcome = match serde_json::from_slice::<CallHeader>(&header) {
-                Ok(header) => {
-                    let work = AssertUnwindSafe(host.call(header, payload.into_vec()));
-                    let panicked = || OperationError::internal("the host panicked while it served the call");
-                    work.catch_unwind().await.unwrap_or_else(|_| Err(panicked()))
-                }
-                Err(error) => Err(OperationError::invalid(format!("unreadable call header: {error}"))),
-            };
-            match outcome {
-                Ok(response) => RResult::ROk(response.into()),
-                Err(error) => RResult::RErr(serde_json::to_vec(&error).unwrap_or_default().into()),
-            }
-        };
-        Entered { runtime: self.runtime.clone(), work: work.boxed() }.into_ffi()
+        self.serve(async move { Ok(host.call(read_header(&header)?, payload.into_vec()).await?.into()) })
     }
 
-    fn open(&self, header: RVec<u8>, _payload: RVec<u8>) -> FfiFuture<RResult<StreamEndBox, RVec<u8>>> {
-        let error = match serde_json::from_slice::<CallHeader>(&header) {
-            Ok(CallHeader { plugin, operation, .. }) => {
-                OperationError::unavailable(format!("this host opens no streams: `{plugin}.{operation}`"))
-            }
-            Err(error) => OperationError::invalid(format!("unreadable call header: {error}")),
-        };
-        let error = serde_json::to_vec(&error).unwrap_or_default();
-        async move { RResult::RErr(error.into()) }.into_ffi()
+    fn open(&self, header: RVec<u8>, payload: RVec<u8>) -> FfiFuture<RResult<StreamEndBox, RVec<u8>>> {
+        let host = self.host.clone();
+        self.serve(async move {
+            let end = host.open(read_header(&header)?, payload.into_vec()).await?;
+            Ok(end.into_boundary())
+        })
     }
 
     fn log(&self, record: RVec<u8>) {
@@ -196,16 +192,36 @@ impl HostApi for HostEnd {
     }
 }
 
-/// A future of the host that a plugin's runtime polls: each poll enters the host's runtime, for its timers.
-struct Entered {
-    runtime: Handle,
-    work: BoxFuture<'static, Reply>,
+impl HostEnd {
+    /// Makes work of the host a future that a plugin's runtime can poll.
+    fn serve<T: 'static>(
+        &self,
+        work: impl Future<Output = Result<T, OperationError>> + Send + 'static,
+    ) -> FfiFuture<RResult<T, RVec<u8>>> {
+        let panicked = |_| Err(OperationError::internal("the host panicked while it served the call"));
+        let work = AssertUnwindSafe(work).catch_unwind().map(move |outcome| {
+            let outcome = outcome.unwrap_or_else(panicked);
+            outcome.map_err(|error| RVec::from(serde_json::to_vec(&error).unwrap_or_default())).into()
+        });
+        Entered { runtime: self.runtime.clone(), work: work.boxed() }.into_ffi()
+    }
 }
 
-impl Future for Entered {
-    type Output = Reply;
+fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
+    serde_json::from_slice(header)
+        .map_err(|error| OperationError::invalid(format!("unreadable call header: {error}")))
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+/// A future of the host that a plugin's runtime polls: each poll enters the host's runtime, for its timers.
+struct Entered<T> {
+    runtime: Handle,
+    work: BoxFuture<'static, T>,
+}
+
+impl<T> Future for Entered<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
         let _entered = this.runtime.enter();
         this.work.poll_unpin(context)

@@ -221,3 +221,6 @@ impl Writer {
         numbers.iter().map(|number| self.machines[*number].spec.name.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

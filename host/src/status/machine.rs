@@ -275,3 +275,6 @@ fn is_transient(policy: Policy) -> bool {
 fn ends_in(policy: Policy) -> Status {
     if policy == Policy::NeedsPerson { Status::Disconnected } else { Status::Error }
 }
+
+#[cfg(test)]
+mod tests;

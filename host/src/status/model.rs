@@ -225,6 +225,7 @@ impl PluginHealth {
             (plugin.status, plugin.healthy, plugin.stale, plugin.flapping, plugin.settled, plugin.generation)
         };
         telling(self) == telling(other)
+            && self.timing == other.timing
             && self.retry.attempt == other.retry.attempt
             && self.reason == other.reason
             && self.fix == other.fix

@@ -77,7 +77,12 @@ impl Snapshot {
 
     /// The host as a whole, the checker included.
     pub fn overall_at(&self, now: Timestamp) -> Overall {
-        overall::overall(self.settled, self.checker_is_stale(now), &self.plugins)
+        self.overall_when(self.checker_is_stale(now))
+    }
+
+    /// The host as a whole, for who knows whether the checker is stale.
+    pub fn overall_when(&self, checker_is_stale: bool) -> Overall {
+        if checker_is_stale { overall::overall(self.settled, true, &self.plugins) } else { self.overall }
     }
 
     /// How many plugins are kept from being healthy by a dependency.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt, future::BoxFuture};
 use plugin_api::{
     error::OperationError,
+    pipe::PipeEnd,
     protocol::{CallHeader, LogRecord},
 };
 
@@ -36,6 +37,16 @@ impl PluginHost for End {
         let caller = Caller::Plugin(self.name.clone());
         let switch = self.switch.clone();
         async move { switch.call(&caller, header, payload).await }.boxed()
+    }
+
+    fn open(
+        &self,
+        header: CallHeader,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<PipeEnd, OperationError>> {
+        let caller = Caller::Plugin(self.name.clone());
+        let switch = self.switch.clone();
+        async move { switch.open(&caller, header, payload).await }.boxed()
     }
 
     fn log(&self, record: LogRecord) {

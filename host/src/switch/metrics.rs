@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use plugin_api::error::ErrorKind;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// The families that all plugins share.
 #[derive(Clone)]
@@ -12,6 +14,8 @@ pub struct CallMetrics {
     calls: IntCounterVec,
     errors: IntCounterVec,
     seconds: HistogramVec,
+    streams: IntGaugeVec,
+    frames: IntCounterVec,
 }
 
 impl CallMetrics {
@@ -33,10 +37,21 @@ impl CallMetrics {
                 .buckets(buckets),
             &labels,
         )?;
+        let streams =
+            IntGaugeVec::new(Opts::new("switchboard_streams_open", "Streams that are open."), &labels)?;
+        let frames = IntCounterVec::new(
+            Opts::new(
+                "switchboard_stream_frames_total",
+                "Frames on streams that have ended, in both directions.",
+            ),
+            &labels,
+        )?;
+        registry.register(Box::new(streams.clone()))?;
+        registry.register(Box::new(frames.clone()))?;
         registry.register(Box::new(calls.clone()))?;
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self { calls, errors, seconds })
+        Ok(Self { calls, errors, seconds, streams, frames })
     }
 
     /// The counters of one operation, found once and used for every call.
@@ -45,6 +60,8 @@ impl CallMetrics {
             calls: self.calls.with_label_values(&[plugin, operation]),
             seconds: self.seconds.with_label_values(&[plugin, operation]),
             errors: self.errors.clone(),
+            streams: self.streams.with_label_values(&[plugin, operation]),
+            frames: self.frames.with_label_values(&[plugin, operation]),
             labels: [plugin.to_owned(), operation.to_owned()],
         }
     }
@@ -55,6 +72,8 @@ pub(super) struct OperationMetrics {
     calls: IntCounter,
     seconds: Histogram,
     errors: IntCounterVec,
+    streams: IntGauge,
+    frames: IntCounter,
     labels: [String; 2],
 }
 
@@ -66,5 +85,33 @@ impl OperationMetrics {
             let [plugin, operation] = &self.labels;
             self.errors.with_label_values(&[plugin.as_str(), operation, kind.as_str()]).inc();
         }
+    }
+}
+
+impl OperationMetrics {
+    /// Counts a stream as open until it is closed or dropped.
+    pub(super) fn open_stream(&self) -> OpenStream {
+        self.calls.inc();
+        self.streams.inc();
+        OpenStream { streams: self.streams.clone(), frames: self.frames.clone() }
+    }
+}
+
+/// A stream that is counted as open.
+pub(super) struct OpenStream {
+    streams: IntGauge,
+    frames: IntCounter,
+}
+
+impl OpenStream {
+    /// It ended, after so many frames.
+    pub(super) fn close(self, frames: u64) {
+        self.frames.inc_by(frames);
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.streams.dec();
     }
 }

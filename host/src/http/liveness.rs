@@ -1,0 +1,39 @@
+//! Whether this process works, for who decides to restart it or to send it traffic; never a dependency's health.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+
+use super::{problem::Problem, router::Site};
+
+/// The loop turns: this is answered, and the checker ticks.
+pub(super) async fn livez(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    if site.views.current().is_stale() {
+        return Err(Problem::unavailable("the checker has not ticked for a while"));
+    }
+    Ok(fine("alive"))
+}
+
+/// Everything has settled, and nothing drains.
+pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let rendered = site.views.current();
+    let plugins = &rendered.snapshot.plugins;
+    if *site.draining.borrow() {
+        Err(Problem::unavailable("the host is stopping"))
+    } else if !rendered.snapshot.settled {
+        let waiting = plugins.iter().filter(|plugin| !plugin.settled).count();
+        let detail = format!("{waiting} of {} plugins have not settled yet", plugins.len());
+        Err(Problem::unavailable(detail).hint("see `/api/health/connections`"))
+    } else {
+        Ok(fine("ready"))
+    }
+}
+
+fn fine(status: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, format!("{{\"status\":\"{status}\"}}")).into_response()
+}

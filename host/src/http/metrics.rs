@@ -1,0 +1,134 @@
+//! A snapshot, and whatever others measure, becomes the Prometheus text format 0.0.4.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use prometheus::{
+    TextEncoder,
+    proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
+};
+
+use super::{problem::Problem, router::Site};
+use crate::status::{PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let mut families = families(&site.views.current().snapshot);
+    families.extend(site.registry.gather());
+    let text = TextEncoder::new().encode_to_string(&families).map_err(|error| {
+        tracing::error!(%error, "the metrics cannot be written");
+        Problem::internal("the metrics cannot be written")
+    })?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text).into_response())
+}
+
+/// What health has to say; a family without plugins is left out, as the format demands.
+fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
+    let plugins = || snapshot.plugins.iter().map(Arc::as_ref);
+    let build = labelled(&[("version", &snapshot.version)]);
+    let families = [
+        family(
+            "switchboard_build_info",
+            "Which build of the host this is; always 1.",
+            MetricType::GAUGE,
+            vec![gauge(build, 1.0)],
+        ),
+        family(
+            "switchboard_plugin_healthy",
+            "Whether the plugin is connected and everything that it requires is healthy.",
+            MetricType::GAUGE,
+            plugins().map(|plugin| gauge(identity(plugin), flag(plugin.healthy))).collect(),
+        ),
+        family(
+            "switchboard_plugin_probe_duration_seconds",
+            "How long probes took.",
+            MetricType::HISTOGRAM,
+            plugins().map(|plugin| histogram(identity(plugin), &plugin.probes)).collect(),
+        ),
+        family(
+            "switchboard_plugin_status",
+            "The status of the plugin: 1 for the one that it has, 0 for the others.",
+            MetricType::GAUGE,
+            plugins().flat_map(statuses).collect(),
+        ),
+        family(
+            "switchboard_plugin_transitions_total",
+            "How often the status of the plugin changed.",
+            MetricType::COUNTER,
+            plugins().map(|plugin| counter(identity(plugin), plugin.transitions)).collect(),
+        ),
+    ];
+    families.into_iter().filter(|family| !family.get_metric().is_empty()).collect()
+}
+
+fn statuses(plugin: &PluginHealth) -> impl Iterator<Item = Metric> + '_ {
+    Status::ALL.into_iter().map(|status| {
+        let (name, kind) = (&plugin.name, kind_name(plugin.kind));
+        let labels = labelled(&[("kind", kind), ("plugin", name), ("status", status.as_str())]);
+        gauge(labels, flag(plugin.status == status))
+    })
+}
+
+fn identity(plugin: &PluginHealth) -> Vec<LabelPair> {
+    labelled(&[("kind", kind_name(plugin.kind)), ("plugin", &plugin.name)])
+}
+
+fn labelled(labels: &[(&str, &str)]) -> Vec<LabelPair> {
+    let pair = |&(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+fn gauge(labels: Vec<LabelPair>, value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn counter(labels: Vec<LabelPair>, value: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_counter(counter);
+    metric
+}
+
+fn histogram(labels: Vec<LabelPair>, probes: &ProbeDurations) -> Metric {
+    let bucket = |(bound, count)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(probes.cumulative().map(bucket).collect());
+    histogram.set_sample_count(probes.count);
+    histogram.set_sample_sum(probes.sum);
+    let mut metric = Metric::from_label(labels);
+    metric.set_histogram(histogram);
+    metric
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}

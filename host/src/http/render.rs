@@ -1,0 +1,200 @@
+//! A snapshot becomes the JSON of each health route; the shapes are those of the health API.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::status::{
+    Attention, Cause, Counts, Edge, Overall, PluginHealth, Snapshot, StartReport, Timing, Transition,
+    Verification, rfc3339,
+};
+
+/// `GET /api/health`.
+pub(super) fn overview(snapshot: &Snapshot, status: Overall, stale: bool) -> Bytes {
+    json(&Overview {
+        status,
+        version: &snapshot.version,
+        boot_id: &snapshot.boot_id,
+        revision: snapshot.revision,
+        started_at: rfc3339(snapshot.started_at),
+        uptime_s: uptime(snapshot).as_secs(),
+        checked_at: rfc3339(snapshot.ticked_at),
+        stale,
+        total: snapshot.plugins.len(),
+        counts: snapshot.counts,
+        blocked: snapshot.blocked(),
+        causes: snapshot.causes(),
+        links: LINKS,
+    })
+}
+
+/// `GET /api/health/integrations`.
+pub(super) fn integrations(snapshot: &Snapshot, status: Overall) -> Bytes {
+    json(&Integrations { head: Head::of(snapshot, status), integrations: of_kind(snapshot, false) })
+}
+
+/// `GET /api/health/services`.
+pub(super) fn services(snapshot: &Snapshot, status: Overall) -> Bytes {
+    json(&Services { head: Head::of(snapshot, status), services: of_kind(snapshot, true) })
+}
+
+/// `GET /api/health/integrations/{name}` and the same for services.
+pub(super) fn plugin(plugin: &PluginHealth) -> Bytes {
+    json(&WithHistory { plugin, history: &plugin.history })
+}
+
+/// `GET /api/health/connections`.
+pub(super) fn connections(snapshot: &Snapshot, status: Overall) -> Bytes {
+    let services = of_kind(snapshot, true).into_iter();
+    let verified = |plugin| Verified { plugin, verification: snapshot.verification(plugin) };
+    json(&Connections {
+        head: Head::of(snapshot, status),
+        integrations: of_kind(snapshot, false),
+        services: services.map(|(name, plugin)| (name, verified(plugin))).collect(),
+        edges: snapshot.edges(),
+        start: Start { report: &snapshot.start, plugins: snapshot.timings() },
+    })
+}
+
+/// `GET /api/health/connections/summary`.
+pub(super) fn summary(snapshot: &Snapshot, status: Overall) -> Bytes {
+    let edges = snapshot.edges();
+    let satisfied = edges.iter().filter(|edge| edge.satisfied).count();
+    json(&Summary {
+        status,
+        revision: snapshot.revision,
+        total: snapshot.plugins.len(),
+        counts: snapshot.counts,
+        blocked: snapshot.blocked(),
+        causes: snapshot.causes(),
+        attention: snapshot.attention(),
+        edges: EdgeCounts { satisfied, unsatisfied: edges.len() - satisfied },
+    })
+}
+
+/// How long the host runs, as far as the checker knows.
+pub(super) fn uptime(snapshot: &Snapshot) -> SignedDuration {
+    snapshot.ticked_at.duration_since(snapshot.started_at)
+}
+
+#[derive(Serialize)]
+struct Overview<'a> {
+    status: Overall,
+    version: &'a str,
+    boot_id: &'a str,
+    revision: u64,
+    started_at: String,
+    uptime_s: i64,
+    checked_at: String,
+    stale: bool,
+    total: usize,
+    counts: Counts,
+    blocked: usize,
+    causes: Vec<Cause>,
+    links: Links,
+}
+
+#[derive(Serialize)]
+struct Links {
+    integrations: &'static str,
+    services: &'static str,
+    connections: &'static str,
+}
+
+const LINKS: Links = Links {
+    integrations: "/api/health/integrations",
+    services: "/api/health/services",
+    connections: "/api/health/connections",
+};
+
+/// What every list begins with.
+#[derive(Serialize)]
+struct Head {
+    status: Overall,
+    revision: u64,
+    checked_at: String,
+}
+
+impl Head {
+    fn of(snapshot: &Snapshot, status: Overall) -> Self {
+        let checked_at: Timestamp = snapshot.ticked_at;
+        Self { status, revision: snapshot.revision, checked_at: rfc3339(checked_at) }
+    }
+}
+
+type Plugins<'a> = BTreeMap<&'a str, &'a PluginHealth>;
+
+#[derive(Serialize)]
+struct Integrations<'a> {
+    #[serde(flatten)]
+    head: Head,
+    integrations: Plugins<'a>,
+}
+
+#[derive(Serialize)]
+struct Services<'a> {
+    #[serde(flatten)]
+    head: Head,
+    services: Plugins<'a>,
+}
+
+#[derive(Serialize)]
+struct WithHistory<'a> {
+    #[serde(flatten)]
+    plugin: &'a PluginHealth,
+    history: &'a [Transition],
+}
+
+#[derive(Serialize)]
+struct Connections<'a> {
+    #[serde(flatten)]
+    head: Head,
+    integrations: Plugins<'a>,
+    services: BTreeMap<&'a str, Verified<'a>>,
+    edges: Vec<Edge<'a>>,
+    start: Start<'a>,
+}
+
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    plugin: &'a PluginHealth,
+    verification: Verification,
+}
+
+#[derive(Serialize)]
+struct Start<'a> {
+    #[serde(flatten)]
+    report: &'a StartReport,
+    plugins: BTreeMap<&'a str, Timing>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    status: Overall,
+    revision: u64,
+    total: usize,
+    counts: Counts,
+    blocked: usize,
+    causes: Vec<Cause>,
+    attention: Vec<Attention>,
+    edges: EdgeCounts,
+}
+
+#[derive(Serialize)]
+struct EdgeCounts {
+    satisfied: usize,
+    unsatisfied: usize,
+}
+
+fn of_kind(snapshot: &Snapshot, services: bool) -> Plugins<'_> {
+    let plugins = snapshot.plugins.iter().map(Arc::as_ref).filter(|plugin| plugin.is_service() == services);
+    plugins.map(|plugin| (plugin.name.as_str(), plugin)).collect()
+}
+
+fn json(value: &impl Serialize) -> Bytes {
+    // Only maps with keys that are no strings and failing `Serialize` implementations cannot be written.
+    serde_json::to_vec(value).expect("health has string keys and plain values").into()
+}

@@ -1,0 +1,92 @@
+//! The table of contents: every path that the host itself serves, grouped by who uses it.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    routing::{get, post},
+};
+use tokio::sync::watch;
+
+use super::{
+    HttpState, Operations, access, health, liveness, metrics, operations, page,
+    problem::{Problem, quoted},
+    verify,
+    views::Views,
+};
+
+/// What the handlers share.
+pub(super) struct Site {
+    pub(super) views: Views,
+    pub(super) operations: Arc<dyn Operations>,
+    pub(super) registry: prometheus::Registry,
+    pub(super) draining: watch::Receiver<bool>,
+}
+
+/// The paths that a person may have meant.
+const PATHS: [&str; 12] = [
+    "/",
+    "/api/health",
+    "/api/health/integrations",
+    "/api/health/integrations/{name}",
+    "/api/health/services",
+    "/api/health/services/{name}",
+    "/api/health/connections",
+    "/api/health/connections/summary",
+    "/api/operations/{plugin}/{operation}",
+    "/livez",
+    "/readyz",
+    "/metrics",
+];
+
+/// Serves everything that the host itself answers for.
+pub fn router(state: HttpState) -> Router {
+    let HttpState { board, operations, registry, draining, clock } = state;
+    let site = Site { views: Views::new(board, clock), operations, registry, draining };
+    let body_limit = || DefaultBodyLimit::max(access::BODY_LIMIT);
+
+    // Orchestrators and scrapers.
+    let process = Router::new()
+        .route("/livez", get(liveness::livez))
+        .route("/readyz", get(liveness::readyz))
+        .route("/metrics", get(metrics::show));
+    // Whoever polls.
+    let health = Router::new()
+        .route("/api/health", get(health::overview))
+        .route("/api/health/integrations", get(health::integrations))
+        .route("/api/health/integrations/{name}", get(health::integration))
+        .route("/api/health/services", get(health::services))
+        .route("/api/health/services/{name}", get(health::service))
+        .route("/api/health/connections", get(health::connections))
+        .route("/api/health/connections/summary", get(health::summary));
+    // Operators and the command line.
+    let writes = Router::new()
+        .route("/api/health/integrations/{name}/verify", post(verify::integration).layer(body_limit()))
+        .route("/api/health/services/{name}/verify", post(verify::service).layer(body_limit()))
+        .route("/api/operations/{plugin}/{operation}", post(operations::call).layer(body_limit()));
+
+    Router::new()
+        .route("/", get(page::show))
+        .merge(process)
+        .merge(health)
+        .merge(writes)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::new(site))
+}
+
+async fn unknown_path(request: Request) -> Problem {
+    let path = request.uri().path();
+    let mut paths = PATHS.map(|known| (strsim::jaro_winkler(known, path), known));
+    paths.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let near: Vec<_> = paths.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
+    Problem::not_found(format!("nothing is at {}", quoted(path)))
+        .hint(format!("the nearest are {}", near.join(", ")))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), quoted(request.uri().path()));
+    Problem::method_not_allowed(format!("{path} does not take {}", quoted(method.as_str())))
+        .hint("the header `Allow` names what it takes")
+}

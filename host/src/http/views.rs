@@ -1,0 +1,184 @@
+//! Each view of a snapshot is rendered once, by the first who asks, and handed to everybody until the next snapshot: a
+//! poll costs about as much as serving the same bytes from memory.
+
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::{ArcSwap, Guard};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use jiff::Timestamp;
+
+use super::{etag, render};
+use crate::status::{Board, Overall, Snapshot};
+
+/// The half of the plugins that a route speaks of; what could not be loaded is in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Integrations,
+    Services,
+}
+
+impl Section {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Integrations => "integrations",
+            Self::Services => "services",
+        }
+    }
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    Overview,
+    List(Section),
+    Connections,
+    Summary,
+    /// The plugin at this place of the snapshot.
+    Plugin(Section, usize),
+}
+
+/// The views of the current snapshot.
+pub(super) struct Views {
+    board: Board,
+    clock: fn() -> Timestamp,
+    current: ArcSwap<Rendered>,
+}
+
+/// One snapshot with what has been rendered of it.
+pub(super) struct Rendered {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// The checker was found stale: the same snapshot then reads differently.
+    stale: bool,
+    lists: [OnceLock<Page>; 5],
+    plugins: Vec<[OnceLock<Page>; 2]>,
+}
+
+/// A body, ready to be sent.
+pub(super) struct Page {
+    body: Bytes,
+    /// One for `strict=1`, as it may answer with another status.
+    etags: [HeaderValue; 2],
+    /// Not worth a 200 for who is strict.
+    is_bad: bool,
+    /// Not worth a 200 for anybody.
+    is_unhealthy: bool,
+}
+
+impl Views {
+    pub(super) fn new(board: Board, clock: fn() -> Timestamp) -> Self {
+        let current = ArcSwap::from_pointee(Rendered::new(board.snapshot(), false));
+        Self { board, clock, current }
+    }
+
+    /// The views of the board as it stands.
+    pub(super) fn current(&self) -> Guard<Arc<Rendered>> {
+        let snapshot = self.board.snapshot();
+        let stale = snapshot.checker_is_stale((self.clock)());
+        let current = self.current.load();
+        if Arc::ptr_eq(&current.snapshot, &snapshot) && current.stale == stale {
+            return current;
+        }
+        let rendered = Arc::new(Rendered::new(snapshot, stale));
+        self.current.store(rendered.clone());
+        Guard::from_inner(rendered)
+    }
+}
+
+impl Rendered {
+    fn new(snapshot: Arc<Snapshot>, stale: bool) -> Self {
+        let plugins = snapshot.plugins.iter().map(|_| Default::default()).collect();
+        Self { snapshot, stale, lists: Default::default(), plugins }
+    }
+
+    /// The host as a whole, the checker included.
+    pub(super) fn overall(&self) -> Overall {
+        self.snapshot.overall_when(self.stale)
+    }
+
+    /// Whether nobody has looked for a while.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// The page of a view; a place outside the snapshot has none.
+    pub(super) fn page(&self, view: View) -> &Page {
+        let slot = match view {
+            View::Overview => &self.lists[0],
+            View::List(section) => &self.lists[1 + section as usize],
+            View::Connections => &self.lists[3],
+            View::Summary => &self.lists[4],
+            View::Plugin(section, place) => &self.plugins[place][section as usize],
+        };
+        slot.get_or_init(|| self.render(view))
+    }
+
+    fn render(&self, view: View) -> Page {
+        let (snapshot, overall) = (&*self.snapshot, self.overall());
+        let is_bad = overall != Overall::Healthy;
+        let is_unhealthy = overall == Overall::Unhealthy;
+        match view {
+            View::Overview => {
+                let body = render::overview(snapshot, overall, self.stale);
+                Page { is_unhealthy, ..self.page_of("", body, is_bad) }
+            }
+            View::List(Section::Integrations) => {
+                self.page_of("/integrations", render::integrations(snapshot, overall), is_bad)
+            }
+            View::List(Section::Services) => {
+                self.page_of("/services", render::services(snapshot, overall), is_bad)
+            }
+            View::Connections => self.page_of("/connections", render::connections(snapshot, overall), is_bad),
+            View::Summary => self.page_of("/connections/summary", render::summary(snapshot, overall), is_bad),
+            View::Plugin(section, place) => {
+                let plugin = &snapshot.plugins[place];
+                let path = format!("/{}/{}", section.as_str(), plugin.name);
+                self.page_of(&path, render::plugin(plugin), !plugin.healthy)
+            }
+        }
+    }
+
+    fn page_of(&self, path: &str, body: Bytes, is_bad: bool) -> Page {
+        let stale = if self.stale { "#stale" } else { "" };
+        let etags = ["", "?strict=1"].map(|query| {
+            let view = format!("/api/health{path}{query}{stale}");
+            etag::etag(&self.snapshot.boot_id, self.snapshot.revision, &view)
+        });
+        Page { body, etags, is_bad, is_unhealthy: false }
+    }
+}
+
+impl Page {
+    /// The answer to who sent these headers: the body, or 304. A 503 always carries its body.
+    pub(super) fn answer(&self, headers: &HeaderMap, strict: bool) -> Response {
+        let etag = &self.etags[usize::from(strict)];
+        if self.is_unhealthy || (strict && self.is_bad) {
+            return response(StatusCode::SERVICE_UNAVAILABLE, etag, Some(self.body.clone()));
+        }
+        if headers.contains_key(header::IF_NONE_MATCH) && etag::is_known(headers, etag) {
+            return response(StatusCode::NOT_MODIFIED, etag, None);
+        }
+        response(StatusCode::OK, etag, Some(self.body.clone()))
+    }
+
+    /// The body, whatever the client has.
+    pub(super) fn show(&self) -> Response {
+        response(StatusCode::OK, &self.etags[0], Some(self.body.clone()))
+    }
+}
+
+fn response(status: StatusCode, etag: &HeaderValue, body: Option<Bytes>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::ETAG, etag.clone());
+    if let Some(body) = body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Body::from(body);
+    }
+    response
+}

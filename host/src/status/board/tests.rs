@@ -1,0 +1,267 @@
+use std::time::Duration;
+
+use plugin_api::error::Failure;
+use proptest::prelude::*;
+
+use super::*;
+use crate::status::{Overall, Verification};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn board(plugins: Vec<PluginSpec>) -> Board {
+    Board::new(BoardConfig { boot_id: "boot".to_owned(), version: "0.1.0".to_owned(), plugins, now: at(0) })
+}
+
+/// `name`, with what it requires, and with `?` in front what it only wants.
+fn plugin(name: &str, dependencies: &[&str]) -> PluginSpec {
+    let dependency = |written: &&str| {
+        let name = written.trim_start_matches('?').to_owned();
+        DependencySpec { name, required: !written.starts_with('?'), named: true }
+    };
+    PluginSpec { dependencies: dependencies.iter().map(dependency).collect(), ..PluginSpec::new(name) }
+}
+
+/// Lets the plugin settle in this status.
+fn settle(board: &Board, name: &str, status: Status) {
+    let fails = |failure| Event::InitFailed { failure, next_attempt_at: None };
+    let outcome = match status {
+        Status::NotInitialized => Some(Event::Held { causes: vec!["another".to_owned()] }),
+        Status::NotConfigured => Some(Event::NotConfigured { missing: vec!["X".to_owned()], message: None }),
+        Status::Connected => Some(Event::InitSucceeded { took: Duration::ZERO }),
+        Status::Disconnected => Some(fails(Failure::consent_required("not yet"))),
+        Status::Error => Some(fails(Failure::refused("nobody listens"))),
+        Status::Initializing => None,
+    };
+    if !matches!(status, Status::NotInitialized | Status::NotConfigured) {
+        board.apply(name, Event::InitStarted { generation: 1, attempt: 1 }, at(1));
+    }
+    if let Some(outcome) = outcome {
+        board.apply(name, outcome, at(2));
+    }
+    board.apply(name, Event::Settled { waited: Duration::ZERO, init: None }, at(2));
+}
+
+#[test]
+fn trouble_is_traced_to_its_root() {
+    let board = board(vec![
+        plugin("database", &[]),
+        plugin("messaging", &["sms", "?database"]),
+        plugin("sms", &["twilio"]),
+        plugin("twilio", &[]),
+    ]);
+    for name in ["database", "messaging", "sms"] {
+        settle(&board, name, Status::Connected);
+    }
+    assert_eq!(board.snapshot().overall, Overall::Degraded, "twilio has not settled");
+    settle(&board, "twilio", Status::Error);
+
+    let snapshot = board.snapshot();
+    let messaging = snapshot.plugin("messaging").unwrap();
+    assert_eq!((messaging.status, messaging.healthy), (Status::Connected, false));
+    assert_eq!(
+        (&messaging.blocked_by[..], &messaging.root_causes[..]),
+        (&["sms".into()][..], &["twilio".into()][..])
+    );
+    assert_eq!(snapshot.verification(messaging), Verification::Failed);
+    assert_eq!(snapshot.blocked(), 2);
+    let causes = snapshot.causes();
+    assert_eq!(
+        (causes.len(), &causes[0].name, &causes[0].affects),
+        (1, &"twilio".into(), &vec!["messaging".into(), "sms".into()])
+    );
+
+    for second in [60, 61] {
+        board.apply("twilio", Event::ProbeSucceeded { latency: Duration::ZERO }, at(second));
+    }
+    assert_eq!(board.snapshot().overall, Overall::Healthy);
+    assert_eq!(board.snapshot().causes(), []);
+}
+
+#[test]
+fn what_is_not_configured_degrades_only_what_is_required() {
+    let mut required = plugin("service", &["smtp"]);
+    for (is_required, expected) in [(false, Overall::Healthy), (true, Overall::Unhealthy)] {
+        required.required = is_required;
+        let board = board(vec![plugin("smtp", &[]), required.clone()]);
+        settle(&board, "smtp", Status::NotConfigured);
+        settle(&board, "service", Status::NotInitialized);
+        let snapshot = board.snapshot();
+        assert_eq!(snapshot.overall, expected);
+        assert_eq!(snapshot.causes()[0].name, "smtp", "it holds another, so it is a cause");
+        assert_eq!(snapshot.verification(snapshot.plugin("service").unwrap()), Verification::Unverified);
+        assert_eq!(snapshot.attention().len(), 1);
+    }
+}
+
+#[test]
+fn settling_counts_once_a_boot() {
+    let board = board(vec![plugin("database", &[])]);
+    assert!(!board.snapshot().settled);
+    settle(&board, "database", Status::Connected);
+    board.apply("database", Event::Stopped, at(9));
+    assert!(board.snapshot().settled);
+}
+
+#[test]
+fn a_wanted_plugin_that_is_not_named_is_satisfied_and_no_edge() {
+    let mut service = plugin("service", &["?calendar", "?database"]);
+    service.dependencies[0].named = false;
+    let board = board(vec![service, plugin("database", &[])]);
+    let snapshot = board.snapshot();
+    let dependencies = &snapshot.plugin("service").unwrap().dependencies;
+    assert_eq!((dependencies[0].status, dependencies[0].satisfied), (None, true));
+    assert_eq!((dependencies[1].status, dependencies[1].satisfied), (Some(Status::NotInitialized), false));
+    assert_eq!(snapshot.edges().len(), 1);
+}
+
+#[test]
+fn the_revision_counts_what_a_reader_cares_about() {
+    let board =
+        board(vec![PluginSpec { probe_interval: Some(Duration::from_secs(1)), ..plugin("database", &[]) }]);
+    settle(&board, "database", Status::Connected);
+    let revision = board.snapshot().revision;
+    board.apply("database", Event::ProbeSucceeded { latency: Duration::from_millis(7) }, at(3));
+    board.apply("database", Event::NextCheck { at: Some(at(4)) }, at(3));
+    board.tick(at(4));
+    assert_eq!(board.snapshot().revision, revision);
+    assert_eq!(board.snapshot().plugins[0].latency_ms, Some(7.0));
+
+    board.tick(at(7));
+    assert_eq!((board.snapshot().plugins[0].stale, board.snapshot().revision), (true, revision + 1));
+    board.set_start(StartReport { total_ms: Some(12.0), ..StartReport::default() });
+    assert_eq!(board.snapshot().revision, revision + 2);
+}
+
+#[test]
+fn readers_see_that_nobody_looks_any_more() {
+    let board = board(vec![plugin("database", &[])]);
+    settle(&board, "database", Status::Connected);
+    board.tick(at(10));
+    assert_eq!(board.snapshot().overall_at(at(25)), Overall::Healthy);
+    assert_eq!(board.snapshot().overall_at(at(26)), Overall::Unhealthy);
+}
+
+#[tokio::test]
+async fn a_condition_can_be_waited_for() {
+    let board = board(vec![plugin("database", &[])]);
+    let mut changes = board.subscribe();
+    let writer = board.clone();
+    tokio::spawn(async move { settle(&writer, "database", Status::Connected) });
+    let connected = changes.wait_for(|_| board.snapshot().counts.connected == 1);
+    tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap().unwrap();
+}
+
+/// From best to worst.
+const BY_SEVERITY: [Status; 4] =
+    [Status::Connected, Status::Initializing, Status::Disconnected, Status::Error];
+
+/// A plugin of a random graph: whether it is required, and its dependencies among those before it (`true`: required).
+type Node = (bool, Vec<(prop::sample::Index, bool)>);
+
+fn graphs() -> impl Strategy<Value = Vec<PluginSpec>> {
+    let node = (
+        prop::bool::weighted(0.2),
+        prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..4),
+    );
+    prop::collection::vec(node, 1..12).prop_map(|nodes| nodes.iter().enumerate().map(spec).collect())
+}
+
+fn spec((number, (required, dependencies)): (usize, &Node)) -> PluginSpec {
+    let before = dependencies.iter().filter(|_| number > 0);
+    let dependencies = before.map(|(on, required)| DependencySpec {
+        name: name(on.index(number)),
+        required: *required,
+        named: true,
+    });
+    PluginSpec { required: *required, dependencies: dependencies.collect(), ..PluginSpec::new(name(number)) }
+}
+
+/// Names that sort against the order of dependencies.
+fn name(number: usize) -> String {
+    format!("plugin_{}", (b'z' - number as u8) as char)
+}
+
+/// The roots as HEALTH defines them, by walking.
+fn roots(snapshot: &Snapshot, plugin: &PluginHealth) -> BTreeSet<String> {
+    if plugin.healthy {
+        return BTreeSet::new();
+    }
+    let unhealthy: Vec<_> = plugin
+        .dependencies
+        .iter()
+        .filter(|on| on.required)
+        .filter_map(|on| snapshot.plugin(&on.name))
+        .filter(|on| !on.healthy)
+        .collect();
+    if unhealthy.is_empty() {
+        return BTreeSet::from([plugin.name.clone()]);
+    }
+    unhealthy.into_iter().flat_map(|on| roots(snapshot, on)).collect()
+}
+
+fn assert_consistent(snapshot: &Snapshot) -> Result<(), TestCaseError> {
+    let Counts { connected, disconnected, not_configured, error, initializing, not_initialized } =
+        snapshot.counts;
+    let sum = connected + disconnected + not_configured + error + initializing + not_initialized;
+    prop_assert_eq!(sum, snapshot.plugins.len());
+    for plugin in snapshot.plugins.iter() {
+        prop_assert_eq!(plugin.root_causes.is_empty(), plugin.healthy);
+        prop_assert_eq!(plugin.root_causes.iter().cloned().collect::<BTreeSet<_>>(), roots(snapshot, plugin));
+        let required: Vec<_> = plugin.dependencies.iter().filter(|on| on.required && !on.healthy).collect();
+        prop_assert_eq!(plugin.healthy, plugin.status == Status::Connected && required.is_empty());
+        let named: BTreeSet<_> = required.iter().map(|on| &on.name).collect();
+        prop_assert_eq!(plugin.blocked_by.iter().collect::<BTreeSet<_>>(), named);
+        for on in &plugin.dependencies {
+            let dependency = snapshot.plugin(&on.name).unwrap();
+            prop_assert_eq!((on.status, on.healthy), (Some(dependency.status), dependency.healthy));
+            prop_assert!(dependency.dependents.contains(&plugin.name));
+        }
+    }
+    if snapshot.overall == Overall::Unhealthy {
+        prop_assert!(!snapshot.causes().is_empty());
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn worsening_one_plugin_never_improves_the_whole(
+        graph in graphs(),
+        severities in prop::collection::vec(0..4_usize, 12),
+        worsened in any::<prop::sample::Index>(),
+        by in 1..4_usize,
+    ) {
+        let worsened = worsened.index(graph.len());
+        let overall = |by: usize| {
+            let board = board(graph.clone());
+            for (number, spec) in graph.iter().enumerate() {
+                let by = if number == worsened { by } else { 0 };
+                settle(&board, &spec.name, BY_SEVERITY[(severities[number] + by).min(3)]);
+            }
+            board.snapshot()
+        };
+        let (before, after) = (overall(0), overall(by));
+        assert_consistent(&before)?;
+        prop_assert!(before.overall <= after.overall);
+    }
+
+    #[test]
+    fn any_events_leave_a_consistent_snapshot(
+        graph in graphs(),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 0..60),
+    ) {
+        let board = board(graph.clone());
+        let mut revision = board.snapshot().revision;
+        for (on, status) in steps {
+            let before = board.snapshot();
+            settle(&board, &graph[on.index(graph.len())].name, Status::ALL[status]);
+            let after = board.snapshot();
+            assert_consistent(&after)?;
+            prop_assert!(after.revision >= revision);
+            prop_assert!(after.revision > revision || before.counts == after.counts);
+            revision = after.revision;
+        }
+    }
+}

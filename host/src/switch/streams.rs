@@ -1,0 +1,98 @@
+//! Streams through the switch: opened like a call, then two queues between the ends until one of them closes.
+
+use std::{sync::Arc, time::Duration};
+
+use plugin_api::{
+    error::OperationError,
+    manifest::OperationMode,
+    pipe::{self, PipeEnd, PipeWatch},
+    protocol::{CallHeader, CloseReason},
+};
+
+use crate::loader::Instance;
+
+use super::{Caller, Switch, late, metrics::OpenStream, new_trace, slot::Slot};
+
+/// How long who serves a stream may go on after it was closed, to put things in order.
+const AFTERCARE: Duration = Duration::from_secs(5);
+
+impl Switch {
+    /// Opens a stream, and comes back when the other side has taken it by its first send or receive.
+    ///
+    /// # Errors
+    /// As [`Switch::call`]; and the error with which the other side refused the stream.
+    pub async fn open(
+        &self,
+        caller: &Caller,
+        mut header: CallHeader,
+        payload: Vec<u8>,
+    ) -> Result<PipeEnd, OperationError> {
+        header.caller = caller.name().map(str::to_owned);
+        header.trace.get_or_insert_with(new_trace);
+        let slot = self.find(caller, &header.plugin)?;
+        let opened = self.open_on(&slot, header, payload).await;
+        opened.map_err(|error| self.with_causes(slot.name(), error)).map_err(|mut error| {
+            self.inner.scrubber.clean(&mut error.message);
+            error
+        })
+    }
+
+    async fn open_on(
+        &self,
+        slot: &Slot,
+        mut header: CallHeader,
+        payload: Vec<u8>,
+    ) -> Result<PipeEnd, OperationError> {
+        let name = slot.name();
+        if slot.operation(&header.operation)? != OperationMode::Stream {
+            return Err(OperationError::invalid(format!(
+                "`{name}.{}` is a call, not a stream",
+                header.operation
+            )));
+        }
+        let instance = slot.instance().ok_or_else(|| self.no_instance(name))?;
+        let metrics = slot.metrics(&header.operation).open_stream();
+        // A deadline bounds the opening. The stream itself lasts as long as both sides want.
+        let limit = slot.limits().deadline(header.deadline_ms.take());
+        let (opener, server, watch) = pipe::pair();
+        let operation = header.operation.clone();
+        tokio::spawn(serve(instance, header, payload, server, watch.clone(), metrics));
+        match tokio::time::timeout(limit, watch.taken()).await {
+            Ok(true) => Ok(opener),
+            Ok(false) => Err(refusal(watch.closed().await.as_ref())),
+            Err(_) => Err(late(name, &operation, limit)),
+        }
+    }
+}
+
+/// Lasts as long as the stream is served; what it ends with is the close reason.
+async fn serve(
+    instance: Arc<dyn Instance>,
+    header: CallHeader,
+    payload: Vec<u8>,
+    server: PipeEnd,
+    watch: PipeWatch,
+    metrics: OpenStream,
+) {
+    let work = instance.open(&header, payload, server);
+    let closed = async {
+        watch.closed().await;
+        tokio::time::sleep(AFTERCARE).await;
+    };
+    tokio::select! {
+        outcome = work => watch.close(match outcome {
+            Ok(()) => CloseReason::done("the stream was served to its end"),
+            Err(error) => CloseReason::failed(error),
+        }),
+        // Dropping the work ends the task behind it.
+        () = closed => {}
+    }
+    metrics.close(watch.frames());
+}
+
+/// Why a stream was not taken.
+fn refusal(reason: &CloseReason) -> OperationError {
+    reason.error.clone().unwrap_or_else(|| {
+        OperationError::unavailable(format!("the stream ended before it was taken: {}", reason.message))
+    })
+}

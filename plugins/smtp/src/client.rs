@@ -1,0 +1,129 @@
+//! The way to the mail server: connections that are logged in, a bounded number of them, kept for the next mail.
+//! - [`connect`]: settings -> a connection with login.
+//! - [`session`]: a connection that a mail is handed over on.
+
+pub mod connect;
+pub mod session;
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use lettre::transport::smtp::{client::AsyncSmtpConnection, commands::Noop};
+use plugin_api::{
+    error::{Failure, OperationError},
+    tokio::{sync::Semaphore, time::timeout},
+};
+
+use self::{connect::Connector, session::Session};
+use crate::{
+    errors::{connecting, sending},
+    settings::Config,
+};
+
+/// Kept no longer than this without a mail: servers close idle connections after some minutes.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for a server's goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Makes, keeps and hands out connections.
+pub struct Client {
+    config: Arc<Config>,
+    connector: Connector,
+    slots: Arc<Semaphore>,
+    idle: Arc<IdleConnections>,
+}
+
+/// Why there is no session.
+pub enum NoSession {
+    /// The server is out of reach, or does not let us in.
+    Failed(Failure),
+    /// All connections are busy.
+    Busy(OperationError),
+}
+
+impl Client {
+    pub fn new(config: Arc<Config>) -> Self {
+        Self {
+            connector: Connector::new(config.clone()),
+            slots: Arc::new(Semaphore::new(config.connections)),
+            idle: Arc::default(),
+            config,
+        }
+    }
+
+    /// Connects anew, logs in and asks for a sign of life, so that a password that no longer holds is noticed.
+    pub async fn verify(&self) -> Result<(), Failure> {
+        let mut connection = self.connector.connect().await?;
+        match timeout(self.config.timeout, connection.command(Noop)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(connecting::reaching(&error, &self.config)),
+            Err(_) => return Err(connecting::too_slow("no answer to NOOP", &self.config)),
+        }
+        say_goodbye(connection).await;
+        Ok(())
+    }
+
+    /// A connection for one mail, as soon as one of the bounded number is free.
+    pub async fn session(&self) -> Result<Session, NoSession> {
+        let limit = self.config.timeout;
+        let slot = match timeout(limit, self.slots.clone().acquire_owned()).await {
+            Ok(slot) => slot.expect("the semaphore is never closed"),
+            Err(_) => return Err(NoSession::Busy(sending::all_busy(self.config.connections, limit))),
+        };
+        let connection = match self.kept().await {
+            Some(connection) => connection,
+            None => self.connector.connect().await.map_err(NoSession::Failed)?,
+        };
+        Ok(Session::new(connection, self.config.clone(), self.idle.clone(), slot))
+    }
+
+    /// Closes what is idle.
+    pub async fn close(&self) {
+        for connection in self.idle.take_all() {
+            say_goodbye(connection).await;
+        }
+    }
+
+    /// A kept connection that still answers.
+    async fn kept(&self) -> Option<AsyncSmtpConnection> {
+        while let Some(mut connection) = self.idle.take() {
+            if let Ok(Ok(_)) = timeout(self.config.timeout, connection.command(Noop)).await {
+                return Some(connection);
+            }
+        }
+        None
+    }
+}
+
+/// Connections that wait for the next mail, the one used last at the end.
+#[derive(Default)]
+pub struct IdleConnections(Mutex<Vec<(AsyncSmtpConnection, Instant)>>);
+
+impl IdleConnections {
+    pub fn keep(&self, connection: AsyncSmtpConnection) {
+        self.lock().push((connection, Instant::now()));
+    }
+
+    /// The one used last; those that waited too long are closed on the way.
+    fn take(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.lock();
+        idle.retain(|(_, since)| since.elapsed() < IDLE_LIMIT);
+        idle.pop().map(|(connection, _)| connection)
+    }
+
+    fn take_all(&self) -> impl Iterator<Item = AsyncSmtpConnection> {
+        mem::take(&mut *self.lock()).into_iter().map(|(connection, _)| connection)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(AsyncSmtpConnection, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a connection politely. Whether the server answers makes no difference any more.
+async fn say_goodbye(mut connection: AsyncSmtpConnection) {
+    let _ = timeout(GOODBYE, connection.quit()).await;
+}

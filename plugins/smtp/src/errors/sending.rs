@@ -1,0 +1,105 @@
+//! A mail that was not taken -> an `OperationError` whose kind tells what is certain: that nothing was sent, or that
+//! nobody can know.
+
+use std::time::Duration;
+
+use plugin_api::{
+    prelude::*,
+    requests::email::{RefusedRecipient, SendTrouble},
+    serde_json,
+};
+
+use super::reply::Reply;
+
+/// The server refuses the sender or the mail itself. Nothing was sent.
+pub fn refused(what: &str, reply: &Reply) -> OperationError {
+    let (kind, words) = verdict(reply, what);
+    let trouble = SendTrouble {
+        smtp_code: Some(reply.code),
+        enhanced_code: reply.enhanced.clone(),
+        ..SendTrouble::default()
+    };
+    with(OperationError::new(kind, format!("not sent: the server {words} ({reply})")), &trouble)
+}
+
+/// The server refuses recipients. Nothing was sent to anybody.
+pub fn refused_recipients(refused: &[(String, Reply)]) -> OperationError {
+    // One that is refused for good makes the request wrong, whatever the others may become.
+    let (_, worst) = refused.iter().max_by_key(|(_, reply)| reply.code).expect("somebody was refused");
+    let list: Vec<String> = refused.iter().map(|(address, reply)| format!("`{address}` ({reply})")).collect();
+    let (kind, words) = verdict(worst, &list.join(", "));
+    let trouble = SendTrouble {
+        smtp_code: Some(worst.code),
+        enhanced_code: worst.enhanced.clone(),
+        recipients: refused.iter().map(recipient).collect(),
+        ..SendTrouble::default()
+    };
+    let message = format!("not sent to anybody: the server {words}");
+    with(OperationError::new(kind, message), &trouble)
+}
+
+/// An address needs what the server does not offer (RFC 6531). Nothing was sent.
+pub fn no_international_addresses(address: &str) -> OperationError {
+    OperationError::invalid(format!(
+        "not sent: the server takes no addresses beyond ASCII (SMTPUTF8), and `{address}` is one"
+    ))
+}
+
+/// The connection broke, or the server fell silent, before the mail was complete. Nothing was sent.
+pub fn broke_off(server: &str, place: &str) -> OperationError {
+    OperationError::unavailable(format!(
+        "not sent: the connection to `{server}` broke or fell silent {place}"
+    ))
+}
+
+/// There is no working connection. Nothing was sent.
+pub fn out_of_reach(failure: Failure) -> OperationError {
+    let error = OperationError::from(failure);
+    OperationError { message: format!("not sent: {}", error.message), ..error }
+}
+
+/// Every connection is busy. Nothing was sent.
+pub fn all_busy(connections: usize, waited: Duration) -> OperationError {
+    OperationError::overloaded(format!(
+        "not sent: none of the {connections} connections became free within {waited:?} (setting `connections`)"
+    ))
+}
+
+/// The caller has no time left to learn the outcome, so it was not begun.
+pub fn out_of_time() -> OperationError {
+    OperationError::deadline("not sent: the caller's time ended before the mail was handed over")
+}
+
+/// The mail was handed over, and no answer came.
+pub fn unknown(message_id: &str, why: &str) -> OperationError {
+    let trouble = SendTrouble { message_id: Some(message_id.to_owned()), ..SendTrouble::default() };
+    let message = format!(
+        "the mail {message_id} may have been sent: it was handed over, and {why}; look for it before sending it again"
+    );
+    with(OperationError::unknown_outcome(message), &trouble)
+}
+
+/// What an answer means for the caller, and what the server did with `what`.
+fn verdict(reply: &Reply, what: &str) -> (ErrorKind, String) {
+    if reply.is_transient() {
+        (ErrorKind::Unavailable, format!("puts off {what}"))
+    } else if reply.is_policy() {
+        (ErrorKind::Denied, format!("does not permit {what}"))
+    } else if reply.is_about_size() {
+        (ErrorKind::Invalid, format!("refuses {what} as too large"))
+    } else {
+        (ErrorKind::Invalid, format!("refuses {what}"))
+    }
+}
+
+fn recipient((address, reply): &(String, Reply)) -> RefusedRecipient {
+    RefusedRecipient {
+        address: address.clone(),
+        smtp_code: reply.code,
+        enhanced_code: reply.enhanced.clone(),
+    }
+}
+
+fn with(error: OperationError, trouble: &SendTrouble) -> OperationError {
+    error.details(serde_json::to_value(trouble).expect("strings and numbers are always JSON"))
+}
