@@ -25,7 +25,7 @@ pub fn tests() -> Vec<Trial> {
     ]
 }
 
-const PAIR: &str = "[plugins.faulty]\n[plugins.dependent]\n[plugins.database]\n";
+const PAIR: &str = "[plugins.faulty]\n[plugins.dependent]\n[plugins.neighbour]\nlibrary = \"faulty\"\n";
 
 #[track_caller]
 fn ok(finished: Finished) -> String {
@@ -50,11 +50,11 @@ fn shows(text: &str, words: &[&str]) {
 fn check_passes_a_sound_configuration() {
     let setup = Setup::new(PAIR);
     ok(setup.command(&["check"]));
-    assert!(!setup.path("data/switchboard.db").exists(), "it stops short of starting");
+    assert!(!setup.path("data/run.json").exists(), "it stops short of starting");
 }
 
 fn check_connect_verifies() {
-    ok(Setup::new("[plugins.database]\n").command(&["check", "--connect"]));
+    ok(Setup::new(PAIR).command(&["check", "--connect"]));
     let broken =
         Setup::new("[plugins.faulty]\nsettings = { init = { fail = { code = \"auth_invalid\" } } }\n");
     let finished = broken.command(&["check", "--connect"]);
@@ -63,7 +63,7 @@ fn check_connect_verifies() {
 }
 
 fn graph_shows_what_depends_on_what() {
-    shows(&ok(Setup::new(PAIR).command(&["graph"])), &["faulty", "dependent", "database"]);
+    shows(&ok(Setup::new(PAIR).command(&["graph"])), &["faulty", "dependent", "neighbour"]);
 }
 
 fn graph_speaks_dot_mermaid_and_json() {
@@ -74,20 +74,20 @@ fn graph_speaks_dot_mermaid_and_json() {
         &["flowchart", "dependent", "-->", "faulty"],
     );
     let graph = json_of(setup.command(&["graph", "--format", "json"]));
-    shows(&graph.to_string(), &["dependent", "faulty", "database"]);
+    shows(&graph.to_string(), &["dependent", "faulty", "neighbour"]);
 }
 
 fn graph_down_shows_what_falls() {
     let fallen = ok(Setup::new(PAIR).command(&["graph", "--down", "faulty"]));
     shows(&fallen, &["dependent"]);
-    assert!(!fallen.contains("database"), "{fallen}");
+    assert!(!fallen.contains("neighbour"), "{fallen}");
 }
 
 fn status_exits_by_health() {
     let healthy = Setup::new(PAIR).start();
     healthy.wait_for_status("dependent", "connected");
-    healthy.wait_for_status("database", "connected");
-    shows(&ok(healthy.command(&["status"])), &["faulty", "connected", "dependent", "database"]);
+    healthy.wait_for_status("neighbour", "connected");
+    shows(&ok(healthy.command(&["status"])), &["faulty", "connected", "dependent", "neighbour"]);
     assert_eq!(json_of(healthy.command(&["status", "--json"]))["status"], "healthy");
 
     for (required, code) in [("false", 1), ("true", 2)] {
@@ -135,7 +135,7 @@ fn call_of_a_failing_operation_is_1() {
 
 fn plugin_list_shows_what_is_named() {
     let listed = ok(Setup::new(PAIR).command(&["plugin", "list"]));
-    shows(&listed, &["faulty", "integration", "dependent", "service", "database"]);
+    shows(&listed, &["faulty", "integration", "dependent", "service", "neighbour"]);
 }
 
 fn plugin_inspect_shows_a_manifest() {

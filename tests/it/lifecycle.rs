@@ -40,7 +40,8 @@ fn start(settings: &str) -> TestHost {
         calls = {{ timeout = "1s" }}
         settings = {{ {settings} }}
         [plugins.dependent]
-        [plugins.database]
+        [plugins.neighbour]
+        library = "faulty"
         "#
     ))
     .start()
@@ -51,7 +52,7 @@ fn start(settings: &str) -> TestHost {
 fn error(host: &TestHost, code: &str) -> Value {
     let faulty = host.wait_for_status("faulty", "error");
     assert_eq!(faulty["reason"]["code"], code, "{faulty:#}");
-    host.wait_for_status("database", "connected");
+    host.wait_for_status("neighbour", "connected");
     faulty
 }
 
