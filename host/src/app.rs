@@ -4,7 +4,7 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Bytes};
+use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use plugin_api::{
@@ -15,7 +15,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     config::Config,
-    http::{self, HttpState},
+    http::{self, HttpState, Router},
     lifecycle::Lifecycle,
     scrub::Scrubber,
     status::{Board, BoardConfig, Snapshot},
@@ -165,11 +165,11 @@ where
     host.data_dir.announce(address)?;
 
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, host.router()).with_graceful_shutdown(async move {
+    let stop = async move {
         // An error says that `stopping` is gone, which means the same.
         let _ = stopped.await;
-    });
-    let server = tokio::spawn(async move { server.await });
+    };
+    let server = tokio::spawn(http::serve(listener, host.router(), stop));
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}

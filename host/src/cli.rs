@@ -1,6 +1,9 @@
 //! The command line: one file a command, and what they share.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use switchboard::{
@@ -148,4 +151,9 @@ fn load_and_log(path: &Path, verbose: bool) -> Result<(Config, Scrubber), Failed
 fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     tokio::runtime::Runtime::new()
         .map_err(|error| Failed::new(Exit::Failed, format!("no runtime can be made: {error}")))
+}
+
+/// Prints a line. Who reads it may have gone, such as `head`: then there is nobody to tell.
+fn show(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 mod problem;
 mod environment;
 mod keys;
+mod schema;
 mod load;
 mod document;
 mod interpolate;
@@ -26,10 +27,11 @@ mod network;
 mod suggest;
 
 pub use environment::Environment;
-pub use keys::{Calls, Init, Log, LogFormat, LogLevel, Probe, Retry, schema};
+pub use keys::{Calls, Init, Log, LogFormat, LogLevel, Probe, Retry};
 pub use load::{load, parse};
 pub use network::Network;
 pub use problem::{Problem, Problems};
+pub use schema::schema;
 pub use settings::{InvalidSetting, Resolution, resolve};
 pub use suggest::closest;
 
@@ -171,3 +173,6 @@ impl std::fmt::Debug for SettingsTable {
         formatter.debug_set().entries(self.values.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

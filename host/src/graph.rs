@@ -46,6 +46,22 @@ pub struct Need {
     pub disabled: bool,
 }
 
+impl Node {
+    /// An instance of the plugin of the same name, which needs nothing.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { plugin: name.clone(), name, ..Self::default() }
+    }
+}
+
+impl Need {
+    /// Served by the instance of the same name.
+    pub fn new(role: impl Into<String>) -> Self {
+        let role = role.into();
+        Self { instance: role.clone(), role, disabled: false }
+    }
+}
+
 /// An edge of the plan, seen from the dependent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {

@@ -1,6 +1,6 @@
 //! The router: health, verify, operations, metrics. Every health answer is read from a snapshot and rendered once for
 //! all who ask: no request causes a probe, waits for a plugin or touches the database. What HTTP may cause goes
-//! through [`Operations`].
+//! through `Operations`.
 
 mod problem;
 mod access;
@@ -14,6 +14,7 @@ mod liveness;
 mod metrics;
 mod page;
 mod router;
+mod serve;
 
 use std::sync::Arc;
 
@@ -25,7 +26,9 @@ use tokio::sync::watch;
 
 use crate::status::Board;
 
+pub use axum::Router;
 pub use router::router;
+pub use serve::serve;
 
 /// What the routes work with.
 #[derive(Clone)]

@@ -188,7 +188,7 @@ async fn report_start(plan: Arc<StartPlan>, gates: Gates, timings: Timings, boar
     let report = StartReport { waves: plan.waves().to_vec(), ..StartReport::default() };
     board.set_start(report.clone());
     gates.all_settled().await;
-    let total_ms = Some(timings.total().as_secs_f64() * 1000.0);
+    let total_ms = Some((timings.total().as_secs_f64() * 10_000.0).round() / 10.0);
     let critical_path = plan.critical_path(&timings.inits());
     board.set_start(StartReport { critical_path, total_ms, ..report });
 }

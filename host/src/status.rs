@@ -1,5 +1,5 @@
 //! What happens to plugins becomes a snapshot that everybody reads: the state machine of one plugin with its
-//! hysteresis and history, what the dependencies make of it, and the one [`Board`] that is written by the lifecycle and
+//! hysteresis and history, what the dependencies make of it, and the one `Board` that is written by the lifecycle and
 //! read by all. Nothing here waits, asks a plugin or looks at a clock: every time is handed in.
 
 mod model;

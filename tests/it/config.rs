@@ -41,11 +41,11 @@ fn an_empty_file() {
     check_text(
         "",
         expect![[r#"
-        error: plugins.toml: names no plugin: it is empty
-          hint: a plugin is named by a section, for example:
-                [plugins.database]
-                required = true
-    "#]],
+            error: plugins.toml: it is empty
+              hint: a plugin is named by a section, for example:
+                    [plugins.database]
+                    required = true
+        "#]],
     );
 }
 
@@ -101,13 +101,13 @@ ulr = "postgres://"
     check_text(
         config,
         expect![[r#"
-        error: plugins.toml:2: unknown key `hots` outside every section
-          hint: did you mean `host`?
-        plugins.toml:5: unknown key `lisen` in `[host]`
-          hint: did you mean `listen`?
-        plugins.toml:7: unknown key `requried` in `[plugins.database]`
-          hint: did you mean `required`?
-    "#]],
+            error: plugins.toml:2: unknown key `hots` at the top level
+              hint: did you mean `host`?
+            plugins.toml:5: unknown key `lisen` in `[host]`
+              hint: did you mean `listen`?
+            plugins.toml:7: unknown key `requried` in `[plugins.database]`
+              hint: did you mean `required`?
+        "#]],
     );
 }
 
@@ -173,9 +173,9 @@ fn a_plugin_twice() {
     check_text(
         "[plugins.database]\n[plugins.smtp]\n[plugins.database]\n",
         expect![[r#"
-        error: plugins.toml:3: the key at column 10 is there twice
-          hint: a section or key may be written once only: merge the two, or rename one
-    "#]],
+            error: plugins.toml:3: `database` is there for the second time
+              hint: a section or key may be written once: merge the two, or rename one
+        "#]],
     );
 }
 
@@ -193,9 +193,9 @@ fn an_address_beyond_loopback() {
     check(
         Setup::new("[plugins.database]\n").env("SWITCHBOARD_LISTEN", "0.0.0.0:0"),
         expect![[r#"
-        error: plugins.toml: the variable `SWITCHBOARD_LISTEN` is `0.0.0.0:0`, which other machines can reach, and this version has no access control
-          hint: listen on `127.0.0.1:0`; a proxy on this machine can let others in
-    "#]],
+            error: plugins.toml: the variable `SWITCHBOARD_LISTEN` is `0.0.0.0:0`, which other machines can reach, and this version has no access control
+              hint: listen on `127.0.0.1:0`, behind a proxy on this machine that asks for a login
+        "#]],
     );
 }
 

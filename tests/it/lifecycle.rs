@@ -190,7 +190,8 @@ fn a_probe_that_hangs_times_out() {
 
 fn one_failed_probe_changes_nothing() {
     let host = start("");
-    host.wait_for_status("faulty", "connected");
+    host.wait_until_ready();
+    host.wait_for_status("dependent", "connected");
     let revision = host.get("/api/health").json()["revision"].clone();
     become_faulty(&host, &json!({"probe": {"fail": {"code": "timeout", "times": 1}}}));
     host.wait_for_plugin("faulty", "probed thrice", |_| {

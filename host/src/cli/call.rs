@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Exit, Failed, client::HostClient, runtime};
+use super::{Exit, Failed, client::HostClient, runtime, show};
 
 /// Calls `plugin.operation` with JSON, and prints the response as JSON.
 pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
@@ -18,7 +18,7 @@ pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
         let host = HostClient::find(path)?;
         let (status, answer) = host.post(&format!("/api/operations/{plugin}/{operation}"), &request).await?;
         if status < 400 {
-            println!("{answer:#}");
+            show(format_args!("{answer:#}"));
             return Ok(Exit::Success);
         }
         Err(Failed::new(Exit::Failed, problem_text(&answer)))

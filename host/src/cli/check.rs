@@ -9,7 +9,7 @@ use switchboard::{
     status::{PluginHealth, Status},
 };
 
-use super::{Exit, Failed, load_and_log, runtime, table};
+use super::{Exit, Failed, load_and_log, runtime, show, table};
 
 /// How long `--connect` waits for plugins to settle.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(120);
@@ -32,12 +32,10 @@ pub fn check(path: &Path, verbose: bool, connect: bool, json: bool) -> Result<Ex
         let snapshot = host.settled(CONNECT_PATIENCE).await;
         host.stop().await;
         if json {
-            println!(
-                "{:#}",
-                json!(snapshot.plugins.iter().map(AsRef::as_ref).collect::<Vec<&PluginHealth>>())
-            );
+            let plugins: Vec<&PluginHealth> = snapshot.plugins.iter().map(AsRef::as_ref).collect();
+            show(format_args!("{:#}", json!(plugins)));
         } else {
-            println!("{}", table::statuses(&snapshot.plugins));
+            show(table::statuses(&snapshot.plugins));
         }
         let bad = |status: Status| !matches!(status, Status::Connected | Status::NotConfigured);
         let failed = snapshot.plugins.iter().any(|plugin| bad(plugin.status) && !plugin.is_held());
@@ -77,11 +75,11 @@ fn print(findings: &[Finding], json: bool) {
             .iter()
             .map(|finding| json!({ "name": finding.name, "verdict": finding.verdict, "detail": finding.detail }))
             .collect();
-        println!("{:#}", json!(all));
+        show(format_args!("{:#}", json!(all)));
     } else {
         for finding in findings {
             let colon = if finding.detail.is_empty() { "" } else { ": " };
-            println!("{}: {}{colon}{}", finding.name, finding.verdict, finding.detail);
+            show(format_args!("{}: {}{colon}{}", finding.name, finding.verdict, finding.detail));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use switchboard::{app, graph::render};
 
-use super::{Exit, Failed, GraphFormat, load};
+use super::{Exit, Failed, GraphFormat, load, show};
 
 /// Draws the start plan, or what a plugin takes down.
 pub fn graph(path: &Path, format: GraphFormat, down: Option<&str>) -> Result<Exit, Failed> {
@@ -18,6 +18,6 @@ pub fn graph(path: &Path, format: GraphFormat, down: Option<&str>) -> Result<Exi
         (None, GraphFormat::Mermaid) => render::mermaid(plan),
         (None, GraphFormat::Json) => render::json(plan),
     };
-    println!("{}", drawn.trim_end());
+    show(drawn.trim_end());
     Ok(Exit::Success)
 }

@@ -10,7 +10,7 @@ use switchboard::{
     loader::{self, LoadError, Origin},
 };
 
-use super::{Exit, Failed, load};
+use super::{Exit, Failed, load, show};
 
 /// Lists the plugins that the configuration names. A library that is refused is listed with its reason.
 pub fn list(path: &Path, json: bool) -> Result<Exit, Failed> {
@@ -28,7 +28,7 @@ pub fn list(path: &Path, json: bool) -> Result<Exit, Failed> {
                 })
             })
             .collect();
-        println!("{:#}", json!(all));
+        show(format_args!("{:#}", json!(all)));
     } else {
         let mut table = Table::new();
         table
@@ -48,7 +48,7 @@ pub fn list(path: &Path, json: bool) -> Result<Exit, Failed> {
                 ],
             });
         }
-        println!("{table}");
+        show(table.trim_fmt());
     }
     Ok(if refused { Exit::Library } else { Exit::Success })
 }
@@ -69,7 +69,7 @@ pub fn inspect(path: &Path, library: &str, json: bool) -> Result<Exit, Failed> {
     let file = file_of(path, library)?;
     let library = loader::open(&file).map_err(refused)?;
     if json {
-        println!("{:#}", json!({ "origin": library.origin(), "manifest": library.manifest() }));
+        show(format_args!("{:#}", json!({ "origin": library.origin(), "manifest": library.manifest() })));
     } else {
         print(library.origin(), library.manifest());
     }
@@ -89,20 +89,20 @@ fn refused(error: LoadError) -> Failed {
 }
 
 fn print(origin: &Origin, manifest: &Manifest) {
-    println!("{} {} ({})", manifest.name, manifest.version, manifest.kind.as_str());
+    show(format_args!("{} {} ({})", manifest.name, manifest.version, manifest.kind.as_str()));
     if !manifest.about.is_empty() {
-        println!("{}", manifest.about);
+        show(&manifest.about);
     }
-    println!("\nlibrary   {}", origin.path.display());
-    println!("built by  {} for {}, plugin ABI {}", origin.rustc, origin.target, origin.abi_version);
-    println!("requires  {}", listed(&manifest.requires));
-    println!("wants     {}", listed(&manifest.wants));
-    println!("\nsettings");
+    show(format_args!("\nlibrary   {}", origin.path.display()));
+    show(format_args!("built by  {} for {}, plugin ABI {}", origin.rustc, origin.target, origin.abi_version));
+    show(format_args!("requires  {}", listed(&manifest.requires)));
+    show(format_args!("wants     {}", listed(&manifest.wants)));
+    show(format_args!("\nsettings"));
     for (key, schema) in manifest.settings.get("properties").and_then(Value::as_object).into_iter().flatten()
     {
-        println!("  {key}{}", setting(manifest, key, schema));
+        show(format_args!("  {key}{}", setting(manifest, key, schema)));
     }
-    println!("\noperations");
+    show(format_args!("\noperations"));
     for operation in &manifest.operations {
         let marks = [
             (operation.tool, " (tool)"),
@@ -110,7 +110,7 @@ fn print(origin: &Origin, manifest: &Manifest) {
             (operation.needs_approval, " (needs approval)"),
         ];
         let marks: String = marks.iter().filter(|(on, _)| *on).map(|(_, mark)| *mark).collect();
-        println!("  {}{marks}  {}", operation.name, operation.about);
+        show(format_args!("  {}{marks}  {}", operation.name, operation.about));
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use switchboard::{app, config};
 
-use super::{Exit, Failed, load};
+use super::{Exit, Failed, load, show};
 
 /// Prints the JSON Schema of plugins.toml. A library that cannot be used leaves its settings open.
 pub fn schema(path: &Path) -> Result<Exit, Failed> {
@@ -15,6 +15,6 @@ pub fn schema(path: &Path) -> Result<Exit, Failed> {
         .iter()
         .filter_map(|plugin| Some((plugin.config.name.as_str(), &plugin.manifest()?.settings)))
         .collect();
-    println!("{:#}", config::schema(&settings));
+    show(format_args!("{:#}", config::schema(&settings)));
     Ok(Exit::Success)
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use super::{Exit, Failed, client::HostClient, runtime};
+use super::{Exit, Failed, client::HostClient, runtime, show};
 
 /// How often `--watch` looks. Reads are answered from memory.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub fn status(path: &Path, watch: bool, json: bool) -> Result<Exit, Failed> {
 
 fn print(connections: &Value, json: bool) {
     if json {
-        println!("{connections:#}");
+        show(format_args!("{connections:#}"));
         return;
     }
     let mut table = Table::new();
@@ -42,7 +42,7 @@ fn print(connections: &Value, json: bool) {
         let reason = plugin.pointer("/reason/message").and_then(Value::as_str).unwrap_or_default();
         table.add_row([text("name"), text("kind"), text("status"), text("since"), reason]);
     }
-    println!("{table}\n\nThe host is {}.", overall(connections));
+    show(format_args!("{}\n\nThe host is {}.", table.trim_fmt(), overall(connections)));
 }
 
 fn plugins<'a>(connections: &'a Value, kind: &str) -> impl Iterator<Item = &'a Value> {

@@ -6,7 +6,7 @@ use comfy_table::{Cell, Color, Table, presets};
 use switchboard::status::{PluginHealth, Snapshot, Status};
 
 /// One line a plugin: name, kind, status, why.
-pub fn statuses(plugins: &[Arc<PluginHealth>]) -> Table {
+pub fn statuses(plugins: &[Arc<PluginHealth>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "DETAIL"]);
     for plugin in plugins {
@@ -14,7 +14,7 @@ pub fn statuses(plugins: &[Arc<PluginHealth>]) -> Table {
         let status = Cell::new(plugin.status.as_str()).fg(colour(plugin.status));
         table.add_row(vec![Cell::new(&plugin.name), Cell::new(kind), status, Cell::new(detail(plugin))]);
     }
-    table
+    table.trim_fmt()
 }
 
 /// What a person can do, one line a plugin that needs somebody.

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{pointer, shape::Shape, suggest};
 
+mod limits;
+
 /// A schema that documents are held against.
 pub(super) struct Checker {
     schema: Value,
     validator: Validator,
-    /// Whether a message may show the value that was found: it may be a secret.
-    show_values: bool,
 }
 
 /// A place that does not fit.
@@ -35,35 +35,34 @@ pub(super) enum Fault {
 }
 
 impl Checker {
-    /// For documents whose values may be shown.
-    pub fn open(schema: &Value) -> Result<Self, String> {
-        Self::new(schema, true)
-    }
-
-    /// For documents whose values may be secrets.
-    pub fn discreet(schema: &Value) -> Result<Self, String> {
-        Self::new(schema, false)
-    }
-
-    fn new(schema: &Value, show_values: bool) -> Result<Self, String> {
+    /// For documents of this schema.
+    ///
+    /// # Errors
+    /// It is no schema; says why.
+    pub fn new(schema: &Value) -> Result<Self, String> {
         let mut schema = schema.clone();
-        bound_integers(&mut schema);
+        limits::set(&mut schema);
         let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
-        Ok(Self { schema, validator, show_values })
+        Ok(Self { schema, validator })
     }
 
-    /// Everything that does not fit, each place once.
-    pub fn check(&self, document: &Value) -> Vec<Finding> {
+    /// Everything that does not fit, each place once. A message shows what it found only where `shown` says so of the
+    /// place: it may be a secret.
+    pub fn check(&self, document: &Value, shown: impl Fn(&str) -> bool) -> Vec<Finding> {
         let mut findings = Vec::new();
         for error in self.validator.iter_errors(document) {
-            self.tell(&error, &mut findings);
+            self.tell(&error, &shown, &mut findings);
         }
+        limits::fractions(document, &Shape::of(&self.schema), "", &mut |pointer, value| {
+            let fault = wrong("be a whole number", value, shown(pointer));
+            findings.push(Finding { pointer: pointer.to_owned(), fault });
+        });
         let mut seen = std::collections::HashSet::new();
         findings.retain(|finding| seen.insert(finding.pointer.clone()));
         findings
     }
 
-    fn tell(&self, error: &ValidationError<'_>, findings: &mut Vec<Finding>) {
+    fn tell(&self, error: &ValidationError<'_>, shown: &dyn Fn(&str) -> bool, findings: &mut Vec<Finding>) {
         let here = error.instance_path().as_str();
         let mut add = |pointer: String, fault| findings.push(Finding { pointer, fault });
         match error.kind() {
@@ -82,37 +81,18 @@ impl Checker {
                 add(pointer::child(here, name), fault);
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match self.choose(context) {
-                Choice::Branch(errors) => errors.iter().for_each(|error| self.tell(error, findings)),
-                Choice::Words(words) => add(here.to_owned(), self.wrong(&one_of(&words), error.instance())),
+                Choice::Branch(errors) => errors.iter().for_each(|error| self.tell(error, shown, findings)),
+                Choice::Words(words) => {
+                    add(here.to_owned(), wrong(&one_of(&words), error.instance(), shown(here)))
+                }
                 Choice::Unclear => {
                     add(
                         here.to_owned(),
-                        self.wrong("have one of the forms that the schema allows", error.instance()),
+                        wrong("have one of the forms that the schema allows", error.instance(), shown(here)),
                     );
                 }
             },
-            _ => add(here.to_owned(), self.wrong(&self.expected(error), error.instance())),
-        }
-    }
-
-    /// `must be …, found …`
-    fn wrong(&self, expected: &str, found: &Value) -> Fault {
-        Fault::Wrong(format!("must {expected}, found {}", self.found(found)))
-    }
-
-    fn found(&self, value: &Value) -> String {
-        match value {
-            Value::String(text) if self.show_values && text.chars().count() <= 60 => {
-                format!("`{}`", text.escape_debug())
-            }
-            Value::Number(_) | Value::Bool(_) if self.show_values => format!("`{value}`"),
-            Value::String(_) => "text".to_owned(),
-            Value::Number(number) if number.is_f64() => "a number".to_owned(),
-            Value::Number(_) => "a whole number".to_owned(),
-            Value::Bool(_) => "a truth value".to_owned(),
-            Value::Array(_) => "a list".to_owned(),
-            Value::Object(_) => "a table".to_owned(),
-            Value::Null => "nothing".to_owned(),
+            _ => add(here.to_owned(), wrong(&self.expected(error), error.instance(), shown(here))),
         }
     }
 
@@ -172,34 +152,28 @@ impl Checker {
     }
 }
 
+/// `must be …, found …`
+fn wrong(expected: &str, found: &Value, show: bool) -> Fault {
+    let found = match found {
+        Value::String(text) if show && text.chars().count() <= 60 => format!("`{}`", text.escape_debug()),
+        Value::Number(_) | Value::Bool(_) if show => format!("`{found}`"),
+        Value::String(_) => "text".to_owned(),
+        Value::Number(number) if number.is_f64() => "a number".to_owned(),
+        Value::Number(_) => "a whole number".to_owned(),
+        Value::Bool(_) => "a truth value".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a table".to_owned(),
+        Value::Null => "nothing".to_owned(),
+    };
+    Fault::Wrong(format!("must {expected}, found {found}"))
+}
+
 enum Choice<'e> {
     /// All others are only the absence.
     Branch(&'e [ValidationError<'static>]),
     /// All are plain words.
     Words(Vec<String>),
     Unclear,
-}
-
-/// schemars gives 8- and 16-bit integers their limits; the wider ones have theirs in the format only.
-fn bound_integers(schema: &mut Value) {
-    match schema {
-        Value::Object(keywords) => {
-            let limits = match keywords.get("format").and_then(Value::as_str) {
-                Some("int32") => Some((json!(i32::MIN), json!(i32::MAX))),
-                Some("uint32") => Some((json!(0), json!(u32::MAX))),
-                Some("uint64" | "uint") => Some((json!(0), json!(u64::MAX))),
-                Some("int64" | "int") => Some((json!(i64::MIN), json!(i64::MAX))),
-                _ => None,
-            };
-            if let Some((minimum, maximum)) = limits {
-                keywords.entry("minimum").or_insert(minimum);
-                keywords.entry("maximum").or_insert(maximum);
-            }
-            keywords.values_mut().for_each(bound_integers);
-        }
-        Value::Array(items) => items.iter_mut().for_each(bound_integers),
-        _ => {}
-    }
 }
 
 fn one_of(words: &[String]) -> String {

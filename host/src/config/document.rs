@@ -81,9 +81,10 @@ impl Reader<'_> {
     fn syntax(&self, errors: Vec<toml::de::Error>) -> Vec<Problem> {
         let mut first = BTreeMap::new();
         for error in errors {
-            let offset = error.span().map_or(0, |span| span.start);
-            let (line, column) = self.lines.position(offset);
-            first.entry(line).or_insert_with(|| syntax_problem(error.message(), line, column));
+            let span = error.span().unwrap_or_default();
+            let (line, column) = self.lines.position(span.start);
+            let found = self.lines.text.get(span).unwrap_or_default();
+            first.entry(line).or_insert_with(|| syntax_problem(error.message(), found, line, column));
         }
         first.into_values().collect()
     }
@@ -162,12 +163,12 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// Says in the product's words what the parser found. Its message may follow `expected` by what it wants to see.
-fn syntax_problem(message: &str, line: usize, column: usize) -> Problem {
+/// What the parser found, and what it says of that, in the product's words.
+fn syntax_problem(message: &str, found: &str, line: usize, column: usize) -> Problem {
     if message.contains("duplicate key") {
-        return Problem::new(format!("the key at column {column} is there twice"))
+        return Problem::new(format!("`{found}` is there for the second time"))
             .at(line)
-            .hint("a section or key may be written once only: merge the two, or rename one");
+            .hint("a section or key may be written once: merge the two, or rename one");
     }
     Problem::new(format!("not TOML at column {column}: {message}")).at(line)
 }

@@ -64,8 +64,9 @@ impl fmt::Debug for Environment {
 /// A line of `.env` that cannot be read; the line itself may hold a secret and is not shown.
 fn bad_line(text: &str, error: &dotenvy::Error) -> Problem {
     let number = match error {
-        dotenvy::Error::LineParse(line, _) => {
-            text.lines().position(|candidate| line.starts_with(candidate.trim()))
+        dotenvy::Error::LineParse(part, _) => {
+            let part = part.lines().next().unwrap_or_default().trim();
+            text.lines().position(|line| !part.is_empty() && line.contains(part))
         }
         _ => None,
     };

@@ -154,3 +154,70 @@ fn variable(inside: &str) -> Result<Part<'_>, Refusal> {
     }
     Ok(Part::Variable { name, default })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<Option<&str>, Refusal>) {
+        let environment = Environment::from_pairs([("NAME", "ada"), ("EMPTY", ""), ("_X1", "${NAME}")]);
+        assert_eq!(expand(text, &environment), expected.map(|text| text.map(str::to_owned)), "{text}");
+    }
+
+    #[test]
+    fn variables_and_defaults() {
+        check("plain $NAME {NAME} $", Ok(Some("plain $NAME {NAME} $")));
+        check("${NAME}", Ok(Some("ada")));
+        check("<${NAME}:${NAME}>", Ok(Some("<ada:ada>")));
+        check("${EMPTY:-eve}", Ok(Some("eve")));
+        check("${NAME:-eve}", Ok(Some("ada")));
+        check("x${UNSET:-}y", Ok(Some("xy")));
+        check("${UNSET:-a:-b}", Ok(Some("a:-b")));
+    }
+
+    #[test]
+    fn nothing_is_absent() {
+        check("", Ok(None));
+        check("${EMPTY}", Ok(None));
+        check("${UNSET}", Ok(None));
+        check("${UNSET:-}", Ok(None));
+    }
+
+    #[test]
+    fn what_a_variable_holds_is_not_expanded_again() {
+        check("${_X1}", Ok(Some("${NAME}")));
+    }
+
+    #[test]
+    fn a_doubled_dollar_stands_for_itself() {
+        check("$${NAME}", Ok(Some("${NAME}")));
+        check("a$${NAME} ${NAME}", Ok(Some("a${NAME} ada")));
+        check("$${", Ok(Some("${")));
+    }
+
+    #[test]
+    fn refusals() {
+        check(" ${UNSET}", Err(Refusal::Unset("UNSET".to_owned())));
+        check("${UNSET}${UNSET}", Err(Refusal::Unset("UNSET".to_owned())));
+        for text in ["${", "${NAME", "${}", "${1A}", "${A B}", "${A-b}", "${A:-${B}}"] {
+            check(text, Err(Refusal::Malformed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_a_variable_stays(text in "[^$]+") {
+            prop_assert_eq!(expand(&text, &Environment::default()), Ok(Some(text)));
+        }
+
+        #[test]
+        fn a_value_arrives_as_it_is(before in "[^$]*", value in ".+", after in "[^$]*") {
+            let environment = Environment::from_pairs([("V", value.clone())]);
+            let expanded = expand(&format!("{before}${{V}}{after}"), &environment);
+            prop_assert_eq!(expanded, Ok(Some(format!("{before}{value}{after}"))));
+        }
+    }
+}

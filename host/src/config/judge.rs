@@ -66,7 +66,8 @@ impl Judge<'_> {
             let reason = "which other machines can reach, and this version has no access control";
             let problem = Problem::new(format!("{name} is `{address}`, {reason}")).at(line);
             let port = address.port();
-            let hint = format!("listen on `127.0.0.1:{port}`; a proxy on this machine can let others in");
+            let hint =
+                format!("listen on `127.0.0.1:{port}`, behind a proxy on this machine that asks for a login");
             self.problems.push(problem.hint(hint));
         }
         address

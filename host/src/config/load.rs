@@ -12,8 +12,9 @@ use super::{
     document::Document,
     interpolate::{self, interpolate},
     judge::Judge,
-    keys::{Keys, schema},
+    keys::Keys,
     pointer,
+    schema::schema,
     shape::Shape,
 };
 
@@ -22,7 +23,7 @@ const MINIMAL: &str = "[plugins.database]\nrequired = true";
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema(&[]));
 static CHECKER: LazyLock<Checker> = LazyLock::new(|| {
-    Checker::open(&SCHEMA).expect("the schema of the keys is generated, and a test compiles it")
+    Checker::new(&SCHEMA).expect("the schema of the keys is generated, and a test compiles it")
 });
 
 /// Reads plugins.toml and the `.env` beside it.
@@ -81,7 +82,7 @@ pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Confi
 
 fn not_empty(document: Document) -> Result<Document, Vec<Problem>> {
     let empty = document.value.as_object().is_none_or(serde_json::Map::is_empty);
-    if empty { Err(vec![Problem::new("names no plugin: it is empty").hint(minimal())]) } else { Ok(document) }
+    if empty { Err(vec![Problem::new("it is empty").hint(minimal())]) } else { Ok(document) }
 }
 
 /// Takes out the sections with `enabled = false`, before anything in them is looked at.
@@ -105,8 +106,9 @@ fn remove_disabled(document: &mut Value, environment: &Environment) -> Vec<Strin
 fn check(document: &mut Document, substituted: &BTreeSet<String>) -> Vec<Problem> {
     let own = substituted.iter().filter(|pointer| !is_setting(pointer));
     coerce::coerce_at(&mut document.value, &Shape::of(&SCHEMA), own);
+    let shown = |pointer: &str| !substituted.contains(pointer) && !is_setting(pointer);
     let mut problems = Vec::new();
-    for finding in CHECKER.check(&document.value) {
+    for finding in CHECKER.check(&document.value, shown) {
         problems.push(problem(&finding).at(document.places.line(&finding.pointer)));
         pointer::remove(&mut document.value, &finding.pointer);
     }
@@ -120,7 +122,7 @@ fn problem(finding: &Finding) -> Problem {
             let (parent, key) = pointer::split(&finding.pointer).unwrap_or_default();
             let table = pointer::dotted(parent);
             let place =
-                if table.is_empty() { "outside every section".to_owned() } else { format!("in `[{table}]`") };
+                if table.is_empty() { "at the top level".to_owned() } else { format!("in `[{table}]`") };
             Problem { hint: hint.clone(), ..Problem::new(format!("unknown key `{key}` {place}")) }
         }
         Fault::Missing => Problem::new(format!("`{key}` is missing")),

@@ -30,7 +30,7 @@ pub(super) fn remove(document: &mut Value, pointer: &str) {
     let Some((parent, key)) = split(pointer) else { return };
     match document.pointer_mut(parent) {
         Some(Value::Object(table)) => _ = table.remove(&key),
-        Some(Value::Array(_)) => remove(document, &parent.to_owned()),
+        Some(Value::Array(_)) => remove(document, parent),
         _ => {}
     }
 }

@@ -80,7 +80,7 @@ impl fmt::Display for InvalidSetting {
 
 /// Settles the settings of a plugin.
 pub fn resolve(plugin: &PluginConfig, manifest: &Manifest, environment: &Environment) -> Resolution {
-    let checker = match Checker::discreet(&manifest.settings) {
+    let checker = match Checker::new(&manifest.settings) {
         Ok(checker) => checker,
         Err(error) => return unusable_schema(plugin, &error),
     };
@@ -88,7 +88,7 @@ pub fn resolve(plugin: &PluginConfig, manifest: &Manifest, environment: &Environ
     let mut resolver = Resolver { plugin, environment, shape: &shape, from_variable: BTreeMap::new() };
     let settings = resolver.values();
     let secrets = secrets::of(&settings, &shape);
-    let findings = checker.check(&settings);
+    let findings = checker.check(&settings, |_| false);
     let invalid: Vec<_> = findings.iter().filter_map(|finding| resolver.invalid(finding)).collect();
     if !invalid.is_empty() {
         return Resolution::Invalid { invalid, secrets };
@@ -151,7 +151,7 @@ impl Resolver<'_> {
         let problem = match &finding.fault {
             Fault::Missing => return None,
             Fault::Unknown { hint: None } => "is not known".to_owned(),
-            Fault::Unknown { hint: Some(hint) } => format!("is not known: {hint}"),
+            Fault::Unknown { hint: Some(hint) } => format!("is not known; {hint}"),
             Fault::Wrong(problem) => problem.clone(),
         };
         let holds = |pointer: &str| {
@@ -221,3 +221,6 @@ impl fmt::Debug for Resolution {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,5 +13,5 @@ pub(super) fn hint(name: &str, known: &[&str]) -> Option<String> {
         return Some(format!("did you mean `{meant}`?"));
     }
     let all: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
-    (!all.is_empty()).then(|| format!("known here: {}", all.join(", ")))
+    (!all.is_empty()).then(|| format!("the keys here are {}", all.join(", ")))
 }

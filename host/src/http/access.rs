@@ -98,7 +98,8 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem> 
 fn no_query(uri: &Uri) -> Result<(), Problem> {
     match uri.query() {
         None | Some("") => Ok(()),
-        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))),
+        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))
+            .hint("what it needs stands in the path and the body")),
     }
 }
 
@@ -110,5 +111,5 @@ fn unreadable(rejection: BytesRejection) -> Problem {
 }
 
 fn too_large() -> Problem {
-    Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes"))
+    Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes")).hint("send less at a time")
 }

@@ -62,7 +62,9 @@ pub(super) async fn service(
 
 /// What the path names, decoded.
 pub(super) fn plain<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
-    let Path(path) = path.map_err(|_| Problem::bad_request("the path is not UTF-8 once it is decoded"))?;
+    let Path(path) = path.map_err(|_| {
+        Problem::bad_request("the path is not UTF-8 once it is decoded").hint("names are snake_case")
+    })?;
     Ok(path)
 }
 

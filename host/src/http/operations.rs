@@ -31,5 +31,6 @@ fn check_json(body: &[u8]) -> Result<(), Problem> {
     serde_json::from_slice::<IgnoredAny>(body).map(|_| ()).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::bad_request(format!("the body is not JSON: line {line}, column {column}"))
+            .hint("send the request as JSON, or nothing for `{}`")
     })
 }

@@ -21,7 +21,7 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     #[serde(flatten)]
-    operation: Option<FailedOperation>,
+    operation: Option<Box<FailedOperation>>,
 }
 
 /// What an operation's error says beside its message.
@@ -91,7 +91,7 @@ impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
         let OperationError { kind, message, retry_after_ms, root_causes, details } = error;
         let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let operation = Some(FailedOperation { kind, retry_after_ms, root_causes, details });
+        let operation = Some(Box::new(FailedOperation { kind, retry_after_ms, root_causes, details }));
         Self { operation, ..Self::new(status, message) }
     }
 }

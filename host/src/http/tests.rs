@@ -1,6 +1,7 @@
 //! Stories told through the router, with the exact answers.
 
 mod reads;
+mod refusals;
 mod polling;
 mod writes;
 mod process;

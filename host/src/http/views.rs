@@ -76,13 +76,13 @@ impl Views {
 
     /// The views of the board as it stands.
     pub(super) fn current(&self) -> Guard<Arc<Rendered>> {
-        let snapshot = self.board.snapshot();
+        let snapshot = self.board.look();
         let stale = snapshot.checker_is_stale((self.clock)());
         let current = self.current.load();
-        if Arc::ptr_eq(&current.snapshot, &snapshot) && current.stale == stale {
+        if Arc::ptr_eq(&current.snapshot, &*snapshot) && current.stale == stale {
             return current;
         }
-        let rendered = Arc::new(Rendered::new(snapshot, stale));
+        let rendered = Arc::new(Rendered::new(Guard::into_inner(snapshot), stale));
         self.current.store(rendered.clone());
         Guard::from_inner(rendered)
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -102,6 +102,11 @@ impl Board {
     /// Everything as it stands.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.current.load_full()
+    }
+
+    /// The same for a short look: it costs less, and keeps the snapshot only as long as the guard lives.
+    pub(crate) fn look(&self) -> Guard<Arc<Snapshot>> {
+        self.shared.current.load()
     }
 
     /// Told after every event: to wait for a condition, look at [`Board::snapshot`] after each change.

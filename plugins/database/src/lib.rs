@@ -10,6 +10,7 @@
 //! - [`scan`]: SQL into what must be known before the database sees it.
 //! - [`values`]: parameters in, rows out.
 //! - [`errors`]: what the drivers say into what people are told.
+//! - [`scrub`]: no password in what the database says.
 //! - [`budget`]: how long it may take.
 //! - [`session`]: one connection, one transaction.
 //! - [`statements`], [`migrate`], [`describe`]: the operations.
@@ -20,6 +21,7 @@ mod vec;
 mod scan;
 mod values;
 mod errors;
+mod scrub;
 mod budget;
 mod client;
 mod session;
@@ -42,11 +44,13 @@ use plugin_api::{
 
 use client::Client;
 use errors::Trouble;
+use scrub::Scrub;
 use settings::Settings;
 use target::Target;
 
 struct Database {
     client: Client,
+    scrub: Scrub,
     context: Context,
 }
 
@@ -70,7 +74,8 @@ impl Plugin for Database {
         plugin_api::tls::install_provider();
         let resolve = |path: &str| context.resolve_path(path);
         let target = Target::new(settings.url.as_ref(), context.data_dir(), resolve)?;
-        Ok(Self { client: Client::new(target, &settings), context })
+        let scrub = Scrub::new(settings.url.as_ref());
+        Ok(Self { client: Client::new(target, &settings), scrub, context })
     }
 
     async fn init(&self) -> Result<(), Failure> {
@@ -113,7 +118,8 @@ impl Database {
 
     /// Tells the caller; and the host too, if the database as a whole is away.
     fn answer<T>(&self, outcome: Result<T, Trouble>) -> Result<T, OperationError> {
-        outcome.map_err(|Trouble { error, outage, .. }| {
+        outcome.map_err(|Trouble { mut error, outage, .. }| {
+            self.scrub.clean(&mut error);
             if let Some(failure) = outage {
                 let host = self.context.host();
                 // The caller does not wait for it, and a host that cannot take it probes by itself.

@@ -1,6 +1,7 @@
 //! The operations against SQLite files and a PostgreSQL server of their own. What holds for both is checked on both.
 
 mod support;
+mod plugin;
 mod operations;
 mod limits;
 mod migrations;
@@ -8,3 +9,4 @@ mod typed_values;
 mod sqlite_files;
 mod postgres_outages;
 mod postgres_tls;
+mod postgres_pooler;

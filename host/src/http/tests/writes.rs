@@ -117,7 +117,8 @@ async fn what_is_no_json_goes_nowhere() {
           "type":"about:blank",
           "title":"Bad Request",
           "status":400,
-          "detail":"the body is not JSON: line 2, column 3"
+          "detail":"the body is not JSON: line 2, column 3",
+          "hint":"send the request as JSON, or nothing for `{}`"
         }
     "#]]);
     host.post(CALL, &[("content-type", "text/plain")], "{}").await.check(expect![[r#"
@@ -148,7 +149,8 @@ async fn what_is_no_json_goes_nowhere() {
           "type":"about:blank",
           "title":"Payload Too Large",
           "status":413,
-          "detail":"the body is larger than 1048576 bytes"
+          "detail":"the body is larger than 1048576 bytes",
+          "hint":"send less at a time"
         }
     "#]]);
     host.post("/api/operations/database/query?dry=1", &[], "{}").await.check(expect![[r#"
@@ -157,7 +159,8 @@ async fn what_is_no_json_goes_nowhere() {
           "type":"about:blank",
           "title":"Bad Request",
           "status":400,
-          "detail":"this route takes no query, not `dry=1`"
+          "detail":"this route takes no query, not `dry=1`",
+          "hint":"what it needs stands in the path and the body"
         }
     "#]]);
     assert_eq!(host.operations.calls.lock().unwrap().len(), 1);

@@ -1,3 +1,5 @@
+//! Event sequences on a board, and what readers see of them; HEALTH's monotony for any board.
+
 use std::time::Duration;
 
 use plugin_api::error::Failure;
@@ -250,7 +252,7 @@ proptest! {
     #[test]
     fn any_events_leave_a_consistent_snapshot(
         graph in graphs(),
-        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 0..60),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 0..30),
     ) {
         let board = board(graph.clone());
         let mut revision = board.snapshot().revision;

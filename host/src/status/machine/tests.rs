@@ -1,3 +1,5 @@
+//! Events on one plugin's state machine, and what no sequence of them may lead to.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Everything is bounded: rows, bytes, time, connections.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use expect_test::expect;
 use plugin_api::{
@@ -97,17 +97,19 @@ async fn a_caller_that_gives_up_leaves_nothing_behind(fixture: Fixture) {
 
 async fn busy_connections_are_said_to_be_so(fixture: Fixture) {
     fixture.execute("create table t (n bigint)").await;
-    let client = fixture
-        .another(json!({ "max_connections": 1, "connect_timeout": "200ms", "statement_timeout": "3s" }));
-    let began = Instant::now();
+    let settings = json!({ "max_connections": 1, "connect_timeout": "3s", "statement_timeout": "15s" });
+    let client = fixture.another(settings);
+    client
+        .execute(Execute::new("insert into t values (1)"), None)
+        .await
+        .expect("a connection that idles from now on");
     let busy = client.execute(Execute::new(endless(&fixture)), None);
     let other = async {
         // The first one is polled first, and so has the only connection.
         tokio::task::yield_now().await;
         client.execute(Execute::new("insert into t values (1)"), None).await
     };
-    let (_, other) = tokio::join!(busy, other);
+    let other = tokio::select! { biased; _ = busy => panic!("it never ends"), other = other => other };
     let text = refusal(other);
     assert!(text.starts_with("overloaded: all connections to") && text.ends_with("are busy"), "{text}");
-    assert!(began.elapsed() < Duration::from_secs(30));
 }

@@ -152,14 +152,21 @@ impl Server {
         panic!("waited in vain for `{text}`");
     }
 
-    /// A program of PostgreSQL, which refuses to be run by root.
+    /// A program of PostgreSQL.
     fn program(&self, name: &str) -> Command {
-        let path = self.programs.join(name);
+        self.as_server_user(&self.programs.join(name))
+    }
+
+    /// A program that refuses to be run by root.
+    pub fn as_server_user(&self, program: &Path) -> Command {
         if !is_root() {
-            return Command::new(path);
+            return Command::new(program);
         }
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path).current_dir("/");
+        command
+            .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+            .arg(program)
+            .current_dir("/");
         command
     }
 }

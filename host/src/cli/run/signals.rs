@@ -1,0 +1,62 @@
+//! The system's signals to stop become a future each, from the moment on that they are watched.
+
+#[cfg(unix)]
+pub(super) use unix::Signals;
+
+#[cfg(not(unix))]
+pub(super) use other::Signals;
+
+#[cfg(unix)]
+mod unix {
+    use std::{future::pending, io};
+
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    /// SIGTERM and Ctrl-C. What cannot be watched ends the process by the system's own means.
+    pub(in super::super) struct Signals {
+        terminate: io::Result<Signal>,
+        interrupt: io::Result<Signal>,
+    }
+
+    impl Signals {
+        /// Watches from now on; to be called within a runtime.
+        pub(in super::super) fn watch() -> Self {
+            Self { terminate: signal(SignalKind::terminate()), interrupt: signal(SignalKind::interrupt()) }
+        }
+
+        /// Waits for the next one.
+        pub(in super::super) async fn next(&mut self) {
+            tokio::select! {
+                () = one(&mut self.terminate) => {}
+                () = one(&mut self.interrupt) => {}
+            }
+        }
+    }
+
+    async fn one(signal: &mut io::Result<Signal>) {
+        match signal {
+            Ok(signal) => _ = signal.recv().await,
+            Err(_) => pending().await,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    /// Ctrl-C.
+    pub(in super::super) struct Signals;
+
+    impl Signals {
+        /// Watches from the first [`Signals::next`] on.
+        pub(in super::super) fn watch() -> Self {
+            Self
+        }
+
+        /// Waits for the next one. If it cannot be watched, the process is ended by the system's own means.
+        pub(in super::super) async fn next(&mut self) {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+}
