@@ -1,4 +1,4 @@
-//! plugins.toml and the environment become a [`Config`], or every problem at once, each with its line. Reads files,
+//! plugins.toml and the environment become a `Config`, or every problem at once, each with its line. Reads files,
 //! and does nothing else: opens no library, binds no address, prints nothing.
 
 use std::{

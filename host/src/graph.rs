@@ -1,4 +1,4 @@
-//! What plugins need of each other becomes a [`StartPlan`], or every reason why none exists. Pure; the only petgraph.
+//! What plugins need of each other becomes a `StartPlan`, or every reason why none exists. Pure; the only petgraph.
 
 use std::collections::{BTreeMap, BTreeSet};
 
