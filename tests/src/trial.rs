@@ -1,4 +1,4 @@
-//! A function becomes a test that can be skipped when it runs: it returns `()`, or [`Outcome`] if it needs a partner.
+//! A function becomes a test that can be skipped when it runs: it returns `()`, or `Outcome` if it needs a partner.
 
 use libtest_mimic::{Completion, Failed, Trial};
 
