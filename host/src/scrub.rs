@@ -70,10 +70,12 @@ impl Scrubber {
     }
 }
 
-/// The text without what steers a terminal or turns the direction of writing, cut after [`LONGEST`] characters.
+/// The words of a text without what steers a terminal or turns the direction of writing, cut after [`LONGEST`]
+/// characters.
 fn one_line(text: &str) -> String {
-    let steers = |letter: char| letter.is_control() || TURNS.contains(&letter);
-    let mut line: String = text.split(steers).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let parts = |letter: char| letter.is_control() || letter.is_whitespace() || TURNS.contains(&letter);
+    let words: Vec<&str> = text.split(parts).filter(|word| !word.is_empty()).collect();
+    let mut line = words.join(" ");
     if let Some((end, _)) = line.char_indices().nth(LONGEST) {
         line.truncate(end);
         line.push('…');
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_a_plugin_says_is_one_line_that_steers_nothing() {
-        assert_eq!(one_line("first\r\nsecond\0 \u{1b}[31mred \u{202e}thgir"), "first second  [31mred  thgir");
+        assert_eq!(one_line("first\r\nsecond\0 \u{1b}[31mred \u{202e}thgir"), "first second [31mred thgir");
         assert_eq!(one_line("\n"), "");
         assert_eq!(one_line(&"ä".repeat(LONGEST)), "ä".repeat(LONGEST));
         assert_eq!(one_line(&"ä".repeat(LONGEST + 1)), format!("{}…", "ä".repeat(LONGEST)));
