@@ -84,6 +84,7 @@ impl Host {
         let data_dir = DataDir::lock(&config.host.data_dir)?;
         let prepared = prepare(&config)?;
         scrubber.add(prepared.secrets());
+        scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
 
         let now = Timestamp::now();
         let board = Board::new(BoardConfig {
@@ -109,6 +110,7 @@ impl Host {
             operations: Arc::new(Operator(switch)),
             registry,
             draining: draining.subscribe(),
+            access: http::AccessSettings::from(&config.host),
             clock: Timestamp::now,
         });
         Ok(Self { config, board, lifecycle, router, draining, data_dir })

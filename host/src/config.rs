@@ -24,6 +24,7 @@ mod coerce;
 mod shape;
 mod pointer;
 mod network;
+mod token;
 mod suggest;
 
 pub use environment::Environment;
@@ -34,6 +35,7 @@ pub use problem::{Problem, Problems};
 pub use schema::schema;
 pub use settings::{InvalidSetting, Resolution, resolve};
 pub use suggest::closest;
+pub use token::Token;
 
 /// What a host runs by.
 #[derive(Debug, Clone)]
@@ -70,8 +72,8 @@ pub struct HostConfig {
     pub library_dir: Option<PathBuf>,
     /// How the outside world reaches the host, without a slash at the end.
     pub public_base_url: Option<String>,
-    /// The absolute path of the file with the operator's token.
-    pub token_file: Option<PathBuf>,
+    /// What an operator proves himself by.
+    pub token: Option<Token>,
     /// The proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
     /// How long requests in progress may take to end when the host stops.

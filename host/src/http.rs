@@ -4,15 +4,19 @@
 
 mod problem;
 mod access;
+mod stamp;
 mod etag;
 mod render;
+mod outline;
 mod views;
 mod health;
+mod write;
 mod verify;
 mod operations;
 mod liveness;
 mod metrics;
 mod page;
+mod login;
 mod router;
 mod serve;
 
@@ -26,6 +30,7 @@ use tokio::sync::watch;
 
 use crate::status::Board;
 
+pub use access::AccessSettings;
 pub use axum::Router;
 pub use router::router;
 pub use serve::serve;
@@ -41,6 +46,8 @@ pub struct HttpState {
     pub registry: prometheus::Registry,
     /// Whether the host is about to stop: then it is not ready.
     pub draining: watch::Receiver<bool>,
+    /// Who may ask for what.
+    pub access: AccessSettings,
     /// [`Timestamp::now`], but for tests.
     pub clock: fn() -> Timestamp,
 }

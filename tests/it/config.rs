@@ -193,8 +193,8 @@ fn an_address_beyond_loopback() {
     check(
         Setup::new("[plugins.database]\n").env("SWITCHBOARD_LISTEN", "0.0.0.0:0"),
         expect![[r#"
-            error: plugins.toml: the variable `SWITCHBOARD_LISTEN` is `0.0.0.0:0`, which other machines can reach, and this version has no access control
-              hint: listen on `127.0.0.1:0`, behind a proxy on this machine that asks for a login
+            error: plugins.toml: the variable `SWITCHBOARD_LISTEN` is `0.0.0.0:0`, which other machines can reach, and there is no operator's token
+              hint: set `SWITCHBOARD_TOKEN`: `openssl rand -hex 32` prints a good one; or listen on `127.0.0.1:0`
         "#]],
     );
 }

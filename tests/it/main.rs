@@ -17,6 +17,8 @@ mod lifecycle;
 mod operations;
 /// What no output may show.
 mod secrets;
+/// Who may ask a host for what.
+mod access;
 /// The health API answers as promised.
 mod health;
 /// Every command does what it says, and exits with what it means.
@@ -45,6 +47,7 @@ fn main() {
         lifecycle::tests(),
         operations::tests(),
         secrets::tests(),
+        access::tests(),
         health::tests(),
         commands::tests(),
         sqlite::tests(),

@@ -1,10 +1,16 @@
 //! Finds the running host by its folder for data, and talks to it.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+};
 
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
-use switchboard::app::RunFile;
+use switchboard::{
+    app::RunFile,
+    config::{HostConfig, Token},
+};
 
 use super::{Exit, Failed, load};
 
@@ -12,12 +18,13 @@ use super::{Exit, Failed, load};
 pub struct HostClient {
     http: Client,
     base: String,
+    token: Option<Token>,
 }
 
 impl HostClient {
     /// The host that runs with this configuration.
     pub fn find(path: &Path) -> Result<Self, Failed> {
-        let data_dir = load(path)?.host.data_dir;
+        let HostConfig { data_dir, token, .. } = load(path)?.host;
         let run = RunFile::read(&data_dir).ok_or_else(|| {
             let folder = data_dir.display();
             Failed::new(
@@ -30,19 +37,27 @@ impl HostClient {
         let http = Client::builder().no_proxy().build();
         let http =
             http.map_err(|error| Failed::new(Exit::Failed, format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { http, base: format!("http://{}", run.address) })
+        Ok(Self { http, base: format!("http://{}", reachable(run.address)), token })
     }
 
     /// Reads a route.
     pub async fn get(&self, path: &str) -> Result<Value, Failed> {
-        let answer = self.http.get(format!("{}{path}", self.base)).send().await;
+        let answer = self.with_token(self.http.get(format!("{}{path}", self.base))).send().await;
         self.json(answer).await.map(|(_, body)| body)
     }
 
     /// Posts JSON; gives the HTTP status with the answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value), Failed> {
-        let answer = self.http.post(format!("{}{path}", self.base)).json(body).send().await;
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let answer = self.with_token(request).send().await;
         self.json(answer).await
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
     }
 
     async fn json(&self, answer: reqwest::Result<Response>) -> Result<(u16, Value), Failed> {
@@ -54,4 +69,14 @@ impl HostClient {
         })?;
         Ok((status, body))
     }
+}
+
+/// A host that listens on every address is found on this machine's own.
+fn reachable(listens: SocketAddr) -> SocketAddr {
+    let ip = match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listens.port())
 }

@@ -16,7 +16,11 @@ use super::{
     document::Places,
     keys::{HostKeys, Keys, PluginKeys},
     pointer,
+    token::{self, Token},
 };
+
+/// Gives the operator's token; wins over `token_file`.
+const TOKEN_VARIABLE: &str = "SWITCHBOARD_TOKEN";
 
 /// What is judged, and what was found wrong with it.
 pub(super) struct Judge<'d> {
@@ -42,18 +46,18 @@ impl Judge<'_> {
 
     fn host(&mut self, keys: HostKeys) -> HostConfig {
         HostConfig {
-            listen: self.listen(keys.listen),
+            listen: self.listen(keys.listen, keys.token_file.is_some()),
             data_dir: self.path(keys.data_dir.as_deref().unwrap_or("data")),
             library_dir: keys.library_dir.map(|path| self.path(&path)),
             public_base_url: self.public_base_url(keys.public_base_url),
-            token_file: keys.token_file.map(|path| self.path(&path)),
+            token: self.token(keys.token_file),
             trusted_proxies: self.each("/host/trusted_proxies", &keys.trusted_proxies, str::parse),
             shutdown_grace: keys.shutdown_grace,
             log: keys.log,
         }
     }
 
-    fn listen(&mut self, key: Option<String>) -> SocketAddr {
+    fn listen(&mut self, key: Option<String>, has_token_file: bool) -> SocketAddr {
         let default = SocketAddr::from(([127, 0, 0, 1], 8080));
         let source = self.variable("SWITCHBOARD_LISTEN").or_else(|| Some(self.key("/host/listen", key?)));
         let Some(Source { text, name, line }) = source else { return default };
@@ -62,15 +66,32 @@ impl Judge<'_> {
             self.problems.push(problem.at(line).hint(format!("write it as `{default}`")));
             return default;
         };
-        if !address.ip().to_canonical().is_loopback() {
-            let reason = "which other machines can reach, and this version has no access control";
-            let problem = Problem::new(format!("{name} is `{address}`, {reason}")).at(line);
-            let port = address.port();
-            let hint =
-                format!("listen on `127.0.0.1:{port}`, behind a proxy on this machine that asks for a login");
-            self.problems.push(problem.hint(hint));
+        // A token that cannot be used is told of on its own.
+        let has_token = has_token_file || self.environment.get(TOKEN_VARIABLE).is_some();
+        if !address.ip().to_canonical().is_loopback() && !has_token {
+            let reason = "which other machines can reach, and there is no operator's token";
+            let hint = format!(
+                "set `{TOKEN_VARIABLE}`: {}; or listen on `127.0.0.1:{}`",
+                token::HOW_TO_MAKE,
+                address.port()
+            );
+            self.problems.push(Problem::new(format!("{name} is `{address}`, {reason}")).at(line).hint(hint));
         }
         address
+    }
+
+    fn token(&mut self, file: Option<String>) -> Option<Token> {
+        let (read, name, line) = match self.variable(TOKEN_VARIABLE) {
+            Some(source) => (Token::parse(&source.text), source.name, None),
+            None => {
+                let path = self.path(&file?);
+                let pointer = "/host/token_file";
+                let name = format!("the file `{}`, named by `{}`,", path.display(), pointer::dotted(pointer));
+                (Token::read(&path), name, self.places.line(pointer))
+            }
+        };
+        let tell = |(message, hint)| Problem::new(format!("{name} {message}")).at(line).hint(hint);
+        read.map_err(|refusal| self.problems.push(tell(refusal))).ok()
     }
 
     fn public_base_url(&mut self, key: Option<String>) -> Option<String> {

@@ -36,9 +36,11 @@ pub(super) struct HostKeys {
     /// The address under which the outside world reaches this host, such as https://switchboard.example.com. Default:
     /// the variable PUBLIC_BASE_URL.
     pub public_base_url: Option<String>,
-    /// A file with the operator's token, relative to this file.
+    /// A file with the operator's token of 16 characters or more, relative to this file. The variable SWITCHBOARD_TOKEN
+    /// wins over it. Without a token, nobody but this machine can be served.
     pub token_file: Option<String>,
-    /// The proxies whose forwarding headers are believed: addresses or networks, such as 10.0.0.0/8.
+    /// The proxies whose `Forwarded` and `X-Forwarded-*` headers are believed: addresses or networks, such as
+    /// 10.0.0.0/8.
     pub trusted_proxies: Vec<String>,
     /// How long requests in progress may take to end when the host stops.
     #[serde(with = "span")]

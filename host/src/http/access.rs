@@ -1,115 +1,179 @@
-//! A request that wants to change something becomes its body, or is refused. The host listens on loopback only, so what
-//! has to be kept out is a web page in the operator's browser: by the Host that it thinks it talks to (DNS rebinding),
-//! by its Origin, and by a content type that no plain form can send.
+//! Who may ask for what only operators may. A route with access `operator` begins with
+//!
+//! ```text
+//! site.access.operator(&request)?;
+//! ```
+//!
+//! for any method, and for a WebSocket before it is upgraded: `request` is an axum `Request` or its `Parts`. `Ok` says
+//! that an operator asks, and, for what does not only read, that no page of another site makes his browser ask. The
+//! error is the answer to send. [`super::write::Write`] does this by itself. The middle that decides is pure:
+//! [`policy::decide`].
 
-use axum::{
-    body::{Bytes, HttpBody},
-    extract::{FromRequest, Request, rejection::BytesRejection},
-    http::{HeaderMap, HeaderName, StatusCode, Uri, header, uri::Authority},
+mod policy;
+mod asked;
+mod forwarded;
+mod same_site;
+mod session;
+mod guesses;
+
+use jiff::Timestamp;
+
+use self::{
+    forwarded::Outside,
+    guesses::Guesses,
+    policy::{Decision, Facts, Lack, Policy, Proof},
+    session::Sessions,
+};
+use super::problem::Problem;
+use crate::config::{HostConfig, Network, Token};
+
+pub(super) use self::{
+    asked::{Asked, COOKIE},
+    session::LIFETIME,
 };
 
-use super::problem::{Problem, quoted};
-
-/// The most that a request may carry.
-pub(super) const BODY_LIMIT: usize = 1024 * 1024;
-
-/// A write that may be served.
-pub(super) struct Write {
-    /// JSON, or empty.
-    pub(super) body: Bytes,
+/// What the configuration says of access.
+#[derive(Debug, Clone, Default)]
+pub struct AccessSettings {
+    /// Whether the host listens on an address that other machines reach.
+    pub is_beyond_loopback: bool,
+    /// How the outside world reaches the host.
+    pub public_base_url: Option<String>,
+    /// What an operator proves himself by.
+    pub token: Option<Token>,
+    /// The proxies that are believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
-impl<S: Send + Sync> FromRequest<S> for Write {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let host = host(&request)?;
-        check_origin(request.headers(), &host)?;
-        no_query(request.uri())?;
-        let is_json = is_json(request.headers())?;
-        if request.body().size_hint().lower() > BODY_LIMIT as u64 {
-            // Said before the rest is sent, and not waited for.
-            return Err(too_large());
+impl From<&HostConfig> for AccessSettings {
+    fn from(config: &HostConfig) -> Self {
+        Self {
+            is_beyond_loopback: !config.listen.ip().to_canonical().is_loopback(),
+            public_base_url: config.public_base_url.clone(),
+            token: config.token.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
         }
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        if !is_json && !body.is_empty() {
-            return Err(Problem::unsupported_media_type("the body has no content type")
-                .hint("send `Content-Type: application/json`"));
+    }
+}
+
+/// Tells operators from others.
+pub(super) struct Access {
+    policy: Policy,
+    public_base_url: Option<String>,
+    trusted_proxies: Vec<Network>,
+    /// Only where there is a token.
+    pub(super) lock: Option<Lock>,
+    pub(super) clock: fn() -> Timestamp,
+}
+
+/// What opens with the token.
+pub(super) struct Lock {
+    token: Token,
+    pub(super) sessions: Sessions,
+    guesses: Guesses,
+}
+
+impl Access {
+    pub(super) fn new(settings: AccessSettings, clock: fn() -> Timestamp) -> Self {
+        let AccessSettings { is_beyond_loopback, public_base_url, token, trusted_proxies } = settings;
+        let is_exposed = is_beyond_loopback || public_base_url.is_some();
+        let policy = Policy { has_token: token.is_some(), is_exposed };
+        let lock =
+            token.map(|token| Lock { sessions: Sessions::new(&token), guesses: Guesses::default(), token });
+        Self { policy, public_base_url, trusted_proxies, lock, clock }
+    }
+
+    /// Lets operators pass; see the module.
+    pub(super) fn operator<'r>(&self, asked: impl Into<Asked<'r>>) -> Result<(), Problem> {
+        let asked = asked.into();
+        match (self.decide(asked), asked.only_reads()) {
+            (Decision::Token, _) | (Decision::Session, true) => Ok(()),
+            (Decision::Session, false) => self.check_page(asked),
+            (Decision::Local, true) => same_site::check_local_read(asked),
+            (Decision::Local, false) => same_site::check_local_write(asked),
+            (Decision::Refused(lack), _) => Err(refusal(lack)),
         }
-        Ok(Self { body })
+    }
+
+    /// Whether an operator reads: for what others get less of.
+    pub(super) fn is_operator<'r>(&self, asked: impl Into<Asked<'r>>) -> bool {
+        let asked = asked.into();
+        match self.decide(asked) {
+            Decision::Token | Decision::Session => true,
+            Decision::Local => same_site::is_meant_for_here(asked),
+            Decision::Refused(_) => false,
+        }
+    }
+
+    /// Whether a cookie is what it passes by.
+    pub(super) fn is_session<'r>(&self, asked: impl Into<Asked<'r>>) -> bool {
+        self.decide(asked.into()) == Decision::Session
+    }
+
+    /// Lets pages of this host pass, and of no other.
+    pub(super) fn check_page(&self, asked: Asked<'_>) -> Result<(), Problem> {
+        let public = self.public_base_url.as_deref().and_then(same_site::site_of);
+        same_site::check_page(asked, [self.outside(asked).host, public])
+    }
+
+    /// Whether the browser reaches the host by an encrypted way alone.
+    pub(super) fn is_https(&self, asked: Asked<'_>) -> bool {
+        let is_public_https = self.public_base_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+        is_public_https || self.outside(asked).is_https
+    }
+
+    /// Whether it is the token that somebody gives at the login; not too often.
+    pub(super) fn try_token(&self, lock: &Lock, asked: Asked<'_>, given: &str) -> Result<(), Problem> {
+        let client = self.outside(asked).client;
+        lock.guesses.attempt(client, (self.clock)()).map_err(|wait| {
+            let seconds = wait.as_secs().max(1).unsigned_abs();
+            Problem::too_many("too many attempts to log in")
+                .hint(format!("try again in {seconds} s"))
+                .retry_after(seconds)
+        })?;
+        if !lock.token.is(given.trim().as_bytes()) {
+            return Err(Problem::unauthorized("this is not the operator's token").hint(WHERE_IT_IS));
+        }
+        lock.guesses.forget(client);
+        Ok(())
+    }
+
+    fn decide(&self, asked: Asked<'_>) -> Decision {
+        let (mut bearer, mut session) = (Proof::Absent, Proof::Absent);
+        if let Some(lock) = &self.lock {
+            bearer = asked.bearer().map_or(Proof::Absent, |given| proof(lock.token.is(given)));
+            for value in asked.sessions() {
+                let is_right = session == Proof::Right || lock.sessions.holds(value, (self.clock)());
+                session = proof(is_right);
+            }
+        }
+        let is_from_here = asked.peer().is_some_and(|peer| peer.is_loopback());
+        let is_forwarded = forwarded::is_forwarded(asked.headers);
+        policy::decide(self.policy, Facts { is_from_here, is_forwarded, bearer, session })
+    }
+
+    fn outside<'r>(&self, asked: Asked<'r>) -> Outside<'r> {
+        forwarded::outside(asked, &self.trusted_proxies)
     }
 }
 
-/// The host that the client believes to talk to, if it is this machine.
-fn host(request: &Request) -> Result<Authority, Problem> {
-    let named = match request.uri().authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => only(request.headers(), header::HOST)?,
-    };
-    let named = named.ok_or_else(|| Problem::bad_request("the request has no `Host`"))?;
-    named.parse().ok().filter(is_loopback).ok_or_else(|| {
-        Problem::forbidden(format!(
-            "the `Host` is {}, which is not this machine's loopback name",
-            quoted(named)
-        ))
-        .hint("use `localhost`, `127.0.0.1` or `[::1]`")
-    })
+const WHERE_IT_IS: &str =
+    "it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names";
+
+fn proof(is_right: bool) -> Proof {
+    if is_right { Proof::Right } else { Proof::Wrong }
 }
 
-fn is_loopback(authority: &Authority) -> bool {
-    let host = authority.host();
-    let named = host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]";
-    named && !authority.as_str().contains('@')
-}
-
-/// A page of the same host may write; one of another host, or a sandboxed one (`null`), may not.
-fn check_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
-    let Some(origin) = only(headers, header::ORIGIN)? else { return Ok(()) };
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str())) {
-        return Ok(());
+fn refusal(lack: Lack) -> Problem {
+    match lack {
+        Lack::Absent => Problem::unauthorized("only operators may ask for this")
+            .hint("send `Authorization: Bearer <token>`; in a browser, open `/login`"),
+        Lack::Wrong => Problem::unauthorized("the token is wrong, or the session has ended").hint(
+            "send the operator's token as `Authorization: Bearer <token>`; in a browser, open `/login`",
+        ),
+        Lack::Unset => Problem::unauthorized(
+            "only operators may ask for this, and the host has no operator's token",
+        )
+        .hint("give it one by `SWITCHBOARD_TOKEN` or `token_file`, or ask on this machine without a proxy"),
     }
-    Err(Problem::forbidden(format!("the `Origin` is {}, the `Host` is `{host}`", quoted(origin)))
-        .hint("only pages of this host may write"))
-}
-
-/// `Ok(false)`: no content type is given, as is right without a body.
-fn is_json(headers: &HeaderMap) -> Result<bool, Problem> {
-    let Some(given) = only(headers, header::CONTENT_TYPE)? else { return Ok(false) };
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        return Ok(true);
-    }
-    let detail = format!("the content type is {}, not `application/json`", quoted(given));
-    Err(Problem::unsupported_media_type(detail).hint("send `Content-Type: application/json`"))
-}
-
-/// The value of a header that may stand there once.
-fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(&name).iter();
-    let first = values.next().map(|value| value.to_str());
-    match (first, values.next()) {
-        (None, _) => Ok(None),
-        (Some(Ok(value)), None) => Ok(Some(value)),
-        _ => Err(Problem::bad_request(format!("the header `{name}` is given twice or is not plain text"))),
-    }
-}
-
-fn no_query(uri: &Uri) -> Result<(), Problem> {
-    match uri.query() {
-        None | Some("") => Ok(()),
-        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))
-            .hint("what it needs stands in the path and the body")),
-    }
-}
-
-fn unreadable(rejection: BytesRejection) -> Problem {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return too_large();
-    }
-    Problem::bad_request("the body could not be read to its end")
-}
-
-fn too_large() -> Problem {
-    Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes")).hint("send less at a time")
 }

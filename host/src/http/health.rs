@@ -11,7 +11,7 @@ use plugin_api::manifest::Kind;
 use super::{
     problem::{Problem, quoted},
     router::Site,
-    views::{Rendered, Section, View},
+    views::{Reader, Rendered, Section, View},
 };
 use crate::status::Snapshot;
 
@@ -83,14 +83,19 @@ pub(super) fn place(rendered: &Rendered, section: Section, name: &str) -> Result
 
 fn serve(site: &Site, view: View, request: &Request) -> Result<Response, Problem> {
     let strict = strict(request.uri().query())?;
-    Ok(site.views.current().page(view).answer(request.headers(), strict))
+    Ok(site.views.current().page(view, reader(site, request)).answer(request.headers(), strict))
 }
 
 fn serve_plugin(site: &Site, section: Section, name: &str, request: &Request) -> Result<Response, Problem> {
     let strict = strict(request.uri().query())?;
     let rendered = site.views.current();
     let place = place(&rendered, section, name)?;
-    Ok(rendered.page(View::Plugin(section, place)).answer(request.headers(), strict))
+    let page = rendered.page(View::Plugin(section, place), reader(site, request));
+    Ok(page.answer(request.headers(), strict))
+}
+
+fn reader(site: &Site, request: &Request) -> Reader {
+    if site.access.is_operator(request) { Reader::Operator } else { Reader::Anybody }
 }
 
 /// Whether the query asks that bad news be a 503.

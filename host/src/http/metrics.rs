@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
+    extract::{Request, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -17,7 +17,8 @@ use crate::status::{PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
+    site.access.operator(&request)?;
     let mut families = families(&site.views.current().snapshot);
     families.extend(site.registry.gather());
     let text = TextEncoder::new().encode_to_string(&families).map_err(|error| {

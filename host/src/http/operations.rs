@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::de::IgnoredAny;
 
-use super::{access::Write, health::plain, problem::Problem, router::Site};
+use super::{health::plain, problem::Problem, router::Site, write::Write};
 
 pub(super) async fn call(
     State(site): State<Arc<Site>>,

@@ -3,18 +3,15 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
-    extract::State,
+    extract::{Request, State},
     http::header,
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 
-use super::{render, router::Site, views::Rendered};
+use super::{access::Asked, problem::Problem, render, router::Site, views::Rendered};
 use crate::status::PluginHealth;
 
-/// Nothing is loaded, nothing runs: what a plugin says of itself can at worst look odd.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}\
+pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}\
      table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;\
      border-bottom:1px solid #8884;vertical-align:top}:root{color-scheme:light dark}";
 
@@ -27,17 +24,21 @@ const LINKS: [&str; 6] = [
     "/metrics",
 ];
 
-pub(super) async fn show(State(site): State<Arc<Site>>) -> Response {
-    let headers = [
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, Html(page(&site.views.current()))).into_response()
+/// A browser that may not see it is sent to where it can log in.
+pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
+    if let Err(problem) = site.access.operator(&request) {
+        let can_log_in = site.access.lock.is_some() && Asked::from(&request).wants_a_page();
+        return if can_log_in { Ok(Redirect::to("/login").into_response()) } else { Err(problem) };
+    }
+    // Its form must not hide from us that it is ours.
+    let headers = [(header::CACHE_CONTROL, "no-cache"), (header::REFERRER_POLICY, "same-origin")];
+    let exit = if site.access.is_session(&request) { LOG_OUT } else { "" };
+    Ok((headers, Html(page(&site.views.current(), exit))).into_response())
 }
 
-fn page(rendered: &Rendered) -> String {
+const LOG_OUT: &str = "<form method=\"post\" action=\"/logout\"><button>Log out</button></form>";
+
+fn page(rendered: &Rendered, exit: &str) -> String {
     let snapshot = &rendered.snapshot;
     let (overall, version) = (rendered.overall(), escape(&snapshot.version));
     let uptime = render::uptime(snapshot).as_secs();
@@ -53,7 +54,7 @@ fn page(rendered: &Rendered) -> String {
          <style>{STYLE}</style></head><body><h1>Switchboard is {overall}</h1>\
          <p>version {version}, up for {uptime} s</p>\
          <table><thead><tr><th>plugin</th><th>kind</th><th>status</th><th>why</th><th>what to do</th></tr></thead>\
-         <tbody>{rows}</tbody></table><h2>Read on</h2><ul>{links}</ul></body></html>\n"
+         <tbody>{rows}</tbody></table><h2>Read on</h2><ul>{links}</ul>{exit}</body></html>\n"
     )
 }
 
@@ -86,7 +87,7 @@ fn fix(plugin: &PluginHealth) -> String {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

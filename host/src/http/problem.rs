@@ -1,7 +1,8 @@
 //! What went wrong becomes `application/problem+json` (RFC 9457), always with what to do about it where we know.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use plugin_api::error::{ErrorKind, OperationError, RootCause};
@@ -12,7 +13,7 @@ use serde_json::Value;
 const ECHO_LIMIT: usize = 80;
 
 /// An answer that is not what was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Problem {
     r#type: &'static str,
     title: &'static str,
@@ -22,10 +23,16 @@ pub(super) struct Problem {
     hint: Option<String>,
     #[serde(flatten)]
     operation: Option<Box<FailedOperation>>,
+    /// Given when the answer leaves the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// In seconds; an operation's error has its own.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 /// What an operation's error says beside its message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct FailedOperation {
     kind: ErrorKind,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +47,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
@@ -52,12 +63,20 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     }
 
+    pub(super) fn request_timeout(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
+    }
+
     pub(super) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
     pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    pub(super) fn too_many(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
     }
 
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
@@ -77,13 +96,59 @@ impl Problem {
         // 499 is nobody's standard, but what proxies log.
         let title = status.canonical_reason().unwrap_or("Client Closed Request");
         let (status, detail) = (status.as_u16(), detail.into());
-        Self { r#type: "about:blank", title, status, detail, hint: None, operation: None }
+        let r#type = "about:blank";
+        Self {
+            r#type,
+            title,
+            status,
+            detail,
+            hint: None,
+            operation: None,
+            request_id: None,
+            retry_after: None,
+        }
     }
 
-    /// When to try again, in whole seconds.
-    fn retry_after(&self) -> Option<HeaderValue> {
-        let millis = self.operation.as_ref()?.retry_after_ms?;
-        Some(HeaderValue::from(millis.div_ceil(1000)))
+    /// Says when to try again, in seconds.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says by which id the request is found in the log.
+    pub(super) fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What went wrong and what to do about it, in one line.
+    pub(super) fn text(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}: {hint}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
+    /// What a client must know beside the body.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let millis = self.operation.as_ref().and_then(|operation| operation.retry_after_ms);
+        if let Some(wait) = millis.map(|millis| millis.div_ceil(1000)).or(self.retry_after) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        headers
+    }
+
+    pub(super) fn body(&self) -> Body {
+        Body::from(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
@@ -98,17 +163,11 @@ impl From<OperationError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after();
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let headers = [
-            (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
-        let mut response = (status, headers, body).into_response();
-        if let Some(wait) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, wait);
-        }
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response =
+            (self.status(), self.headers(), [(header::CONTENT_TYPE, kind)], self.body()).into_response();
+        // For who stamps the answer.
+        response.extensions_mut().insert(self);
         response
     }
 }

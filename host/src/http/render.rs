@@ -194,7 +194,7 @@ fn of_kind(snapshot: &Snapshot, services: bool) -> Plugins<'_> {
     plugins.map(|plugin| (plugin.name.as_str(), plugin)).collect()
 }
 
-fn json(value: &impl Serialize) -> Bytes {
+pub(super) fn json(value: &impl Serialize) -> Bytes {
     // Only maps with keys that are no strings and failing `Serialize` implementations cannot be written.
     serde_json::to_vec(value).expect("health has string keys and plain values").into()
 }

@@ -5,27 +5,32 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
+    middleware,
     routing::{get, post},
 };
 use tokio::sync::watch;
 
 use super::{
-    HttpState, Operations, access, health, liveness, metrics, operations, page,
+    HttpState, Operations,
+    access::Access,
+    health, liveness, login, metrics, operations, page,
     problem::{Problem, quoted},
-    verify,
+    stamp, verify,
     views::Views,
+    write,
 };
 
 /// What the handlers share.
 pub(super) struct Site {
     pub(super) views: Views,
+    pub(super) access: Access,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) registry: prometheus::Registry,
     pub(super) draining: watch::Receiver<bool>,
 }
 
 /// The paths that a person may have meant.
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "/",
     "/api/health",
     "/api/health/integrations",
@@ -35,6 +40,7 @@ const PATHS: [&str; 12] = [
     "/api/health/connections",
     "/api/health/connections/summary",
     "/api/operations/{plugin}/{operation}",
+    "/login",
     "/livez",
     "/readyz",
     "/metrics",
@@ -42,9 +48,15 @@ const PATHS: [&str; 12] = [
 
 /// Serves everything that the host itself answers for.
 pub fn router(state: HttpState) -> Router {
-    let HttpState { board, operations, registry, draining, clock } = state;
-    let site = Site { views: Views::new(board, clock), operations, registry, draining };
-    let body_limit = || DefaultBodyLimit::max(access::BODY_LIMIT);
+    let HttpState { board, operations, registry, draining, access, clock } = state;
+    let site = Site {
+        views: Views::new(board, clock),
+        access: Access::new(access, clock),
+        operations,
+        registry,
+        draining,
+    };
+    let body_limit = || DefaultBodyLimit::max(write::BODY_LIMIT);
 
     // Orchestrators and scrapers.
     let process = Router::new()
@@ -60,6 +72,11 @@ pub fn router(state: HttpState) -> Router {
         .route("/api/health/services/{name}", get(health::service))
         .route("/api/health/connections", get(health::connections))
         .route("/api/health/connections/summary", get(health::summary));
+    // A person's browser.
+    let browser = Router::new()
+        .route("/", get(page::show))
+        .route("/login", get(login::show).post(login::log_in).layer(DefaultBodyLimit::max(login::FORM_LIMIT)))
+        .route("/logout", post(login::log_out));
     // Operators and the command line.
     let writes = Router::new()
         .route("/api/health/integrations/{name}/verify", post(verify::integration).layer(body_limit()))
@@ -67,13 +84,14 @@ pub fn router(state: HttpState) -> Router {
         .route("/api/operations/{plugin}/{operation}", post(operations::call).layer(body_limit()));
 
     Router::new()
-        .route("/", get(page::show))
+        .merge(browser)
         .merge(process)
         .merge(health)
         .merge(writes)
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(site))
+        .layer(middleware::from_fn(stamp::stamp))
 }
 
 async fn unknown_path(request: Request) -> Problem {

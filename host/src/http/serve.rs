@@ -1,6 +1,6 @@
 //! A listener and a router become a server, until it is told to stop; requests in progress may end.
 
-use std::{future::Future, io};
+use std::{future::Future, io, net::SocketAddr};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -14,5 +14,7 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    // Who is at the other end decides what he may.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }

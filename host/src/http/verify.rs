@@ -10,11 +10,11 @@ use plugin_api::protocol::HOST;
 use serde_json::json;
 
 use super::{
-    access::Write,
     health::{place, plain},
     problem::Problem,
     router::Site,
-    views::{Section, View},
+    views::{Reader, Section, View},
+    write::Write,
 };
 
 /// The operation of `host` that probes a plugin and answers once the board knows the outcome.
@@ -42,5 +42,5 @@ async fn verify(site: &Site, section: Section, name: &str) -> Result<Response, P
     site.operations.call(HOST, VERIFY, payload.into()).await?;
     let rendered = site.views.current();
     let place = place(&rendered, section, name)?;
-    Ok(rendered.page(View::Plugin(section, place)).show())
+    Ok(rendered.page(View::Plugin(section, place), Reader::Operator).show())
 }

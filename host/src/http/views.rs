@@ -11,7 +11,7 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{etag, render};
+use super::{etag, outline::outline, render};
 use crate::status::{Board, Overall, Snapshot};
 
 /// The half of the plugins that a route speaks of; what could not be loaded is in both.
@@ -41,6 +41,14 @@ pub(super) enum View {
     Plugin(Section, usize),
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    Operator,
+    /// Sees how it stands, and not why.
+    Anybody,
+}
+
 /// The views of the current snapshot.
 pub(super) struct Views {
     board: Board,
@@ -53,6 +61,12 @@ pub(super) struct Rendered {
     pub(super) snapshot: Arc<Snapshot>,
     /// The checker was found stale: the same snapshot then reads differently.
     stale: bool,
+    /// For each reader.
+    shelves: [Shelf; 2],
+}
+
+/// Every view for one reader, as far as anybody has asked for it.
+struct Shelf {
     lists: [OnceLock<Page>; 5],
     plugins: Vec<[OnceLock<Page>; 2]>,
 }
@@ -90,8 +104,9 @@ impl Views {
 
 impl Rendered {
     fn new(snapshot: Arc<Snapshot>, stale: bool) -> Self {
-        let plugins = snapshot.plugins.iter().map(|_| Default::default()).collect();
-        Self { snapshot, stale, lists: Default::default(), plugins }
+        let plugins = || snapshot.plugins.iter().map(|_| Default::default()).collect();
+        let shelves = [(); 2].map(|()| Shelf { lists: Default::default(), plugins: plugins() });
+        Self { snapshot, stale, shelves }
     }
 
     /// The host as a whole, the checker included.
@@ -105,49 +120,63 @@ impl Rendered {
     }
 
     /// The page of a view; a place outside the snapshot has none.
-    pub(super) fn page(&self, view: View) -> &Page {
+    pub(super) fn page(&self, view: View, reader: Reader) -> &Page {
+        let shelf = &self.shelves[reader as usize];
         let slot = match view {
-            View::Overview => &self.lists[0],
-            View::List(section) => &self.lists[1 + section as usize],
-            View::Connections => &self.lists[3],
-            View::Summary => &self.lists[4],
-            View::Plugin(section, place) => &self.plugins[place][section as usize],
+            View::Overview => &shelf.lists[0],
+            View::List(section) => &shelf.lists[1 + section as usize],
+            View::Connections => &shelf.lists[3],
+            View::Summary => &shelf.lists[4],
+            View::Plugin(section, place) => &shelf.plugins[place][section as usize],
         };
-        slot.get_or_init(|| self.render(view))
+        slot.get_or_init(|| self.render(view, reader))
     }
 
-    fn render(&self, view: View) -> Page {
+    fn render(&self, view: View, reader: Reader) -> Page {
         let (snapshot, overall) = (&*self.snapshot, self.overall());
-        let is_bad = overall != Overall::Healthy;
-        let is_unhealthy = overall == Overall::Unhealthy;
+        let is_bad = match view {
+            View::Plugin(_, place) => !snapshot.plugins[place].healthy,
+            _ => overall != Overall::Healthy,
+        };
+        let is_unhealthy = view == View::Overview && overall == Overall::Unhealthy;
+        let body = match reader {
+            Reader::Operator => self.body(view, overall),
+            Reader::Anybody => outline(view, snapshot, overall),
+        };
+        Page { body, etags: self.etags(&self.path(view), reader), is_bad, is_unhealthy }
+    }
+
+    fn body(&self, view: View, overall: Overall) -> Bytes {
+        let snapshot = &*self.snapshot;
         match view {
-            View::Overview => {
-                let body = render::overview(snapshot, overall, self.stale);
-                Page { is_unhealthy, ..self.page_of("", body, is_bad) }
-            }
-            View::List(Section::Integrations) => {
-                self.page_of("/integrations", render::integrations(snapshot, overall), is_bad)
-            }
-            View::List(Section::Services) => {
-                self.page_of("/services", render::services(snapshot, overall), is_bad)
-            }
-            View::Connections => self.page_of("/connections", render::connections(snapshot, overall), is_bad),
-            View::Summary => self.page_of("/connections/summary", render::summary(snapshot, overall), is_bad),
+            View::Overview => render::overview(snapshot, overall, self.stale),
+            View::List(Section::Integrations) => render::integrations(snapshot, overall),
+            View::List(Section::Services) => render::services(snapshot, overall),
+            View::Connections => render::connections(snapshot, overall),
+            View::Summary => render::summary(snapshot, overall),
+            View::Plugin(_, place) => render::plugin(&snapshot.plugins[place]),
+        }
+    }
+
+    fn path(&self, view: View) -> String {
+        match view {
+            View::Overview => String::new(),
+            View::List(section) => format!("/{}", section.as_str()),
+            View::Connections => "/connections".to_owned(),
+            View::Summary => "/connections/summary".to_owned(),
             View::Plugin(section, place) => {
-                let plugin = &snapshot.plugins[place];
-                let path = format!("/{}/{}", section.as_str(), plugin.name);
-                self.page_of(&path, render::plugin(plugin), !plugin.healthy)
+                format!("/{}/{}", section.as_str(), self.snapshot.plugins[place].name)
             }
         }
     }
 
-    fn page_of(&self, path: &str, body: Bytes, is_bad: bool) -> Page {
+    fn etags(&self, path: &str, reader: Reader) -> [HeaderValue; 2] {
         let stale = if self.stale { "#stale" } else { "" };
-        let etags = ["", "?strict=1"].map(|query| {
-            let view = format!("/api/health{path}{query}{stale}");
+        let outline = if reader == Reader::Anybody { "#outline" } else { "" };
+        ["", "?strict=1"].map(|query| {
+            let view = format!("/api/health{path}{query}{stale}{outline}");
             etag::etag(&self.snapshot.boot_id, self.snapshot.revision, &view)
-        });
-        Page { body, etags, is_bad, is_unhealthy: false }
+        })
     }
 }
 

@@ -48,7 +48,6 @@ fn every_key_arrives() {
             data_dir = "/var/lib/switchboard"
             library_dir = "lib"
             public_base_url = "https://switchboard.example.com/"
-            token_file = "token"
             trusted_proxies = ["10.0.0.0/8", "::1"]
             shutdown_grace = "3s"
             log = { level = "warn", format = "json" }
@@ -80,9 +79,7 @@ fn every_key_arrives() {
             public_base_url: Some(
                 "https://switchboard.example.com",
             ),
-            token_file: Some(
-                "/nowhere/token",
-            ),
+            token: None,
             trusted_proxies: [
                 Network {
                     address: 10.0.0.0,
@@ -105,7 +102,7 @@ fn every_key_arrives() {
         [
             PluginConfig {
                 name: "smtp",
-                line: 12,
+                line: 11,
                 library: Path(
                     "/nowhere/../libsmtp.so",
                 ),
@@ -136,7 +133,7 @@ fn every_key_arrives() {
             },
             PluginConfig {
                 name: "assistant",
-                line: 15,
+                line: 14,
                 library: Name(
                     "assistant",
                 ),
@@ -182,7 +179,7 @@ fn every_key_arrives() {
         ]
     "#]]
     .assert_debug_eq(&config.plugins);
-    assert_eq!(config.plugins[1].settings.line_of("/nested/depth"), Some(25));
+    assert_eq!(config.plugins[1].settings.line_of("/nested/depth"), Some(24));
 }
 
 #[test]
@@ -194,6 +191,19 @@ fn variables_win_over_or_stand_in_for_keys() {
     assert_eq!(config.host.public_base_url.as_deref(), Some("https://file"));
     let config = good("[host]\n", &variables);
     assert_eq!(config.host.public_base_url.as_deref(), Some("https://variable"));
+}
+
+#[test]
+fn a_token_from_a_file_or_from_the_variable_that_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "token-in-the-file\n").unwrap();
+    let text = format!("[host]\nlisten = '0.0.0.0:1'\ntoken_file = '{}'\n", file.display());
+    assert!(good(&text, &[]).host.token.unwrap().is(b"token-in-the-file"));
+    let variables = [("SWITCHBOARD_TOKEN", "token-in-the-variable")];
+    assert!(good(&text, &variables).host.token.unwrap().is(b"token-in-the-variable"));
+    assert!(good("[host]\nlisten = '[::]:1'\n", &variables).host.token.is_some());
+    assert_eq!(good("[host]\n", &[("SWITCHBOARD_TOKEN", "")]).host.token, None);
 }
 
 #[test]

@@ -175,8 +175,8 @@ fn addresses() {
     refused(
         "[host]\nlisten = '0.0.0.0:8080'\n",
         expect![[r#"
-            plugins.toml:2: `host.listen` is `0.0.0.0:8080`, which other machines can reach, and this version has no access control
-              hint: listen on `127.0.0.1:8080`, behind a proxy on this machine that asks for a login"#]],
+            plugins.toml:2: `host.listen` is `0.0.0.0:8080`, which other machines can reach, and there is no operator's token
+              hint: set `SWITCHBOARD_TOKEN`: `openssl rand -hex 32` prints a good one; or listen on `127.0.0.1:8080`"#]],
     );
     refused(
         "[host]\nlisten = 'localhost'\n",
@@ -188,8 +188,8 @@ fn addresses() {
         "[host]\n",
         &[("SWITCHBOARD_LISTEN", "192.0.2.1:80")],
         expect![[r#"
-            plugins.toml: the variable `SWITCHBOARD_LISTEN` is `192.0.2.1:80`, which other machines can reach, and this version has no access control
-              hint: listen on `127.0.0.1:80`, behind a proxy on this machine that asks for a login"#]],
+            plugins.toml: the variable `SWITCHBOARD_LISTEN` is `192.0.2.1:80`, which other machines can reach, and there is no operator's token
+              hint: set `SWITCHBOARD_TOKEN`: `openssl rand -hex 32` prints a good one; or listen on `127.0.0.1:80`"#]],
     );
     refused_with(
         "[host]\n",
@@ -206,6 +206,23 @@ fn addresses() {
           hint: write it as `https://switchboard.example.com`"#]],
     );
     good("[host]\nlisten = '127.1.2.3:1'\n", &[]);
+}
+
+#[test]
+fn tokens() {
+    refused(
+        "[host]\nlisten = '0.0.0.0:1'\ntoken_file = 'no/such/token'\n",
+        expect![[r#"
+            plugins.toml:3: the file `no/such/token`, named by `host.token_file`, cannot be read: entity not found
+              hint: write a token there: `openssl rand -hex 32` prints a good one"#]],
+    );
+    refused_with(
+        "[host]\nlisten = '0.0.0.0:1'\n",
+        &[("SWITCHBOARD_TOKEN", "hunter2")],
+        expect![[r#"
+            plugins.toml: the variable `SWITCHBOARD_TOKEN` has 7 characters, fewer than 16
+              hint: `openssl rand -hex 32` prints a good one"#]],
+    );
 }
 
 #[test]
@@ -259,8 +276,8 @@ retry = { base = "1h" }
 bind = { database = "databse" }
 "#,
         expect![[r#"
-            plugins.toml:2: `host.listen` is `0.0.0.0:80`, which other machines can reach, and this version has no access control
-              hint: listen on `127.0.0.1:80`, behind a proxy on this machine that asks for a login
+            plugins.toml:2: `host.listen` is `0.0.0.0:80`, which other machines can reach, and there is no operator's token
+              hint: set `SWITCHBOARD_TOKEN`: `openssl rand -hex 32` prints a good one; or listen on `127.0.0.1:80`
             plugins.toml:3: unknown key `lisen` in `[host]`
               hint: did you mean `listen`?
             plugins.toml:4: `host.log.level` must be one of `off`, `error`, `warn`, `info`, `debug`, `trace`, found `loud`

@@ -101,10 +101,10 @@ async fn what_others_measure_is_in_the_metrics() {
         operations: host.operations.clone(),
         registry,
         draining: host.draining.subscribe(),
+        access: AccessSettings::default(),
         clock: now,
     };
-    let request = Request::get("/metrics").body(Body::empty()).unwrap();
-    let answer = Answer::read(router(state).oneshot(request).await.unwrap()).await;
+    let answer = Host { router: router(state), ..host }.get("/metrics").await;
     assert!(answer.body.ends_with("switchboard_calls_total 1\n"), "{}", answer.body);
 }
 

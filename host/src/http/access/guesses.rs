@@ -1,0 +1,114 @@
+//! Who guesses the token at the login gets a few attempts a minute. What is remembered is bounded.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How many attempts a source has within [`WINDOW`].
+const ATTEMPTS: u32 = 5;
+
+const WINDOW: SignedDuration = SignedDuration::from_mins(1);
+
+/// How many sources are remembered; beyond it the oldest is forgotten.
+const MOST_SOURCES: usize = 1024;
+
+/// The attempts of late.
+#[derive(Default)]
+pub(in crate::http) struct Guesses(Mutex<HashMap<Option<IpAddr>, Attempts>>);
+
+#[derive(Clone, Copy)]
+struct Attempts {
+    since: Timestamp,
+    count: u32,
+}
+
+impl Guesses {
+    /// Counts an attempt.
+    ///
+    /// # Errors
+    /// There were too many; says for how long to wait.
+    pub(in crate::http) fn attempt(
+        &self,
+        from: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), SignedDuration> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = from.map(source);
+        if known.len() >= MOST_SOURCES && !known.contains_key(&from) {
+            known.retain(|_, attempts| now.duration_since(attempts.since) < WINDOW);
+            forget_oldest(&mut known);
+        }
+        let attempts = known.entry(from).or_insert(Attempts { since: now, count: 0 });
+        if now.duration_since(attempts.since) >= WINDOW {
+            *attempts = Attempts { since: now, count: 0 };
+        }
+        if attempts.count == ATTEMPTS {
+            return Err(WINDOW - now.duration_since(attempts.since));
+        }
+        attempts.count += 1;
+        Ok(())
+    }
+
+    /// An attempt was right: what went before counts no more.
+    pub(in crate::http) fn forget(&self, from: Option<IpAddr>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&from.map(source));
+    }
+}
+
+fn forget_oldest(known: &mut HashMap<Option<IpAddr>, Attempts>) {
+    let oldest = known.iter().min_by_key(|(_, attempts)| attempts.since).map(|(source, _)| *source);
+    if let Some(oldest) = oldest.filter(|_| known.len() >= MOST_SOURCES) {
+        known.remove(&oldest);
+    }
+}
+
+/// One household: an IPv6 network has more addresses than anybody could count.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        short => short,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn later(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_few_a_minute_for_each_source() {
+        let guesses = Guesses::default();
+        let (one, other) = (Some([192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
+        for _ in 0..ATTEMPTS {
+            guesses.attempt(one, later(0)).unwrap();
+        }
+        assert_eq!(guesses.attempt(one, later(20)), Err(SignedDuration::from_secs(40)));
+        assert_eq!(guesses.attempt(other, later(20)), Ok(()));
+        assert_eq!(guesses.attempt(one, later(60)), Ok(()));
+        guesses.forget(one);
+        for _ in 0..ATTEMPTS {
+            guesses.attempt(one, later(61)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_network_of_addresses_is_one_source_and_the_memory_is_bounded() {
+        let guesses = Guesses::default();
+        let in_network = |network: u128, host: u128| Some(Ipv6Addr::from_bits(network << 64 | host).into());
+        for host in 0..u128::from(ATTEMPTS) {
+            guesses.attempt(in_network(0, host), later(1)).unwrap();
+        }
+        assert!(guesses.attempt(in_network(0, 99), later(1)).is_err());
+        for network in 1..2000 {
+            guesses.attempt(in_network(network, 0), later(2)).unwrap();
+        }
+        assert_eq!(guesses.0.lock().unwrap().len(), MOST_SOURCES);
+    }
+}

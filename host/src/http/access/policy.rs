@@ -1,0 +1,104 @@
+//! What is known of a request becomes whether it comes from an operator. Pure, and the only place that decides it.
+
+/// What the configuration says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    /// There is an operator's token.
+    pub has_token: bool,
+    /// The host listens beyond loopback, or says under which public address it is found.
+    pub is_exposed: bool,
+}
+
+/// What a request shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Its connection comes from this machine, as far as is known.
+    pub is_from_here: bool,
+    /// It carries what proxies add.
+    pub is_forwarded: bool,
+    pub bearer: Proof,
+    pub session: Proof,
+}
+
+/// A way to prove oneself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    Absent,
+    Wrong,
+    Right,
+}
+
+/// Whether it comes from an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// By its place: what runs on this machine needs no token. Its pages may come from elsewhere, though.
+    Local,
+    /// By the token itself, which no page of another site knows.
+    Token,
+    /// By a browser's cookie, which a page of another site could make it send.
+    Session,
+    /// It does not, as far as it shows.
+    Refused(Lack),
+}
+
+/// Why a request proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lack {
+    Absent,
+    Wrong,
+    /// This host has no token by which anybody could.
+    Unset,
+}
+
+/// The token is demanded of who may not sit at this machine; who shows it has it count everywhere.
+pub(super) fn decide(policy: Policy, facts: Facts) -> Decision {
+    let is_demanded = policy.is_exposed || facts.is_forwarded || !facts.is_from_here;
+    match (facts.bearer, facts.session) {
+        (Proof::Right, _) => Decision::Token,
+        (_, Proof::Right) => Decision::Session,
+        _ if !is_demanded => Decision::Local,
+        _ if !policy.has_token => Decision::Refused(Lack::Unset),
+        (Proof::Absent, Proof::Absent) => Decision::Refused(Lack::Absent),
+        _ => Decision::Refused(Lack::Wrong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision::*, Lack, Proof::*, *};
+
+    const CLOSED: Policy = Policy { has_token: false, is_exposed: false };
+    const WITH_TOKEN: Policy = Policy { has_token: true, is_exposed: false };
+    const EXPOSED: Policy = Policy { has_token: true, is_exposed: true };
+    const EXPOSED_WITHOUT: Policy = Policy { has_token: false, is_exposed: true };
+
+    #[test]
+    fn the_table() {
+        const HERE: (bool, bool) = (true, false);
+        const FORWARDED: (bool, bool) = (true, true);
+        const ELSEWHERE: (bool, bool) = (false, false);
+        let rows = [
+            (CLOSED, HERE, Absent, Absent, Local),
+            (CLOSED, FORWARDED, Absent, Absent, Refused(Lack::Unset)),
+            (CLOSED, ELSEWHERE, Wrong, Absent, Refused(Lack::Unset)),
+            (WITH_TOKEN, HERE, Absent, Absent, Local),
+            (WITH_TOKEN, HERE, Wrong, Wrong, Local),
+            (WITH_TOKEN, HERE, Right, Absent, Token),
+            (WITH_TOKEN, HERE, Absent, Right, Session),
+            (WITH_TOKEN, FORWARDED, Absent, Absent, Refused(Lack::Absent)),
+            (WITH_TOKEN, FORWARDED, Wrong, Absent, Refused(Lack::Wrong)),
+            (WITH_TOKEN, FORWARDED, Absent, Wrong, Refused(Lack::Wrong)),
+            (WITH_TOKEN, FORWARDED, Absent, Right, Session),
+            (WITH_TOKEN, ELSEWHERE, Absent, Absent, Refused(Lack::Absent)),
+            (EXPOSED, HERE, Absent, Absent, Refused(Lack::Absent)),
+            (EXPOSED, HERE, Wrong, Wrong, Refused(Lack::Wrong)),
+            (EXPOSED, ELSEWHERE, Right, Wrong, Token),
+            (EXPOSED, ELSEWHERE, Wrong, Right, Session),
+            (EXPOSED_WITHOUT, HERE, Absent, Absent, Refused(Lack::Unset)),
+        ];
+        for (policy, (is_from_here, is_forwarded), bearer, session, expected) in rows {
+            let facts = Facts { is_from_here, is_forwarded, bearer, session };
+            assert_eq!(decide(policy, facts), expected, "{policy:?} {facts:?}");
+        }
+    }
+}

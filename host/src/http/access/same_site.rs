@@ -1,0 +1,86 @@
+//! Keeps web pages of others from using an operator's browser: by the Host that it thinks it talks to (DNS rebinding),
+//! and by the site that the page comes from.
+
+use axum::http::{header, uri::Authority};
+
+use super::asked::Asked;
+use crate::http::problem::{Problem, quoted};
+
+/// Whether what needs no token was meant for this machine. Programs may leave the Host out where they only read.
+pub(super) fn is_meant_for_here(asked: Asked<'_>) -> bool {
+    match named(asked) {
+        Ok(Some(name)) => name.parse().is_ok_and(|authority| is_loopback(&authority)),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// What needs no token, and only reads.
+pub(super) fn check_local_read(asked: Asked<'_>) -> Result<(), Problem> {
+    if is_meant_for_here(asked) { Ok(()) } else { local_host(asked).map(drop) }
+}
+
+/// What needs no token, and writes: a page of the same host may; one of another host, or a sandboxed one (`null`), may
+/// not.
+pub(super) fn check_local_write(asked: Asked<'_>) -> Result<(), Problem> {
+    let host = local_host(asked)?;
+    let Some(origin) = asked.only(header::ORIGIN)? else { return Ok(()) };
+    if site_of(origin).is_some_and(|site| site.eq_ignore_ascii_case(host.as_str())) {
+        return Ok(());
+    }
+    Err(foreign(format!("the `Origin` is {}, the `Host` is `{host}`", quoted(origin))))
+}
+
+/// What a browser's cookie stands for: only a page of this host may write by it, under any of the host's names.
+pub(super) fn check_page(asked: Asked<'_>, other_names: [Option<&str>; 2]) -> Result<(), Problem> {
+    match asked.headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+        Some(b"same-origin") => return Ok(()),
+        Some(_) => return Err(foreign("the request comes from a page of another site")),
+        None => {}
+    }
+    let Some(origin) = asked.only(header::ORIGIN)? else {
+        let detail = "the request has a cookie, and neither `Origin` nor `Sec-Fetch-Site`";
+        return Err(Problem::forbidden(detail).hint("programs send `Authorization: Bearer <token>`"));
+    };
+    let names = [named(asked)?, other_names[0], other_names[1]];
+    let is_ours = |site: &str| names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(site));
+    if site_of(origin).is_some_and(is_ours) {
+        return Ok(());
+    }
+    Err(foreign(format!("the `Origin` is {}, which is not this host", quoted(origin))))
+}
+
+/// The host and port of an address: `a.b:1` of `https://a.b:1/c`.
+pub(super) fn site_of(address: &str) -> Option<&str> {
+    let rest = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"))?;
+    rest.split('/').next()
+}
+
+/// The host that the client believes to talk to, if it is this machine.
+fn local_host(asked: Asked<'_>) -> Result<Authority, Problem> {
+    let named = named(asked)?.ok_or_else(|| Problem::bad_request("the request has no `Host`"))?;
+    named.parse().ok().filter(is_loopback).ok_or_else(|| {
+        Problem::forbidden(format!(
+            "the `Host` is {}, which is not this machine's loopback name",
+            quoted(named)
+        ))
+        .hint("use `localhost`, `127.0.0.1` or `[::1]`")
+    })
+}
+
+fn named(asked: Asked<'_>) -> Result<Option<&str>, Problem> {
+    match asked.uri.authority() {
+        Some(authority) => Ok(Some(authority.as_str())),
+        None => asked.only(header::HOST),
+    }
+}
+
+fn is_loopback(authority: &Authority) -> bool {
+    let host = authority.host();
+    let named = host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]";
+    named && !authority.as_str().contains('@')
+}
+
+fn foreign(detail: impl Into<String>) -> Problem {
+    Problem::forbidden(detail).hint("only pages of this host may write")
+}

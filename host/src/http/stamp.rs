@@ -1,0 +1,76 @@
+//! What every answer carries, whoever made it: headers that keep browsers careful, and the id by which a request is
+//! found again in the log and in a problem.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::Response,
+};
+
+use super::problem::Problem;
+
+/// Under which name a request has its id.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken over.
+const LONGEST_ID: usize = 128;
+
+/// For a page that says nothing else: nothing is loaded, nothing runs, nobody frames it.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Stamps the answer. Whoever serves the request finds the id in its headers.
+pub(super) async fn stamp(mut request: Request, next: Next) -> Response {
+    let id = match request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)) {
+        Some(id) => id.clone(),
+        None => {
+            let id = new_id();
+            request.headers_mut().insert(REQUEST_ID, id.clone());
+            id
+        }
+    };
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        log(&problem, &method, &uri, &id);
+        *response.body_mut() = problem.with_request_id(id.to_str().unwrap_or_default()).body();
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    if is_page(headers) {
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
+    }
+    headers.insert(REQUEST_ID, id);
+    response
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+/// Whether an id may stand in a log and in JSON as it is.
+fn is_sane(id: &HeaderValue) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(byte);
+    (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain)
+}
+
+fn new_id() -> HeaderValue {
+    let id = format!("{:016x}", rand::random::<u64>());
+    HeaderValue::from_maybe_shared(axum::body::Bytes::from(id))
+        .expect("digits and letters are fit for a header")
+}
+
+/// Failures of ours; that something is not available is told by health, and refusals by their answers.
+fn log(problem: &Problem, method: &Method, uri: &Uri, id: &HeaderValue) {
+    let (status, path, request_id) = (problem.status(), uri.path(), id.to_str().unwrap_or_default());
+    let detail = problem.text();
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+        tracing::warn!(%method, path, status = status.as_u16(), request_id, "a request failed: {detail}");
+    } else {
+        tracing::debug!(%method, path, status = status.as_u16(), request_id, "a request is refused: {detail}");
+    }
+}

@@ -1,0 +1,86 @@
+//! A request that wants to change something becomes its body, or is refused: who may not ask, what is no JSON, what is
+//! too large or takes too long.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Bytes, HttpBody},
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    http::{StatusCode, Uri, header},
+};
+use tokio::time::timeout;
+
+use super::{
+    access::Asked,
+    problem::{Problem, quoted},
+    router::Site,
+};
+
+/// The most that a request may carry.
+pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How long it may take to arrive.
+pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A write that may be served.
+pub(super) struct Write {
+    /// JSON, or empty.
+    pub(super) body: Bytes,
+}
+
+impl FromRequest<Arc<Site>> for Write {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Problem> {
+        site.access.operator(&request)?;
+        no_query(request.uri())?;
+        let is_json = is_json(Asked::from(&request))?;
+        if request.body().size_hint().lower() > BODY_LIMIT as u64 {
+            // Said before the rest is sent, and not waited for.
+            return Err(too_large());
+        }
+        let body =
+            timeout(BODY_PATIENCE, Bytes::from_request(request, site)).await.map_err(|_| too_slow())?;
+        let body = body.map_err(unreadable)?;
+        if !is_json && !body.is_empty() {
+            return Err(Problem::unsupported_media_type("the body has no content type")
+                .hint("send `Content-Type: application/json`"));
+        }
+        Ok(Self { body })
+    }
+}
+
+/// `Ok(false)`: no content type is given, as is right without a body.
+fn is_json(asked: Asked<'_>) -> Result<bool, Problem> {
+    let Some(given) = asked.only(header::CONTENT_TYPE)? else { return Ok(false) };
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(true);
+    }
+    let detail = format!("the content type is {}, not `application/json`", quoted(given));
+    Err(Problem::unsupported_media_type(detail).hint("send `Content-Type: application/json`"))
+}
+
+fn no_query(uri: &Uri) -> Result<(), Problem> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))
+            .hint("what it needs stands in the path and the body")),
+    }
+}
+
+fn unreadable(rejection: BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large();
+    }
+    Problem::bad_request("the body could not be read to its end")
+}
+
+fn too_large() -> Problem {
+    Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes")).hint("send less at a time")
+}
+
+/// The body of a request did not arrive in time.
+pub(super) fn too_slow() -> Problem {
+    Problem::request_timeout(format!("the body did not arrive within {} s", BODY_PATIENCE.as_secs()))
+}
