@@ -29,7 +29,7 @@ fn beyond_loopback_the_token_opens_what_is_the_operators() {
 
     let with_token = host.request("GET", "/api/health/connections", &[("authorization", BEARER)], None);
     assert!(with_token.json()["edges"].is_array(), "{}", with_token.body);
-    let called = host.command(&["call", "host.status"]);
+    let called = host.command(&["call", "host.status", r#"{"plugin":"faulty"}"#]);
     assert_eq!(called.code, Some(0), "{called:?}");
     let wrong = host.request("GET", "/metrics", &[("authorization", "Bearer wrong")], None);
     assert_eq!((wrong.status, wrong.header("www-authenticate")), (401, Some("Bearer")));
