@@ -1,6 +1,6 @@
-//! Composes the host: [`prepare`] judges everything that can be judged without starting, [`Host::start`] brings it to
-//! life, [`run`] serves it until it is told to stop. Another program embeds a host by [`Host::start`] and
-//! [`Host::router`].
+//! Composes the host: `prepare` judges everything that can be judged without starting, `Host::start` brings it to
+//! life, `run` serves it until it is told to stop. Another program embeds a host by `Host::start` and
+//! `Host::router`.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Turns a library on disk into a [`Library`] that gives [`Instance`]s. ABI types, and `unsafe`, end here: beyond this
+//! Turns a library on disk into a `Library` that gives `Instance`s. ABI types, and `unsafe`, end here: beyond this
 //! module a plugin is plain futures over JSON. A library that was opened is never closed.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -36,7 +36,7 @@
 //! In the order in which a plugin meets them:
 //! - [`plugin`]: the trait, and who calls what when.
 //! - [`manifest`]: what a plugin is, needs and offers.
-//! - [`settings`]: the types of settings.
+//! - [`settings`](mod@settings): the types of settings.
 //! - [`context`]: dependencies, the host, the call being served.
 //! - [`error`]: what can go wrong, and what the host does about it.
 //! - [`stream`]: frames in both directions.

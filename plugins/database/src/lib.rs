@@ -1,19 +1,19 @@
 //! `database`: PostgreSQL, or SQLite when `DATABASE_URL` is unset. Everything durable of all plugins is in here.
 //!
 //! From the settings to a connection:
-//! - [`settings`]: what plugins.toml may say.
-//! - [`target`]: `url` into the database that it names.
-//! - [`vec`]: sqlite-vec, registered before the first connection.
-//! - [`client`]: the pools, and whether the database answers.
+//! - `settings`: what plugins.toml may say.
+//! - `target`: `url` into the database that it names.
+//! - `vec`: sqlite-vec, registered before the first connection.
+//! - `client`: the pools, and whether the database answers.
 //!
 //! From a request to its answer:
-//! - [`scan`]: SQL into what must be known before the database sees it.
-//! - [`values`]: parameters in, rows out.
-//! - [`errors`]: what the drivers say into what people are told.
-//! - [`scrub`]: no password in what the database says.
-//! - [`budget`]: how long it may take.
-//! - [`session`]: one connection, one transaction.
-//! - [`statements`], [`migrate`], [`describe`]: the operations.
+//! - `scan`: SQL into what must be known before the database sees it.
+//! - `values`: parameters in, rows out.
+//! - `errors`: what the drivers say into what people are told.
+//! - `scrub`: no password in what the database says.
+//! - `budget`: how long it may take.
+//! - `session`: one connection, one transaction.
+//! - `statements`, `migrate`, `describe`: the operations.
 
 mod settings;
 mod target;
