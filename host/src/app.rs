@@ -86,6 +86,12 @@ impl Host {
         scrubber.add(prepared.secrets());
         scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
 
+        if config.host.public_base_url.is_some() && config.host.token.is_none() {
+            tracing::warn!(
+                "`public_base_url` is set and there is no operator's token: nobody can act as operator; set \
+                 `SWITCHBOARD_TOKEN` or `token_file`"
+            );
+        }
         let now = Timestamp::now();
         let board = Board::new(BoardConfig {
             boot_id: boot_id(),
@@ -116,7 +122,8 @@ impl Host {
         Ok(Self { config, board, lifecycle, router, draining, data_dir })
     }
 
-    /// Answers health, operations and metrics; to be served by any axum server.
+    /// Answers health, operations and metrics; to be served by any axum server. One that does not tell who is at the
+    /// other end, by `into_make_service_with_connect_info::<SocketAddr>()`, has the operator's token demanded of all.
     pub fn router(&self) -> Router {
         self.router.clone()
     }

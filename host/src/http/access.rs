@@ -116,6 +116,11 @@ impl Access {
         same_site::check_page(asked, [self.outside(asked).host, public])
     }
 
+    /// Who sent a request, how and to which host, as far as the proxies in between are believed.
+    pub(super) fn outside<'r>(&self, asked: Asked<'r>) -> Outside<'r> {
+        forwarded::outside(asked, &self.trusted_proxies)
+    }
+
     /// Whether the browser reaches the host by an encrypted way alone.
     pub(super) fn is_https(&self, asked: Asked<'_>) -> bool {
         let is_public_https = self.public_base_url.as_deref().is_some_and(|url| url.starts_with("https://"));
@@ -150,10 +155,6 @@ impl Access {
         let is_from_here = asked.peer().is_some_and(|peer| peer.is_loopback());
         let is_forwarded = forwarded::is_forwarded(asked.headers);
         policy::decide(self.policy, Facts { is_from_here, is_forwarded, bearer, session })
-    }
-
-    fn outside<'r>(&self, asked: Asked<'r>) -> Outside<'r> {
-        forwarded::outside(asked, &self.trusted_proxies)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::Network;
 
 /// A request as the outside world sent it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outside<'r> {
+pub(in crate::http) struct Outside<'r> {
     /// Who sent it; `None` if the server does not tell.
     pub client: Option<IpAddr>,
     /// Whether it was encrypted on its way.

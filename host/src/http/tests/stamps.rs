@@ -56,3 +56,14 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         }
     "#]]);
 }
+
+#[tokio::test]
+async fn a_proxy_between_and_a_head_request_change_no_stamp() {
+    let host = Host::connected();
+    let request = Request::head("/nowhere").header("via", "1.1 proxy").body(Body::empty()).unwrap();
+    let answer = Answer::read(host.send(request).await).await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::NOT_FOUND, ""));
+    let shown = host.get("/nowhere").await;
+    assert_eq!(answer.header(header::CONTENT_LENGTH), shown.body.len().to_string(), "the id is counted");
+    assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
+}
