@@ -9,6 +9,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use plugin_api::{
     error::{OperationError, RootCause},
+    pipe::PipeEnd,
     protocol::CallHeader,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -114,6 +115,7 @@ impl Host {
         let router = http::router(HttpState {
             board: board.clone(),
             operations: Arc::new(Operator(switch)),
+            routes: prepared.routes.clone(),
             registry,
             draining: draining.subscribe(),
             access: http::AccessSettings::from(&config.host),
@@ -204,18 +206,12 @@ where
 struct Operator(Switch);
 
 impl http::Operations for Operator {
-    fn call<'a>(
-        &'a self,
-        plugin: &'a str,
-        operation: &'a str,
-        payload: Bytes,
-    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>> {
-        let header = CallHeader {
-            plugin: plugin.to_owned(),
-            operation: operation.to_owned(),
-            ..CallHeader::default()
-        };
+    fn call(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
         async move { self.0.call(&Caller::Operator, header, payload.into()).await }.boxed()
+    }
+
+    fn open(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {
+        async move { self.0.open(&Caller::Operator, header, payload.into()).await }.boxed()
     }
 }
 

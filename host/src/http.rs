@@ -17,6 +17,9 @@ mod liveness;
 mod metrics;
 mod page;
 mod login;
+mod routes;
+mod plugins;
+mod websocket;
 mod router;
 mod serve;
 
@@ -25,7 +28,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use plugin_api::error::OperationError;
+use plugin_api::{error::OperationError, pipe::PipeEnd, protocol::CallHeader};
 use tokio::sync::watch;
 
 use crate::status::Board;
@@ -33,6 +36,7 @@ use crate::status::Board;
 pub use access::AccessSettings;
 pub use axum::Router;
 pub use router::router;
+pub use routes::{Guard, PluginRoute, RouteTable};
 pub use serve::serve;
 
 /// What the routes work with.
@@ -42,6 +46,8 @@ pub struct HttpState {
     pub board: Board,
     /// Everything that a request may cause.
     pub operations: Arc<dyn Operations>,
+    /// Where plugins are reached.
+    pub routes: RouteTable,
     /// What others measure; health is added from the board.
     pub registry: prometheus::Registry,
     /// Whether the host is about to stop: then it is not ready.
@@ -52,18 +58,16 @@ pub struct HttpState {
     pub clock: fn() -> Timestamp,
 }
 
-/// Calls operations of plugins, and of `host`, on behalf of HTTP.
+/// Calls operations of plugins, and of `host`, on behalf of HTTP. Deadlines and limits are the callee's.
 pub trait Operations: Send + Sync + 'static {
-    /// Calls with a JSON payload and answers with JSON. Deadlines and limits are the callee's.
+    /// Calls with a JSON payload and answers with JSON.
     ///
     /// `host.verify` with `{"plugin": name}` is expected: it probes now, together with whoever else asks, and
     /// answers when the board knows the outcome.
-    fn call<'a>(
-        &'a self,
-        plugin: &'a str,
-        operation: &'a str,
-        payload: Bytes,
-    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>>;
+    fn call(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<Vec<u8>, OperationError>>;
+
+    /// Opens a stream, and answers when the other side has taken it.
+    fn open(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>>;
 }
 
 #[cfg(test)]

@@ -76,9 +76,12 @@ pub mod prelude {
     pub use crate::{
         context::{Call, Context, Dependency},
         error::{ErrorKind, Failure, OperationError, ReasonCode},
-        manifest::{Manifest, ManifestBuilder, Operation},
+        manifest::{Manifest, ManifestBuilder, Operation, Route},
         plugin::{NoSettings, Plugin},
-        requests::{Empty, Request},
+        requests::{
+            Empty, Request,
+            http::{HttpRequest, HttpResponse},
+        },
         settings::Secret,
         stream::{Frame, Stream},
     };

@@ -23,7 +23,7 @@ use crate::protocol::CloseReason;
 /// How many frames wait in each direction before a sender has to.
 pub const CAPACITY: usize = 32;
 
-/// One end of a pipe. Dropping it closes the stream, for both.
+/// One end of a pipe. Dropping the opener's closes the stream, for both; who serves closes it by ending.
 pub struct PipeEnd {
     inner: Arc<End>,
 }
@@ -126,6 +126,8 @@ impl End {
         let frame = match self.try_send(frame) {
             Ok(()) => return Ok(()),
             Err(Refusal::Closed(reason)) => return Err(reason),
+            // Whoever serves the stream says why it ended when its work is done.
+            Err(Refusal::Gone) => return Err(self.shared.closed().await),
             Err(Refusal::Full(frame)) => frame,
         };
         tokio::select! {
@@ -152,8 +154,7 @@ impl End {
                 Ok(())
             }
             Err(Full::Full(frame)) => Err(Refusal::Full(frame)),
-            // The other end goes only after it has closed the stream.
-            Err(Full::Closed(_)) => Err(Refusal::Closed(self.shared.reason().unwrap_or_else(gone))),
+            Err(Full::Closed(_)) => Err(Refusal::Gone),
         }
     }
 
@@ -185,6 +186,8 @@ impl End {
 enum Refusal {
     Full(Frame),
     Closed(Arc<CloseReason>),
+    /// The other end is no more, and nobody has said why yet.
+    Gone,
 }
 
 impl Shared {
@@ -212,7 +215,10 @@ impl Shared {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.shared.close(CloseReason::clone(&gone()));
+        // Who serves drops its end before it says how it went: the host closes the stream with that.
+        if !self.serves {
+            self.shared.close(CloseReason::clone(&gone()));
+        }
     }
 }
 
@@ -232,6 +238,7 @@ impl StreamEnd for PipeEnd {
         let refused = |refusal| match refusal {
             Refusal::Full(frame) => TrySendError::Full(frame),
             Refusal::Closed(reason) => TrySendError::Closed(to_bytes(&reason)),
+            Refusal::Gone => TrySendError::Closed(to_bytes(&gone())),
         };
         self.inner.try_send(frame).map_err(refused).into()
     }
@@ -296,12 +303,12 @@ mod tests {
     async fn a_sender_that_waits_is_told_when_the_stream_is_closed() {
         let (opener, server, _) = pair();
         for _ in 0..CAPACITY {
-            opener.send(text("x")).await.unwrap();
+            server.send(text("x")).await.unwrap();
         }
         let waiting =
-            tokio::spawn(async move { opener.send(text("last")).await.unwrap_err().message.clone() });
+            tokio::spawn(async move { server.send(text("last")).await.unwrap_err().message.clone() });
         tokio::task::yield_now().await;
-        drop(server);
+        drop(opener);
         assert_eq!(waiting.await.unwrap(), "the other end of the stream went away");
     }
 
@@ -328,6 +335,20 @@ mod tests {
     async fn a_stream_that_is_closed_before_its_first_use_is_not_taken() {
         let (_opener, server, watch) = pair();
         drop(server);
+        watch.close(CloseReason::done("refused"));
         assert!(!watch.taken().await);
+    }
+
+    #[tokio::test]
+    async fn who_serves_says_how_it_went_after_its_end_is_gone() {
+        let (opener, server, watch) = pair();
+        server.send(text("last")).await.unwrap();
+        drop(server);
+        assert_eq!(opener.recv().await.unwrap().data, b"last"[..]);
+        let reason = async { opener.recv().await.err().unwrap().message.clone() };
+        let sending = async { opener.send(text("late")).await.unwrap_err().message.clone() };
+        let closing = async { watch.close(CloseReason::done("served")) };
+        let (reason, sending, ()) = tokio::join!(reason, sending, closing);
+        assert_eq!((reason.as_str(), sending.as_str()), ("served", "served"));
     }
 }

@@ -15,6 +15,8 @@ mod boundary;
 mod lifecycle;
 /// Calls of operations, over HTTP and between plugins.
 mod operations;
+/// Routes of plugins, and streams.
+mod routes;
 /// What no output may show.
 mod secrets;
 /// Who may ask a host for what.
@@ -46,6 +48,7 @@ fn main() {
         boundary::tests(),
         lifecycle::tests(),
         operations::tests(),
+        routes::tests(),
         secrets::tests(),
         access::tests(),
         health::tests(),

@@ -7,11 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use plugin_api::manifest::Manifest;
+use plugin_api::manifest::{Access, Manifest, OperationMode, RouteManifest};
 
 use crate::{
     config::{self, Config, LibraryRef, PluginConfig, Problem, Problems, Resolution},
     graph::{self, StartPlan},
+    http::{Guard, PluginRoute, RouteTable},
     loader::{self, Library, LoadError},
 };
 
@@ -37,6 +38,14 @@ impl PreparedPlugin {
     pub fn manifest(&self) -> Option<&Manifest> {
         self.library.as_ref().ok().map(|library| library.manifest())
     }
+
+    /// The instance that serves it under this name: itself, or a dependency, with `bind` applied.
+    pub(super) fn instance_of<'a>(&'a self, role: &'a str) -> &'a str {
+        if self.manifest().is_some_and(|manifest| manifest.name == role) {
+            return &self.config.name;
+        }
+        self.config.bind.get(role).map_or(role, String::as_str)
+    }
 }
 
 /// A configuration that can be started.
@@ -45,6 +54,8 @@ pub struct Prepared {
     pub plugins: Vec<PreparedPlugin>,
     /// In which order they start.
     pub plan: StartPlan,
+    /// Where they are reached over HTTP.
+    pub routes: RouteTable,
 }
 
 /// Judges a configuration. Blocks while it opens libraries.
@@ -55,12 +66,35 @@ pub fn prepare(config: &Config) -> Result<Prepared, Refused> {
     let plugins = open_all(config);
     let mut problems = shared_libraries(&plugins);
     let nodes = plugins.iter().map(|plugin| graph::node(&plugin.config, plugin.manifest(), config)).collect();
-    match graph::plan(nodes) {
-        Ok(plan) if problems.is_empty() => return Ok(Prepared { plugins, plan }),
-        Ok(_) => {}
-        Err(found) => problems.extend(found),
+    let plan = graph::plan(nodes).map_err(|found| problems.extend(found));
+    let routes = RouteTable::new(plugins.iter().flat_map(routes_of)).map_err(|found| problems.extend(found));
+    if let (Ok(plan), Ok(routes), true) = (plan, routes, problems.is_empty()) {
+        return Ok(Prepared { plugins, plan, routes });
     }
     Err(Refused(Problems::new(&config.path, problems)))
+}
+
+/// The routes of a plugin, each with the instance that guards it.
+fn routes_of(plugin: &PreparedPlugin) -> Vec<PluginRoute> {
+    let Some(manifest) = plugin.manifest() else { return Vec::new() };
+    let route = |route: &RouteManifest| {
+        let guard = match &route.access {
+            Access::Guard(operation) => operation.split_once('.').map(|(role, operation)| Guard {
+                plugin: plugin.instance_of(role).to_owned(),
+                operation: operation.to_owned(),
+            }),
+            _ => None,
+        };
+        let mode = manifest.operation(&route.operation).map(|operation| operation.mode);
+        PluginRoute {
+            plugin: plugin.config.name.clone(),
+            line: plugin.config.line,
+            manifest: route.clone(),
+            guard,
+            streams: mode == Some(OperationMode::Stream),
+        }
+    };
+    manifest.routes.iter().map(route).collect()
 }
 
 /// The folder of libraries: the executable's, unless plugins.toml says otherwise.

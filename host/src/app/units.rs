@@ -51,7 +51,7 @@ impl Prepared {
         let required = manifest.requires.iter().map(|role| (role, true));
         let declared = required.chain(manifest.wants.iter().map(|role| (role, false)));
         let spec = declared.map(|(role, required)| {
-            let name = instance_of(plugin, role).to_owned();
+            let name = plugin.instance_of(role).to_owned();
             DependencySpec { named: self.names(&name), name, required }
         });
         spec.collect()
@@ -69,7 +69,7 @@ impl Prepared {
     fn slot(&self, plugin: &PreparedPlugin) -> Option<SlotSpec> {
         let manifest = plugin.manifest()?;
         let roles = manifest.requires.iter().chain(&manifest.wants);
-        let links = roles.map(|role| (role.clone(), instance_of(plugin, role).to_owned()));
+        let links = roles.map(|role| (role.clone(), plugin.instance_of(role).to_owned()));
         let links: HashMap<_, _> = links.filter(|(_, instance)| self.names(instance)).collect();
         let calls = &plugin.config.calls;
         let patterns =
@@ -140,11 +140,6 @@ impl Prepared {
             dependencies: links.into_keys().collect(),
         }
     }
-}
-
-/// The instance that serves a plugin's dependency.
-fn instance_of<'a>(plugin: &'a PreparedPlugin, role: &'a str) -> &'a str {
-    plugin.config.bind.get(role).map_or(role, String::as_str)
 }
 
 fn pace(plugin: &PreparedPlugin) -> Pace {

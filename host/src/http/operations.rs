@@ -18,7 +18,7 @@ pub(super) async fn call(
 ) -> Result<Response, Problem> {
     let (plugin, operation) = plain(path)?;
     check_json(&body)?;
-    let response = site.operations.call(&plugin, &operation, body).await?;
+    let response = site.call(plugin, operation, body).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, response).into_response())
 }

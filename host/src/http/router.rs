@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, Request},
     middleware,
     routing::{get, post},
 };
+use plugin_api::{error::OperationError, protocol::CallHeader};
 use tokio::sync::watch;
 
 use super::{
     HttpState, Operations,
     access::Access,
-    health, liveness, login, metrics, operations, page,
+    health, liveness, login, metrics, operations, page, plugins,
     problem::{Problem, quoted},
+    routes::RouteTable,
     stamp, verify,
     views::Views,
     write,
@@ -25,6 +28,7 @@ pub(super) struct Site {
     pub(super) views: Views,
     pub(super) access: Access,
     pub(super) operations: Arc<dyn Operations>,
+    pub(super) routes: RouteTable,
     pub(super) registry: prometheus::Registry,
     pub(super) draining: watch::Receiver<bool>,
 }
@@ -48,11 +52,12 @@ const PATHS: [&str; 13] = [
 
 /// Serves everything that the host itself answers for.
 pub fn router(state: HttpState) -> Router {
-    let HttpState { board, operations, registry, draining, access, clock } = state;
+    let HttpState { board, operations, routes, registry, draining, access, clock } = state;
     let site = Site {
         views: Views::new(board, clock),
         access: Access::new(access, clock),
         operations,
+        routes,
         registry,
         draining,
     };
@@ -88,15 +93,30 @@ pub fn router(state: HttpState) -> Router {
         .merge(process)
         .merge(health)
         .merge(writes)
-        .fallback(unknown_path)
+        .fallback(plugins::serve)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(site))
         .layer(middleware::from_fn(stamp::stamp))
 }
 
-async fn unknown_path(request: Request) -> Problem {
-    let path = request.uri().path();
-    let mut paths = PATHS.map(|known| (strsim::jaro_winkler(known, path), known));
+impl Site {
+    /// Calls an operation with nothing but a payload.
+    pub(super) async fn call(
+        &self,
+        plugin: impl Into<String>,
+        operation: impl Into<String>,
+        payload: Bytes,
+    ) -> Result<Vec<u8>, OperationError> {
+        let header =
+            CallHeader { plugin: plugin.into(), operation: operation.into(), ..CallHeader::default() };
+        self.operations.call(header, payload).await
+    }
+}
+
+/// What stands where nothing is.
+pub(super) fn unknown_path(path: &str, routes: &RouteTable) -> Problem {
+    let known = PATHS.into_iter().chain(routes.paths());
+    let mut paths: Vec<_> = known.map(|known| (strsim::jaro_winkler(known, path), known)).collect();
     paths.sort_by(|one, other| other.0.total_cmp(&one.0));
     let near: Vec<_> = paths.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
     Problem::not_found(format!("nothing is at {}", quoted(path)))

@@ -42,12 +42,8 @@ struct FakeOperations {
 }
 
 impl Operations for FakeOperations {
-    fn call<'a>(
-        &'a self,
-        plugin: &'a str,
-        operation: &'a str,
-        payload: Bytes,
-    ) -> BoxFuture<'a, Result<Vec<u8>, OperationError>> {
+    fn call(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
+        let CallHeader { plugin, operation, .. } = header;
         let payload = String::from_utf8_lossy(&payload).into_owned();
         self.calls.lock().unwrap().push(format!("{plugin}.{operation} {payload}"));
         if let Some((board, name, event)) = self.board.lock().unwrap().take() {
@@ -55,6 +51,10 @@ impl Operations for FakeOperations {
         }
         let answer = self.answer.lock().unwrap().clone().unwrap_or(Ok("null".to_owned()));
         Box::pin(async { answer.map(String::into_bytes) })
+    }
+
+    fn open(&self, header: CallHeader, _: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {
+        Box::pin(async move { Err(OperationError::not_found(format!("no stream `{}`", header.operation))) })
     }
 }
 
@@ -78,6 +78,7 @@ impl Host {
         let operations = Arc::new(FakeOperations::default());
         let state = HttpState {
             board: board.clone(),
+            routes: RouteTable::default(),
             operations: operations.clone(),
             registry: prometheus::Registry::new(),
             draining: draining.subscribe(),

@@ -39,7 +39,7 @@ pub(super) async fn service(
 async fn verify(site: &Site, section: Section, name: &str) -> Result<Response, Problem> {
     place(&site.views.current(), section, name)?;
     let payload = json!({ "plugin": name }).to_string();
-    site.operations.call(HOST, VERIFY, payload.into()).await?;
+    site.call(HOST, VERIFY, payload.into()).await?;
     let rendered = site.views.current();
     let place = place(&rendered, section, name)?;
     Ok(rendered.page(View::Plugin(section, place), Reader::Operator).show())

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use plugin_api::{manifest::Manifest, protocol::HOST};
+use plugin_api::{
+    manifest::{Access, Manifest, OperationMode, RouteManifest, WEBSOCKET},
+    protocol::HOST,
+};
 use serde_json::Value;
+
+/// What a route may answer to.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET];
 
 /// Everything that is wrong with a manifest; empty when it can be used.
 pub(super) fn problems(manifest: &Manifest) -> Vec<String> {
@@ -23,7 +29,32 @@ pub(super) fn problems(manifest: &Manifest) -> Vec<String> {
         }
         check_schema(&operation.request, &format!("the request of `{}`", operation.name), &mut problems);
     }
+    manifest.routes.iter().for_each(|route| check_route(manifest, route, &mut problems));
     problems
+}
+
+/// A route leads to an operation that can serve it.
+fn check_route(manifest: &Manifest, route: &RouteManifest, problems: &mut Vec<String>) {
+    let name = format!("route `{} {}`", route.method, route.path);
+    if !METHODS.contains(&route.method.as_str()) {
+        problems.push(format!("{name} has an unknown method; known are {}", METHODS.join(", ")));
+    }
+    if !route.path.starts_with('/') {
+        problems.push(format!("{name} does not begin with `/`"));
+    }
+    match manifest.operation(&route.operation).map(|operation| operation.mode) {
+        None => problems.push(format!("{name} leads to `{}`, which is no operation", route.operation)),
+        Some(OperationMode::Call) if route.method == WEBSOCKET => {
+            problems
+                .push(format!("{name} leads to `{}`, which is a call: it needs a stream", route.operation));
+        }
+        Some(_) => {}
+    }
+    if let Access::Guard(guard) = &route.access
+        && guard.split_once('.').is_none_or(|(plugin, operation)| plugin.is_empty() || operation.is_empty())
+    {
+        problems.push(format!("{name} is guarded by `{guard}`: write it as `plugin.operation`"));
+    }
 }
 
 /// Names are snake_case everywhere: in plugins.toml, JSON, metrics and logs.
@@ -100,6 +131,38 @@ mod tests {
                 the plugin is named `E-Mail`: a name is snake_case, begins with a letter and has at most 64 characters
                 a group of settings names `host`, which is no setting
                 dependency `database` is declared twice"#]],
+        );
+    }
+
+    #[test]
+    fn a_route_needs_an_operation_that_can_serve_it() {
+        let route = |method: &str, path: &str, operation: &str, access| RouteManifest {
+            method: method.into(),
+            path: path.into(),
+            operation: operation.into(),
+            access,
+            body_limit: None,
+        };
+        check(
+            |manifest| {
+                manifest.operations = serde_json::from_value(json!([
+                    { "name": "show", "mode": "call", "request": {} },
+                    { "name": "talk", "mode": "stream", "request": {} },
+                ]))
+                .unwrap();
+                manifest.routes = vec![
+                    route("GET", "/mail", "show", Access::Operator),
+                    route(WEBSOCKET, "/talk", "talk", Access::Public),
+                    route("FETCH", "mail", "hide", Access::Guard("gate".into())),
+                    route(WEBSOCKET, "/show", "show", Access::Public),
+                ];
+            },
+            expect![[r#"
+                route `FETCH mail` has an unknown method; known are GET, POST, PUT, PATCH, DELETE, WEBSOCKET
+                route `FETCH mail` does not begin with `/`
+                route `FETCH mail` leads to `hide`, which is no operation
+                route `FETCH mail` is guarded by `gate`: write it as `plugin.operation`
+                route `WEBSOCKET /show` leads to `show`, which is a call: it needs a stream"#]],
         );
     }
 

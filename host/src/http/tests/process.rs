@@ -98,6 +98,7 @@ async fn what_others_measure_is_in_the_metrics() {
     registry.register(Box::new(calls)).unwrap();
     let state = HttpState {
         board: host.board.clone(),
+        routes: RouteTable::default(),
         operations: host.operations.clone(),
         registry,
         draining: host.draining.subscribe(),

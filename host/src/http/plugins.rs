@@ -1,0 +1,215 @@
+//! Requests on the routes of plugins: access first, then a call or a stream through the switch, then its answer as HTTP.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use plugin_abi::boundary::Frame;
+use plugin_api::{
+    error::{ErrorKind, OperationError},
+    manifest::{Access, WEBSOCKET},
+    pipe::PipeEnd,
+    protocol::CallHeader,
+    requests::http::{Admission, Body as PluginBody, HttpRequest, HttpResponse},
+};
+use tokio::time::timeout;
+
+use super::{
+    access::Asked,
+    problem::{Problem, quoted},
+    router::{Site, unknown_path},
+    routes::{Found, Guard, PluginRoute},
+    websocket,
+    write::{BODY_LIMIT, BODY_PATIENCE, too_slow},
+};
+
+/// Serves whatever the host itself has no route for.
+pub(super) async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let Some(found) = site.routes.find(request.uri().path()) else {
+        return unknown_path(request.uri().path(), &site.routes).into_response();
+    };
+    let Some(route) = route_for(&found, &request) else { return wrong_method(&found, &request) };
+    let is_head = request.method() == Method::HEAD;
+    let answer = answer(&site, &route, found.params, request).await;
+    let answer = answer.unwrap_or_else(IntoResponse::into_response);
+    if is_head { answer.map(|_| Body::empty()) } else { answer }
+}
+
+/// The route of the request's method; an upgrade goes to the WebSocket, `HEAD` to `GET`.
+fn route_for(found: &Found<'_>, request: &Request) -> Option<Arc<PluginRoute>> {
+    let method = match request.method().as_str() {
+        "GET" if request.headers().contains_key(header::UPGRADE) && found.methods.contains_key(WEBSOCKET) => {
+            WEBSOCKET
+        }
+        "HEAD" => "GET",
+        method => method,
+    };
+    found.methods.get(method).cloned()
+}
+
+fn wrong_method(found: &Found<'_>, request: &Request) -> Response {
+    let path = quoted(request.uri().path());
+    if found.methods.contains_key(WEBSOCKET) && request.method() == Method::GET {
+        return Problem::bad_request(format!("{path} is a WebSocket"))
+            .hint("ask for an upgrade")
+            .into_response();
+    }
+    let mut allowed: Vec<&str> =
+        found.methods.keys().map(String::as_str).filter(|name| *name != WEBSOCKET).collect();
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    let problem =
+        Problem::method_not_allowed(format!("{path} does not take {}", quoted(request.method().as_str())))
+            .hint("the header `Allow` names what it takes");
+    ([(header::ALLOW, allowed.join(","))], problem).into_response()
+}
+
+async fn answer(
+    site: &Site,
+    route: &PluginRoute,
+    params: BTreeMap<String, String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if route.manifest.access == Access::Operator {
+        site.access.operator(&request)?;
+    }
+    let (mut parts, body) = request.into_parts();
+    let body = read(body, &parts, route.manifest.body_limit.unwrap_or(BODY_LIMIT)).await?;
+    let request = to_plugin(site, &parts, params, &body);
+    let payload =
+        Bytes::from(serde_json::to_vec(&request).map_err(|error| Problem::internal(error.to_string()))?);
+    let person = match &route.guard {
+        Some(guard) => admit(site, guard, payload.clone()).await?.person,
+        None => None,
+    };
+    let header = CallHeader {
+        plugin: route.plugin.clone(),
+        operation: route.manifest.operation.clone(),
+        person,
+        ..CallHeader::default()
+    };
+    if route.manifest.method == WEBSOCKET {
+        let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+        let upgrade = upgrade.map_err(|refused| Problem::bad_request(refused.body_text()))?;
+        // Opened first: what the plugin refuses is answered as plain HTTP.
+        let end = site.operations.open(header, payload).await?;
+        let limit = route.manifest.body_limit.unwrap_or(BODY_LIMIT);
+        return Ok(upgrade.max_message_size(limit).on_upgrade(|socket| websocket::bridge(socket, end)));
+    }
+    if route.streams {
+        return streamed(site.operations.open(header, payload).await?).await;
+    }
+    let response = site.operations.call(header, payload).await?;
+    let response: HttpResponse =
+        serde_json::from_slice(&response).map_err(|error| unfit(route, &error.to_string()))?;
+    from_plugin(response).map_err(|error| unfit(route, &error))
+}
+
+/// Asks the guard. Only its own refusal counts as one: a guard that cannot be asked is a 503, never an open door.
+async fn admit(site: &Site, guard: &Guard, request: Bytes) -> Result<Admission, Problem> {
+    let answer = site.call(guard.plugin.as_str(), guard.operation.as_str(), request).await;
+    let answer = answer.and_then(|admission: Vec<u8>| {
+        serde_json::from_slice(&admission).map_err(|error| OperationError::internal(error.to_string()))
+    });
+    answer.map_err(|error| match error.kind {
+        ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Conflict => Problem::from(error),
+        _ => {
+            let message = format!(
+                "the guard `{}.{}` cannot be asked: {}",
+                guard.plugin, guard.operation, error.message
+            );
+            Problem::from(OperationError { kind: ErrorKind::Unavailable, message, ..error })
+        }
+    })
+}
+
+async fn read(body: Body, parts: &Parts, limit: usize) -> Result<Bytes, Problem> {
+    let too_large =
+        || Problem::too_large(format!("the body is larger than {limit} bytes")).hint("send less at a time");
+    let announced =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|announced: usize| announced > limit) {
+        return Err(too_large());
+    }
+    timeout(BODY_PATIENCE, to_bytes(body, limit)).await.map_err(|_| too_slow())?.map_err(|_| too_large())
+}
+
+/// The request as the plugin sees it.
+fn to_plugin(site: &Site, parts: &Parts, params: BTreeMap<String, String>, body: &[u8]) -> HttpRequest {
+    let asked = Asked::from(parts);
+    let outside = site.access.outside(asked);
+    let scheme = if outside.is_https { "https" } else { "http" };
+    let named = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = outside.host.or_else(named).unwrap_or_default();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    HttpRequest {
+        method: parts.method.as_str().to_owned(),
+        url: format!("{scheme}://{host}{path}"),
+        params,
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers.iter().filter_map(text).collect(),
+        body: PluginBody::from_bytes(body),
+    }
+}
+
+/// The response as the client sees it; the error says what is wrong with it.
+fn from_plugin(response: HttpResponse) -> Result<Response, String> {
+    let HttpResponse { status, headers, body } = response;
+    let mut answer = Response::new(Body::from(body.bytes().map_err(|error| error.message)?));
+    *answer.status_mut() = StatusCode::from_u16(status).map_err(|_| format!("{status} is no status"))?;
+    *answer.headers_mut() = header_map(headers)?;
+    Ok(answer)
+}
+
+fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let known =
+            HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is no name of a header"))?;
+        let value =
+            HeaderValue::try_from(value).map_err(|_| format!("the header `{name}` has no fit value"))?;
+        // How the body is sent is ours to say.
+        if ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&known) {
+            map.append(known, value);
+        }
+    }
+    Ok(map)
+}
+
+/// A response in pieces: its head is the first frame.
+async fn streamed(end: PipeEnd) -> Result<Response, Problem> {
+    let head = end.recv().await.map_err(|reason| {
+        Problem::from(
+            reason.error.clone().unwrap_or_else(|| OperationError::internal("the stream has no head")),
+        )
+    })?;
+    let head: HttpResponse = serde_json::from_slice(&head.data)
+        .map_err(|error| Problem::internal(format!("the head of the stream does not fit: {error}")))?;
+    let pieces = stream::unfold(end, |end| async move {
+        match end.recv().await {
+            Ok(Frame { data, .. }) => Some((Ok(Bytes::from(data.into_vec())), end)),
+            // What ends by an error is cut, so that nobody takes it for whole.
+            Err(reason) => {
+                reason.error.as_ref().map(|error| (Err(std::io::Error::other(error.message.clone())), end))
+            }
+        }
+    });
+    let answer = from_plugin(head).map_err(Problem::internal)?;
+    Ok(answer.map(|_| Body::from_stream(pieces)))
+}
+
+fn unfit(route: &PluginRoute, why: &str) -> Problem {
+    Problem::internal(format!(
+        "`{}.{}` answered what is no HTTP response: {why}",
+        route.plugin, route.manifest.operation
+    ))
+}
