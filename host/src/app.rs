@@ -77,12 +77,11 @@ impl Host {
     /// # Errors
     /// The configuration is refused, or the folder for data cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let scrubber = Scrubber::default();
-        Self::start_with(config, scrubber).await
+        let data_dir = DataDir::lock(&config.host.data_dir)?;
+        Self::start_in(data_dir, config, Scrubber::default()).await
     }
 
-    async fn start_with(config: Config, scrubber: Scrubber) -> Result<Self, StartError> {
-        let data_dir = DataDir::lock(&config.host.data_dir)?;
+    async fn start_in(data_dir: DataDir, config: Config, scrubber: Scrubber) -> Result<Self, StartError> {
         let prepared = prepare(&config)?;
         scrubber.add(prepared.secrets());
         scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
@@ -137,16 +136,25 @@ impl Host {
 
     /// Waits until every plugin has settled, or for `limit`.
     pub async fn settled(&self, limit: Duration) -> Arc<Snapshot> {
+        self.until(limit, |snapshot| snapshot.settled).await
+    }
+
+    /// Waits until every plugin has come up or has used up its attempts, or for `limit`.
+    pub async fn decided(&self, limit: Duration) -> Arc<Snapshot> {
+        self.until(limit, |snapshot| snapshot.settled && snapshot.counts.initializing == 0).await
+    }
+
+    async fn until(&self, limit: Duration, condition: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         let mut changes = self.board.subscribe();
-        let settled = async {
-            while !self.board.snapshot().settled {
+        let wait = async {
+            while !condition(&self.board.snapshot()) {
                 if changes.changed().await.is_err() {
                     break;
                 }
             }
         };
-        // After the limit the snapshot says what has not settled.
-        let _ = tokio::time::timeout(limit, settled).await;
+        // After the limit the snapshot says how far it has got.
+        let _ = tokio::time::timeout(limit, wait).await;
         self.board.snapshot()
     }
 
@@ -170,9 +178,11 @@ where
     let address = config.host.listen;
     let grace = config.host.shutdown_grace;
     let unavailable = |reason| StartError::Listen { address, reason };
+    // Locked first: of a second host the folder tells more than the address.
+    let data_dir = DataDir::lock(&config.host.data_dir)?;
     let listener = TcpListener::bind(address).await.map_err(unavailable)?;
     let address = listener.local_addr().map_err(unavailable)?;
-    let host = Host::start_with(config, scrubber).await?;
+    let host = Host::start_in(data_dir, config, scrubber).await?;
     host.data_dir.announce(address)?;
 
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();

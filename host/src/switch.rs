@@ -167,6 +167,11 @@ impl Switch {
             },
         };
         slots.get(target).cloned().ok_or_else(|| {
+            // Without a library it has no slot, but the board knows why.
+            let root_causes = (self.inner.causes)(target);
+            if !root_causes.is_empty() {
+                return OperationError { root_causes, ..self.no_instance(target) };
+            }
             let known = slots.keys().map(String::as_str);
             OperationError::not_found(format!("there is no plugin `{target}`{}", did_you_mean(target, known)))
         })

@@ -20,4 +20,5 @@ pub trait Request: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
 /// A request or a response that says nothing: `{}`.
 #[crate::message]
 #[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
 pub struct Empty {}

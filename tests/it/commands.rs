@@ -8,6 +8,9 @@ pub fn tests() -> Vec<Trial> {
     trials![
         check_passes_a_sound_configuration,
         check_connect_verifies,
+        check_fails_what_cannot_be_healthy,
+        check_connect_waits_for_the_last_attempt,
+        call_tells_causes_and_details,
         graph_shows_what_depends_on_what,
         graph_speaks_dot_mermaid_and_json,
         graph_down_shows_what_falls,
@@ -51,6 +54,32 @@ fn check_passes_a_sound_configuration() {
     let setup = Setup::new(PAIR);
     ok(setup.command(&["check"]));
     assert!(!setup.path("data/run.json").exists(), "it stops short of starting");
+}
+
+fn check_fails_what_cannot_be_healthy() {
+    let missing = "[plugins.smtp]\nrequired = true\n";
+    let finished = Setup::new(missing).command(&["check"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    shows(&finished.stdout, &["smtp: not_configured: set SMTP_SERVER, SMTP_FROM_EMAIL"]);
+    ok(Setup::new("[plugins.smtp]\n").command(&["check"]));
+}
+
+fn check_connect_waits_for_the_last_attempt() {
+    let fails = "[plugins.faulty]\nretry = { attempts = 3, base = \"20ms\" }\n\
+                 settings = { init = { fail = { code = \"refused\" } } }\n";
+    let finished = Setup::new(fails).command(&["check", "--connect", "--json"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    shows(&finished.stdout, &["\"status\": \"error\"", "\"code\": \"refused\""]);
+}
+
+fn call_tells_causes_and_details() {
+    let host = Setup::new("[plugins.database]\n[plugins.broken]\nlibrary = \"./missing.so\"\n").start();
+    host.wait_for_status("database", "connected");
+    let finished = host.command(&["call", "database.query", r#"{"sql":"selec 1"}"#]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    shows(&finished.stderr, &["details: {", "syntax error"]);
+    let finished = host.command(&["call", "broken.anything"]);
+    shows(&finished.stderr, &["`broken` has no instance", "caused by: broken is error", "does not exist"]);
 }
 
 fn check_connect_verifies() {

@@ -28,11 +28,18 @@ pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
 /// A problem as a person reads it: what, why, and what to do.
 fn problem_text(problem: &Value) -> String {
     let text = |key: &str| problem.get(key).and_then(Value::as_str);
-    let mut lines = vec![text("detail").or(text("title")).unwrap_or("the host refused it").to_owned()];
+    let what = text("detail").or(text("title")).unwrap_or("the host refused it");
+    let mut lines = vec![what.to_owned()];
     for cause in problem.get("root_causes").and_then(Value::as_array).into_iter().flatten() {
         let part = |key: &str| cause.get(key).and_then(Value::as_str).unwrap_or_default();
-        lines.push(format!("  caused by: {} is {}: {}", part("name"), part("status"), part("message")));
+        let why = if part("message") == what { String::new() } else { format!(": {}", part("message")) };
+        lines.push(format!("  caused by: {} is {}{why}", part("name"), part("status")));
     }
-    lines.extend(text("hint").map(|hint| format!("  hint: {hint}")));
+    lines.extend(problem.get("details").map(|details| format!("  details: {details}")));
+    let hint = match problem.get("status").and_then(Value::as_u64) {
+        Some(401) => Some("set `SWITCHBOARD_TOKEN`, or point `--config` at the configuration of that host"),
+        _ => text("hint"),
+    };
+    lines.extend(hint.map(|hint| format!("  hint: {hint}")));
     lines.join("\n")
 }

@@ -11,7 +11,7 @@ use switchboard::{
 
 use super::{Exit, Failed, load_and_log, runtime, show, table};
 
-/// How long `--connect` waits for plugins to settle.
+/// How long `--connect` waits for plugins to come up or to use up their attempts.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Judges plugins.toml, libraries and settings.
@@ -29,13 +29,14 @@ pub fn check(path: &Path, verbose: bool, connect: bool, json: bool) -> Result<Ex
             StartError::Refused(refused) => Failed::new(Exit::Configuration, refused),
             error => Failed::new(Exit::Failed, error),
         })?;
-        let snapshot = host.settled(CONNECT_PATIENCE).await;
+        let snapshot = host.decided(CONNECT_PATIENCE).await;
         host.stop().await;
         if json {
             let plugins: Vec<&PluginHealth> = snapshot.plugins.iter().map(AsRef::as_ref).collect();
             show(format_args!("{:#}", json!(plugins)));
         } else {
             show(table::statuses(&snapshot.plugins));
+            table::next_steps(&snapshot).iter().for_each(|step| show(format_args!("  {step}")));
         }
         let bad = |status: Status| !matches!(status, Status::Connected | Status::NotConfigured);
         let failed = snapshot.plugins.iter().any(|plugin| bad(plugin.status) && !plugin.is_held());
@@ -63,9 +64,13 @@ fn judge(plugin: &PreparedPlugin, verbose: bool) -> Finding {
             finding("invalid", all.join("; "), Exit::Configuration)
         }
         Some(Resolution::NotConfigured { missing, .. }) => {
-            finding("not_configured", format!("set {}", missing.join(", ")), Exit::Success)
+            // A host whose required plugin is not configured starts, and is unhealthy.
+            let exit = if plugin.config.required { Exit::Failed } else { Exit::Success };
+            finding("not_configured", format!("set {}", missing.join(", ")), exit)
         }
-        Some(Resolution::Ready { .. }) | None => finding("ready", String::new(), Exit::Success),
+        Some(Resolution::Ready { .. }) | None => {
+            finding("ready", "its settings fit; nothing was started".to_owned(), Exit::Success)
+        }
     }
 }
 
@@ -89,6 +94,7 @@ fn worse(left: Exit, right: Exit) -> Exit {
     match (left, right) {
         (Exit::Configuration, _) | (_, Exit::Configuration) => Exit::Configuration,
         (Exit::Library, _) | (_, Exit::Library) => Exit::Library,
+        (Exit::Failed, _) | (_, Exit::Failed) => Exit::Failed,
         _ => Exit::Success,
     }
 }

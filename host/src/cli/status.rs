@@ -39,8 +39,11 @@ fn print(connections: &Value, json: bool) {
     table.load_style(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "SINCE", "DETAIL"]);
     for plugin in ["integrations", "services"].iter().flat_map(|kind| plugins(connections, kind)) {
         let text = |key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default();
-        let reason = plugin.pointer("/reason/message").and_then(Value::as_str).unwrap_or_default();
-        table.add_row([text("name"), text("kind"), text("status"), text("since"), reason]);
+        let reason = plugin.pointer("/reason/message").and_then(Value::as_str).map(str::to_owned);
+        let latency = plugin.get("latency_ms").and_then(Value::as_f64);
+        let answered = || latency.map(|latency| format!("answered in {latency} ms"));
+        let detail = reason.or_else(answered).unwrap_or_default();
+        table.add_row([text("name"), text("kind"), text("status"), text("since"), &detail]);
     }
     show(format_args!("{}\n\nThe host is {}.", table.trim_fmt(), overall(connections)));
 }

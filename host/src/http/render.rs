@@ -20,7 +20,7 @@ pub(super) fn overview(snapshot: &Snapshot, status: Overall, stale: bool) -> Byt
         revision: snapshot.revision,
         started_at: rfc3339(snapshot.started_at),
         uptime_s: uptime(snapshot).as_secs(),
-        checked_at: rfc3339(snapshot.ticked_at),
+        checked_at: rfc3339(checked_at(snapshot)),
         stale,
         total: snapshot.plugins.len(),
         counts: snapshot.counts,
@@ -109,6 +109,12 @@ const LINKS: Links = Links {
     connections: "/api/health/connections",
 };
 
+/// Up to when the snapshot tells: the checker's last look, or what it heard of since.
+fn checked_at(snapshot: &Snapshot) -> Timestamp {
+    let heard = snapshot.plugins.iter().flat_map(|plugin| [Some(plugin.since), plugin.checked_at]);
+    heard.flatten().fold(snapshot.ticked_at, Timestamp::max)
+}
+
 /// What every list begins with.
 #[derive(Serialize)]
 struct Head {
@@ -119,8 +125,7 @@ struct Head {
 
 impl Head {
     fn of(snapshot: &Snapshot, status: Overall) -> Self {
-        let checked_at: Timestamp = snapshot.ticked_at;
-        Self { status, revision: snapshot.revision, checked_at: rfc3339(checked_at) }
+        Self { status, revision: snapshot.revision, checked_at: rfc3339(checked_at(snapshot)) }
     }
 }
 

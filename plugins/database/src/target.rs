@@ -55,14 +55,26 @@ impl fmt::Display for Target {
 }
 
 fn postgres(url: &str) -> Result<Target, Failure> {
-    let options: PgConnectOptions = url.parse().map_err(|_| {
+    let unreadable = || {
         invalid(
             "`url` begins like a PostgreSQL URL, but cannot be read: write it as \
              `postgres://user:password@host:5432/database?sslmode=verify-full`, and characters such as `@`, `/`, `#` \
              within user or password as `%40`, `%2F`, `%23`",
         )
-    })?;
+    };
+    if splits_a_password(url) {
+        return Err(unreadable());
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| unreadable())?;
     Ok(Target::Postgres(Box::new(options.application_name("switchboard").disable_statement_logging())))
+}
+
+/// Whether a password with a bare `@`, `/`, `?` or `#` would be cut in two, and half of it taken for the host.
+fn splits_a_password(url: &str) -> bool {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, rest) =
+        after_scheme.split_at(after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len()));
+    authority.matches('@').count() > 1 || rest.contains('@')
 }
 
 /// The path after `sqlite:`, with or without the `//` of a URL.
@@ -125,6 +137,14 @@ mod tests {
         );
         check(
             Some("postgres://ann:hu/sh@db:x/main"),
+            expect![
+                "config_invalid: `url` begins like a PostgreSQL URL, but cannot be read: write it as `postgres://user:password@host:5432/database?sslmode=verify-full`, and characters such as `@`, `/`, `#` within user or password as `%40`, `%2F`, `%23` [url]"
+            ],
+        );
+        // Half of this password would be taken for the host, and shown.
+        let bare = Some("postgres://ann:hu@sh#1@db/main");
+        check(
+            bare,
             expect![
                 "config_invalid: `url` begins like a PostgreSQL URL, but cannot be read: write it as `postgres://user:password@host:5432/database?sslmode=verify-full`, and characters such as `@`, `/`, `#` within user or password as `%40`, `%2F`, `%23` [url]"
             ],
