@@ -26,6 +26,7 @@ use crate::{
 mod data_dir;
 mod host_operations;
 pub mod log;
+mod observations;
 mod prepare;
 mod units;
 
@@ -107,7 +108,7 @@ impl Host {
         }
         let plan = Arc::new(prepared.plan.clone());
         let lifecycle = Lifecycle::start(prepared.units(&config), plan, &board, &switch, &scrubber);
-        switch.serve_host(host_operations::table(&switch, &lifecycle, &board, &scrubber));
+        switch.serve_host(host_operations::table(&switch, &lifecycle, &board, &scrubber, &registry));
         tokio::spawn(tick(board.clone()));
 
         let draining = watch::Sender::new(false);

@@ -19,7 +19,7 @@ use crate::{
     protocol::{CallHeader, CreateRequest, HOST},
     requests::{
         Request,
-        host::{CallTool, RegisterSecret, Report, Status, StatusOf, Tool, Tools, Verify},
+        host::{CallTool, Observe, RegisterSecret, Report, Status, StatusOf, Tool, Tools, Verify},
     },
     stream::Stream,
 };
@@ -296,6 +296,16 @@ impl Host {
     /// States evidence of this plugin's own health: a call that just succeeded, a revoked grant.
     pub async fn report(&self, report: Report) -> Result<(), OperationError> {
         self.target.call(report).await
+    }
+
+    /// Counts something in the metric `switchboard_<plugin>_<name>_total`.
+    pub async fn count(&self, name: &str, by: u64) -> Result<(), OperationError> {
+        self.target.call(Observe::Count { name: name.to_owned(), by }).await
+    }
+
+    /// Adds a measurement to the histogram `switchboard_<plugin>_<name>`; the name ends with the unit.
+    pub async fn measure(&self, name: &str, value: f64) -> Result<(), OperationError> {
+        self.target.call(Observe::Measure { name: name.to_owned(), value }).await
     }
 
     /// Calls any operation of the host by its typed request.

@@ -33,6 +33,9 @@
 //! Its crate is a `cdylib` with `plugin-api` as its only dependency. A section `[plugins.greeter]` in plugins.toml
 //! loads it; `switchboard call greeter.greet` calls it; the health routes tell of it.
 //!
+//! A library is never unloaded, and shares its process with others: it brings no global allocator, installs no signal
+//! handler, and sets no environment variable. TLS is rustls.
+//!
 //! In the order in which a plugin meets them:
 //! - [`plugin`]: the trait, and who calls what when.
 //! - [`manifest`]: what a plugin is, needs and offers.

@@ -243,7 +243,7 @@ impl FakeHost {
                 self.seen.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                 Ok(Value::Null)
             }
-            (HOST, "verify" | "secret") => Ok(Value::Null),
+            (HOST, "verify" | "secret" | "observe") => Ok(Value::Null),
             (plugin, operation) => {
                 Err(OperationError::not_found(format!("the test has no fake for `{plugin}.{operation}`")))
             }

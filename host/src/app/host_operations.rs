@@ -2,8 +2,9 @@
 
 use plugin_api::{
     error::OperationError,
-    requests::host::{CallTool, RegisterSecret, Report, Status, StatusOf, Tool},
+    requests::host::{CallTool, Observe, RegisterSecret, Report, Status, StatusOf, Tool},
 };
+use prometheus::Registry;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use crate::{
     status::Board,
     switch::{Caller, HostOperations, Request, Switch},
 };
+
+use super::observations::Observations;
 
 /// `host.verify`: a plugin asks for itself, an operator for any.
 #[derive(Deserialize)]
@@ -26,11 +29,17 @@ pub(super) fn table(
     lifecycle: &Lifecycle,
     board: &Board,
     scrubber: &Scrubber,
+    registry: &Registry,
 ) -> HostOperations {
     let (tools, tool_caller) = (switch.clone(), switch.clone());
     let (verifier, reporter) = (lifecycle.clone(), lifecycle.clone());
     let (reader, scrubber) = (board.clone(), scrubber.clone());
+    let observations = Observations::new(registry.clone());
     HostOperations::default()
+        .with("observe", move |request: Request<Observe>| {
+            let outcome = plugin(&request.caller).and_then(|name| observations.take(name, request.body));
+            async move { outcome }
+        })
         .with("status", move |request: Request<Status>| {
             let status = status(&reader, &request.body.plugin);
             async move { status }

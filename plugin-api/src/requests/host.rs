@@ -117,6 +117,31 @@ impl Request for Report {
     type Response = ();
 }
 
+/// Notes something about the calling plugin's own work, as a metric of the host: `switchboard_<plugin>_<name>`.
+#[message]
+#[serde(tag = "metric", rename_all = "snake_case")]
+pub enum Observe {
+    /// Something happened, so many times; the metric's name ends with `_total`.
+    Count {
+        /// What, in snake_case.
+        name: String,
+        /// How often.
+        by: u64,
+    },
+    /// Something was measured; the name ends with the unit, such as `_seconds`.
+    Measure {
+        /// What, in snake_case.
+        name: String,
+        /// How much.
+        value: f64,
+    },
+}
+
+impl Request for Observe {
+    const OPERATION: &'static str = "observe";
+    type Response = ();
+}
+
 /// Registers a secret learned at run time, to be scrubbed from then on.
 #[message]
 pub struct RegisterSecret {
