@@ -22,6 +22,7 @@ use crate::{
 
 mod backoff;
 mod gate;
+mod inbox;
 mod incarnation;
 mod supervisor;
 mod timings;
@@ -29,7 +30,8 @@ mod timings;
 pub use backoff::Backoff;
 
 use gate::Gates;
-use supervisor::{Command, Supervisor};
+use inbox::Command;
+use supervisor::Supervisor;
 use timings::Timings;
 
 /// How many commands of one plugin may wait. Evidence beyond that says nothing new.

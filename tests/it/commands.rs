@@ -1,4 +1,4 @@
-//! Every command does what it says, and its exit code means what DESIGN promises.
+//! Every command does what it says, and its exit code means what the README promises.
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};

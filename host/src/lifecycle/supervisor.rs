@@ -1,7 +1,7 @@
 //! The life of one plugin, as one task: wait, attempt, probe, recover, stop. It alone touches the plugin's instance,
 //! and answers commands at every moment.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use plugin_api::{
@@ -9,8 +9,8 @@ use plugin_api::{
     requests::host::Report,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep, sleep_until},
+    sync::mpsc,
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -22,27 +22,13 @@ use crate::{
 use super::{
     Standing, Unit,
     gate::{Gate, Gates},
+    inbox::{Command, Inbox, Stop},
     incarnation::Incarnation,
     timings::Timings,
 };
 
 /// Evidence of success counts once in this time: a busy plugin reports with every call.
 const EVIDENCE_PAUSE: Duration = Duration::from_secs(1);
-
-/// What a supervisor is asked.
-pub(super) enum Command {
-    /// Probe now, or attempt to come up; says when it is done.
-    Verify(Option<oneshot::Sender<()>>),
-    /// The plugin's own evidence.
-    Report(Report),
-    /// End the instance and the supervisor.
-    Stop {
-        /// How long the plugin may take.
-        grace: Duration,
-        /// Says when it is done.
-        done: oneshot::Sender<()>,
-    },
-}
 
 /// What all supervisors share.
 pub(super) struct Surroundings {
@@ -61,26 +47,9 @@ pub(super) struct Supervisor {
     settled: bool,
 }
 
-/// The order to stop.
-struct Stop {
-    grace: Duration,
-    done: oneshot::Sender<()>,
-}
-
-/// Commands, and who waits for a verification.
-struct Inbox {
-    commands: mpsc::Receiver<Command>,
-    waiting: Vec<oneshot::Sender<()>>,
-    /// Something said that an attempt or a probe makes sense now.
-    nudged: bool,
-    /// Evidence that is not on the board yet.
-    evidence: Vec<Report>,
-}
-
 impl Supervisor {
     pub(super) fn new(unit: Unit, around: Surroundings, commands: mpsc::Receiver<Command>) -> Self {
-        let inbox = Inbox { commands, waiting: Vec::new(), nudged: false, evidence: Vec::new() };
-        Self { unit, around, inbox, settled: false }
+        Self { unit, around, inbox: Inbox::new(commands), settled: false }
     }
 
     /// Runs until it is told to stop.
@@ -314,74 +283,6 @@ impl Supervisor {
     fn scrubbed(&self, mut failure: Failure) -> Failure {
         self.around.scrubber.clean(&mut failure.message);
         failure
-    }
-}
-
-impl Inbox {
-    /// Runs some work and takes commands meanwhile. An order to stop drops the work.
-    async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                command = self.commands.recv() => self.take(command)?,
-                done = &mut work => return Ok(done),
-            }
-        }
-    }
-
-    /// Waits for a time, or until a command makes an attempt or a probe due, or brings evidence.
-    async fn until(&mut self, time: Option<Instant>) -> Result<(), Stop> {
-        loop {
-            if std::mem::take(&mut self.nudged) || !self.evidence.is_empty() {
-                return Ok(());
-            }
-            let due = async {
-                match time {
-                    Some(time) => sleep_until(time).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                command = self.commands.recv() => self.take(command)?,
-                () = due => return Ok(()),
-            }
-        }
-    }
-
-    /// Answers until the order to stop.
-    async fn idle(&mut self) -> Stop {
-        loop {
-            self.answer();
-            let command = self.commands.recv().await;
-            if let Err(stop) = self.take(command) {
-                return stop;
-            }
-        }
-    }
-
-    /// Says to all who wait for a verification that it is done.
-    fn answer(&mut self) {
-        self.nudged = false;
-        for waiting in self.waiting.drain(..) {
-            // Who asked may have gone.
-            let _ = waiting.send(());
-        }
-    }
-
-    fn take(&mut self, command: Option<Command>) -> Result<(), Stop> {
-        match command {
-            Some(Command::Verify(waiting)) => {
-                self.waiting.extend(waiting);
-                self.nudged = true;
-            }
-            Some(Command::Report(report)) => self.evidence.push(report),
-            Some(Command::Stop { grace, done }) => return Err(Stop { grace, done }),
-            // Every handle of the lifecycle is gone: the host was dropped.
-            None => return Err(Stop { grace: Duration::ZERO, done: oneshot::channel().0 }),
-        }
-        Ok(())
     }
 }
 

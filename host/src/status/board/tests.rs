@@ -1,4 +1,4 @@
-//! Event sequences on a board, and what readers see of them; HEALTH's monotony for any board.
+//! Event sequences on a board, and what readers see of them; that worsening one plugin never improves the whole.
 
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ fn name(number: usize) -> String {
     format!("plugin_{}", (b'z' - number as u8) as char)
 }
 
-/// The roots as HEALTH defines them, by walking.
+/// The roots by their definition, by walking.
 fn roots(snapshot: &Snapshot, plugin: &PluginHealth) -> BTreeSet<String> {
     if plugin.healthy {
         return BTreeSet::new();
