@@ -3,14 +3,20 @@
 use std::net::TcpStream;
 
 use libtest_mimic::Trial;
+use serde_json::json;
 use switchboard_tests::{
-    partners::{postgres::Postgres, promtool, smtp::SmtpServer},
+    partners::{aimock, emulate, postgres::Postgres, promtool, smtp::SmtpServer},
     trial::Outcome,
     trials,
 };
 
 pub fn tests() -> Vec<Trial> {
-    trials![postgres_comes_back_with_its_data, promtool_complains, the_smtp_server_listens]
+    trials![
+        postgres_comes_back_with_its_data,
+        promtool_complains,
+        the_smtp_server_listens,
+        the_stand_ins_of_vendors_answer,
+    ]
 }
 
 fn postgres_comes_back_with_its_data() -> Outcome {
@@ -34,5 +40,18 @@ fn promtool_complains() -> Outcome {
 fn the_smtp_server_listens() -> Outcome {
     let server = SmtpServer::start(&[])?;
     TcpStream::connect(("127.0.0.1", server.port())).expect("it said that it listens there");
+    Ok(())
+}
+
+fn the_stand_ins_of_vendors_answer() -> Outcome {
+    let fixtures = json!({"fixtures": [{"match": {"userMessage": "hello"}, "response": {"content": "Hi!"}}]});
+    let openai = aimock::start(&fixtures)?;
+    assert_eq!(openai.request("GET", aimock::JOURNAL, &[], None).status, 200);
+    for (service, path) in
+        [("twilio", "/2010-04-01/Accounts/AC1.json"), ("google", "/calendar/v3/users/me/calendarList")]
+    {
+        let server = emulate::start(service, &json!({}))?;
+        assert_eq!(server.request("GET", path, &[], None).status, 401, "{service} knows nobody");
+    }
     Ok(())
 }

@@ -4,6 +4,12 @@
 pub mod postgres;
 /// An SMTP server.
 pub mod smtp;
+/// A server that Node.js runs.
+pub mod node;
+/// Stand-ins for Twilio and Google.
+pub mod emulate;
+/// A stand-in for OpenAI.
+pub mod aimock;
 /// Prometheus' own judgement of metrics.
 pub mod promtool;
 
