@@ -2,7 +2,7 @@
 //! life, `run` serves it until it is told to stop. Another program embeds a host by `Host::start` and
 //! `Host::router`.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -12,26 +12,35 @@ use plugin_api::{
     pipe::PipeEnd,
     protocol::CallHeader,
 };
-use tokio::{net::TcpListener, sync::watch};
+use prometheus::IntGauge;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+};
 
 use crate::{
     config::Config,
-    http::{self, HttpState, Router},
+    http::{self, HttpState, Router, Routes},
     lifecycle::Lifecycle,
+    loader,
     scrub::Scrubber,
     status::{Board, BoardConfig, Snapshot},
     switch::{CallMetrics, Caller, Causes, Switch},
 };
 
 mod data_dir;
-mod host_operations;
-pub mod log;
-mod observations;
+mod libraries;
 mod prepare;
 mod units;
+mod difference;
+mod reload;
+mod host_operations;
+mod observations;
+pub mod log;
 
 pub use data_dir::{DataDir, RunFile};
 pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, prepare};
+pub use reload::{ReloadError, Reloaded};
 
 /// The version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -63,13 +72,28 @@ pub enum StartError {
 
 /// A running host: plugins under supervision, and a router that answers for them.
 pub struct Host {
-    config: Config,
-    board: Board,
-    lifecycle: Lifecycle,
+    core: Arc<Core>,
     router: Router,
-    draining: watch::Sender<bool>,
     // Held as long as the host runs: it locks the folder.
     data_dir: DataDir,
+}
+
+/// The parts of a running host.
+struct Core {
+    current: Mutex<Current>,
+    board: Board,
+    switch: Switch,
+    lifecycle: Lifecycle,
+    scrubber: Scrubber,
+    routes: Routes,
+    libraries: IntGauge,
+    draining: watch::Sender<bool>,
+}
+
+/// The configuration that is in force.
+struct Current {
+    config: Config,
+    prepared: Prepared,
 }
 
 impl Host {
@@ -103,25 +127,36 @@ impl Host {
         let registry = prometheus::Registry::new();
         let metrics = CallMetrics::register(&registry).expect("the registry is new, and the names differ");
         let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log::plugin_sink());
-        for slot in prepared.slots() {
-            switch.add(slot);
-        }
+        switch.add(prepared.slots());
         let plan = Arc::new(prepared.plan.clone());
-        let lifecycle = Lifecycle::start(prepared.units(&config), plan, &board, &switch, &scrubber);
-        switch.serve_host(host_operations::table(&switch, &lifecycle, &board, &scrubber, &registry));
+        let units = prepared.units(&config, &HashMap::new());
+        let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
         tokio::spawn(tick(board.clone()));
 
-        let draining = watch::Sender::new(false);
+        let routes = Routes::default();
+        routes.replace(prepared.routes.clone());
+        let access = http::AccessSettings::from(&config.host);
+        let core = Arc::new(Core {
+            current: Mutex::new(Current { config, prepared }),
+            board,
+            switch,
+            lifecycle,
+            scrubber,
+            routes,
+            libraries: open_libraries(&registry),
+            draining: watch::Sender::new(false),
+        });
+        core.switch.serve_host(host_operations::table(&core, &registry));
         let router = http::router(HttpState {
-            board: board.clone(),
-            operations: Arc::new(Operator(switch)),
-            routes: prepared.routes.clone(),
+            board: core.board.clone(),
+            operations: Arc::new(Operator(core.switch.clone())),
+            routes: core.routes.clone(),
             registry,
-            draining: draining.subscribe(),
-            access: http::AccessSettings::from(&config.host),
+            draining: core.draining.subscribe(),
+            access,
             clock: Timestamp::now,
         });
-        Ok(Self { config, board, lifecycle, router, draining, data_dir })
+        Ok(Self { core, router, data_dir })
     }
 
     /// Answers health, operations and metrics; to be served by any axum server. One that does not tell who is at the
@@ -132,7 +167,7 @@ impl Host {
 
     /// What is known of the plugins now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.board.snapshot()
+        self.core.board.snapshot()
     }
 
     /// Waits until every plugin has settled, or for `limit`.
@@ -146,9 +181,9 @@ impl Host {
     }
 
     async fn until(&self, limit: Duration, condition: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-        let mut changes = self.board.subscribe();
+        let mut changes = self.core.board.subscribe();
         let wait = async {
-            while !condition(&self.board.snapshot()) {
+            while !condition(&self.snapshot()) {
                 if changes.changed().await.is_err() {
                     break;
                 }
@@ -156,13 +191,23 @@ impl Host {
         };
         // After the limit the snapshot says how far it has got.
         let _ = tokio::time::timeout(limit, wait).await;
-        self.board.snapshot()
+        self.snapshot()
+    }
+
+    /// Reads plugins.toml again: restarts what changed and what requires it, and nothing else.
+    ///
+    /// # Errors
+    /// The configuration is refused: then nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.core.reload().await
     }
 
     /// Takes the host out of readiness and stops its plugins, dependents first.
     pub async fn stop(&self) {
-        self.draining.send_replace(true);
-        self.lifecycle.stop(self.config.host.shutdown_grace).await;
+        self.core.draining.send_replace(true);
+        // A reload in progress ends first: it holds the lock.
+        let grace = self.core.current.lock().await.config.host.shutdown_grace;
+        self.core.lifecycle.stop(grace).await;
     }
 }
 
@@ -202,7 +247,7 @@ where
     }
 
     tracing::info!("stopping: requests in progress may end within {grace:?}");
-    host.draining.send_replace(true);
+    host.core.draining.send_replace(true);
     drop(stopping);
     let served = tokio::time::timeout(grace, server).await;
     host.stop().await;
@@ -211,6 +256,16 @@ where
         Ok(Ok(Err(error))) => Err(StartError::Serve(error)),
         _ => Ok(()),
     }
+}
+
+/// How many libraries the process has opened: each stays until it ends.
+fn open_libraries(registry: &prometheus::Registry) -> IntGauge {
+    let gauge =
+        IntGauge::new("switchboard_libraries_open", "Libraries that were opened; none is ever closed.");
+    let gauge = gauge.expect("the name and the text are well-formed");
+    registry.register(Box::new(gauge.clone())).expect("the registry is new, and the names differ");
+    gauge.set(loader::open_count());
+    gauge
 }
 
 /// What HTTP may cause: the operations of the switch, called by an operator.

@@ -17,6 +17,7 @@ mod client;
 mod exit;
 mod graph;
 mod plugin;
+mod reload;
 mod run;
 mod schema;
 mod status;
@@ -65,6 +66,12 @@ enum Command {
         /// Shows it again whenever it changes.
         #[arg(long)]
         watch: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes a running host read its configuration again: what changed is restarted, with what requires it.
+    Reload {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -123,6 +130,7 @@ pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
         Command::Check { connect, json } => check::check(&config, verbose, connect, json),
         Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
         Command::Status { watch, json } => status::status(&config, watch, json),
+        Command::Reload { json } => reload::reload(&config, json),
         Command::Call { target, request } => call::call(&config, &target, &request),
         Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
         Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),
@@ -139,11 +147,9 @@ fn load(path: &Path) -> Result<Config, Failed> {
 /// The same, and sends what is logged to standard error from here on.
 fn load_and_log(path: &Path, verbose: bool) -> Result<(Config, Scrubber), Failed> {
     let mut config = load(path)?;
-    if verbose {
-        config.host.log.level = config::LogLevel::Debug;
-    }
+    config.host.verbose = verbose;
     let scrubber = Scrubber::default();
-    switchboard::app::log::install(&config.host.log, &scrubber);
+    switchboard::app::log::install(&config.host, &scrubber);
     Ok((config, scrubber))
 }
 

@@ -80,10 +80,19 @@ pub struct HostConfig {
     pub shutdown_grace: Duration,
     /// What is logged, and how.
     pub log: Log,
+    /// Whether everything is logged all the same: asked for at the command line, not in the file.
+    pub verbose: bool,
+}
+
+impl HostConfig {
+    /// The least severe level that is logged.
+    pub fn log_level(&self) -> LogLevel {
+        if self.verbose { self.log.level.max(LogLevel::Debug) } else { self.log.level }
+    }
 }
 
 /// A section `[plugins.<name>]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PluginConfig {
     /// The instance's name.
     pub name: String,
@@ -144,7 +153,7 @@ pub enum LibraryRef {
 }
 
 /// The table `settings` of a plugin, interpolated, without what is empty; not yet held against the plugin's schema.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct SettingsTable {
     values: Map<String, Value>,
     /// By JSON pointer.

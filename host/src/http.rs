@@ -36,7 +36,7 @@ use crate::status::Board;
 pub use access::AccessSettings;
 pub use axum::Router;
 pub use router::router;
-pub use routes::{Guard, PluginRoute, RouteTable};
+pub use routes::{Guard, PluginRoute, RouteTable, Routes};
 pub use serve::serve;
 
 /// What the routes work with.
@@ -47,7 +47,7 @@ pub struct HttpState {
     /// Everything that a request may cause.
     pub operations: Arc<dyn Operations>,
     /// Where plugins are reached.
-    pub routes: RouteTable,
+    pub routes: Routes,
     /// What others measure; health is added from the board.
     pub registry: prometheus::Registry,
     /// Whether the host is about to stop: then it is not ready.

@@ -3,14 +3,18 @@
 //! they have settled, and whether they hold their dependents.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use plugin_api::{error::OperationError, protocol::CreateRequest, requests::host::Report};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     graph::StartPlan,
@@ -30,7 +34,7 @@ mod timings;
 pub use backoff::Backoff;
 
 use gate::Gates;
-use inbox::Command;
+use inbox::{Command, Stop};
 use supervisor::Supervisor;
 use timings::Timings;
 
@@ -47,6 +51,8 @@ pub struct Unit {
     pub dependencies: BTreeMap<String, bool>,
     /// How long attempts and probes may take, and how they are repeated.
     pub pace: Pace,
+    /// What was before it, in this run of the host.
+    pub before: Before,
 }
 
 /// What can be done with a plugin before anything was tried.
@@ -96,10 +102,32 @@ pub struct Pace {
     pub recovery: Duration,
 }
 
-/// A running set of plugins.
+/// What is left of a plugin's instances in this run of the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Before {
+    /// How many there were.
+    pub(crate) generation: u64,
+    /// How many of them hung and were given up.
+    pub(crate) abandoned: u32,
+}
+
+/// A running set of plugins. Cheap to clone.
 #[derive(Clone)]
 pub struct Lifecycle {
-    commands: Arc<HashMap<String, mpsc::Sender<Command>>>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    board: Board,
+    switch: Switch,
+    scrubber: Scrubber,
+    running: ArcSwap<Running>,
+}
+
+/// The plugins that there are now.
+struct Running {
+    commands: HashMap<String, mpsc::Sender<Command>>,
+    gates: Gates,
     plan: Arc<StartPlan>,
 }
 
@@ -112,29 +140,58 @@ impl Lifecycle {
         switch: &Switch,
         scrubber: &Scrubber,
     ) -> Self {
-        let gates = Gates::new(units.iter().map(|unit| unit.name.clone()));
+        let nothing = Running { commands: HashMap::new(), gates: Gates::default(), plan: plan.clone() };
+        let lifecycle = Self {
+            inner: Arc::new(Inner {
+                board: board.clone(),
+                switch: switch.clone(),
+                scrubber: scrubber.clone(),
+                running: ArcSwap::from_pointee(nothing),
+            }),
+        };
         let timings = Timings::default();
-        let mut commands = HashMap::new();
+        lifecycle.launch(units, plan.clone(), &timings);
+        let gates = lifecycle.inner.running.load().gates.clone();
+        tokio::spawn(report_start(plan, gates, timings, board.clone()));
+        lifecycle
+    }
+
+    /// From now on this plan holds. Its plugins that are among `units` have been stopped, or are new: they are started;
+    /// the others go on.
+    pub fn resume(&self, units: Vec<Unit>, plan: Arc<StartPlan>) {
+        self.launch(units, plan.clone(), &Timings::default());
+        let start = self.inner.board.snapshot().start.clone();
+        self.inner
+            .board
+            .set_start(StartReport { waves: plan.waves().to_vec(), ..StartReport::clone(&start) });
+    }
+
+    fn launch(&self, units: Vec<Unit>, plan: Arc<StartPlan>, timings: &Timings) {
+        let before = self.inner.running.load_full();
+        let starts: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        let gates = Gates::new(plan.order(), &before.gates, |name| !starts.contains(name));
+        let goes_on = before.commands.iter().filter(|(name, _)| plan.contains(name));
+        let mut commands: HashMap<_, _> =
+            goes_on.map(|(name, sender)| (name.clone(), sender.clone())).collect();
         for unit in units {
             let (sender, receiver) = mpsc::channel(COMMANDS);
             commands.insert(unit.name.clone(), sender);
             let surroundings = supervisor::Surroundings {
-                board: board.clone(),
-                switch: switch.clone(),
-                scrubber: scrubber.clone(),
+                board: self.inner.board.clone(),
+                switch: self.inner.switch.clone(),
+                scrubber: self.inner.scrubber.clone(),
                 gates: gates.clone(),
                 timings: timings.clone(),
             };
             tokio::spawn(Supervisor::new(unit, surroundings, receiver).run());
         }
-        tokio::spawn(report_start(plan.clone(), gates, timings, board.clone()));
-        Self { commands: Arc::new(commands), plan }
+        self.inner.running.store(Arc::new(Running { commands, gates, plan }));
     }
 
     /// Probes a plugin now, or attempts to bring it up, and waits for the outcome. Who asks meanwhile shares it.
     ///
     /// # Errors
-    /// `not_found` for an unknown name; `unavailable` while the host stops.
+    /// `not_found` for an unknown name; `unavailable` while it is stopped.
     pub async fn verify(&self, name: &str) -> Result<(), OperationError> {
         let (done, verified) = oneshot::channel();
         let stopping = || OperationError::unavailable(format!("`{name}` is being stopped"));
@@ -162,37 +219,53 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Stops every plugin, dependents before what they depend on; each may take `grace` to end what it began.
+    /// Stops every plugin, dependents before what they depend on. Calls and streams in progress may end within `grace`
+    /// of now; each plugin may then take as long to end what it began.
     pub async fn stop(&self, grace: Duration) {
-        for wave in self.plan.waves().iter().rev() {
-            join_all(wave.iter().map(|name| self.stop_one(name, grace))).await;
-        }
+        self.stop_some(|_| true, grace).await;
     }
 
-    async fn stop_one(&self, name: &str, grace: Duration) {
-        let Ok(commands) = self.commands_of(name) else { return };
+    /// Stops the plugins of these names, as [`Lifecycle::stop`] does; gives what is left of each.
+    pub async fn stop_some(&self, stops: impl Fn(&str) -> bool, grace: Duration) -> HashMap<String, Before> {
+        let plan = self.inner.running.load().plan.clone();
+        let drain_until = Instant::now() + grace;
+        let mut left = HashMap::new();
+        for wave in plan.waves().iter().rev() {
+            let names = wave.iter().filter(|name| stops(name));
+            let stopping = names.map(async |name| {
+                let before = self.stop_one(name, drain_until, grace).await;
+                before.map(|before| (name.clone(), before))
+            });
+            left.extend(join_all(stopping).await.into_iter().flatten());
+        }
+        left
+    }
+
+    /// `None` if its supervisor is gone already.
+    async fn stop_one(&self, name: &str, drain_until: Instant, grace: Duration) -> Option<Before> {
+        let commands = self.commands_of(name).ok()?;
         let (done, stopped) = oneshot::channel();
-        if commands.send(Command::Stop { grace, done }).await.is_ok() {
-            // The supervisor drops it when it ends in another way.
-            let _ = stopped.await;
-        }
+        commands.send(Command::Stop(Stop { drain_until, grace, done })).await.ok()?;
+        stopped.await.ok()
     }
 
-    fn commands_of(&self, name: &str) -> Result<&mpsc::Sender<Command>, OperationError> {
-        self.commands
-            .get(name)
-            .ok_or_else(|| OperationError::not_found(format!("there is no plugin `{name}`")))
+    fn commands_of(&self, name: &str) -> Result<mpsc::Sender<Command>, OperationError> {
+        let running = self.inner.running.load();
+        let commands = running.commands.get(name).cloned();
+        commands.ok_or_else(|| OperationError::not_found(format!("there is no plugin `{name}`")))
     }
 }
 
 /// Tells the board of the order at once, and of the critical path when everything has settled.
 async fn report_start(plan: Arc<StartPlan>, gates: Gates, timings: Timings, board: Board) {
     let report = StartReport { waves: plan.waves().to_vec(), ..StartReport::default() };
-    board.set_start(report.clone());
+    board.set_start(report);
     gates.all_settled().await;
     let total_ms = Some((timings.total().as_secs_f64() * 10_000.0).round() / 10.0);
     let critical_path = plan.critical_path(&timings.inits());
-    board.set_start(StartReport { critical_path, total_ms, ..report });
+    // A reload may have changed the order meanwhile.
+    let waves = board.snapshot().start.waves.clone();
+    board.set_start(StartReport { waves, critical_path, total_ms });
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod manifest;
 mod open;
 
 pub use error::LoadError;
-pub use open::{open, path_of};
+pub use open::{open, open_count, path_of};
 
 /// A library that passed every check, ready to make instances.
 pub trait Library: Send + Sync {

@@ -19,6 +19,7 @@ mod board;
 pub use board::Board;
 pub use causes::{Attention, Cause};
 pub use event::Event;
+pub use machine::MOST_ABANDONED;
 pub(crate) use model::kind_name;
 pub use model::{Dependency, Fix, PluginHealth, Reason, Retry, Settings, Status, Timing, Transition};
 pub use overall::{Counts, Overall};

@@ -17,6 +17,7 @@ use plugin_api::{
 
 use crate::{config::closest, loader::Instance, scrub::Scrubber};
 
+mod attachment;
 mod end;
 mod host_operations;
 mod limits;
@@ -25,6 +26,7 @@ mod slot;
 mod streams;
 mod tools;
 
+pub use attachment::Detached;
 pub use end::LogSink;
 pub use host_operations::{HostOperations, Request};
 pub use limits::Limits;
@@ -81,12 +83,24 @@ impl Switch {
         Self { inner: Arc::new(Inner { slots, host: OnceLock::new(), causes, scrubber, metrics, log }) }
     }
 
-    /// Makes a plugin known. Calls of it are `unavailable` until it has an instance.
-    pub fn add(&self, spec: SlotSpec) {
-        let slot = Arc::new(Slot::new(spec, &self.inner.metrics));
+    /// Makes plugins known, in the place of what was known of them. Calls of them are `unavailable` until they have an
+    /// instance.
+    pub fn add(&self, specs: impl IntoIterator<Item = SlotSpec>) {
+        let new = |spec| Arc::new(Slot::new(spec, &self.inner.metrics));
+        let added: Vec<_> = specs.into_iter().map(new).collect();
         self.inner.slots.rcu(|slots| {
             let mut slots = HashMap::clone(slots);
-            slots.insert(slot.name().to_owned(), slot.clone());
+            slots.extend(added.iter().map(|slot| (slot.name().to_owned(), slot.clone())));
+            slots
+        });
+    }
+
+    /// Forgets plugins, which have no instance any more.
+    pub fn remove<'a>(&self, names: impl IntoIterator<Item = &'a String, IntoIter: Clone>) {
+        let names = names.into_iter();
+        self.inner.slots.rcu(|slots| {
+            let mut slots = HashMap::clone(slots);
+            names.clone().for_each(|name| _ = slots.remove(name));
             slots
         });
     }
@@ -103,11 +117,9 @@ impl Switch {
         }
     }
 
-    /// From now on nobody serves the plugin's calls; those in progress go on.
-    pub fn detach(&self, name: &str) {
-        if let Some(slot) = self.inner.slots.load().get(name) {
-            slot.detach();
-        }
+    /// From now on nobody serves the plugin's calls. Those in progress go on as long as what this gives is there.
+    pub fn detach(&self, name: &str) -> Detached {
+        self.inner.slots.load().get(name).map_or_else(|| Detached::new(None), |slot| slot.detach())
     }
 
     /// Calls an operation and waits for its response, no longer than the shorter of the caller's deadline and the
@@ -197,9 +209,13 @@ impl Switch {
         let limit = slot.limits().deadline(header.deadline_ms);
         header.deadline_ms = Some(limit.as_millis().try_into().unwrap_or(u64::MAX));
         let work = async {
-            let instance = slot.instance().ok_or_else(|| self.no_instance(slot.name()))?;
-            let _permit = slot.limits().enter(slot.name()).await?;
-            instance.call(&header, payload).await
+            let visit = slot.visit().ok_or_else(|| self.no_instance(slot.name()))?;
+            visit
+                .run(slot.name(), async {
+                    let _permit = slot.limits().enter(slot.name()).await?;
+                    visit.instance().call(&header, payload).await
+                })
+                .await
         };
         let outcome = match tokio::time::timeout(limit, work).await {
             Ok(outcome) => outcome,

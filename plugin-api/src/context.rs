@@ -308,6 +308,14 @@ impl Host {
         self.target.call(Observe::Measure { name: name.to_owned(), value }).await
     }
 
+    /// Calls an operation of the host by name, with any JSON.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub async fn call_json(&self, operation: &str, request: &Value) -> Result<Value, OperationError> {
+        self.target.call_json(operation, request).await
+    }
+
     /// Calls any operation of the host by its typed request.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ mod boundary;
 mod lifecycle;
 /// Calls of operations, over HTTP and between plugins.
 mod operations;
+/// The configuration changes while a host runs.
+mod reload;
 /// Routes of plugins, and streams.
 mod routes;
 /// What no output may show.
@@ -48,6 +50,7 @@ fn main() {
         boundary::tests(),
         lifecycle::tests(),
         operations::tests(),
+        reload::tests(),
         routes::tests(),
         secrets::tests(),
         access::tests(),

@@ -113,9 +113,9 @@ fn an_answer_that_breaks_off_is_not_whole() {
     assert!(!raw.ends_with("0\r\n\r\n"), "the last chunk would say that it is whole");
 }
 
-type Socket = WebSocket<TcpStream>;
+pub type Socket = WebSocket<TcpStream>;
 
-fn connect(host: &TestHost, query: &str, word: &str) -> Result<Socket, Error> {
+pub fn connect(host: &TestHost, query: &str, word: &str) -> Result<Socket, Error> {
     let uri = format!("ws://{}/web/socket{query}", host.address()).parse().unwrap();
     let request = ClientRequestBuilder::new(uri).with_header("x-word", word);
     let stream = TcpStream::connect(host.address())?;
@@ -145,7 +145,7 @@ fn a_websocket_carries_frames_both_ways() {
     wait_until("the stream to be closed", || open(&host), |open| open.as_deref() == Some("0"));
 }
 
-fn closed(socket: &mut Socket) -> CloseFrame {
+pub fn closed(socket: &mut Socket) -> CloseFrame {
     match socket.read().unwrap() {
         Message::Close(Some(frame)) => frame,
         other => panic!("not a close frame: {other:?}"),

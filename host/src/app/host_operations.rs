@@ -1,5 +1,7 @@
 //! The table of what `host` itself can be asked, by plugins and by operators.
 
+use std::sync::{Arc, Weak};
+
 use plugin_api::{
     error::OperationError,
     requests::host::{CallTool, Observe, RegisterSecret, Report, Status, StatusOf, Tool},
@@ -10,12 +12,11 @@ use serde_json::{Value, json};
 
 use crate::{
     lifecycle::Lifecycle,
-    scrub::Scrubber,
     status::Board,
     switch::{Caller, HostOperations, Request, Switch},
 };
 
-use super::observations::Observations;
+use super::{Core, Reloaded, observations::Observations};
 
 /// `host.verify`: a plugin asks for itself, an operator for any.
 #[derive(Deserialize)]
@@ -24,16 +25,12 @@ struct Verify {
 }
 
 /// All operations of `host`.
-pub(super) fn table(
-    switch: &Switch,
-    lifecycle: &Lifecycle,
-    board: &Board,
-    scrubber: &Scrubber,
-    registry: &Registry,
-) -> HostOperations {
-    let (tools, tool_caller) = (switch.clone(), switch.clone());
-    let (verifier, reporter) = (lifecycle.clone(), lifecycle.clone());
-    let (reader, scrubber) = (board.clone(), scrubber.clone());
+pub(super) fn table(core: &Arc<Core>, registry: &Registry) -> HostOperations {
+    let (tools, tool_caller) = (core.switch.clone(), core.switch.clone());
+    let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
+    let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
+    // The core holds the switch, which holds this table.
+    let reloader = Arc::downgrade(core);
     let observations = Observations::new(registry.clone());
     HostOperations::default()
         .with("observe", move |request: Request<Observe>| {
@@ -49,6 +46,7 @@ pub(super) fn table(
             let outcome = plugin(&request.caller).and_then(|name| reporter.report(name, request.body));
             async move { outcome }
         })
+        .with("reload", move |request: Request<Value>| reload(reloader.clone(), request.caller))
         .with("secret", move |request: Request<RegisterSecret>| {
             scrubber.add([request.body.value]);
             async { Ok(()) }
@@ -88,6 +86,17 @@ async fn verify(lifecycle: Lifecycle, request: Request<Verify>) -> Result<Value,
         }
     }
     Ok(json!(null))
+}
+
+/// What plugins.toml says is for operators to bring into force.
+async fn reload(core: Weak<Core>, caller: Caller) -> Result<Reloaded, OperationError> {
+    if let Caller::Plugin(name) = caller {
+        return Err(OperationError::denied(format!("`{name}` is a plugin: only an operator may reload")));
+    }
+    let core = core.upgrade().ok_or_else(|| OperationError::unavailable("the host is stopping"))?;
+    // To its end, even if who asked goes away.
+    let reloaded = tokio::spawn(async move { core.reload().await }).await;
+    Ok(reloaded.map_err(|error| OperationError::internal(error.to_string()))??)
 }
 
 async fn call_tool(switch: Switch, request: Request<CallTool>) -> Result<Value, OperationError> {

@@ -7,7 +7,7 @@ use plugin_api::protocol::LogRecord;
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
 use crate::{
-    config::{Log, LogFormat},
+    config::{HostConfig, LogFormat},
     scrub::Scrubber,
     switch::LogSink,
 };
@@ -16,9 +16,9 @@ use crate::{
 pub const PLUGIN_TARGET: &str = "plugin";
 
 /// Sends everything that is logged to standard error. Only the first call in a process counts.
-pub fn install(log: &Log, scrubber: &Scrubber) {
+pub fn install(config: &HostConfig, scrubber: &Scrubber) {
     // Plugins filter at the source, each by its own level: what arrives is wanted.
-    let level = log.level.as_str();
+    let level = config.log_level().as_str();
     let filter = EnvFilter::new(format!("{level},{PLUGIN_TARGET}=trace"));
     let writer = ScrubbedStderr { scrubber: scrubber.clone() };
     let builder = fmt()
@@ -26,7 +26,7 @@ pub fn install(log: &Log, scrubber: &Scrubber) {
         .with_writer(writer)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     // An error says that the program that embeds the host has a subscriber of its own, which stays.
-    let _ = match log.format {
+    let _ = match config.log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };

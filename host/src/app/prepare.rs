@@ -16,6 +16,8 @@ use crate::{
     loader::{self, Library, LoadError},
 };
 
+use super::libraries::Libraries;
+
 /// A configuration that could be read, and cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -56,6 +58,8 @@ pub struct Prepared {
     pub plan: StartPlan,
     /// Where they are reached over HTTP.
     pub routes: RouteTable,
+    /// What was opened for it.
+    pub(super) libraries: Libraries,
 }
 
 /// Judges a configuration. Blocks while it opens libraries.
@@ -63,13 +67,18 @@ pub struct Prepared {
 /// # Errors
 /// Every problem that concerns the whole, each with its line.
 pub fn prepare(config: &Config) -> Result<Prepared, Refused> {
-    let plugins = open_all(config);
+    prepare_with(config, Libraries::default())
+}
+
+/// The same, with libraries that are open already.
+pub(super) fn prepare_with(config: &Config, mut libraries: Libraries) -> Result<Prepared, Refused> {
+    let plugins = open_all(config, &mut libraries);
     let mut problems = shared_libraries(&plugins);
     let nodes = plugins.iter().map(|plugin| graph::node(&plugin.config, plugin.manifest(), config)).collect();
     let plan = graph::plan(nodes).map_err(|found| problems.extend(found));
     let routes = RouteTable::new(plugins.iter().flat_map(routes_of)).map_err(|found| problems.extend(found));
     if let (Ok(plan), Ok(routes), true) = (plan, routes, problems.is_empty()) {
-        return Ok(Prepared { plugins, plan, routes });
+        return Ok(Prepared { plugins, plan, routes, libraries });
     }
     Err(Refused(Problems::new(&config.path, problems)))
 }
@@ -103,21 +112,13 @@ pub fn library_dir(config: &Config) -> PathBuf {
     config.host.library_dir.clone().or_else(beside_executable).unwrap_or_else(|| config.dir.clone())
 }
 
-/// Opens each library once, however many sections use it; different ones at the same time.
-fn open_all(config: &Config) -> Vec<PreparedPlugin> {
+/// Every section with its library and its settings.
+fn open_all(config: &Config, libraries: &mut Libraries) -> Vec<PreparedPlugin> {
     let folder = library_dir(config);
     let paths: Vec<PathBuf> = config.plugins.iter().map(|plugin| path_of(plugin, &folder)).collect();
-    let mut distinct = paths.clone();
-    distinct.sort();
-    distinct.dedup();
-    let opened: HashMap<PathBuf, Result<Arc<dyn Library>, Arc<LoadError>>> = std::thread::scope(|scope| {
-        let open = |path: PathBuf| scope.spawn(move || (loader::open(&path).map_err(Arc::new), path));
-        let threads: Vec<_> = distinct.into_iter().map(open).collect();
-        let joined = threads.into_iter().map(|thread| thread.join().expect("`loader::open` does not panic"));
-        joined.map(|(library, path)| (path, library)).collect()
-    });
+    libraries.open(&paths);
     let prepared = config.plugins.iter().zip(paths).map(|(plugin, path)| {
-        let library = opened[&path].clone();
+        let library = libraries.get(&path);
         let library = library.and_then(|library| named_as_expected(plugin, &path, library));
         let resolution = library
             .as_ref()

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     config::{Config, InvalidSetting, Resolution},
-    lifecycle::{Backoff, Pace, Standing, Unit},
+    lifecycle::{Backoff, Before, Pace, Standing, Unit},
     status::{DependencySpec, PluginSpec},
     switch::{Limits, Pattern, SlotSpec, ToolPolicy},
 };
@@ -46,7 +46,7 @@ impl Prepared {
     }
 
     /// The declared dependencies, under the names of the instances that serve them.
-    fn dependencies(&self, plugin: &PreparedPlugin) -> Vec<DependencySpec> {
+    pub(super) fn dependencies(&self, plugin: &PreparedPlugin) -> Vec<DependencySpec> {
         let Some(manifest) = plugin.manifest() else { return Vec::new() };
         let required = manifest.requires.iter().map(|role| (role, true));
         let declared = required.chain(manifest.wants.iter().map(|role| (role, false)));
@@ -86,13 +86,14 @@ impl Prepared {
         })
     }
 
-    /// What the lifecycle runs.
-    pub(super) fn units(&self, config: &Config) -> Vec<Unit> {
+    /// What the lifecycle runs; of plugins that ran before, with what is left of them.
+    pub(super) fn units(&self, config: &Config, left: &HashMap<String, Before>) -> Vec<Unit> {
         let units = self.plugins.iter().map(|plugin| Unit {
             name: plugin.config.name.clone(),
             standing: self.standing(plugin, config),
             dependencies: self.named_dependencies(plugin),
             pace: pace(plugin),
+            before: left.get(&plugin.config.name).copied().unwrap_or_default(),
         });
         units.collect()
     }
@@ -134,7 +135,7 @@ impl Prepared {
         CreateRequest {
             instance: plugin.config.name.clone(),
             settings,
-            log_level: plugin.config.log_level.unwrap_or(config.host.log.level).as_str().to_owned(),
+            log_level: plugin.config.log_level.unwrap_or(config.host.log_level()).as_str().to_owned(),
             data_dir: config.host.data_dir.to_string_lossy().into_owned(),
             config_dir: config.dir.to_string_lossy().into_owned(),
             dependencies: links.into_keys().collect(),

@@ -26,7 +26,7 @@ pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
 }
 
 /// A problem as a person reads it: what, why, and what to do.
-fn problem_text(problem: &Value) -> String {
+pub(super) fn problem_text(problem: &Value) -> String {
     let text = |key: &str| problem.get(key).and_then(Value::as_str);
     let what = text("detail").or(text("title")).unwrap_or("the host refused it");
     let mut lines = vec![what.to_owned()];

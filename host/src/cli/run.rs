@@ -4,22 +4,25 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use switchboard::app::{self, Host, StartError};
 
-use self::signals::Signals;
-use super::{Exit, Failed, load_and_log, runtime, show, table};
+use self::signals::{Hangups, Signals};
+use super::{Exit, Failed, load_and_log, reload, runtime, show, table};
 
 mod signals;
 
 /// How long the table waits for plugins that take their time.
 const TABLE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs until SIGTERM or Ctrl-C; a second one ends at once.
+/// Runs until SIGTERM or Ctrl-C; a second one ends at once. SIGHUP reloads.
 pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
     let (config, scrubber) = load_and_log(path, verbose)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         // Before anything starts: a signal that nobody watches ends the process without a word to the plugins.
-        let signals = Signals::watch();
-        app::run(config, scrubber, told_to_stop(signals), announce).await
+        let (signals, hangups) = (Signals::watch(), Hangups::watch());
+        let started = async |address: SocketAddr, host: &Host| {
+            tokio::join!(announce(address, host), reload_when_told(hangups, host));
+        };
+        app::run(config, scrubber, told_to_stop(signals), started).await
     });
     // What still runs has had its grace period.
     runtime.shutdown_background();
@@ -40,6 +43,17 @@ async fn announce(address: SocketAddr, host: &Host) {
     if !steps.is_empty() {
         show(format_args!("To do next:"));
         steps.iter().for_each(|step| show(format_args!("  {step}")));
+    }
+}
+
+/// Reloads at every hangup. What came of it goes to the log: nobody waits for it.
+async fn reload_when_told(mut hangups: Hangups, host: &Host) {
+    loop {
+        hangups.next().await;
+        match host.reload().await {
+            Ok(reloaded) => tracing::info!("reloaded: {}", reload::lines(&reloaded).join("; ")),
+            Err(error) => tracing::error!("not reloaded, and nothing was changed: {error}"),
+        }
     }
 }
 

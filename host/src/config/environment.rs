@@ -33,8 +33,10 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
-    /// The same environment with a `.env` file under it; a file that is not there is no problem.
+    /// The same environment with this `.env` file under it, instead of the one before; a file that is not there is no
+    /// problem.
     pub(super) fn with_file(mut self, path: &Path) -> (Self, Vec<Problem>) {
+        self.file.clear();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (self, Vec::new()),

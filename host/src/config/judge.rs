@@ -54,6 +54,7 @@ impl Judge<'_> {
             trusted_proxies: self.each("/host/trusted_proxies", &keys.trusted_proxies, str::parse),
             shutdown_grace: keys.shutdown_grace,
             log: keys.log,
+            verbose: false,
         }
     }
 

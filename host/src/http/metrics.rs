@@ -13,7 +13,7 @@ use prometheus::{
 };
 
 use super::{problem::Problem, router::Site};
-use crate::status::{PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
+use crate::status::{MOST_ABANDONED, PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -44,6 +44,18 @@ fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
             "Whether the plugin is connected and everything that it requires is healthy.",
             MetricType::GAUGE,
             plugins().map(|plugin| gauge(identity(plugin), flag(plugin.healthy))).collect(),
+        ),
+        family(
+            "switchboard_plugin_instances_abandoned",
+            "Hung instances of the plugin that were given up, each with its threads, since the host started.",
+            MetricType::GAUGE,
+            plugins().map(|plugin| gauge(identity(plugin), f64::from(plugin.abandoned))).collect(),
+        ),
+        family(
+            "switchboard_plugin_instances_abandoned_limit",
+            "After so many abandoned instances no further one is made.",
+            MetricType::GAUGE,
+            vec![gauge(Vec::new(), f64::from(MOST_ABANDONED))],
         ),
         family(
             "switchboard_plugin_probe_duration_seconds",

@@ -30,8 +30,9 @@ use super::{
 
 /// Serves whatever the host itself has no route for.
 pub(super) async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
-    let Some(found) = site.routes.find(request.uri().path()) else {
-        return unknown_path(request.uri().path(), &site.routes).into_response();
+    let routes = site.routes.current();
+    let Some(found) = routes.find(request.uri().path()) else {
+        return unknown_path(request.uri().path(), &routes).into_response();
     };
     let Some(route) = route_for(&found, &request) else { return wrong_method(&found, &request) };
     let is_head = request.method() == Method::HEAD;

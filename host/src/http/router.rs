@@ -17,7 +17,7 @@ use super::{
     access::Access,
     health, liveness, login, metrics, operations, page, plugins,
     problem::{Problem, quoted},
-    routes::RouteTable,
+    routes::{RouteTable, Routes},
     stamp, verify,
     views::Views,
     write,
@@ -28,7 +28,7 @@ pub(super) struct Site {
     pub(super) views: Views,
     pub(super) access: Access,
     pub(super) operations: Arc<dyn Operations>,
-    pub(super) routes: RouteTable,
+    pub(super) routes: Routes,
     pub(super) registry: prometheus::Registry,
     pub(super) draining: watch::Receiver<bool>,
 }

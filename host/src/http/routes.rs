@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use matchit::Router as Paths;
 use plugin_api::manifest::RouteManifest;
 
@@ -49,6 +50,24 @@ pub struct Guard {
 pub struct RouteTable {
     paths: Arc<Paths<Methods>>,
     listed: Arc<Vec<String>>,
+}
+
+/// The table in force, which a reload replaces. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Routes {
+    table: Arc<ArcSwap<RouteTable>>,
+}
+
+impl Routes {
+    /// From now on this table holds.
+    pub fn replace(&self, table: RouteTable) {
+        self.table.store(Arc::new(table));
+    }
+
+    /// The table that holds now.
+    pub(super) fn current(&self) -> Arc<RouteTable> {
+        self.table.load_full()
+    }
 }
 
 /// The routes of one path, by method.

@@ -78,7 +78,7 @@ impl Host {
         let operations = Arc::new(FakeOperations::default());
         let state = HttpState {
             board: board.clone(),
-            routes: RouteTable::default(),
+            routes: Routes::default(),
             operations: operations.clone(),
             registry: prometheus::Registry::new(),
             draining: draining.subscribe(),

@@ -19,14 +19,36 @@ pub(super) enum Gate {
 }
 
 /// The gates of all plugins. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Gates {
-    gates: Arc<HashMap<String, watch::Sender<Gate>>>,
+    gates: Arc<HashMap<String, Arc<watch::Sender<Gate>>>>,
 }
 
 impl Gates {
-    pub(super) fn new(names: impl Iterator<Item = String>) -> Self {
-        Self { gates: Arc::new(names.map(|name| (name, watch::Sender::new(Gate::Unsettled))).collect()) }
+    /// The gates of these plugins: those that go on keep theirs of before, who waits there included.
+    pub(super) fn new<'a>(
+        names: impl Iterator<Item = &'a str>,
+        before: &Self,
+        goes_on: impl Fn(&str) -> bool,
+    ) -> Self {
+        let gate = |name: &str| {
+            let kept = before.gates.get(name).filter(|_| goes_on(name)).cloned();
+            kept.unwrap_or_else(|| Arc::new(watch::Sender::new(Gate::Unsettled)))
+        };
+        Self { gates: Arc::new(names.map(|name| (name.to_owned(), gate(name))).collect()) }
+    }
+
+    /// A plugin was stopped before it settled: who waits for it need not wait any more.
+    pub(super) fn give_up(&self, name: &str) {
+        if let Some(sender) = self.gates.get(name) {
+            sender.send_if_modified(|gate| {
+                let unsettled = *gate == Gate::Unsettled;
+                if unsettled {
+                    *gate = Gate::Open;
+                }
+                unsettled
+            });
+        }
     }
 
     pub(super) fn set(&self, name: &str, gate: Gate) {

@@ -9,6 +9,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::Before;
+
 /// What a supervisor is asked.
 pub(super) enum Command {
     /// Probe now, or attempt to come up; says when it is done.
@@ -16,18 +18,17 @@ pub(super) enum Command {
     /// The plugin's own evidence.
     Report(Report),
     /// End the instance and the supervisor.
-    Stop {
-        /// How long the plugin may take.
-        grace: Duration,
-        /// Says when it is done.
-        done: oneshot::Sender<()>,
-    },
+    Stop(Stop),
 }
 
 /// The order to stop.
 pub(super) struct Stop {
+    /// Until when calls and streams in progress may end.
+    pub(super) drain_until: Instant,
+    /// How long the plugin's own `stop` may take.
     pub(super) grace: Duration,
-    pub(super) done: oneshot::Sender<()>,
+    /// Says when it is done, and what is left of the plugin.
+    pub(super) done: oneshot::Sender<Before>,
 }
 
 /// Commands, and who waits for a verification.
@@ -104,9 +105,12 @@ impl Inbox {
                 self.nudged = true;
             }
             Some(Command::Report(report)) => self.evidence.push(report),
-            Some(Command::Stop { grace, done }) => return Err(Stop { grace, done }),
+            Some(Command::Stop(stop)) => return Err(stop),
             // Every handle of the lifecycle is gone: the host was dropped.
-            None => return Err(Stop { grace: Duration::ZERO, done: oneshot::channel().0 }),
+            None => {
+                let drain_until = Instant::now();
+                return Err(Stop { drain_until, grace: Duration::ZERO, done: oneshot::channel().0 });
+            }
         }
         Ok(())
     }

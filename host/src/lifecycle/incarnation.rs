@@ -6,18 +6,18 @@ use plugin_api::{
     error::{Failure, ReasonCode},
     protocol::{CallHeader, CreateRequest, PING},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     loader::{Instance, Library},
+    status::MOST_ABANDONED,
     switch::Switch,
 };
 
+use super::{Before, inbox::Stop};
+
 /// How long the runtime of an instance may take to answer before it counts as hung.
 const PING_LIMIT: Duration = Duration::from_secs(1);
-
-/// How many hung instances of one plugin are given up: each keeps its threads until the process ends.
-const MAX_ABANDONED: u32 = 5;
 
 /// The current instance of a plugin, if there is one, and how many came before it.
 pub(super) struct Incarnation {
@@ -31,9 +31,20 @@ pub(super) struct Incarnation {
 }
 
 impl Incarnation {
-    pub(super) fn new(library: Arc<dyn Library>, request: CreateRequest, switch: Switch) -> Self {
+    pub(super) fn new(
+        library: Arc<dyn Library>,
+        request: CreateRequest,
+        before: Before,
+        switch: Switch,
+    ) -> Self {
         let name = request.instance.clone();
-        Self { name, library, request, switch, instance: None, generation: 0, abandoned: 0 }
+        let Before { generation, abandoned } = before;
+        Self { name, library, request, switch, instance: None, generation, abandoned }
+    }
+
+    /// What the next one is told of this one and those before.
+    pub(super) fn before(&self) -> Before {
+        Before { generation: self.generation, abandoned: self.abandoned }
     }
 
     /// The generation that the next attempt belongs to.
@@ -69,22 +80,25 @@ impl Incarnation {
         self.instance.is_some()
     }
 
-    /// Lets the instance end what it began, and drops it.
-    pub(super) async fn stop(&mut self, grace: Duration) {
+    /// Takes the instance out of the switch, lets it end what is in progress and what it began, and drops it.
+    pub(super) async fn stop(&mut self, order: &Stop) {
         let Some(instance) = self.instance.take() else { return };
+        let detached = self.switch.detach(&self.name);
+        detached.drained(order.drain_until.saturating_duration_since(Instant::now())).await;
+        drop(detached);
+        let grace = order.grace;
         match timeout(grace, instance.stop()).await {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => tracing::warn!(plugin = %self.name, "stop failed: {}", failure.message),
             Err(_) => tracing::warn!(plugin = %self.name, "stop did not end within {grace:?}"),
         }
-        self.switch.detach(&self.name);
     }
 
     async fn create(&mut self, limit: Duration) -> Result<Arc<dyn Instance>, Failure> {
-        if self.abandoned >= MAX_ABANDONED {
+        if self.abandoned >= MOST_ABANDONED {
             return Err(Failure::new(
                 ReasonCode::Crashed,
-                format!("{MAX_ABANDONED} instances hung and were given up: restart the host to try again"),
+                format!("{MOST_ABANDONED} instances hung and were given up: restart the host to try again"),
             ));
         }
         self.generation += 1;
@@ -105,11 +119,17 @@ impl Incarnation {
             return Failure::timeout(format!("`{entry}` did not end within {limit:?}"));
         }
         self.abandoned += 1;
-        self.switch.detach(&self.name);
+        // What is in progress there would never end.
+        drop(self.switch.detach(&self.name));
         self.instance = None;
-        tracing::warn!(plugin = %self.name, generation = self.generation, "instance hangs and is given up");
+        tracing::warn!(
+            plugin = %self.name, generation = self.generation, abandoned = self.abandoned,
+            "instance hangs and is given up"
+        );
         Failure::timeout(format!(
-            "`{entry}` did not end within {limit:?}, its threads are blocked: it was given up"
+            "`{entry}` did not end within {limit:?}, its threads are blocked: it was given up, as number {} of at most \
+             {MOST_ABANDONED}",
+            self.abandoned
         ))
     }
 

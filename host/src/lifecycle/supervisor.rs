@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    Standing, Unit,
+    Before, Standing, Unit,
     gate::{Gate, Gates},
     inbox::{Command, Inbox, Stop},
     incarnation::Incarnation,
@@ -60,20 +60,24 @@ impl Supervisor {
             // There is nothing to run: it only answers.
             Ok(()) => self.inbox.idle().await,
         };
+        let mut before = self.unit.before;
         if let Some(incarnation) = &mut incarnation {
-            incarnation.stop(stop.grace).await;
+            incarnation.stop(&stop).await;
+            before = incarnation.before();
         }
         self.tell(Event::Stopped);
+        self.around.gates.give_up(&self.unit.name);
         // Nobody waits for it any more if the host ends at once.
-        let _ = stop.done.send(());
+        let _ = stop.done.send(before);
     }
 
     /// `Ok` if there is nothing to run.
     async fn live(&mut self, slot: &mut Option<Incarnation>) -> Result<(), Stop> {
         let (gate, event) = match &self.unit.standing {
             Standing::Startable { library, request } => {
+                let (library, request) = (library.clone(), request.as_ref().clone());
                 let incarnation =
-                    Incarnation::new(library.clone(), request.as_ref().clone(), self.around.switch.clone());
+                    Incarnation::new(library, request, self.unit.before, self.around.switch.clone());
                 return self.supervise(slot.insert(incarnation)).await;
             }
             Standing::NotConfigured { missing, message } => {
@@ -136,6 +140,7 @@ impl Supervisor {
                 }
                 Err(failure) => self.failed_attempt(failure, &mut attempt),
             };
+            self.tell_abandoned(incarnation);
             self.settle(Gate::Open, waited, Some(took));
             self.inbox.answer();
             self.wait_for_next_attempt(next).await?;
@@ -204,6 +209,7 @@ impl Supervisor {
             };
             self.inbox.answer();
             if !incarnation.is_live() {
+                self.tell_abandoned(incarnation);
                 return Ok(());
             }
         }
@@ -270,6 +276,15 @@ impl Supervisor {
             self.around.timings.note(&self.unit.name, init);
         }
         self.around.gates.set(&self.unit.name, gate);
+    }
+
+    /// Tells how many hung instances were given up, when it has become one more.
+    fn tell_abandoned(&mut self, incarnation: &Incarnation) {
+        let Before { abandoned, .. } = incarnation.before();
+        if self.unit.before.abandoned != abandoned {
+            self.unit.before.abandoned = abandoned;
+            self.tell(Event::Abandoned { total: abandoned });
+        }
     }
 
     fn tell(&self, event: Event) {

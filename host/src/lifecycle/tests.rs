@@ -188,7 +188,13 @@ impl World {
             recovery: 300 * SECOND,
         };
         let dependencies = requires.iter().map(|name| ((*name).to_owned(), true)).collect();
-        self.units.push(Unit { name: name.to_owned(), standing, dependencies, pace });
+        self.units.push(Unit {
+            name: name.to_owned(),
+            standing,
+            dependencies,
+            pace,
+            before: Before::default(),
+        });
         let dependencies = requires.iter().map(|name| DependencySpec {
             name: (*name).to_owned(),
             required: true,
@@ -466,4 +472,38 @@ async fn a_thousand_plugins_start_within_their_critical_path() {
     let expected = longest.values().max().unwrap();
     assert!(world.began.elapsed() <= expected.mul_f64(1.05), "{:?} > {expected:?}", world.began.elapsed());
     assert_eq!(snapshot.counts.connected, 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_plugin_is_the_next_generation_and_the_others_go_on() {
+    let world =
+        World::default().plugin("mail", &[], Script::default()).plugin("sms", &[], Script::default()).start();
+    world.until_status("mail", Status::Connected).await;
+    world.until_status("sms", Status::Connected).await;
+    let left = world.lifecycle.stop_some(|name| name == "mail", SECOND).await;
+    assert_eq!(left["mail"], Before { generation: 1, abandoned: 0 });
+    assert_eq!(world.board.snapshot().plugin("mail").unwrap().status, Status::NotInitialized);
+
+    let again = World { journal: world.journal.clone(), ..World::default() };
+    let mut again = again.plugin("mail", &[], Script::default()).plugin("sms", &[], Script::default());
+    again.units.retain(|unit| unit.name == "mail");
+    again.units[0].before = left["mail"];
+    world.lifecycle.resume(again.units, Arc::new(graph::plan(again.nodes).unwrap()));
+    let snapshot = world.until_status("mail", Status::Connected).await;
+    assert_eq!(snapshot.plugin("mail").unwrap().generation, 2);
+    assert_eq!((world.count("init mail"), world.count("init sms"), world.count("stop sms")), (2, 1, 0));
+    world.lifecycle.stop(SECOND).await;
+    assert_eq!((world.count("stop mail"), world.count("stop sms")), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_plugin_that_is_stopped_waits_no_longer() {
+    let world = World::default()
+        .plugin("slow", &[], init([Step::Take(9 * SECOND)]))
+        .plugin("after", &["slow"], Script::default())
+        .start();
+    world.until_status("slow", Status::Initializing).await;
+    world.lifecycle.stop_some(|name| name == "slow", SECOND).await;
+    world.until_status("after", Status::Connected).await;
+    assert!(world.began.elapsed() < 9 * SECOND);
 }

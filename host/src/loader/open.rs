@@ -2,7 +2,11 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -18,6 +22,8 @@ use plugin_abi::{
 use plugin_api::manifest::Manifest;
 
 use super::{Library, LoadError, Origin, elf, foreign::ForeignLibrary, manifest};
+
+static OPEN: AtomicI64 = AtomicI64::new(0);
 
 /// How long the initialisers of a library may run.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -65,7 +71,13 @@ fn map(path: &Path) -> Result<&'static Handle, LoadError> {
     // SAFETY: opening runs the library's initialisers; that is what naming it in plugins.toml agrees to.
     let handle = unsafe { Handle::new(path) };
     let handle = handle.map_err(|error| LoadError::Linker(path.to_owned(), linker_text(&error)))?;
+    OPEN.fetch_add(1, Ordering::Relaxed);
     Ok(Box::leak(Box::new(handle)))
+}
+
+/// How many libraries this process has opened, those included that were refused after that.
+pub fn open_count() -> i64 {
+    OPEN.load(Ordering::Relaxed)
 }
 
 /// The linker's own words without the path, which the message has already.

@@ -1,7 +1,7 @@
 //! The one place where health is written, and from where everybody reads it: an event becomes a new snapshot.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -87,6 +87,21 @@ impl Board {
         }
     }
 
+    /// From now on there are these plugins: what is known of those that stay is kept, what is gone is forgotten.
+    pub fn reconfigure(&self, plugins: Vec<PluginSpec>, now: Timestamp) {
+        let mut writer = self.write();
+        writer.reconfigure(plugins, now);
+        let plugins: Vec<_> =
+            (0..writer.machines.len()).map(|number| Arc::new(writer.health(number))).collect();
+        self.publish(&writer, &BTreeSet::new(), |snapshot| {
+            snapshot.counts = Counts::of(&plugins);
+            snapshot.overall = overall(snapshot.settled, false, &plugins);
+            snapshot.plugins = Arc::new(plugins);
+            snapshot.revision += 1;
+        });
+        self.announce();
+    }
+
     /// Tells how the start goes, or went.
     pub fn set_start(&self, start: StartReport) {
         let writer = self.write();
@@ -148,13 +163,29 @@ impl Board {
 }
 
 impl Writer {
-    fn new(mut plugins: Vec<PluginSpec>, now: Timestamp) -> Self {
+    fn new(plugins: Vec<PluginSpec>, now: Timestamp) -> Self {
+        let mut writer = Self { machines: Vec::new(), edges: Edges::new(&[]), standings: Vec::new() };
+        writer.reconfigure(plugins, now);
+        writer
+    }
+
+    /// A machine for each of these plugins, those that are there kept.
+    fn reconfigure(&mut self, mut plugins: Vec<PluginSpec>, now: Timestamp) {
         plugins.sort_by(|one, other| one.name.cmp(&other.name));
-        let edges = Edges::new(&plugins);
-        let mut standings = vec![Standing::default(); plugins.len()];
-        edges.restand(&(0..plugins.len()).collect(), |_| false, &mut standings);
-        let machines = plugins.into_iter().map(|spec| Machine::new(spec, now)).collect();
-        Self { machines, edges, standings }
+        self.edges = Edges::new(&plugins);
+        let mut known: BTreeMap<String, Machine> =
+            self.machines.drain(..).map(|machine| (machine.spec.name.clone(), machine)).collect();
+        let machine = |spec: PluginSpec| match known.remove(&spec.name) {
+            Some(mut machine) => {
+                machine.become_of(spec);
+                machine
+            }
+            None => Machine::new(spec, now),
+        };
+        self.machines = plugins.into_iter().map(machine).collect();
+        self.standings = vec![Standing::default(); self.machines.len()];
+        let connected = |number: usize| self.machines[number].status == Status::Connected;
+        self.edges.restand(&(0..self.machines.len()).collect(), connected, &mut self.standings);
     }
 
     /// The transition, and the plugins that read differently now.
@@ -193,6 +224,7 @@ impl Writer {
             latency_ms: machine.latency_ms,
             version: spec.version.clone(),
             generation: machine.generation,
+            abandoned: machine.abandoned,
             reason: machine.explanation.reason.clone(),
             fix: machine.explanation.fix.clone(),
             retry: machine.retry.clone(),

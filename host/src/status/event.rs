@@ -83,6 +83,11 @@ pub enum Event {
         /// How long the first attempt took, if there was one.
         init: Option<Duration>,
     },
+    /// A hung instance was given up; its threads stay until the process ends.
+    Abandoned {
+        /// How many were, so far.
+        total: u32,
+    },
     /// Its instance is gone.
     Stopped,
 }

@@ -15,6 +15,7 @@ const FLAPPING_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 pub(super) struct History {
     transitions: Arc<Vec<Transition>>,
     total: u64,
+    stopped_at: Option<Timestamp>,
 }
 
 impl History {
@@ -27,6 +28,11 @@ impl History {
         self.total += 1;
     }
 
+    /// The plugin was stopped on purpose: what was before, and the stop itself, tell nothing of how steady it is.
+    pub(super) fn stopped(&mut self, now: Timestamp) {
+        self.stopped_at = Some(now);
+    }
+
     /// The last transitions, oldest first.
     pub(super) fn shared(&self) -> Arc<Vec<Transition>> {
         self.transitions.clone()
@@ -37,9 +43,11 @@ impl History {
         self.total
     }
 
-    /// More than five transitions in ten minutes.
+    /// More than five transitions in ten minutes that nobody asked for.
     pub(super) fn is_flapping(&self, now: Timestamp) -> bool {
-        let recent = |transition: &&Transition| now.duration_since(transition.at) < FLAPPING_WITHIN;
+        let recent = |transition: &&Transition| {
+            now.duration_since(transition.at) < FLAPPING_WITHIN && Some(transition.at) > self.stopped_at
+        };
         self.transitions.iter().rev().take_while(recent).count() > FLAPPING_ABOVE
     }
 }
@@ -73,5 +81,13 @@ mod tests {
         assert!(!history([0, 1, 2, 3, 4]).is_flapping(at(4)));
         assert!(history([0, 1, 2, 3, 4, 5]).is_flapping(at(599)));
         assert!(!history([0, 1, 2, 3, 4, 5]).is_flapping(at(600)));
+    }
+
+    #[test]
+    fn who_is_stopped_on_purpose_does_not_flap() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut history = history([0, 1, 2, 3, 4, 5]);
+        history.stopped(at(5));
+        assert!(!history.is_flapping(at(6)));
     }
 }

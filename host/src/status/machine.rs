@@ -16,6 +16,9 @@ use super::{
     time,
 };
 
+/// How many hung instances of one plugin are given up in a run of the host: each keeps its threads until the end.
+pub const MOST_ABANDONED: u32 = 5;
+
 /// Transient failures in a row that leave `connected`.
 const FAILURES_TO_LEAVE: u32 = 3;
 /// Successes in a row that return from `error`.
@@ -31,6 +34,7 @@ pub(super) struct Machine {
     pub(super) since: Timestamp,
     pub(super) explanation: Explanation,
     pub(super) generation: u64,
+    pub(super) abandoned: u32,
     pub(super) retry: Retry,
     pub(super) checked_at: Option<Timestamp>,
     pub(super) next_check_at: Option<Timestamp>,
@@ -53,6 +57,7 @@ impl Machine {
             since: now,
             explanation: Explanation::default(),
             generation: 1,
+            abandoned: 0,
             retry: Retry { attempt: 0, max_attempts: spec.max_attempts, next_attempt_at: None },
             checked_at: None,
             next_check_at: None,
@@ -68,6 +73,12 @@ impl Machine {
             successes: 0,
             spec,
         }
+    }
+
+    /// From now on the plugin is this one; what is known of it stays.
+    pub(super) fn become_of(&mut self, spec: PluginSpec) {
+        self.retry.max_attempts = spec.max_attempts;
+        self.spec = spec;
     }
 
     /// Takes in what happened. The transition is `None` if the status stays.
@@ -104,9 +115,14 @@ impl Machine {
                 self.timing = Timing { waited_ms: Some(time::millis(waited)), init_ms };
                 None
             }
+            Event::Abandoned { total } => {
+                self.abandoned = total;
+                None
+            }
             Event::Stopped => {
                 let settled = self.settled;
                 let transition = self.rest(Status::NotInitialized, Explanation::default(), now);
+                self.history.stopped(now);
                 self.settled = settled;
                 transition
             }

@@ -200,6 +200,9 @@ pub struct PluginHealth {
     pub settled: bool,
     #[serde(skip)]
     pub timing: Timing,
+    /// How many hung instances were given up, each with its threads, since the host started.
+    #[serde(skip)]
+    pub abandoned: u32,
     /// How many transitions there were since the host started.
     #[serde(skip)]
     pub transitions: u64,

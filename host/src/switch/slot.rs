@@ -10,7 +10,13 @@ use plugin_api::{
 
 use crate::loader::Instance;
 
-use super::{CallMetrics, Limits, SlotSpec, did_you_mean, metrics::OperationMetrics, tools::ToolPolicy};
+use super::{
+    CallMetrics, Limits, SlotSpec,
+    attachment::{Attachment, Detached, Visit},
+    did_you_mean,
+    metrics::OperationMetrics,
+    tools::ToolPolicy,
+};
 
 pub(super) struct Slot {
     name: String,
@@ -19,8 +25,7 @@ pub(super) struct Slot {
     limits: Limits,
     tools: ToolPolicy,
     operations: HashMap<String, (OperationMode, OperationMetrics)>,
-    // A trait object is a wide pointer, which cannot be swapped atomically without a box of its own.
-    instance: ArcSwapOption<Arc<dyn Instance>>,
+    attachment: ArcSwapOption<Attachment>,
 }
 
 impl Slot {
@@ -30,7 +35,7 @@ impl Slot {
             (operation.name.clone(), (operation.mode, metrics.operation(&name, &operation.name)))
         });
         let operations = operations.collect();
-        Self { name, manifest, links, limits, tools, operations, instance: ArcSwapOption::empty() }
+        Self { name, manifest, links, limits, tools, operations, attachment: ArcSwapOption::empty() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -71,15 +76,20 @@ impl Slot {
         &self.operations[operation].1
     }
 
-    pub(super) fn instance(&self) -> Option<Arc<dyn Instance>> {
-        self.instance.load().as_deref().cloned()
+    pub(super) fn has_instance(&self) -> bool {
+        self.attachment.load().is_some()
+    }
+
+    /// Begins a call or a stream, if there is an instance.
+    pub(super) fn visit(&self) -> Option<Visit> {
+        self.attachment.load().as_ref().map(Attachment::visit)
     }
 
     pub(super) fn attach(&self, instance: Arc<dyn Instance>) {
-        self.instance.store(Some(Arc::new(instance)));
+        self.attachment.store(Some(Arc::new(Attachment::new(instance))));
     }
 
-    pub(super) fn detach(&self) {
-        self.instance.store(None);
+    pub(super) fn detach(&self) -> Detached {
+        Detached::new(self.attachment.swap(None))
     }
 }

@@ -1,6 +1,6 @@
 //! Streams through the switch: opened like a call, then two queues between the ends until one of them closes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use plugin_api::{
     error::OperationError,
@@ -9,9 +9,7 @@ use plugin_api::{
     protocol::{CallHeader, CloseReason},
 };
 
-use crate::loader::Instance;
-
-use super::{Caller, Switch, late, metrics::OpenStream, new_trace, slot::Slot};
+use super::{Caller, Switch, attachment::Visit, late, metrics::OpenStream, new_trace, slot::Slot};
 
 /// How long who serves a stream may go on after it was closed, to put things in order.
 const AFTERCARE: Duration = Duration::from_secs(5);
@@ -50,13 +48,13 @@ impl Switch {
                 header.operation
             )));
         }
-        let instance = slot.instance().ok_or_else(|| self.no_instance(name))?;
+        let visit = slot.visit().ok_or_else(|| self.no_instance(name))?;
         let metrics = slot.metrics(&header.operation).open_stream();
         // A deadline bounds the opening. The stream itself lasts as long as both sides want.
         let limit = slot.limits().deadline(header.deadline_ms.take());
         let (opener, server, watch) = pipe::pair();
         let operation = header.operation.clone();
-        tokio::spawn(serve(instance, header, payload, server, watch.clone(), metrics));
+        tokio::spawn(serve(visit, slot.name().to_owned(), header, payload, server, watch.clone(), metrics));
         match tokio::time::timeout(limit, watch.taken()).await {
             Ok(true) => Ok(opener),
             Ok(false) => Err(refusal(watch.closed().await.as_ref())),
@@ -67,14 +65,15 @@ impl Switch {
 
 /// Lasts as long as the stream is served; what it ends with is the close reason.
 async fn serve(
-    instance: Arc<dyn Instance>,
+    visit: Visit,
+    plugin: String,
     header: CallHeader,
     payload: Vec<u8>,
     server: PipeEnd,
     watch: PipeWatch,
     metrics: OpenStream,
 ) {
-    let work = instance.open(&header, payload, server);
+    let work = visit.run(&plugin, visit.instance().open(&header, payload, server));
     let closed = async {
         watch.closed().await;
         tokio::time::sleep(AFTERCARE).await;

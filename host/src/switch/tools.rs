@@ -56,7 +56,7 @@ impl Switch {
     pub fn tools(&self, caller: &str) -> Vec<Tool> {
         let slots = self.inner.slots.load();
         let Some(policy) = slots.get(caller).map(|slot| slot.tools()) else { return Vec::new() };
-        let present = slots.values().filter(|slot| slot.instance().is_some());
+        let present = slots.values().filter(|slot| slot.has_instance());
         let mut tools: Vec<Tool> = present.flat_map(|slot| tools_of(slot, policy)).collect();
         tools.sort_by(|left, right| left.name.cmp(&right.name));
         tools

@@ -1,10 +1,10 @@
-//! The system's signals to stop become a future each, from the moment on that they are watched.
+//! The system's signals to stop, and to reload, become a future each, from the moment on that they are watched.
 
 #[cfg(unix)]
-pub(super) use unix::Signals;
+pub(super) use unix::{Hangups, Signals};
 
 #[cfg(not(unix))]
-pub(super) use other::Signals;
+pub(super) use other::{Hangups, Signals};
 
 #[cfg(unix)]
 mod unix {
@@ -33,6 +33,23 @@ mod unix {
         }
     }
 
+    /// SIGHUP.
+    pub(in super::super) struct Hangups {
+        hangup: io::Result<Signal>,
+    }
+
+    impl Hangups {
+        /// Watches from now on; to be called within a runtime.
+        pub(in super::super) fn watch() -> Self {
+            Self { hangup: signal(SignalKind::hangup()) }
+        }
+
+        /// Waits for the next one.
+        pub(in super::super) async fn next(&mut self) {
+            one(&mut self.hangup).await;
+        }
+    }
+
     async fn one(signal: &mut io::Result<Signal>) {
         match signal {
             Ok(signal) => _ = signal.recv().await,
@@ -43,6 +60,21 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
+    /// A signal that this system does not have: `switchboard reload` does the same.
+    pub(in super::super) struct Hangups;
+
+    impl Hangups {
+        /// Watches nothing.
+        pub(in super::super) fn watch() -> Self {
+            Self
+        }
+
+        /// Never comes.
+        pub(in super::super) async fn next(&mut self) {
+            std::future::pending().await
+        }
+    }
+
     /// Ctrl-C.
     pub(in super::super) struct Signals;
 

@@ -95,6 +95,7 @@ fn every_key_arrives() {
                 level: Warn,
                 format: Json,
             },
+            verbose: false,
         }
     "#]]
     .assert_debug_eq(&config.host);

@@ -59,6 +59,12 @@ async fn the_metrics_of_one_plugin() {
         # HELP switchboard_plugin_healthy Whether the plugin is connected and everything that it requires is healthy.
         # TYPE switchboard_plugin_healthy gauge
         switchboard_plugin_healthy{kind="integration",plugin="database"} 1
+        # HELP switchboard_plugin_instances_abandoned Hung instances of the plugin that were given up, each with its threads, since the host started.
+        # TYPE switchboard_plugin_instances_abandoned gauge
+        switchboard_plugin_instances_abandoned{kind="integration",plugin="database"} 0
+        # HELP switchboard_plugin_instances_abandoned_limit After so many abandoned instances no further one is made.
+        # TYPE switchboard_plugin_instances_abandoned_limit gauge
+        switchboard_plugin_instances_abandoned_limit 5
         # HELP switchboard_plugin_probe_duration_seconds How long probes took.
         # TYPE switchboard_plugin_probe_duration_seconds histogram
         switchboard_plugin_probe_duration_seconds_bucket{kind="integration",plugin="database",le="0.001"} 0
@@ -98,7 +104,7 @@ async fn what_others_measure_is_in_the_metrics() {
     registry.register(Box::new(calls)).unwrap();
     let state = HttpState {
         board: host.board.clone(),
-        routes: RouteTable::default(),
+        routes: Routes::default(),
         operations: host.operations.clone(),
         registry,
         draining: host.draining.subscribe(),

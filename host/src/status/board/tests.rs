@@ -227,6 +227,33 @@ fn assert_consistent(snapshot: &Snapshot) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn other_plugins_take_over_what_is_known_of_those_that_stay() {
+    let board = board(vec![plugin("database", &[]), plugin("memory", &["database"]), plugin("smtp", &[])]);
+    for name in ["database", "memory", "smtp"] {
+        settle(&board, name, Status::Connected);
+    }
+    let before = board.snapshot();
+    board.reconfigure(
+        vec![
+            plugin("memory", &["database"]),
+            PluginSpec { required: true, ..plugin("database", &[]) },
+            plugin("web", &["memory"]),
+        ],
+        at(10),
+    );
+    let after = board.snapshot();
+    let names: Vec<_> = after.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    assert_eq!(names, ["database", "memory", "web"]);
+    assert!(after.plugin("memory").unwrap().healthy && after.plugin("database").unwrap().required);
+    assert_eq!(after.plugin("memory").unwrap().history, before.plugin("memory").unwrap().history);
+    assert_eq!(after.plugin("memory").unwrap().dependents, ["web"]);
+    assert_eq!(after.plugin("web").unwrap().status, Status::NotInitialized);
+    assert_eq!((after.counts.connected, after.counts.not_initialized), (2, 1));
+    assert!(after.settled && after.revision > before.revision);
+    assert_eq!(board.apply("smtp", Event::Stopped, at(11)), None, "nobody knows it any more");
+}
+
 proptest! {
     #[test]
     fn worsening_one_plugin_never_improves_the_whole(

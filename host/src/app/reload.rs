@@ -1,0 +1,139 @@
+//! plugins.toml is read again while the host runs: what changed is restarted with what requires it, and nothing else.
+//! What cannot be read, or cannot be started, changes nothing.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use plugin_api::error::OperationError;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    config::{self, Config, Problems},
+    loader,
+};
+
+use super::{
+    Core, Current, Refused,
+    difference::{Difference, keep_fixed, outdated},
+    prepare::{Prepared, prepare_with},
+};
+
+/// What a reload did. Names are sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Started: new in plugins.toml.
+    pub added: Vec<String>,
+    /// Stopped: no longer in plugins.toml.
+    pub removed: Vec<String>,
+    /// Restarted: changed in plugins.toml, or in the environment that it names.
+    pub changed: Vec<String>,
+    /// Restarted: they require what changed.
+    pub dependents: Vec<String>,
+    /// What takes effect only when the host is started anew.
+    pub needs_restart: Vec<String>,
+}
+
+/// Why a reload changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration is refused.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// The host is about to stop.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+impl From<ReloadError> for OperationError {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Refused(Refused(problems)) => {
+                let count = problems.iter().count();
+                let message =
+                    format!("the configuration is refused, and nothing was changed ({count} found)");
+                let problems = problems.to_string();
+                let lines: Vec<_> = problems.lines().collect();
+                OperationError::invalid(message).details(json!({ "problems": lines }))
+            }
+            ReloadError::Stopping => OperationError::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl Core {
+    /// Reads plugins.toml again, and brings the plugins to what it says. One reload at a time.
+    pub(super) async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let mut current = self.current.lock().await;
+        if *self.draining.borrow() {
+            return Err(ReloadError::Stopping);
+        }
+        let running = current.config.clone();
+        let libraries = current.prepared.libraries.clone();
+        // Libraries are opened here, which blocks.
+        let read = tokio::task::spawn_blocking(move || -> Result<_, ReloadError> {
+            let mut config = config::load(&running.path, &running.environment).map_err(refused)?;
+            let fixed = keep_fixed(&running.host, &mut config);
+            let prepared = prepare_with(&config, libraries)?;
+            Ok((config, prepared, fixed))
+        });
+        let (config, prepared, mut needs_restart) =
+            read.await.expect("reading does not panic, and the runtime is alive")?;
+        needs_restart.extend(outdated(&prepared));
+        let difference = Difference::between(&current.prepared, &prepared);
+        self.bring(&current.config, &config, &prepared, &difference).await;
+        *current = Current { config, prepared };
+        Ok(Reloaded::of(difference, needs_restart))
+    }
+
+    /// Stops what has to go, tells every part of the host what there is now, and starts what is to start.
+    async fn bring(&self, old: &Config, config: &Config, prepared: &Prepared, difference: &Difference) {
+        self.scrubber.add(prepared.secrets());
+        let left = self.lifecycle.stop_some(|name| difference.stops(name), old.host.shutdown_grace).await;
+        self.board.reconfigure(prepared.specs(), Timestamp::now());
+        self.switch.remove(&difference.removed);
+        // A library that is refused now leaves no slot; the board knows why.
+        let without = prepared.plugins.iter().filter(|plugin| plugin.library.is_err());
+        let without: Vec<String> = without.map(|plugin| plugin.config.name.clone()).collect();
+        self.switch.remove(&without);
+        self.switch.add(prepared.slots().into_iter().filter(|slot| difference.starts(&slot.name)));
+        self.routes.replace(prepared.routes.clone());
+        self.libraries.set(loader::open_count());
+        self.start(config, prepared, difference, &left);
+    }
+
+    fn start(
+        &self,
+        config: &Config,
+        prepared: &Prepared,
+        difference: &Difference,
+        left: &HashMap<String, crate::lifecycle::Before>,
+    ) {
+        let units = prepared.units(config, left);
+        let units = units.into_iter().filter(|unit| difference.starts(&unit.name)).collect();
+        self.lifecycle.resume(units, prepared.plan.clone().into());
+    }
+}
+
+fn refused(problems: Problems) -> ReloadError {
+    Refused(problems).into()
+}
+
+impl Reloaded {
+    fn of(difference: Difference, needs_restart: Vec<String>) -> Self {
+        let Difference { added, removed, changed, dependents } = difference;
+        let names = |names: std::collections::BTreeSet<String>| names.into_iter().collect();
+        Self {
+            added: names(added),
+            removed: names(removed),
+            changed: names(changed),
+            dependents: names(dependents),
+            needs_restart,
+        }
+    }
+
+    /// Whether nothing was started, stopped or restarted.
+    pub fn is_nothing(&self) -> bool {
+        [&self.added, &self.removed, &self.changed, &self.dependents].iter().all(|names| names.is_empty())
+    }
+}

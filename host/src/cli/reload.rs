@@ -1,0 +1,59 @@
+//! `switchboard reload`: makes the running host read its configuration again.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use switchboard::app::Reloaded;
+
+use super::{Exit, Failed, call::problem_text, client::HostClient, runtime, show};
+
+/// Reloads, and tells what came of it.
+pub fn reload(path: &Path, json: bool) -> Result<Exit, Failed> {
+    runtime()?.block_on(async {
+        let host = HostClient::find(path)?;
+        let (status, answer) = host.post("/api/operations/host/reload", &json!({})).await?;
+        if status >= 400 {
+            return Err(refused(&answer));
+        }
+        if json {
+            show(format_args!("{answer:#}"));
+            return Ok(Exit::Success);
+        }
+        let reloaded: Reloaded = serde_json::from_value(answer).map_err(|error| {
+            Failed::new(Exit::Failed, format!("the host answered what this command does not know: {error}"))
+        })?;
+        lines(&reloaded).iter().for_each(show);
+        Ok(Exit::Success)
+    })
+}
+
+/// One line for each thing that was done, in the order in which it matters.
+pub(super) fn lines(reloaded: &Reloaded) -> Vec<String> {
+    let Reloaded { added, removed, changed, dependents, needs_restart } = reloaded;
+    let mut lines = Vec::new();
+    if reloaded.is_nothing() {
+        lines.push("nothing has changed that a reload brings into force".to_owned());
+    }
+    let told = [
+        ("started", added),
+        ("stopped", removed),
+        ("restarted", changed),
+        ("restarted with what they require", dependents),
+        ("needs a restart of the host", needs_restart),
+    ];
+    let told = told.into_iter().filter(|(_, names)| !names.is_empty());
+    lines.extend(told.map(|(what, names)| format!("{what}: {}", names.join(", "))));
+    lines
+}
+
+/// A configuration that is refused reads as at a start.
+fn refused(answer: &Value) -> Failed {
+    match answer["details"]["problems"].as_array() {
+        Some(problems) => {
+            let lines = problems.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n");
+            let what = answer["detail"].as_str().unwrap_or_default();
+            Failed::new(Exit::Configuration, format!("{what}\n{lines}"))
+        }
+        None => Failed::new(Exit::Failed, problem_text(answer)),
+    }
+}
