@@ -8,6 +8,7 @@ use std::{
 
 use aho_corasick::AhoCorasick;
 use arc_swap::ArcSwapOption;
+use serde_json::Value;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "[secret]";
@@ -68,6 +69,21 @@ impl Scrubber {
     pub fn clean(&self, text: &mut String) {
         *text = one_line(&self.scrub(text));
     }
+
+    /// The same for every text in a plugin's JSON.
+    pub fn clean_json(&self, value: &mut Value) {
+        texts(value, &|text| self.clean(text));
+    }
+}
+
+/// Every text in a JSON document, keys excepted.
+fn texts(value: &mut Value, visit: &impl Fn(&mut String)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| texts(value, visit)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| texts(value, visit)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// The words of a text without what steers a terminal or turns the direction of writing, cut after [`LONGEST`]
@@ -98,6 +114,15 @@ mod tests {
         check(&["hunter22"], "login hunter22 failed: hunter22", "login [secret] failed: [secret]");
         check(&["hunter22", "hunter22-long"], "hunter22-long", "[secret]");
         check(&[], "nothing is secret", "nothing is secret");
+    }
+
+    #[test]
+    fn json_is_cleaned_to_its_depth() {
+        let scrubber = Scrubber::default();
+        scrubber.add(["hunter22".to_owned()]);
+        let mut value = serde_json::json!({ "code": 7, "more": [{ "text": "is hunter22\n" }] });
+        scrubber.clean_json(&mut value);
+        assert_eq!(value, serde_json::json!({ "code": 7, "more": [{ "text": "is [secret]" }] }));
     }
 
     #[test]

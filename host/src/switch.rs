@@ -140,10 +140,7 @@ impl Switch {
         } else {
             self.call_plugin(caller, header, payload).await
         };
-        outcome.map_err(|mut error| {
-            self.inner.scrubber.clean(&mut error.message);
-            error
-        })
+        outcome.map_err(|error| self.scrubbed(error))
     }
 
     async fn call_host(
@@ -229,11 +226,21 @@ impl Switch {
         OperationError::unavailable(format!("`{name}` has no instance"))
     }
 
-    /// Names the plugins behind an error that is not the operation's own.
+    /// Names the plugins behind an error that is not the request's own fault.
     fn with_causes(&self, name: &str, mut error: OperationError) -> OperationError {
-        let outside = matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Deadline);
-        if outside && error.root_causes.is_empty() {
+        use ErrorKind::{Cancelled, Conflict, Denied, Invalid, NotFound};
+        let own = matches!(error.kind, Invalid | Denied | NotFound | Conflict | Cancelled);
+        if !own && error.root_causes.is_empty() {
             error.root_causes = (self.inner.causes)(name);
+        }
+        error
+    }
+
+    /// The error as it may be shown.
+    fn scrubbed(&self, mut error: OperationError) -> OperationError {
+        self.inner.scrubber.clean(&mut error.message);
+        if let Some(details) = &mut error.details {
+            self.inner.scrubber.clean_json(details);
         }
         error
     }

@@ -11,6 +11,7 @@ pub fn tests() -> Vec<Trial> {
         a_dependency_is_called_through_the_switch,
         only_declared_dependencies_may_be_called,
         a_wanted_plugin_that_is_not_named_is_unavailable,
+        an_error_names_the_root_causes_and_no_secret,
         every_kind_of_error_has_its_status,
         a_panic_fails_one_call_and_no_more,
         a_call_that_hangs_ends_at_its_deadline,
@@ -48,6 +49,28 @@ fn only_declared_dependencies_may_be_called() {
     assert_eq!(status, 403, "{problem}");
     let text = problem.to_string();
     assert!(text.contains("which its manifest does not declare"), "{text}");
+}
+
+fn an_error_names_the_root_causes_and_no_secret() {
+    let config =
+        "[plugins.faulty]\nsettings = { init = { fail = { code = \"forbidden\" } } }\n[plugins.dependent]\n";
+    let host = Setup::new(config).env("FAULTY_SECRET", "correct-horse").start();
+    host.wait_for_status("faulty", "error");
+    host.wait_for_status("dependent", "connected");
+    let fail = |kind: &str| {
+        let error =
+            json!({"kind": kind, "message": "as you wish", "details": {"seen": ["by correct-horse"]}});
+        let asked = json!({"plugin": "faulty", "operation": "fail", "request": error});
+        host.call("dependent", "ask", &asked).json()
+    };
+    let failed = fail("internal");
+    assert_eq!(failed["root_causes"][0]["name"], "faulty", "{failed:#}");
+    assert_eq!(
+        (&failed["root_causes"][0]["code"], &failed["root_causes"][1]),
+        (&json!("forbidden"), &Value::Null)
+    );
+    assert_eq!(failed["details"]["seen"][0], "by [secret]");
+    assert_eq!(fail("invalid")["root_causes"], json!([]), "the request itself is wrong");
 }
 
 fn a_wanted_plugin_that_is_not_named_is_unavailable() {

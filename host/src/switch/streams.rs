@@ -29,10 +29,7 @@ impl Switch {
         header.trace.get_or_insert_with(new_trace);
         let slot = self.find(caller, &header.plugin)?;
         let opened = self.open_on(&slot, header, payload).await;
-        opened.map_err(|error| self.with_causes(slot.name(), error)).map_err(|mut error| {
-            self.inner.scrubber.clean(&mut error.message);
-            error
-        })
+        opened.map_err(|error| self.scrubbed(self.with_causes(slot.name(), error)))
     }
 
     async fn open_on(
@@ -54,7 +51,9 @@ impl Switch {
         let limit = slot.limits().deadline(header.deadline_ms.take());
         let (opener, server, watch) = pipe::pair();
         let operation = header.operation.clone();
-        tokio::spawn(serve(visit, slot.name().to_owned(), header, payload, server, watch.clone(), metrics));
+        let serving =
+            Serving { switch: self.clone(), plugin: name.to_owned(), visit, watch: watch.clone(), metrics };
+        tokio::spawn(serving.run(header, payload, server));
         match tokio::time::timeout(limit, watch.taken()).await {
             Ok(true) => Ok(opener),
             Ok(false) => Err(refusal(watch.closed().await.as_ref())),
@@ -63,30 +62,34 @@ impl Switch {
     }
 }
 
-/// Lasts as long as the stream is served; what it ends with is the close reason.
-async fn serve(
-    visit: Visit,
+/// A stream on its way from its opening to its end.
+struct Serving {
+    switch: Switch,
     plugin: String,
-    header: CallHeader,
-    payload: Vec<u8>,
-    server: PipeEnd,
+    visit: Visit,
     watch: PipeWatch,
     metrics: OpenStream,
-) {
-    let work = visit.run(&plugin, visit.instance().open(&header, payload, server));
-    let closed = async {
-        watch.closed().await;
-        tokio::time::sleep(AFTERCARE).await;
-    };
-    tokio::select! {
-        outcome = work => watch.close(match outcome {
-            Ok(()) => CloseReason::done("the stream was served to its end"),
-            Err(error) => CloseReason::failed(error),
-        }),
-        // Dropping the work ends the task behind it.
-        () = closed => {}
+}
+
+impl Serving {
+    /// Lasts as long as the stream is served; what it ends with is the close reason.
+    async fn run(self, header: CallHeader, payload: Vec<u8>, server: PipeEnd) {
+        let Self { switch, plugin, visit, watch, metrics } = self;
+        let work = visit.run(&plugin, visit.instance().open(&header, payload, server));
+        let closed = async {
+            watch.closed().await;
+            tokio::time::sleep(AFTERCARE).await;
+        };
+        tokio::select! {
+            outcome = work => watch.close(match outcome {
+                Ok(()) => CloseReason::done("the stream was served to its end"),
+                Err(error) => CloseReason::failed(switch.scrubbed(error)),
+            }),
+            // Dropping the work ends the task behind it.
+            () = closed => {}
+        }
+        metrics.close(watch.frames());
     }
-    metrics.close(watch.frames());
 }
 
 /// Why a stream was not taken.
