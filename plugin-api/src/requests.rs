@@ -5,6 +5,7 @@ pub mod host;
 pub mod http;
 pub mod sql;
 pub mod email;
+pub mod openai;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -46,9 +46,11 @@ use crate::{
     error::{Failure, OperationError},
     instance::Instance,
     manifest::Manifest,
+    pipe,
     plugin::Plugin,
-    protocol::{CallHeader, CreateRequest, HOST, LogRecord},
+    protocol::{CallHeader, CloseReason, CreateRequest, HOST, LogRecord},
     requests::{Request, host::Report},
+    stream::Stream,
 };
 
 /// A plugin to be made, with its settings and the fakes that it will meet.
@@ -192,6 +194,35 @@ impl<P: Plugin> TestInstance<P> {
     /// The operation's.
     pub async fn call_json(&self, operation: &str, request: Value) -> Result<Value, OperationError> {
         self.exchange(CallHeader { operation: operation.to_owned(), ..CallHeader::default() }, &request).await
+    }
+
+    /// Opens a stream, and comes back when the plugin has taken it by its first send or receive.
+    ///
+    /// # Errors
+    /// The error with which the plugin refused it.
+    pub async fn open(
+        &self,
+        operation: &str,
+        request: &impl serde::Serialize,
+    ) -> Result<Stream, OperationError> {
+        let unwritable = |error: serde_json::Error| OperationError::invalid(error.to_string());
+        let header = CallHeader { operation: operation.to_owned(), ..CallHeader::default() };
+        let header = serde_json::to_vec(&header).map_err(unwritable)?;
+        let payload = serde_json::to_vec(request).map_err(unwritable)?;
+        let (opener, server, watch) = pipe::pair();
+        let served = self.instance.open(header.into(), payload.into(), server.into_boundary());
+        let serving = watch.clone();
+        tokio::spawn(async move {
+            serving.close(match read::<Value, OperationError>(served.await) {
+                Ok(_) => CloseReason::done("the stream was served to its end"),
+                Err(error) => CloseReason::failed(error),
+            });
+        });
+        if watch.taken().await {
+            return Ok(Stream::new(opener.into_boundary()));
+        }
+        let reason = CloseReason::clone(&*watch.closed().await);
+        Err(reason.error.unwrap_or_else(|| OperationError::unavailable(reason.message)))
     }
 
     /// Everything that was logged so far.

@@ -33,6 +33,8 @@ mod sqlite;
 mod postgres;
 /// The smtp plugin with a real SMTP server.
 mod email;
+/// The openai plugin with a stand-in for OpenAI.
+mod openai;
 /// The configuration that ships.
 mod shipped;
 
@@ -59,6 +61,7 @@ fn main() {
         sqlite::tests(),
         postgres::tests(),
         email::tests(),
+        openai::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();

@@ -17,7 +17,22 @@ pub const JOURNAL: &str = "/__aimock/journal";
 /// # Panics
 /// If they are, and the server does not start.
 pub fn start(fixtures: &Value) -> Result<NodeServer, Missing> {
-    NodeServer::start(".bin/llmock", JOURNAL, |port, folder| {
+    start_with(fixtures, &[])
+}
+
+/// The same, for those alone who know this key.
+///
+/// # Errors
+/// As [`start`].
+///
+/// # Panics
+/// As [`start`].
+pub fn start_for(key: &str, fixtures: &Value) -> Result<NodeServer, Missing> {
+    start_with(fixtures, &[("AIMOCK_API_KEYS", key)])
+}
+
+fn start_with(fixtures: &Value, variables: &[(&str, &str)]) -> Result<NodeServer, Missing> {
+    NodeServer::start_with(variables, ".bin/llmock", JOURNAL, |port, folder| {
         let files = folder.join("fixtures");
         fs::create_dir(&files).expect("a folder can be made");
         fs::write(files.join("fixtures.json"), fixtures.to_string()).expect("a file can be written");

@@ -8,7 +8,7 @@ use super::{Missing, free_port, repository};
 use crate::{
     http::{self, Response},
     process::Process,
-    wait::{LIMIT, poll},
+    wait::{LIMIT, poll, wait_until},
 };
 
 /// How often another port is tried, when somebody took the free one first.
@@ -18,8 +18,10 @@ const TRIES: usize = 5;
 pub struct NodeServer {
     // Ends with the folder still there.
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
     address: String,
+    command: Command,
+    ready: String,
 }
 
 impl NodeServer {
@@ -36,6 +38,22 @@ impl NodeServer {
         ready: &str,
         arguments: impl Fn(&str, &Path) -> Vec<OsString>,
     ) -> Result<Self, Missing> {
+        Self::start_with(&[], file, ready, arguments)
+    }
+
+    /// The same, with variables in the server's environment.
+    ///
+    /// # Errors
+    /// As [`NodeServer::start`].
+    ///
+    /// # Panics
+    /// As [`NodeServer::start`].
+    pub fn start_with(
+        variables: &[(&str, &str)],
+        file: &str,
+        ready: &str,
+        arguments: impl Fn(&str, &Path) -> Vec<OsString>,
+    ) -> Result<Self, Missing> {
         let modules = repository().join(".partners/node/node_modules");
         let (node, program) = (modules.join(".bin/node"), modules.join(file));
         if !node.is_file() || !program.is_file() {
@@ -47,6 +65,7 @@ impl NodeServer {
             let port = free_port().to_string();
             let mut command = Command::new(&node);
             command.arg(&program).args(arguments(&port, folder.path())).current_dir(folder.path());
+            command.envs(variables.iter().copied());
             let mut process = Process::start(&mut command, folder.path(), "server").expect("node starts");
             let address = format!("127.0.0.1:{port}");
             let answers = || match process.is_running() {
@@ -54,7 +73,7 @@ impl NodeServer {
                 false => Some(false),
             };
             if poll(LIMIT, answers, Option::is_some) == Ok(Some(true)) {
-                return Ok(Self { process, _folder: folder, address });
+                return Ok(Self { process, folder, address, command, ready: ready.to_owned() });
             }
             output = process.output();
         }
@@ -64,6 +83,17 @@ impl NodeServer {
     /// Where it listens, such as `127.0.0.1:40123`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Starts it anew on the same port, after it was ended, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[track_caller]
+    pub fn resume(&mut self) {
+        self.process = Process::start(&mut self.command, self.folder.path(), "resumed").expect("node starts");
+        let answers = || http::request(&self.address, "GET", &self.ready, &[], None).is_ok();
+        wait_until("the server to be back", answers, |answers| *answers);
     }
 
     /// The process: an outage is made by ending it.

@@ -1,0 +1,157 @@
+//! A request -> a good answer, or a [`Trouble`]: what async-openai sends requests through. It sends each once, bounds time
+//! and size, and lets no refusal through, so that async-openai neither retries nor logs what the server says.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use async_openai::{error::OpenAIError, middleware::HttpRequestFactory};
+use plugin_api::{serde::de::IgnoredAny, serde_json, tokio::time::timeout};
+use reqwest::{Body, Request, Response, header::CONTENT_TYPE};
+use tokio_tungstenite::tungstenite::http;
+use tower::Service;
+
+use crate::{
+    settings::Config,
+    trouble::{
+        Trouble,
+        connecting::{Way, network, no_answer, no_connection},
+        status,
+    },
+};
+
+/// 2048 vectors of 3072 numbers each, as JSON, are some 90 MB.
+const LARGEST_ANSWER: usize = 128 * 1024 * 1024;
+/// What may be wrong is said in the first words.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+/// Longest wait for the words of a refusal: its status says enough.
+const REFUSAL_WITHIN: Duration = Duration::from_secs(2);
+
+/// In which form the answer comes.
+#[derive(Debug, Clone, Copy)]
+pub enum Answers {
+    /// JSON, whole within this time, which this setting decides.
+    Whole { within: Duration, setting: &'static str },
+    /// Events, the first part of the answer within this time.
+    Events { begin_within: Duration },
+}
+
+/// Sends requests.
+#[derive(Clone)]
+pub struct Transport {
+    http: reqwest::Client,
+    config: Arc<Config>,
+    answers: Answers,
+}
+
+impl Transport {
+    pub fn new(http: reqwest::Client, config: Arc<Config>, answers: Answers) -> Self {
+        Self { http, config, answers }
+    }
+
+    async fn exchange(self, request: Request) -> Result<Response, Trouble> {
+        let server = self.config.server();
+        match self.answers {
+            Answers::Whole { within, setting } => timeout(within, self.whole(request))
+                .await
+                .unwrap_or_else(|_| Err(no_answer(&server, "no answer", within, setting))),
+            Answers::Events { begin_within } => timeout(begin_within, self.events(request))
+                .await
+                .unwrap_or_else(|_| Err(no_answer(&server, "no answer", begin_within, "timeout"))),
+        }
+    }
+
+    /// An answer that is read to its end, and is JSON.
+    async fn whole(&self, request: Request) -> Result<Response, Trouble> {
+        let response = self.good(request).await?;
+        let status = response.status();
+        let body = self.body(response, LARGEST_ANSWER).await?;
+        if serde_json::from_slice::<IgnoredAny>(&body).is_err() {
+            return Err(Trouble::protocol(&self.config.server(), "what is not JSON"));
+        }
+        let mut whole = http::Response::new(Body::from(body));
+        *whole.status_mut() = status;
+        Ok(whole.into())
+    }
+
+    /// An answer that goes on coming.
+    async fn events(&self, request: Request) -> Result<Response, Trouble> {
+        let response = self.good(request).await?;
+        let form = response.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok());
+        match form {
+            Some(form) if !form.trim_start().to_ascii_lowercase().starts_with("text/event-stream") => {
+                Err(Trouble::protocol(&self.config.server(), "at once what was asked for as a stream"))
+            }
+            _ => Ok(response),
+        }
+    }
+
+    /// An answer that is no refusal.
+    async fn good(&self, request: Request) -> Result<Response, Trouble> {
+        let response = self.http.execute(request).await.map_err(|error| self.no_answer(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        // A refusal that is cut off or too large is judged by what came of it: nothing.
+        let words = timeout(REFUSAL_WITHIN, self.body(response, LARGEST_REFUSAL)).await;
+        let words = words.ok().and_then(Result::ok).unwrap_or_default();
+        let server = self.config.server();
+        Err(status::refused(Way::http(&server), status.as_u16(), &headers, &words))
+    }
+
+    async fn body(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
+            if body.len() + piece.len() > limit {
+                let what = format!("more than {limit} bytes, which no answer has");
+                return Err(Trouble::protocol(&self.config.server(), &what));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Trouble {
+        let server = self.config.server();
+        let way = Way::http(&server);
+        match error.is_timeout() {
+            true => no_connection(way, self.config.connect_timeout),
+            false => network(error, way),
+        }
+    }
+}
+
+impl Service<HttpRequestFactory> for Transport {
+    type Response = Response;
+    type Error = Trouble;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
+        let transport = self.clone();
+        Box::pin(async move {
+            let request = factory.build().await.map_err(|error| {
+                Trouble::protocol(
+                    &transport.config.server(),
+                    &format!("nothing: no request can be made ({error})"),
+                )
+            })?;
+            transport.exchange(request).await
+        })
+    }
+}
+
+impl From<Trouble> for OpenAIError {
+    fn from(trouble: Trouble) -> Self {
+        Self::Boxed(Box::new(trouble))
+    }
+}

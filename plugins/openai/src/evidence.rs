@@ -1,0 +1,81 @@
+//! What calls show of the plugin as a whole -> evidence for the host, so that a busy API is not probed and an outage is
+//! known at once. No call waits for it.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use plugin_api::{
+    prelude::*,
+    requests::{host::Report, openai::Usage},
+    tokio, tracing,
+};
+
+use crate::trouble::Trouble;
+
+/// Success is reported once in this time: more often says nothing new, and the host would not count it.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tells the host.
+pub struct Evidence {
+    context: Context,
+    last_success: Mutex<Option<Instant>>,
+}
+
+impl Evidence {
+    pub fn new(context: Context) -> Self {
+        Self { context, last_success: Mutex::new(None) }
+    }
+
+    /// Takes over the outcome of a call.
+    pub fn of<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+        match &outcome {
+            Ok(_) => self.success(),
+            Err(trouble) => self.failure(trouble),
+        }
+        outcome
+    }
+
+    /// An authenticated request just succeeded.
+    pub fn success(&self) {
+        let mut last = self.last_success.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= PAUSE) {
+            *last = Some(Instant::now());
+            self.report(Report::Success);
+        }
+    }
+
+    /// A request just failed; what concerns it alone is nobody else's affair.
+    pub fn failure(&self, trouble: &Trouble) {
+        if trouble.is_about_the_plugin() {
+            *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.report(Failure::from(trouble.clone()).into());
+        }
+    }
+
+    /// What an answer took.
+    pub fn took(&self, usage: Option<Usage>) {
+        let Some(usage) = usage else { return };
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            let host = context.host();
+            for (name, tokens) in
+                [("input_tokens", usage.input_tokens), ("output_tokens", usage.output_tokens)]
+            {
+                if let Err(error) = host.count(name, tokens).await {
+                    tracing::debug!(%error, "the host did not count the tokens");
+                }
+            }
+        });
+    }
+
+    fn report(&self, report: Report) {
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            if let Err(error) = context.host().report(report).await {
+                tracing::debug!(%error, "the host did not take the evidence");
+            }
+        });
+    }
+}

@@ -1,0 +1,215 @@
+//! The operations: a request in, its outcome out, and what it showed of the plugin told to the host. Nothing here tries
+//! again: whether a repeat makes sense, the kind of the error tells, and the caller decides.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use plugin_api::{
+    prelude::*,
+    requests::openai::{Chat, ChatAnswer, ChatDelta, Embed, Embeddings, Realtime, TroubleCode},
+    serde_json,
+    tokio::select,
+    tracing,
+};
+
+use crate::{
+    answer,
+    assembly::Assembly,
+    client::{Client, Events, trust::Trust},
+    embedding::{self, Collection},
+    evidence::Evidence,
+    models,
+    realtime::{bridge, dial::dial},
+    settings::{Config, Model},
+    trouble::Trouble,
+    wire,
+};
+
+/// All that the plugin can do.
+pub struct Service {
+    config: Arc<Config>,
+    trust: Arc<Trust>,
+    client: Client,
+    evidence: Evidence,
+    told_of_missing_model: AtomicBool,
+}
+
+impl Service {
+    pub fn new(config: Config, context: Context) -> Self {
+        let config = Arc::new(config);
+        let trust = Arc::new(Trust::new(config.ca_file.clone()));
+        Self {
+            client: Client::new(config.clone(), trust.clone()),
+            evidence: Evidence::new(context),
+            told_of_missing_model: AtomicBool::new(false),
+            config,
+            trust,
+        }
+    }
+
+    /// Whether the server knows the key, and has the models of the settings. Costs nothing.
+    pub async fn verify(&self) -> Result<(), Trouble> {
+        let list = self.client.models().await.map_err(|trouble| self.without_list(trouble))?;
+        let Some(names) = models::names(&list) else {
+            return Err(Trouble::protocol(&self.config.server(), "something else than a list of models")
+                .setting("base_url"));
+        };
+        let no_chat = self.lacks(&names, &self.config.model).await?;
+        let no_embedding = self.lacks(&names, &self.config.embedding_model).await?;
+        models::judge(&self.config, &names, no_chat, no_embedding)?;
+        self.tell_of_missing(no_chat || no_embedding);
+        Ok(())
+    }
+
+    /// A chat, answered at once.
+    pub async fn chat(&self, request: &Chat) -> Result<ChatAnswer, OperationError> {
+        let body = wire::chat(request, &self.config, false)?;
+        let (server, model) = (self.config.server(), self.chat_model(request));
+        let answer = self.evidence.of(self.client.chat(&body).await);
+        let answer = answer.and_then(|answer| answer::read(&answer, &server, model));
+        self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
+        answer.map_err(|trouble| trouble.about_model(&server, model).into())
+    }
+
+    /// A chat, answered as it is written. The stream is taken when the answer begins.
+    pub async fn chat_stream(&self, request: &Chat, stream: &Stream) -> Result<(), OperationError> {
+        let body = wire::chat(request, &self.config, true)?;
+        let (server, model) = (self.config.server(), self.chat_model(request));
+        let events = self.evidence.of(self.client.chat_stream(&body).await);
+        let events = events.map_err(|trouble| trouble.about_model(&server, model))?;
+        // A caller that goes away drops the events, and with them the answer at the server.
+        let Some(answer) = pass_on(events, stream, &server, model).await? else { return Ok(()) };
+        self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
+        send(stream, &ChatDelta::Done { answer: answer? }).await?;
+        Ok(())
+    }
+
+    /// Vectors, by as many requests as it takes.
+    pub async fn embed(&self, request: &Embed) -> Result<Embeddings, OperationError> {
+        embedding::check(request)?;
+        let server = self.config.server();
+        let model = wire::model(request.model.as_deref(), &self.config.embedding_model.name);
+        let mut collection = Collection::default();
+        for batch in embedding::batches(&request.texts, self.config.embedding_batch) {
+            let texts = &request.texts[batch];
+            let body = wire::embed(texts, request, &self.config);
+            let answer = self.evidence.of(self.client.embeddings(&body).await);
+            let answer = answer.map_err(|trouble| trouble.about_model(&server, model))?;
+            collection.take(answer.get(), texts.len(), &server)?;
+        }
+        let embeddings = collection.finish(&server, model, request.dimensions)?;
+        self.evidence.took(embeddings.usage);
+        Ok(embeddings)
+    }
+
+    /// A realtime session. The stream is taken when the socket is open.
+    pub async fn realtime(&self, request: &Realtime, stream: &Stream) -> Result<(), OperationError> {
+        let model = wire::model(request.model.as_deref(), &self.config.realtime_model);
+        let dialled = dial(&self.config, &self.trust, model).await;
+        if self.config.is_one_server() {
+            match &dialled {
+                Ok(_) => self.evidence.success(),
+                // Whether there is a Realtime API says nothing of the rest.
+                Err(trouble) if is_about_the_key(trouble) => self.evidence.failure(trouble),
+                Err(_) => {}
+            }
+        }
+        bridge(dialled?, stream, &self.config).await;
+        Ok(())
+    }
+
+    fn chat_model<'a>(&'a self, request: &'a Chat) -> &'a str {
+        wire::model(request.model.as_deref(), &self.config.model.name)
+    }
+
+    /// What it means that there is no list of models.
+    fn without_list(&self, trouble: Trouble) -> Trouble {
+        let server = self.config.server();
+        let status = trouble.http_status.unwrap_or_default();
+        let (code, setting, message) = match trouble.code {
+            TroubleCode::ModelNotFound | TroubleCode::InvalidRequest => (
+                TroubleCode::ConfigInvalid,
+                "base_url",
+                format!(
+                    "`{server}` has no list of models at this address (HTTP {status}): check `OPENAI_BASE_URL`, which \
+                     usually ends in `/v1`"
+                ),
+            ),
+            TroubleCode::Forbidden => (
+                TroubleCode::Forbidden,
+                "api_key",
+                format!(
+                    "`{server}` does not let this key read the list of models (HTTP {status}): permit it there, or see \
+                     what the project and the country may use"
+                ),
+            ),
+            _ => return trouble,
+        };
+        Trouble { code, message, setting: Some(setting), ..trouble }
+    }
+
+    /// Whether a model is not there: neither in the list nor when it is asked for by its name, as a short form may be.
+    async fn lacks(&self, names: &[&str], model: &Model) -> Result<bool, Trouble> {
+        if !models::lacks(names, model) {
+            return Ok(false);
+        }
+        match self.client.model(&model.name).await {
+            Ok(_) => Ok(false),
+            Err(trouble) => match trouble.code {
+                TroubleCode::ModelNotFound | TroubleCode::InvalidRequest | TroubleCode::Forbidden => Ok(true),
+                _ => Err(trouble),
+            },
+        }
+    }
+
+    /// Once, until they are there again.
+    fn tell_of_missing(&self, missing: bool) {
+        if missing && !self.told_of_missing_model.swap(missing, Ordering::Relaxed) {
+            tracing::warn!(
+                model = self.config.model.name,
+                embedding_model = self.config.embedding_model.name,
+                "`{}` lacks one of these models; set `OPENAI_MODEL` or `OPENAI_EMBEDDING_MODEL` if it is needed",
+                self.config.server()
+            );
+        }
+        self.told_of_missing_model.store(missing, Ordering::Relaxed);
+    }
+}
+
+/// Passes on what is new; `None` if the caller went away, else the whole answer or what went wrong with it.
+async fn pass_on(
+    mut events: Events,
+    stream: &Stream,
+    server: &str,
+    model: &str,
+) -> Result<Option<Result<ChatAnswer, Trouble>>, OperationError> {
+    let mut assembly = Assembly::default();
+    loop {
+        let event = select! {
+            event = events.next() => event?,
+            // What a caller sends means nothing here.
+            heard = stream.recv() => match heard {
+                Ok(_) => continue,
+                Err(_) => return Ok(None),
+            },
+        };
+        let Some(event) = event else { return Ok(Some(assembly.finish(server, model))) };
+        for delta in assembly.take(&event, server)? {
+            if send(stream, &delta).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+async fn send(stream: &Stream, delta: &ChatDelta) -> Result<(), OperationError> {
+    let text = serde_json::to_string(delta)
+        .map_err(|_| OperationError::internal("what is new of the answer cannot be written as JSON"))?;
+    stream.send(Frame::Text(text)).await.map_err(|reason| OperationError::cancelled(reason.message))
+}
+
+fn is_about_the_key(trouble: &Trouble) -> bool {
+    matches!(trouble.code, TroubleCode::AuthInvalid | TroubleCode::Account | TroubleCode::Quota)
+}

@@ -1,0 +1,15 @@
+//! The plugin against servers that keep to a script, and its pure parts.
+
+mod peer;
+mod setup;
+
+mod reading_settings;
+mod verifying;
+mod refusals;
+mod connecting;
+mod chatting;
+mod streaming;
+mod embedding;
+mod realtime;
+mod evidence;
+mod parsing;

@@ -1,0 +1,161 @@
+//! What went wrong between us and the server: a code, our own words, and what follows for the plugin and for the caller.
+//! The server's words end here: they may repeat the key.
+//! - [`status`]: an answer that is a refusal -> a [`Trouble`].
+//! - [`connecting`]: no answer at all -> a [`Trouble`].
+
+pub mod connecting;
+pub mod status;
+
+use plugin_api::{
+    prelude::*,
+    requests::openai::{OpenAiTrouble, TroubleCode, Usage},
+    serde_json,
+};
+
+/// Something that went wrong.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    pub code: TroubleCode,
+    /// For a person, in our words.
+    pub message: String,
+    /// The key of the setting to mend.
+    pub setting: Option<&'static str>,
+    pub retry_after: Option<Duration>,
+    pub http_status: Option<u16>,
+    /// The server's own code: one word.
+    pub vendor_code: Option<String>,
+    /// The words by which the model refuses.
+    pub refusal: Option<String>,
+    pub usage: Option<Usage>,
+}
+
+impl Trouble {
+    pub fn new(code: TroubleCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            setting: None,
+            retry_after: None,
+            http_status: None,
+            vendor_code: None,
+            refusal: None,
+            usage: None,
+        }
+    }
+
+    pub fn setting(mut self, key: &'static str) -> Self {
+        self.setting = Some(key);
+        self
+    }
+
+    pub fn usage(mut self, usage: Option<Usage>) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// The server answers what is no answer.
+    pub fn protocol(server: &str, what: &str) -> Self {
+        Self::new(TroubleCode::Protocol, format!("`{server}` answers {what}"))
+    }
+
+    /// The same, where the message should name the model that was asked for.
+    pub fn about_model(mut self, server: &str, model: &str) -> Self {
+        if self.code == TroubleCode::ModelNotFound {
+            self.message = format!("`{server}` has no model `{model}`, or this key may not use it");
+        }
+        self
+    }
+
+    /// Whether it says something of the plugin as a whole, and not of one request.
+    pub fn is_about_the_plugin(&self) -> bool {
+        match self.code {
+            TroubleCode::AuthInvalid
+            | TroubleCode::Account
+            | TroubleCode::Quota
+            | TroubleCode::ConnectionRefused
+            | TroubleCode::Dns
+            | TroubleCode::Tls
+            | TroubleCode::ConfigInvalid => true,
+            // A gateway says so of the server behind it; a 500 may be due to one request.
+            TroubleCode::Unavailable => matches!(self.http_status, Some(502..=504)),
+            // Without a connection; an answer that takes long may just be long.
+            TroubleCode::Timeout => self.setting == Some("connect_timeout"),
+            _ => false,
+        }
+    }
+
+    fn reason(&self) -> ReasonCode {
+        match self.code {
+            TroubleCode::AuthInvalid => ReasonCode::AuthInvalid,
+            TroubleCode::Forbidden | TroubleCode::Refused | TroubleCode::ContentFilter => {
+                ReasonCode::Forbidden
+            }
+            TroubleCode::Account => ReasonCode::Account,
+            TroubleCode::Quota => ReasonCode::Quota,
+            TroubleCode::RateLimited => ReasonCode::RateLimited,
+            TroubleCode::ModelNotFound | TroubleCode::ConfigInvalid => ReasonCode::ConfigInvalid,
+            TroubleCode::Unavailable => ReasonCode::Unavailable,
+            TroubleCode::Timeout => ReasonCode::Timeout,
+            TroubleCode::ConnectionRefused => ReasonCode::Refused,
+            TroubleCode::Dns => ReasonCode::Dns,
+            TroubleCode::Tls => ReasonCode::Tls,
+            TroubleCode::ContextTooLong | TroubleCode::InvalidRequest | TroubleCode::Protocol => {
+                ReasonCode::Protocol
+            }
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code {
+            TroubleCode::Forbidden | TroubleCode::Refused | TroubleCode::ContentFilter => ErrorKind::Denied,
+            TroubleCode::RateLimited => ErrorKind::Overloaded,
+            TroubleCode::ModelNotFound => ErrorKind::NotFound,
+            TroubleCode::ContextTooLong | TroubleCode::InvalidRequest => ErrorKind::Invalid,
+            TroubleCode::Timeout => ErrorKind::Deadline,
+            TroubleCode::Protocol => ErrorKind::Internal,
+            TroubleCode::AuthInvalid
+            | TroubleCode::Account
+            | TroubleCode::Quota
+            | TroubleCode::Unavailable
+            | TroubleCode::ConnectionRefused
+            | TroubleCode::Dns
+            | TroubleCode::Tls
+            | TroubleCode::ConfigInvalid => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// What it means for the plugin as a whole.
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        let failure = Self::new(trouble.reason(), trouble.message);
+        // Where to wait longer is no mistake in a setting.
+        let setting = trouble.setting.filter(|_| trouble.code != TroubleCode::Timeout);
+        let failure = setting.into_iter().fold(failure, Self::setting);
+        trouble.retry_after.into_iter().fold(failure, Self::retry_after)
+    }
+}
+
+/// What it means for a caller.
+impl From<Trouble> for OperationError {
+    fn from(trouble: Trouble) -> Self {
+        let error = Self::new(trouble.kind(), trouble.message);
+        let error = trouble.retry_after.into_iter().fold(error, Self::retry_after);
+        let details = OpenAiTrouble {
+            code: trouble.code,
+            http_status: trouble.http_status,
+            vendor_code: trouble.vendor_code,
+            refusal: trouble.refusal,
+            usage: trouble.usage,
+        };
+        error.details(serde_json::to_value(details).expect("strings and numbers are always JSON"))
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Trouble {}

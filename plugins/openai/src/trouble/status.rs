@@ -1,0 +1,157 @@
+//! An answer that is a refusal: status, headers and body -> a [`Trouble`]. The body is only looked at for codes; its words
+//! are never passed on.
+
+use std::time::Duration;
+
+use plugin_api::{
+    jiff::{Timestamp, fmt::rfc2822},
+    requests::openai::TroubleCode,
+    serde_json::{self, Value},
+};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use super::{Trouble, connecting::Way};
+
+/// Nobody is asked to wait longer than this, whatever the server says.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_CODE: usize = 64;
+
+/// What the body of a refusal says in a form for programs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its `code`, else its `type`.
+    pub code: Option<String>,
+    /// Its words ask for a shorter request.
+    pub is_too_long: bool,
+}
+
+impl Refusal {
+    /// Reads what OpenAI, vLLM, Ollama and others write; what fits none of them says nothing.
+    pub fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).map(|body| Self::of(&body)).unwrap_or_default()
+    }
+
+    /// The same out of JSON.
+    pub fn of(body: &Value) -> Self {
+        let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
+        let word = |key: &str| error.get(key).and_then(Value::as_str).filter(|text| is_code(text));
+        let words = error.as_str().or_else(|| error.get("message")?.as_str()).unwrap_or_default();
+        let words = words.to_ascii_lowercase();
+        Self {
+            code: word("code").or_else(|| word("type")).map(str::to_owned),
+            is_too_long: [
+                "context length",
+                "context window",
+                "context size",
+                "maximum context",
+                "too many tokens",
+            ]
+            .iter()
+            .any(|sign| words.contains(sign)),
+        }
+    }
+
+    fn says(&self, codes: &[&str]) -> bool {
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+}
+
+/// One word of a program, and never a key: those have capitals or are longer.
+fn is_code(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
+    (1..=LONGEST_CODE).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// The trouble behind an answer with this status.
+pub fn refused(way: Way<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> Trouble {
+    let refusal = Refusal::read(body);
+    let trouble = judge(way, status, &refusal);
+    let waits = matches!(trouble.code, TroubleCode::RateLimited | TroubleCode::Unavailable);
+    Trouble {
+        retry_after: if waits { retry_after(headers, Timestamp::now()) } else { None },
+        http_status: Some(status),
+        vendor_code: refusal.code,
+        ..trouble
+    }
+}
+
+/// The trouble that an answer tells of after it had begun.
+pub fn broken_off(server: &str, body: &Value) -> Trouble {
+    let refusal = Refusal::of(body);
+    let way = Way::http(server);
+    let trouble = match () {
+        () if refusal.says(&["rate_limit_exceeded", "insufficient_quota"]) => judge(way, 429, &refusal),
+        () if refusal.is_too_long || refusal.says(CONTEXT) || refusal.says(FILTER) => {
+            judge(way, 400, &refusal)
+        }
+        () => {
+            Trouble::new(TroubleCode::Unavailable, format!("`{server}` breaks off the answer with an error"))
+        }
+    };
+    Trouble { vendor_code: refusal.code, ..trouble }
+}
+
+const CONTEXT: &[&str] = &["context_length_exceeded", "string_above_max_length"];
+const FILTER: &[&str] = &["content_filter", "content_policy_violation"];
+const QUOTA: &[&str] = &["insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"];
+const ACCOUNT: &[&str] = &["account_deactivated", "billing_not_active", "organization_deactivated"];
+
+fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
+    let Way { server, setting, variable } = way;
+    let trouble = |code, words: &str| Trouble::new(code, format!("`{server}` {words} (HTTP {status})"));
+    match status {
+        400..=499 if refusal.says(QUOTA) => quota(server, status),
+        400..=499 if refusal.says(ACCOUNT) => trouble(
+            TroubleCode::Account,
+            "says that the account is closed or not paid for: see its billing page",
+        ),
+        400 | 413 | 422 if refusal.is_too_long || refusal.says(CONTEXT) => trouble(
+            TroubleCode::ContextTooLong,
+            "says that the request is too long for the model: shorten it",
+        ),
+        400 | 403 | 422 if refusal.says(FILTER) => {
+            trouble(TroubleCode::ContentFilter, "filters the words of the request")
+        }
+        401 => trouble(TroubleCode::AuthInvalid, "does not know the key: check `OPENAI_API_KEY`")
+            .setting("api_key"),
+        402 => quota(server, status),
+        403 => trouble(
+            TroubleCode::Forbidden,
+            "does not permit this: see what the key, the project and the country may use",
+        ),
+        404 => trouble(TroubleCode::ModelNotFound, "has no such model, or this key may not use it")
+            .setting("model"),
+        429 => trouble(TroubleCode::RateLimited, "asks to slow down: too many requests or tokens in a time"),
+        408 | 409 | 500..=599 => trouble(TroubleCode::Unavailable, "cannot serve at the moment"),
+        400..=499 => trouble(TroubleCode::InvalidRequest, "refuses the request"),
+        300..=399 => trouble(
+            TroubleCode::ConfigInvalid,
+            &format!("leads elsewhere, where the key is not sent: give the final address in `{variable}`"),
+        )
+        .setting(setting),
+        _ => Trouble::protocol(server, &format!("with HTTP {status}, which is no answer")),
+    }
+}
+
+fn quota(server: &str, status: u16) -> Trouble {
+    let words = "the account's credit or its limit is used up: see its billing page";
+    Trouble::new(TroubleCode::Quota, format!("`{server}` says that {words} (HTTP {status})"))
+}
+
+/// How long to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    let millis = text("retry-after-ms").and_then(number).map(|millis| millis / 1000.0);
+    let seconds = millis.or_else(|| {
+        let given = text(RETRY_AFTER.as_str())?;
+        number(given).or_else(|| seconds_until(given, now))
+    })?;
+    let wait = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
+    Some(wait.min(LONGEST_WAIT))
+}
+
+fn seconds_until(date: &str, now: Timestamp) -> Option<f64> {
+    let at = rfc2822::parse(date).ok()?.timestamp();
+    Some(at.duration_since(now).as_secs_f64())
+}
