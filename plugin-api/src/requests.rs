@@ -6,6 +6,8 @@ pub mod http;
 pub mod sql;
 pub mod email;
 pub mod openai;
+pub mod twilio;
+pub mod twilio_service;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

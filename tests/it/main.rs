@@ -35,6 +35,8 @@ mod postgres;
 mod email;
 /// The openai plugin with a stand-in for OpenAI.
 mod openai;
+/// Twilio: account, messages, webhooks, with a stand-in and with Twilio's own library.
+mod twilio;
 /// The configuration that ships.
 mod shipped;
 
@@ -62,6 +64,7 @@ fn main() {
         postgres::tests(),
         email::tests(),
         openai::tests(),
+        twilio::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();

@@ -8,6 +8,8 @@ pub mod smtp;
 pub mod node;
 /// Stand-ins for Twilio and Google.
 pub mod emulate;
+/// Twilio's own library, which signs requests.
+pub mod twilio;
 /// A stand-in for OpenAI.
 pub mod aimock;
 /// Prometheus' own judgement of metrics.

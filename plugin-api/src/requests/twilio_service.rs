@@ -1,0 +1,116 @@
+//! What the `twilio_service` plugin offers: messages and calls, each sent once; what became of them; webhooks that are
+//! surely Twilio's, and handled once. Routes that Twilio calls are guarded by its operation `verify_webhook`.
+
+mod calls;
+mod messages;
+mod webhooks;
+
+pub use calls::{CallEvent, CallRecord, FetchCall, MachineDetection, PlaceCall, PlacedCall, UpdateCall};
+pub use messages::{Channel, FetchMessage, MessageRecord, SendMessage, SentMessage};
+pub use webhooks::{ClaimWebhook, SettleWebhook, WebhookClaim, WebhookState};
+
+use crate::{message, requests::Request};
+
+/// The route that Twilio tells the statuses of messages and calls to.
+pub const STATUS_PATH: &str = "/webhooks/twilio/status";
+
+/// Where the ledger stands, and so what "once" covers.
+#[message]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerKind {
+    /// In the database: across restarts, and across hosts that share it.
+    Database,
+    /// In memory: within one run of one host.
+    Memory,
+}
+
+/// The details of an `unknown_outcome` of [`SendMessage`] or [`PlaceCall`].
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct UnknownSend {
+    /// The entry in the ledger. Its outcome is looked for, and a repeat with the same idempotency key learns it.
+    pub entry: String,
+    /// Who it was for.
+    pub to: String,
+    /// When it was handed to Twilio, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// Messages or calls at Twilio that may be it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+}
+
+/// Asks what Twilio told of a message or call since it was sent; asks nothing of Twilio.
+///
+/// # Errors
+/// `not_found`: nothing was told of it.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ReadDelivery {
+    /// The SID of the message or call.
+    pub sid: String,
+}
+
+impl Request for ReadDelivery {
+    const OPERATION: &'static str = "read_delivery";
+    type Response = Delivery;
+}
+
+/// The newest status of a message or call: it never goes back, in whatever order Twilio's reports come.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct Delivery {
+    /// The SID of the message or call.
+    pub sid: String,
+    /// As Twilio names it: `delivered`, `failed`, `completed` …
+    pub status: String,
+    /// Why it failed, by Twilio's error code.
+    #[serde(default)]
+    pub error_code: Option<u32>,
+    /// When it was told, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// Notes that somebody no longer wants messages (`STOP`), or wants them again (`START`). Whoever takes inbound messages
+/// calls it with the webhook's `From` and its `OptOutType`.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct RecordOptOut {
+    /// The address as the webhook has it, `+15551234567` or `whatsapp:+15551234567`. One who opted out of SMS may still
+    /// want WhatsApp.
+    pub address: String,
+    /// True for `STOP`, false for `START`.
+    pub opted_out: bool,
+}
+
+impl Request for RecordOptOut {
+    const OPERATION: &'static str = "record_opt_out";
+    type Response = ();
+}
+
+/// Asks who opted out.
+#[message]
+#[derive(Default)]
+#[serde(deny_unknown_fields)]
+pub struct ListOptOuts {
+    /// Only about this address.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+impl Request for ListOptOuts {
+    const OPERATION: &'static str = "list_opt_outs";
+    type Response = OptOuts;
+}
+
+/// Who opted out.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct OptOuts {
+    /// Their addresses, sorted.
+    pub addresses: Vec<String>,
+    /// There are more than are listed.
+    pub truncated: bool,
+}

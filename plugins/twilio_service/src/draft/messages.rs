@@ -1,0 +1,137 @@
+//! A request for a message -> its draft.
+
+use plugin_api::{
+    error::OperationError,
+    requests::{
+        twilio::Identity,
+        twilio_service::{Channel, SendMessage},
+    },
+    serde_json,
+};
+
+use super::{Draft, Form, Kind, Mark, callback, check_range, check_url, fingerprint};
+use crate::{address, settings::Config};
+
+const LONGEST_BODY: usize = 1600;
+const MOST_MEDIA: usize = 10;
+const LONGEST_VALIDITY: u32 = 36_000;
+
+/// The draft of a message.
+pub fn message(
+    request: &SendMessage,
+    config: &Config,
+    identity: &Identity,
+    person: Option<&str>,
+) -> Result<Draft, OperationError> {
+    let number = address::recipient(request.to.as_deref(), person)?;
+    let fingerprint = fingerprint(request, &number)?;
+    let to = on_channel(request.channel, number);
+    let (name, from) = sender(request, config, identity)?;
+    let mut form: Form = vec![("To".to_owned(), to.clone()), (name.to_owned(), from.clone())];
+    let mark = content(request, &mut form)?;
+    check_range("validity_seconds", request.validity_seconds, LONGEST_VALIDITY)?;
+    if let Some(seconds) = request.validity_seconds {
+        form.push(("ValidityPeriod".to_owned(), seconds.to_string()));
+    }
+    Ok(Draft {
+        kind: Kind::Message,
+        to,
+        from,
+        mark,
+        media: request.media_urls.len().try_into().unwrap_or(i64::MAX),
+        form,
+        callback: callback(request.status_callback.as_deref(), config.public_base_url.as_deref())?,
+        fingerprint,
+    })
+}
+
+fn on_channel(channel: Channel, number: String) -> String {
+    match channel {
+        Channel::Sms => number,
+        Channel::Whatsapp => address::whatsapp(&number),
+    }
+}
+
+/// The parameter that names the sender, and the sender.
+fn sender(
+    request: &SendMessage,
+    config: &Config,
+    identity: &Identity,
+) -> Result<(&'static str, String), OperationError> {
+    match (request.channel, &request.from) {
+        (Channel::Sms, Some(from)) => {
+            address::check_sender(from)?;
+            Ok(("From", from.clone()))
+        }
+        (Channel::Sms, None) => match &config.messaging_service_sid {
+            Some(service) => Ok(("MessagingServiceSid", service.clone())),
+            None => Ok(("From", identity.phone_number.clone())),
+        },
+        (Channel::Whatsapp, from) => {
+            let from = from.as_ref().or(config.whatsapp_number.as_ref()).unwrap_or(&identity.phone_number);
+            if !address::is_number(from) {
+                return Err(OperationError::invalid(format!(
+                    "`{from}` is no WhatsApp sender: expected a number such as `+15551234567`"
+                )));
+            }
+            Ok(("From", address::whatsapp(from)))
+        }
+    }
+}
+
+fn content(request: &SendMessage, form: &mut Form) -> Result<Mark, OperationError> {
+    if let Some(template) = &request.content_sid {
+        return from_template(request, template, form);
+    }
+    if !request.content_variables.is_empty() {
+        return Err(OperationError::invalid(
+            "`content_variables` are for a template: `content_sid` is missing",
+        ));
+    }
+    let body = request.body.clone().unwrap_or_default();
+    if body.trim().is_empty() && request.media_urls.is_empty() {
+        return Err(OperationError::invalid(
+            "the message is empty: it needs `body`, `media_urls` or `content_sid`",
+        ));
+    }
+    let length = body.chars().count();
+    if length > LONGEST_BODY {
+        return Err(OperationError::invalid(format!(
+            "`body` has {length} characters: expected at most {LONGEST_BODY}"
+        )));
+    }
+    if request.media_urls.len() > MOST_MEDIA {
+        let count = request.media_urls.len();
+        return Err(OperationError::invalid(format!(
+            "`media_urls` holds {count} addresses: expected at most {MOST_MEDIA}"
+        )));
+    }
+    if !body.is_empty() {
+        form.push(("Body".to_owned(), body.clone()));
+    }
+    for url in &request.media_urls {
+        check_url("media_urls", url)?;
+        form.push(("MediaUrl".to_owned(), url.clone()));
+    }
+    Ok(Mark::Body(body))
+}
+
+fn from_template(request: &SendMessage, template: &str, form: &mut Form) -> Result<Mark, OperationError> {
+    if !address::is_sid(template, &["HX"]) {
+        return Err(OperationError::invalid(format!(
+            "`content_sid` is `{template}`: expected `HX` and 32 hexadecimal digits"
+        )));
+    }
+    if request.body.is_some() || !request.media_urls.is_empty() {
+        return Err(OperationError::invalid(
+            "a template brings its own text and media: leave `body` and `media_urls` out",
+        ));
+    }
+    form.push(("ContentSid".to_owned(), template.to_owned()));
+    if !request.content_variables.is_empty() {
+        let variables = serde_json::to_string(&request.content_variables)
+            .map_err(|_| OperationError::internal("the variables cannot be written as JSON"))?;
+        form.push(("ContentVariables".to_owned(), variables));
+    }
+    Ok(Mark::Template)
+}

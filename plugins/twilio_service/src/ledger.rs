@@ -1,0 +1,171 @@
+//! What was sent, told and claimed: in the database where plugins.toml names it, else in memory. One set of rules, kept
+//! by both:
+//! - an entry goes `claimed` -> `sending` -> `sent`, `failed` or `unknown`; `sending` is written before anything is sent.
+//!   What was certainly not sent may be claimed anew.
+//! - a claim that is not settled within its lease is void.
+//! - a status never goes back.
+
+mod database;
+mod entry;
+mod memory;
+
+use plugin_api::{
+    context::Context,
+    error::OperationError,
+    jiff::Timestamp,
+    requests::twilio_service::{
+        ClaimWebhook, Delivery, LedgerKind, OptOuts, SettleWebhook, WebhookClaim, WebhookState,
+    },
+};
+
+pub use entry::{Claim, Entry, State};
+#[cfg(test)]
+pub use memory::CAPACITY;
+pub use memory::Memory;
+
+use self::database::Database;
+use crate::{DATABASE, status::StatusReport};
+
+/// How long a webhook may take, if whoever claims it does not say.
+const WEBHOOK_LEASE_SECONDS: u32 = 60;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Twilio does not try again after this long.
+const WEBHOOKS_KEPT_MS: i64 = 7 * DAY_MS;
+/// Nobody repeats a call after this long.
+const ENTRIES_KEPT_MS: i64 = 90 * DAY_MS;
+/// Opt-outs listed at once.
+const LISTED: u32 = 1000;
+
+/// Remembers.
+pub enum Ledger {
+    Database(Database),
+    Memory(Box<Memory>),
+}
+
+/// Calls the same method of whichever it is.
+macro_rules! either {
+    ($ledger:expr, $method:ident($($argument:expr),*)) => {
+        match $ledger {
+            Ledger::Database(database) => database.$method($($argument),*).await,
+            Ledger::Memory(memory) => memory.$method($($argument),*),
+        }
+    };
+}
+
+impl Ledger {
+    /// In the database, if plugins.toml names one.
+    pub fn new(context: Context) -> Self {
+        if context.has(DATABASE) {
+            Self::Database(Database::new(context))
+        } else {
+            Self::Memory(Box::default())
+        }
+    }
+
+    pub fn kind(&self) -> LedgerKind {
+        match self {
+            Self::Database(_) => LedgerKind::Database,
+            Self::Memory(_) => LedgerKind::Memory,
+        }
+    }
+
+    /// Takes the entry, unless another call has it.
+    pub async fn claim(&self, entry: &Entry) -> Result<Claim, OperationError> {
+        either!(self, claim(entry, now_ms()))
+    }
+
+    /// Written before anything is sent; false if the claim is void.
+    pub async fn begin(&self, entry: &Entry, lease_ms: i64) -> Result<bool, OperationError> {
+        let now = now_ms();
+        either!(self, begin(entry, now, now + lease_ms))
+    }
+
+    /// It was taken over by Twilio under this SID; false if the entry has another outcome already.
+    pub async fn sent(&self, id: &str, sid: &str, status: &str) -> Result<bool, OperationError> {
+        either!(self, sent(id, sid, status))
+    }
+
+    /// It was certainly not sent, or nobody knows; only while the entry is still that of this owner.
+    pub async fn not_sent(&self, entry: &Entry, state: State) -> Result<(), OperationError> {
+        either!(self, not_sent(entry, state))
+    }
+
+    /// An entry as it stands.
+    pub async fn entry(&self, id: &str) -> Result<Option<Entry>, OperationError> {
+        either!(self, entry(id))
+    }
+
+    /// Whether an entry was sent as this message or call.
+    pub async fn has_sid(&self, sid: &str) -> Result<bool, OperationError> {
+        either!(self, has_sid(sid))
+    }
+
+    /// Entries of this age at most whose outcome is not known, some of them.
+    pub async fn open_entries(&self, age_ms: i64) -> Result<Vec<Entry>, OperationError> {
+        let now = now_ms();
+        either!(self, open_entries(now, now - age_ms))
+    }
+
+    /// Notes a report, unless a later step is known.
+    pub async fn record(&self, report: &StatusReport) -> Result<(), OperationError> {
+        either!(self, record(report, now_ms()))
+    }
+
+    /// The newest report on a message or call.
+    pub async fn delivery(&self, sid: &str) -> Result<Option<Delivery>, OperationError> {
+        either!(self, delivery(sid))
+    }
+
+    pub async fn record_opt_out(&self, address: &str, opted_out: bool) -> Result<(), OperationError> {
+        either!(self, record_opt_out(address, opted_out, now_ms()))
+    }
+
+    pub async fn is_opted_out(&self, address: &str) -> Result<bool, OperationError> {
+        Ok(!self.opt_outs(Some(address)).await?.addresses.is_empty())
+    }
+
+    pub async fn opt_outs(&self, address: Option<&str>) -> Result<OptOuts, OperationError> {
+        either!(self, opt_outs(address, LISTED))
+    }
+
+    /// Takes a webhook, unless it was handled or is being handled.
+    pub async fn claim_webhook(
+        &self,
+        caller: &str,
+        request: &ClaimWebhook,
+    ) -> Result<WebhookClaim, OperationError> {
+        let claim = random_id();
+        let now = now_ms();
+        let lease = i64::from(request.lease_seconds.unwrap_or(WEBHOOK_LEASE_SECONDS)) * 1000;
+        let state = either!(self, claim_webhook(caller, &request.key, &claim, now, now + lease))?;
+        let claim = (state == WebhookState::Claimed).then_some(claim);
+        Ok(WebhookClaim { state, claim, ledger: self.kind() })
+    }
+
+    /// Ends the claim of a webhook.
+    pub async fn settle_webhook(&self, caller: &str, request: &SettleWebhook) -> Result<(), OperationError> {
+        let SettleWebhook { key, claim, done } = request;
+        if either!(self, settle_webhook(caller, key, claim, *done, now_ms()))? {
+            return Ok(());
+        }
+        Err(OperationError::conflict(format!(
+            "the claim of `{key}` is void: its lease ran out, and somebody else has it now"
+        )))
+    }
+
+    /// Forgets what nobody asks for any more.
+    pub async fn forget_old(&self) -> Result<(), OperationError> {
+        let now = now_ms();
+        either!(self, forget_old(now - WEBHOOKS_KEPT_MS, now - ENTRIES_KEPT_MS))
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A name that nothing else has.
+pub fn random_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

@@ -1,0 +1,336 @@
+//! The ledger in the database: across restarts, and across all hosts that share it. Every step is one statement, so that
+//! two hosts cannot both take it.
+
+use plugin_api::{
+    context::{Context, Dependency},
+    error::{ErrorKind, OperationError},
+    requests::{
+        sql::{Execute, Migrate, Query, Row, Rows},
+        twilio_service::{Delivery, OptOuts, WebhookState},
+    },
+    tokio::sync::OnceCell,
+};
+
+use super::{Claim, Entry, State};
+use crate::{
+    DATABASE,
+    draft::{Kind, Mark},
+    status::StatusReport,
+};
+
+const OWNER: &str = "twilio_service";
+/// Entries looked into at once.
+const OPEN_ENTRIES: u32 = 100;
+
+const TABLES: &str = "
+    create table twilio_service_outbox (
+        id text primary key,
+        kind text not null,
+        fingerprint text not null,
+        state text not null,
+        owner text not null,
+        lease_ms bigint not null,
+        recipient text not null,
+        sender text not null,
+        mark text not null,
+        body text not null,
+        media bigint not null,
+        sid text,
+        status text not null,
+        sending_ms bigint not null,
+        created_ms bigint not null
+    );
+    create unique index twilio_service_outbox_sid on twilio_service_outbox (sid);
+    create index twilio_service_outbox_state on twilio_service_outbox (state, created_ms);
+    create table twilio_service_statuses (
+        sid text primary key,
+        status text not null,
+        step bigint not null,
+        error_code bigint not null,
+        at_ms bigint not null
+    );
+    create table twilio_service_opt_outs (
+        address text primary key,
+        at_ms bigint not null
+    );
+    create table twilio_service_webhooks (
+        caller text not null,
+        event text not null,
+        state text not null,
+        claim text not null,
+        lease_ms bigint not null,
+        primary key (caller, event)
+    )";
+
+const CLAIM: &str = "
+    insert into twilio_service_outbox
+        (id, kind, fingerprint, state, owner, lease_ms, recipient, sender, mark, body, media, status, sending_ms,
+         created_ms)
+    values ($1, $2, $3, 'claimed', $4, $5, $6, $7, $8, $9, $10, '', 0, $11)
+    on conflict (id) do update set
+        fingerprint = excluded.fingerprint, state = 'claimed', owner = excluded.owner, lease_ms = excluded.lease_ms,
+        recipient = excluded.recipient, sender = excluded.sender, mark = excluded.mark, body = excluded.body,
+        media = excluded.media, sending_ms = 0, created_ms = excluded.created_ms
+    where twilio_service_outbox.state = 'failed'
+        or (twilio_service_outbox.state = 'claimed' and twilio_service_outbox.lease_ms < $11)";
+
+const ENTRY: &str = "
+    select id, kind, fingerprint, state, owner, lease_ms, recipient, sender, mark, body, media,
+        coalesce(sid, '') as sid, status, sending_ms, created_ms
+    from twilio_service_outbox";
+
+const RECORD: &str = "
+    insert into twilio_service_statuses (sid, status, step, error_code, at_ms) values ($1, $2, $3, $4, $5)
+    on conflict (sid) do update set
+        status = excluded.status, step = excluded.step, error_code = excluded.error_code, at_ms = excluded.at_ms
+    where twilio_service_statuses.step < excluded.step";
+
+const CLAIM_WEBHOOK: &str = "
+    insert into twilio_service_webhooks (caller, event, state, claim, lease_ms) values ($1, $2, 'claimed', $3, $4)
+    on conflict (caller, event) do update set claim = excluded.claim, lease_ms = excluded.lease_ms
+    where twilio_service_webhooks.state = 'claimed' and twilio_service_webhooks.lease_ms < $5";
+
+/// Remembers in the database.
+pub struct Database {
+    context: Context,
+    migrated: OnceCell<()>,
+}
+
+type Outcome<T> = Result<T, OperationError>;
+
+impl Database {
+    pub fn new(context: Context) -> Self {
+        Self { context, migrated: OnceCell::new() }
+    }
+
+    pub async fn claim(&self, entry: &Entry, now_ms: i64) -> Outcome<Claim> {
+        let (mark, body) = written(&entry.mark);
+        let claim = Execute::new(CLAIM)
+            .bind(&entry.id)
+            .bind(entry.kind.as_str())
+            .bind(&entry.fingerprint)
+            .bind(&entry.owner)
+            .bind(entry.lease_ms)
+            .bind(&entry.to)
+            .bind(&entry.from)
+            .bind(mark)
+            .bind(body)
+            .bind(entry.media)
+            .bind(now_ms);
+        if self.execute(claim).await? {
+            return Ok(Claim::Fresh);
+        }
+        // It can be gone only if it was forgotten just now, after months.
+        let known = self.entry(&entry.id).await?;
+        known
+            .map(|known| Claim::Taken(Box::new(known)))
+            .ok_or_else(|| OperationError::unavailable("the ledger is being tidied: try again"))
+    }
+
+    pub async fn begin(&self, entry: &Entry, now_ms: i64, lease_ms: i64) -> Outcome<bool> {
+        let begin = "
+            update twilio_service_outbox set state = 'sending', sending_ms = $3, lease_ms = $4
+            where id = $1 and owner = $2 and state = 'claimed'";
+        self.execute(Execute::new(begin).bind(&entry.id).bind(&entry.owner).bind(now_ms).bind(lease_ms)).await
+    }
+
+    pub async fn sent(&self, id: &str, sid: &str, status: &str) -> Outcome<bool> {
+        let sent = "
+            update twilio_service_outbox set state = 'sent', sid = $2, status = $3, body = ''
+            where id = $1 and state in ('sending', 'unknown')";
+        self.execute(Execute::new(sent).bind(id).bind(sid).bind(status)).await
+    }
+
+    pub async fn not_sent(&self, entry: &Entry, state: State) -> Outcome<()> {
+        let not_sent = "
+            update twilio_service_outbox
+            set state = $3, body = case when $3 = 'unknown' then body else '' end
+            where id = $1 and owner = $2 and state <> 'sent'";
+        let not_sent = Execute::new(not_sent).bind(&entry.id).bind(&entry.owner).bind(state.as_str());
+        self.execute(not_sent).await.map(drop)
+    }
+
+    pub async fn entry(&self, id: &str) -> Outcome<Option<Entry>> {
+        let entries = self.entries(Query::new(format!("{ENTRY} where id = $1")).bind(id)).await?;
+        Ok(entries.into_iter().next())
+    }
+
+    pub async fn has_sid(&self, sid: &str) -> Outcome<bool> {
+        let query = Query::new("select 1 as one from twilio_service_outbox where sid = $1").bind(sid);
+        Ok(!self.query(query).await?.is_empty())
+    }
+
+    pub async fn open_entries(&self, now_ms: i64, since_ms: i64) -> Outcome<Vec<Entry>> {
+        let open = format!(
+            "{ENTRY} where created_ms > $2 and (state = 'unknown' or (state = 'sending' and lease_ms < $1))
+            order by created_ms"
+        );
+        self.entries(Query::new(open).bind(now_ms).bind(since_ms).row_limit(OPEN_ENTRIES)).await
+    }
+
+    pub async fn record(&self, report: &StatusReport, now_ms: i64) -> Outcome<()> {
+        let record = Execute::new(RECORD)
+            .bind(&report.sid)
+            .bind(&report.status)
+            .bind(report.step)
+            .bind(report.error_code.unwrap_or_default())
+            .bind(now_ms);
+        self.execute(record).await.map(drop)
+    }
+
+    pub async fn delivery(&self, sid: &str) -> Outcome<Option<Delivery>> {
+        let query = "select status, error_code, at_ms from twilio_service_statuses where sid = $1";
+        let rows = self.query(Query::new(query).bind(sid)).await?;
+        rows.first()
+            .map(|row| {
+                Ok(Delivery {
+                    sid: sid.to_owned(),
+                    status: row.get("status")?,
+                    error_code: Some(row.get("error_code")?).filter(|code| *code != 0),
+                    at_ms: row.get("at_ms")?,
+                })
+            })
+            .transpose()
+    }
+
+    pub async fn record_opt_out(&self, address: &str, opted_out: bool, now_ms: i64) -> Outcome<()> {
+        let change = match opted_out {
+            true => Execute::new(
+                "insert into twilio_service_opt_outs (address, at_ms) values ($1, $2) on conflict (address) do nothing",
+            )
+            .bind(address)
+            .bind(now_ms),
+            false => Execute::new("delete from twilio_service_opt_outs where address = $1").bind(address),
+        };
+        self.execute(change).await.map(drop)
+    }
+
+    pub async fn opt_outs(&self, address: Option<&str>, most: u32) -> Outcome<OptOuts> {
+        let query = match address {
+            Some(address) => {
+                Query::new("select address from twilio_service_opt_outs where address = $1").bind(address)
+            }
+            None => Query::new("select address from twilio_service_opt_outs order by address"),
+        };
+        let rows = self.query(query.row_limit(most)).await?;
+        let addresses = rows.iter().map(|row| row.get("address")).collect::<Result<_, _>>()?;
+        Ok(OptOuts { addresses, truncated: rows.truncated })
+    }
+
+    pub async fn claim_webhook(
+        &self,
+        caller: &str,
+        key: &str,
+        claim: &str,
+        now_ms: i64,
+        lease_ms: i64,
+    ) -> Outcome<WebhookState> {
+        let statement =
+            Execute::new(CLAIM_WEBHOOK).bind(caller).bind(key).bind(claim).bind(lease_ms).bind(now_ms);
+        if self.execute(statement).await? {
+            return Ok(WebhookState::Claimed);
+        }
+        let query = "select state from twilio_service_webhooks where caller = $1 and event = $2";
+        let rows = self.query(Query::new(query).bind(caller).bind(key)).await?;
+        let state: Option<String> = rows.first().map(|row| row.get("state")).transpose()?;
+        // Released in between, it is free for the next try.
+        Ok(if state.as_deref() == Some("done") { WebhookState::Done } else { WebhookState::InProgress })
+    }
+
+    /// The time of a webhook that was handled is kept in place of its lease.
+    pub async fn settle_webhook(
+        &self,
+        caller: &str,
+        key: &str,
+        claim: &str,
+        done: bool,
+        now_ms: i64,
+    ) -> Outcome<bool> {
+        let is_ours = "where caller = $1 and event = $2 and claim = $3 and state = 'claimed'";
+        let settle = match done {
+            true => Execute::new(format!(
+                "update twilio_service_webhooks set state = 'done', lease_ms = $4 {is_ours}"
+            )),
+            false => Execute::new(format!("delete from twilio_service_webhooks {is_ours}")),
+        };
+        let settle = settle.bind(caller).bind(key).bind(claim);
+        self.execute(if done { settle.bind(now_ms) } else { settle }).await
+    }
+
+    pub async fn forget_old(&self, webhooks_ms: i64, entries_ms: i64) -> Outcome<()> {
+        for (delete, before) in [
+            ("delete from twilio_service_webhooks where lease_ms < $1", webhooks_ms),
+            ("delete from twilio_service_outbox where created_ms < $1", entries_ms),
+            ("delete from twilio_service_statuses where at_ms < $1", entries_ms),
+        ] {
+            self.execute(Execute::new(delete).bind(before)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the statement did something.
+    async fn execute(&self, statement: Execute) -> Outcome<bool> {
+        let executed = self.ready().await?.call(statement).await.map_err(named)?;
+        Ok(executed.rows_affected > 0)
+    }
+
+    async fn query(&self, query: Query) -> Outcome<Rows> {
+        self.ready().await?.call(query).await.map_err(named)
+    }
+
+    async fn entries(&self, query: Query) -> Outcome<Vec<Entry>> {
+        self.query(query).await?.iter().map(entry).collect()
+    }
+
+    /// The database, with the tables in it. It may come up after us.
+    async fn ready(&self) -> Outcome<Dependency> {
+        let database = self.context.dependency(DATABASE)?;
+        let migrate = || async {
+            database
+                .call(Migrate::new(OWNER).version("outbox, statuses, opt-outs, webhooks", TABLES))
+                .await
+                .map(drop)
+        };
+        self.migrated.get_or_try_init(migrate).await.map_err(named)?;
+        Ok(database)
+    }
+}
+
+/// The error says whose it is. That a step of the ledger may have been taken does not mean that anything was sent.
+fn named(error: OperationError) -> OperationError {
+    let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
+    OperationError { kind, message: format!("the ledger cannot be used: {}", error.message), ..error }
+}
+
+fn written(mark: &Mark) -> (&'static str, &str) {
+    match mark {
+        Mark::Body(body) => ("body", body),
+        Mark::Template => ("template", ""),
+        Mark::Call => ("call", ""),
+    }
+}
+
+fn entry(row: Row<'_>) -> Outcome<Entry> {
+    let text = |column: &str| row.get::<String>(column);
+    let mark = match text("mark")?.as_str() {
+        "body" => Mark::Body(text("body")?),
+        "call" => Mark::Call,
+        _ => Mark::Template,
+    };
+    Ok(Entry {
+        id: text("id")?,
+        kind: Kind::named(&text("kind")?),
+        fingerprint: text("fingerprint")?,
+        state: State::named(&text("state")?),
+        owner: text("owner")?,
+        lease_ms: row.get("lease_ms")?,
+        to: text("recipient")?,
+        from: text("sender")?,
+        mark,
+        media: row.get("media")?,
+        sid: text("sid")?,
+        status: text("status")?,
+        sending_ms: row.get("sending_ms")?,
+        created_ms: row.get("created_ms")?,
+    })
+}

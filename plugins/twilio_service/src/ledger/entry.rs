@@ -1,0 +1,100 @@
+//! An entry: a message or call that is, was or may have been sent.
+
+use crate::draft::{Draft, Kind, Mark};
+
+/// How far an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Somebody is about to send it; nothing was sent.
+    Claimed,
+    /// It is being sent, or was when the host ended.
+    Sending,
+    /// Twilio has it.
+    Sent,
+    /// It was certainly not sent.
+    Failed,
+    /// It was handed over, and no answer came.
+    Unknown,
+}
+
+/// A message or call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: String,
+    pub kind: Kind,
+    pub fingerprint: String,
+    pub state: State,
+    /// Which call of an operation sends it.
+    pub owner: String,
+    pub lease_ms: i64,
+    pub to: String,
+    pub from: String,
+    /// The text of a message is kept only as long as its outcome is open.
+    pub mark: Mark,
+    pub media: i64,
+    pub sid: String,
+    pub status: String,
+    pub sending_ms: i64,
+    pub created_ms: i64,
+}
+
+/// What a claim leads to.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours to send.
+    Fresh,
+    /// Another call has or had it; here is how it stands.
+    Taken(Box<Entry>),
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What is not known is treated as what may have been sent.
+    pub fn named(name: &str) -> Self {
+        [Self::Claimed, Self::Sending, Self::Sent, Self::Failed]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+            .unwrap_or(Self::Unknown)
+    }
+}
+
+impl Entry {
+    /// A claim of this draft.
+    pub fn new(id: String, owner: String, draft: &Draft, now_ms: i64, lease_ms: i64) -> Self {
+        Self {
+            id,
+            kind: draft.kind,
+            fingerprint: draft.fingerprint.clone(),
+            state: State::Claimed,
+            owner,
+            lease_ms: now_ms + lease_ms,
+            to: draft.to.clone(),
+            from: draft.from.clone(),
+            mark: draft.mark.clone(),
+            media: draft.media,
+            sid: String::new(),
+            status: String::new(),
+            sending_ms: 0,
+            created_ms: now_ms,
+        }
+    }
+
+    /// Whether another call may claim it: nothing was sent, and nobody is about to.
+    pub fn is_free(&self, now_ms: i64) -> bool {
+        self.state == State::Failed || (self.state == State::Claimed && self.lease_ms < now_ms)
+    }
+
+    /// Whether it may have been sent, and nobody waits for an answer any more.
+    pub fn is_open(&self, now_ms: i64) -> bool {
+        self.state == State::Unknown || (self.state == State::Sending && self.lease_ms < now_ms)
+    }
+}

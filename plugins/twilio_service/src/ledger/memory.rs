@@ -1,0 +1,233 @@
+//! The ledger in memory: for one run of one host, and for the newest of each kind.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use plugin_api::{
+    error::OperationError,
+    requests::twilio_service::{Delivery, OptOuts, WebhookState},
+};
+
+use super::{Claim, Entry, State};
+use crate::{draft::Mark, status::StatusReport};
+
+/// How many entries, statuses and webhooks are remembered, each.
+pub const CAPACITY: usize = 4096;
+
+/// Remembers while the process runs.
+#[derive(Default)]
+pub struct Memory(Mutex<Books>);
+
+#[derive(Default)]
+struct Books {
+    entries: Newest<String, Entry>,
+    statuses: Newest<String, (StatusReport, i64)>,
+    opt_outs: BTreeSet<String>,
+    webhooks: Newest<(String, String), Webhook>,
+}
+
+struct Webhook {
+    claim: String,
+    done: bool,
+    lease_ms: i64,
+}
+
+type Outcome<T> = Result<T, OperationError>;
+
+impl Memory {
+    pub fn claim(&self, entry: &Entry, now_ms: i64) -> Outcome<Claim> {
+        let mut books = self.lock();
+        match books.entries.get(&entry.id) {
+            Some(known) if !known.is_free(now_ms) => Ok(Claim::Taken(Box::new(known.clone()))),
+            _ => {
+                books.entries.insert(entry.id.clone(), entry.clone());
+                Ok(Claim::Fresh)
+            }
+        }
+    }
+
+    pub fn begin(&self, entry: &Entry, now_ms: i64, lease_ms: i64) -> Outcome<bool> {
+        Ok(self.change(&entry.id, |known| {
+            let is_ours = known.owner == entry.owner && known.state == State::Claimed;
+            if is_ours {
+                (known.state, known.sending_ms, known.lease_ms) = (State::Sending, now_ms, lease_ms);
+            }
+            is_ours
+        }))
+    }
+
+    pub fn sent(&self, id: &str, sid: &str, status: &str) -> Outcome<bool> {
+        Ok(self.change(id, |known| {
+            let is_open = matches!(known.state, State::Sending | State::Unknown);
+            if is_open {
+                (known.sid, known.status) = (sid.to_owned(), status.to_owned());
+                settle(known, State::Sent);
+            }
+            is_open
+        }))
+    }
+
+    pub fn not_sent(&self, entry: &Entry, state: State) -> Outcome<()> {
+        self.change(&entry.id, |known| {
+            let is_ours = known.owner == entry.owner && known.state != State::Sent;
+            if is_ours {
+                settle(known, state);
+            }
+            is_ours
+        });
+        Ok(())
+    }
+
+    pub fn entry(&self, id: &str) -> Outcome<Option<Entry>> {
+        Ok(self.lock().entries.get(&id.to_owned()).cloned())
+    }
+
+    pub fn has_sid(&self, sid: &str) -> Outcome<bool> {
+        Ok(self.lock().entries.values().any(|entry| entry.sid == sid))
+    }
+
+    pub fn open_entries(&self, now_ms: i64, since_ms: i64) -> Outcome<Vec<Entry>> {
+        let is_wanted = |entry: &&Entry| entry.is_open(now_ms) && entry.created_ms > since_ms;
+        Ok(self.lock().entries.values().filter(is_wanted).cloned().collect())
+    }
+
+    pub fn record(&self, report: &StatusReport, now_ms: i64) -> Outcome<()> {
+        let mut books = self.lock();
+        let is_newer = books.statuses.get(&report.sid).is_none_or(|(known, _)| known.step < report.step);
+        if is_newer {
+            books.statuses.insert(report.sid.clone(), (report.clone(), now_ms));
+        }
+        Ok(())
+    }
+
+    pub fn delivery(&self, sid: &str) -> Outcome<Option<Delivery>> {
+        let books = self.lock();
+        Ok(books.statuses.get(&sid.to_owned()).map(|(report, at_ms)| Delivery {
+            sid: report.sid.clone(),
+            status: report.status.clone(),
+            error_code: report.error_code,
+            at_ms: *at_ms,
+        }))
+    }
+
+    pub fn record_opt_out(&self, address: &str, opted_out: bool, _: i64) -> Outcome<()> {
+        let mut books = self.lock();
+        match opted_out {
+            true => books.opt_outs.insert(address.to_owned()),
+            false => books.opt_outs.remove(address),
+        };
+        Ok(())
+    }
+
+    pub fn opt_outs(&self, address: Option<&str>, most: u32) -> Outcome<OptOuts> {
+        let books = self.lock();
+        let wanted = |known: &&String| address.is_none_or(|address| address == *known);
+        let mut addresses: Vec<String> = books.opt_outs.iter().filter(wanted).cloned().collect();
+        let most = most.try_into().unwrap_or(usize::MAX);
+        let truncated = addresses.len() > most;
+        addresses.truncate(most);
+        Ok(OptOuts { addresses, truncated })
+    }
+
+    pub fn claim_webhook(
+        &self,
+        caller: &str,
+        key: &str,
+        claim: &str,
+        now_ms: i64,
+        lease_ms: i64,
+    ) -> Outcome<WebhookState> {
+        let mut books = self.lock();
+        let key = (caller.to_owned(), key.to_owned());
+        match books.webhooks.get(&key) {
+            Some(Webhook { done: true, .. }) => Ok(WebhookState::Done),
+            Some(known) if known.lease_ms >= now_ms => Ok(WebhookState::InProgress),
+            _ => {
+                books.webhooks.insert(key, Webhook { claim: claim.to_owned(), done: false, lease_ms });
+                Ok(WebhookState::Claimed)
+            }
+        }
+    }
+
+    pub fn settle_webhook(&self, caller: &str, key: &str, claim: &str, done: bool, _: i64) -> Outcome<bool> {
+        let mut books = self.lock();
+        let key = (caller.to_owned(), key.to_owned());
+        match books.webhooks.get_mut(&key) {
+            Some(known) if known.claim == claim && !known.done => {
+                known.done = done;
+                if !done {
+                    books.webhooks.remove(&key);
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// The newest are kept anyway.
+    pub fn forget_old(&self, _: i64, _: i64) -> Outcome<()> {
+        Ok(())
+    }
+
+    fn change(&self, id: &str, change: impl FnOnce(&mut Entry) -> bool) -> bool {
+        self.lock().entries.get_mut(&id.to_owned()).is_some_and(change)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn settle(entry: &mut Entry, state: State) {
+    entry.state = state;
+    if state != State::Unknown
+        && let Mark::Body(body) = &mut entry.mark
+    {
+        body.clear();
+    }
+}
+
+/// A map that forgets what came first when it is full.
+struct Newest<K, V> {
+    map: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Newest<K, V> {
+    fn default() -> Self {
+        Self { map: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Newest<K, V> {
+    fn get(&self, key: &K) -> Option<&V> {
+        self.map.get(key)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.map.get_mut(key)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &V> {
+        self.map.values()
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        if self.map.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        while self.map.len() > CAPACITY
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.map.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, key: &K) {
+        self.map.remove(key);
+        self.order.retain(|known| known != key);
+    }
+}

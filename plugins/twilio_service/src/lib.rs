@@ -1,0 +1,296 @@
+//! Messages and calls through Twilio, each sent once; what became of them; webhooks that are surely Twilio's. In the order
+//! in which a message passes:
+//! - `settings`: what the operator gives -> a checked `Config`.
+//! - `address`: text -> a phone number, a sender, a person. Pure.
+//! - `draft`: a request -> the form that Twilio is sent, and what it can be recognised by. Pure.
+//! - `ledger`: what was sent, told and claimed, in the database or in memory.
+//! - `reconcile`: an entry whose outcome is unknown, what Twilio has -> what is certain. Pure but for the reading.
+//! - `sender`: all of this together: one idempotency key, one message.
+//! - `reader`: messages and calls as Twilio has them.
+//! - `status`: Twilio's reports -> the newest status, in whatever order they come. Pure.
+//! - `guard`: a webhook that Twilio signed -> the person behind it. Pure.
+
+mod settings;
+mod address;
+mod draft;
+mod ledger;
+mod reconcile;
+mod sender;
+mod reader;
+mod status;
+mod guard;
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use plugin_api::{
+    prelude::*,
+    requests::{
+        http::Admission,
+        twilio::{FetchMedia, Media, VerifySignature},
+        twilio_service::{
+            CallRecord, ClaimWebhook, Delivery, FetchCall, FetchMessage, ListOptOuts, MessageRecord, OptOuts,
+            PlaceCall, PlacedCall, ReadDelivery, RecordOptOut, STATUS_PATH, SendMessage, SentMessage,
+            SettleWebhook, UpdateCall, WebhookClaim,
+        },
+    },
+    tokio::task::JoinHandle,
+};
+
+use crate::{
+    sender::{Asker, Sender},
+    settings::{Config, Settings},
+};
+
+const TWILIO: &str = "twilio";
+const DATABASE: &str = "database";
+/// Twilio's reports are short forms.
+const STATUS_BODY_LIMIT: usize = 64 * 1024;
+
+/// Sends, reads, and takes webhooks.
+struct TwilioService {
+    context: Context,
+    config: Arc<Config>,
+    sender: Arc<Sender>,
+    sweeper: OnceLock<JoinHandle<()>>,
+}
+
+impl Plugin for TwilioService {
+    type Settings = Settings;
+
+    fn manifest() -> ManifestBuilder<Self> {
+        let manifest = Manifest::service("twilio_service")
+            .about("Sends SMS, MMS and WhatsApp, places calls, and verifies Twilio's webhooks")
+            .requires(TWILIO)
+            .wants(DATABASE)
+            .route(
+                Route::post(STATUS_PATH, "receive_status")
+                    .guard("twilio_service.verify_webhook")
+                    .body_limit(STATUS_BODY_LIMIT),
+            );
+        webhooks(reading(sending(manifest)))
+    }
+
+    fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
+        let config = Arc::new(Config::check(settings)?);
+        let sender = Arc::new(Sender::new(context.clone()));
+        Ok(Self { context, config, sender, sweeper: OnceLock::new() })
+    }
+
+    /// Twilio itself is verified by `twilio`. What an earlier run left open is looked into in the background.
+    async fn init(&self) -> Result<(), Failure> {
+        self.sweeper.get_or_init(|| plugin_api::tokio::spawn(self.sender.clone().sweep()));
+        Ok(())
+    }
+
+    async fn stop(&self) {
+        if let Some(sweeper) = self.sweeper.get() {
+            sweeper.abort();
+        }
+    }
+}
+
+fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioService> {
+    manifest
+        .operation(
+            Operation::of(TwilioService::send_message)
+                .about(
+                    "Sends one SMS, MMS or WhatsApp message. It costs money and cannot be taken back. Leave out `to` to \
+                     write to the person of this conversation. If the outcome is unknown, do not send it again: say so.",
+                )
+                .tool()
+                .needs_approval(),
+        )
+        .operation(
+            Operation::of(TwilioService::place_call)
+                .about(
+                    "Rings somebody up and reads out what `say` holds. It costs money and cannot be taken back. Leave \
+                     out `to` to ring up the person of this conversation. If the outcome is unknown, do not call \
+                     again: say so.",
+                )
+                .tool()
+                .needs_approval(),
+        )
+        .operation(
+            Operation::of(TwilioService::update_call)
+                .about("Ends a call in progress, or goes on with other TwiML"),
+        )
+}
+
+fn reading(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioService> {
+    manifest
+        .operation(
+            Operation::of(TwilioService::fetch_message)
+                .about("Tells what became of a message, by the SID that sending it gave")
+                .tool()
+                .idempotent(),
+        )
+        .operation(
+            Operation::of(TwilioService::fetch_call)
+                .about("Tells what became of a call, by the SID that placing it gave")
+                .tool()
+                .idempotent(),
+        )
+        .operation(
+            Operation::of(TwilioService::read_delivery)
+                .about("Tells the newest status that Twilio reported of a message or call")
+                .idempotent(),
+        )
+        .operation(
+            Operation::of(TwilioService::fetch_media)
+                .about("Fetches a file that came with a message or call")
+                .idempotent(),
+        )
+}
+
+fn webhooks(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioService> {
+    manifest
+        .operation(
+            Operation::new("verify_webhook", TwilioService::verify_webhook)
+                .about(
+                    "The guard of routes that Twilio calls: admits what Twilio signed, and names the person",
+                )
+                .idempotent(),
+        )
+        .operation(
+            Operation::new("receive_status", TwilioService::receive_status)
+                .about("Takes Twilio's report on a message or call")
+                .idempotent(),
+        )
+        .operation(
+            Operation::of(TwilioService::claim_webhook)
+                .about("Tells whether a webhook is to be handled, once"),
+        )
+        .operation(Operation::of(TwilioService::settle_webhook).about("Ends the claim of a webhook"))
+        .operation(
+            Operation::of(TwilioService::record_opt_out)
+                .about("Notes that somebody wants no messages, or wants them again")
+                .idempotent(),
+        )
+        .operation(
+            Operation::of(TwilioService::list_opt_outs).about("Lists who wants no messages").idempotent(),
+        )
+}
+
+impl TwilioService {
+    async fn send_message(
+        self: Arc<Self>,
+        request: SendMessage,
+        call: Call,
+    ) -> Result<SentMessage, OperationError> {
+        let asker = Asker::of(&call);
+        let identity = self.sender.identity().await?;
+        let draft = draft::message(&request, &self.config, &identity, call.person())?;
+        let to = address::plain(&draft.to).to_owned();
+        let sent = self.sender.send(draft, asker).await?;
+        let ledger = self.sender.ledger().kind();
+        Ok(SentMessage { sid: sent.sid, status: sent.status, to, repeated: sent.repeated, ledger })
+    }
+
+    async fn place_call(
+        self: Arc<Self>,
+        request: PlaceCall,
+        call: Call,
+    ) -> Result<PlacedCall, OperationError> {
+        let asker = Asker::of(&call);
+        let identity = self.sender.identity().await?;
+        let draft = draft::call(&request, &self.config, &identity, call.person())?;
+        let to = draft.to.clone();
+        let sent = self.sender.send(draft, asker).await?;
+        let ledger = self.sender.ledger().kind();
+        Ok(PlacedCall { sid: sent.sid, status: sent.status, to, repeated: sent.repeated, ledger })
+    }
+
+    async fn update_call(
+        self: Arc<Self>,
+        request: UpdateCall,
+        _: Call,
+    ) -> Result<CallRecord, OperationError> {
+        let form = draft::update(&request)?;
+        reader::update_call(&self.sender, &request.sid, form).await
+    }
+
+    async fn fetch_message(
+        self: Arc<Self>,
+        request: FetchMessage,
+        call: Call,
+    ) -> Result<MessageRecord, OperationError> {
+        reader::message(&self.sender, &request.sid, call.person()).await
+    }
+
+    async fn fetch_call(
+        self: Arc<Self>,
+        request: FetchCall,
+        call: Call,
+    ) -> Result<CallRecord, OperationError> {
+        reader::call(&self.sender, &request.sid, call.person()).await
+    }
+
+    async fn read_delivery(
+        self: Arc<Self>,
+        request: ReadDelivery,
+        _: Call,
+    ) -> Result<Delivery, OperationError> {
+        let delivery = self.sender.ledger().delivery(&request.sid).await?;
+        delivery.ok_or_else(|| {
+            OperationError::not_found(format!("Twilio has not reported anything of `{}`", request.sid))
+        })
+    }
+
+    async fn fetch_media(self: Arc<Self>, request: FetchMedia, _: Call) -> Result<Media, OperationError> {
+        self.context.dependency(TWILIO)?.call(request).await
+    }
+
+    async fn verify_webhook(
+        self: Arc<Self>,
+        request: HttpRequest,
+        _: Call,
+    ) -> Result<Admission, OperationError> {
+        let public_base_url = self.config.public_base_url.clone();
+        let verified =
+            self.context.dependency(TWILIO)?.call(VerifySignature { request, public_base_url }).await?;
+        Ok(Admission { person: guard::person(&verified.params) })
+    }
+
+    async fn receive_status(
+        self: Arc<Self>,
+        request: HttpRequest,
+        _: Call,
+    ) -> Result<HttpResponse, OperationError> {
+        let report = status::read(&request)?;
+        self.sender.take_report(report).await?;
+        Ok(HttpResponse::empty(204))
+    }
+
+    async fn claim_webhook(
+        self: Arc<Self>,
+        request: ClaimWebhook,
+        call: Call,
+    ) -> Result<WebhookClaim, OperationError> {
+        self.sender.ledger().claim_webhook(call.caller().unwrap_or_default(), &request).await
+    }
+
+    async fn settle_webhook(
+        self: Arc<Self>,
+        request: SettleWebhook,
+        call: Call,
+    ) -> Result<(), OperationError> {
+        self.sender.ledger().settle_webhook(call.caller().unwrap_or_default(), &request).await
+    }
+
+    async fn record_opt_out(self: Arc<Self>, request: RecordOptOut, _: Call) -> Result<(), OperationError> {
+        address::check_opt_out(&request.address)?;
+        self.sender.ledger().record_opt_out(&request.address, request.opted_out).await
+    }
+
+    async fn list_opt_outs(
+        self: Arc<Self>,
+        request: ListOptOuts,
+        _: Call,
+    ) -> Result<OptOuts, OperationError> {
+        self.sender.ledger().opt_outs(request.address.as_deref()).await
+    }
+}
+
+plugin_api::export_plugin!(TwilioService);

@@ -1,0 +1,345 @@
+//! A draft -> its outcome, and never two messages out of one idempotency key, whatever happens in between.
+//!
+//! A caller that goes away before anything is sent takes it along. From then on the sending ends by itself, and its
+//! outcome is in the ledger: a repeat with the same key learns it, on this host or another one.
+
+use std::sync::Arc;
+
+use plugin_api::{
+    prelude::*,
+    requests::{
+        twilio::{Identify, Identity, RestRequest, TwilioTrouble},
+        twilio_service::UnknownSend,
+    },
+    serde_json::{self, Value},
+    tokio::{
+        self,
+        time::{Instant, sleep, timeout_at},
+    },
+    tracing,
+};
+
+use crate::{
+    TWILIO,
+    draft::{Draft, Kind, hex},
+    ledger::{Claim, Entry, Ledger, State, now_ms, random_id},
+    reconcile::{self, Verdict},
+    status::StatusReport,
+};
+
+/// The answer leaves this long before the caller's deadline, so that it still reaches the caller.
+const MARGIN: Duration = Duration::from_millis(300);
+/// With less than this left nothing is sent: the caller could not learn what became of it.
+const LEAST: Duration = Duration::from_millis(500);
+/// A caller without a deadline.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// How long Twilio may take.
+const SENDING: Duration = Duration::from_secs(15);
+/// A claim that has not begun to send by then is void.
+const CLAIM_LEASE_MS: i64 = 10_000;
+/// What is not settled by then has no owner any more.
+const SENDING_LEASE_MS: i64 = 20_000;
+/// How often a call looks whether another one with the same key has ended.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often open entries are looked into, and for how long; later only when they are repeated.
+const SWEEP: Duration = Duration::from_secs(30);
+const SWEPT_MS: i64 = 60 * 60 * 1000;
+/// What `twilio` opens its words with, and ours say already.
+const MAYBE: &str = "it may have been done: ";
+/// Twilio's code for a recipient who opted out.
+const OPTED_OUT: u32 = 21610;
+
+/// Sends.
+pub struct Sender {
+    context: Context,
+    ledger: Ledger,
+}
+
+/// Who wants something sent, and until when.
+pub struct Asker {
+    caller: String,
+    key: Option<String>,
+    deadline: Instant,
+}
+
+/// What Twilio took over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub sid: String,
+    pub status: String,
+    pub repeated: bool,
+}
+
+impl Asker {
+    /// The asker behind a call.
+    pub fn of(call: &Call) -> Self {
+        Self {
+            caller: call.caller().unwrap_or_default().to_owned(),
+            key: call.idempotency_key().map(str::to_owned),
+            deadline: Instant::now() + call.remaining().unwrap_or(PATIENCE).saturating_sub(MARGIN),
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The name of the entry. Keys of different callers never meet.
+    fn entry(&self, draft: &Draft) -> String {
+        match &self.key {
+            Some(key) => hex(&format!("{}\n{}\n{key}", draft.kind.as_str(), self.caller)),
+            None => random_id(),
+        }
+    }
+}
+
+impl Sender {
+    pub fn new(context: Context) -> Self {
+        Self { ledger: Ledger::new(context.clone()), context }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Who we are at Twilio.
+    pub async fn identity(&self) -> Result<Identity, OperationError> {
+        self.context.dependency(TWILIO)?.call(Identify {}).await
+    }
+
+    /// Asks Twilio.
+    pub async fn ask(&self, request: RestRequest) -> Result<Value, OperationError> {
+        Ok(self.context.dependency(TWILIO)?.call(request).await?.body)
+    }
+
+    /// Sends it, unless its idempotency key says that it went already.
+    pub async fn send(self: &Arc<Self>, draft: Draft, asker: Asker) -> Result<Sent, OperationError> {
+        // Who wants no messages may be called: that is asked elsewhere.
+        if draft.kind == Kind::Message && self.ledger.is_opted_out(&draft.to).await? {
+            return Err(opted_out(&draft.to));
+        }
+        let id = asker.entry(&draft);
+        loop {
+            let entry = Entry::new(id.clone(), random_id(), &draft, now_ms(), CLAIM_LEASE_MS);
+            let known = match self.ledger.claim(&entry).await? {
+                Claim::Fresh => return self.deliver(draft, entry, &asker).await,
+                Claim::Taken(known) => known,
+            };
+            if known.fingerprint != draft.fingerprint {
+                let key = asker.key.as_deref().unwrap_or_default();
+                let kind = draft.kind.as_str();
+                return Err(OperationError::conflict(format!(
+                    "the idempotency key `{key}` was used for another {kind}: use a new key for a new {kind}"
+                )));
+            }
+            if known.state == State::Sent {
+                return Ok(Sent { sid: known.sid, status: known.status, repeated: true });
+            }
+            if known.is_open(now_ms()) {
+                match self.reconcile(&known).await? {
+                    Verdict::Sent { sid, status } => return Ok(Sent { sid, status, repeated: true }),
+                    Verdict::NotSent => continue,
+                    Verdict::Undecided(candidates) => {
+                        return Err(unknown(&known, "no answer of Twilio came", candidates));
+                    }
+                }
+            }
+            if asker.left() < LOOK {
+                return Err(OperationError::deadline(
+                    "another call with the same idempotency key is under way: repeat it to learn its outcome",
+                ));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Notes a report. Where it names an entry whose answer was lost, that one is settled.
+    pub async fn take_report(&self, report: StatusReport) -> Result<(), OperationError> {
+        self.ledger.record(&report).await?;
+        if let Some(to) = report.to.as_deref().filter(|_| report.error_code == Some(OPTED_OUT)) {
+            self.ledger.record_opt_out(to, true).await?;
+        }
+        let Some(entry) = &report.entry else { return Ok(()) };
+        match self.ledger.sent(entry, &report.sid, &report.status).await {
+            // Another entry was taken for this one; the report itself is noted.
+            Err(error) if error.kind == ErrorKind::Conflict => Ok(()),
+            settled => settled.map(drop),
+        }
+    }
+
+    /// Looks into what is open, again and again.
+    pub async fn sweep(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.look_into_open_entries().await {
+                tracing::debug!(%error, "open messages and calls cannot be looked into at the moment");
+            }
+            sleep(SWEEP).await;
+        }
+    }
+
+    async fn look_into_open_entries(&self) -> Result<(), OperationError> {
+        for entry in self.ledger.open_entries(SWEPT_MS).await? {
+            let kind = entry.kind.as_str();
+            match self.reconcile(&entry).await? {
+                Verdict::Sent { sid, .. } => {
+                    tracing::info!(entry = entry.id, sid, "a {kind} without an answer was sent");
+                }
+                Verdict::NotSent => {
+                    tracing::info!(entry = entry.id, "a {kind} without an answer was not sent")
+                }
+                Verdict::Undecided(_) => {}
+            }
+        }
+        self.ledger.forget_old().await
+    }
+
+    async fn deliver(
+        self: &Arc<Self>,
+        draft: Draft,
+        entry: Entry,
+        asker: &Asker,
+    ) -> Result<Sent, OperationError> {
+        if asker.left() < LEAST {
+            self.ledger.not_sent(&entry, State::Failed).await?;
+            return Err(OperationError::deadline("not sent: the caller's time is over"));
+        }
+        let sender = self.clone();
+        let (task_entry, deadline) = (entry.clone(), asker.deadline);
+        let task = tokio::spawn(async move { sender.hand_over(draft, task_entry).await });
+        match timeout_at(deadline, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(unknown(&entry, "the sending came to no end", Vec::new())),
+            Err(_) => {
+                Err(unknown(&entry, "Twilio had not answered when the caller's time ended", Vec::new()))
+            }
+        }
+    }
+
+    /// From the first line on it may go.
+    async fn hand_over(&self, draft: Draft, mut entry: Entry) -> Result<Sent, OperationError> {
+        if !self.ledger.begin(&entry, SENDING_LEASE_MS).await? {
+            return Err(OperationError::unavailable("not sent: the ledger took too long"));
+        }
+        entry.sending_ms = now_ms();
+        let create = RestRequest::post(draft.kind.path(), draft.form(&entry.id));
+        let answer = self.context.dependency(TWILIO)?.deadline(SENDING).call(create).await;
+        match answer.map(|answer| sid_and_status(&answer.body)) {
+            Ok(Some((sid, status))) => {
+                self.note_sent(&entry, &sid, &status).await;
+                Ok(Sent { sid, status, repeated: false })
+            }
+            Ok(None) => self.look_at_once(&entry, "Twilio's answer has no SID").await,
+            Err(error) if is_certain(error.kind) => Err(self.note_refused(&entry, error).await),
+            Err(error) => self.look_at_once(&entry, error.message.trim_start_matches(MAYBE)).await,
+        }
+    }
+
+    /// It went, whether or not the ledger learns it; if not, it is found at Twilio later.
+    async fn note_sent(&self, entry: &Entry, sid: &str, status: &str) {
+        match self.ledger.sent(&entry.id, sid, status).await {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(entry = entry.id, sid, %error, "sent, and the ledger does not know it yet")
+            }
+        }
+    }
+
+    async fn note_refused(&self, entry: &Entry, error: OperationError) -> OperationError {
+        let code = error.details.clone().and_then(|details| serde_json::from_value(details).ok());
+        let code = code.and_then(|trouble: TwilioTrouble| trouble.code);
+        let noted = async {
+            if code == Some(OPTED_OUT) {
+                self.ledger.record_opt_out(&entry.to, true).await?;
+            }
+            self.ledger.not_sent(entry, State::Failed).await
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(entry = entry.id, %error, "not sent, and the ledger does not know it yet");
+        }
+        OperationError { message: format!("not sent: {}", error.message), ..error }
+    }
+
+    /// No answer: perhaps Twilio has it all the same.
+    async fn look_at_once(&self, entry: &Entry, why: &str) -> Result<Sent, OperationError> {
+        if let Err(error) = self.ledger.not_sent(entry, State::Unknown).await {
+            tracing::warn!(entry = entry.id, %error, "the outcome is unknown, and the ledger does not know that yet");
+        }
+        match self.reconcile(entry).await {
+            Ok(Verdict::Sent { sid, status }) => Ok(Sent { sid, status, repeated: false }),
+            Ok(Verdict::Undecided(candidates)) => Err(unknown(entry, why, candidates)),
+            Ok(Verdict::NotSent) | Err(_) => Err(unknown(entry, why, Vec::new())),
+        }
+    }
+
+    /// Reads what Twilio has, decides, and writes the decision down.
+    async fn reconcile(&self, entry: &Entry) -> Result<Verdict, OperationError> {
+        let answer = self.ask(reconcile::question(entry)).await?;
+        let (found, are_all) = reconcile::candidates(entry, &answer).ok_or_else(|| {
+            OperationError::internal("Twilio's list cannot be read: check `TWILIO_API_BASE_URL`")
+        })?;
+        let mut free = Vec::new();
+        for candidate in found {
+            if !self.ledger.has_sid(&candidate.sid).await? {
+                free.push(candidate);
+            }
+        }
+        let verdict = reconcile::decide(entry, &free, are_all, now_ms());
+        match &verdict {
+            Verdict::Sent { sid, status } => {
+                if !self.ledger.sent(&entry.id, sid, status).await? {
+                    return self.settled_meanwhile(entry).await;
+                }
+            }
+            Verdict::NotSent => self.ledger.not_sent(entry, State::Failed).await?,
+            // A report may have told in between.
+            Verdict::Undecided(_) => {
+                if let Some(Entry { state: State::Sent, sid, status, .. }) =
+                    self.ledger.entry(&entry.id).await?
+                {
+                    return Ok(Verdict::Sent { sid, status });
+                }
+            }
+        }
+        Ok(verdict)
+    }
+
+    async fn settled_meanwhile(&self, entry: &Entry) -> Result<Verdict, OperationError> {
+        match self.ledger.entry(&entry.id).await? {
+            Some(Entry { state: State::Sent, sid, status, .. }) => Ok(Verdict::Sent { sid, status }),
+            _ => Ok(Verdict::Undecided(Vec::new())),
+        }
+    }
+}
+
+/// Whether an error of this kind says that nothing was done.
+fn is_certain(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Conflict => true,
+        ErrorKind::Overloaded | ErrorKind::Unavailable => true,
+        ErrorKind::Cancelled | ErrorKind::Panicked | ErrorKind::Internal => false,
+        ErrorKind::UnknownOutcome | ErrorKind::Deadline => false,
+    }
+}
+
+fn sid_and_status(body: &Value) -> Option<(String, String)> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    text("sid").zip(text("status"))
+}
+
+fn opted_out(to: &str) -> OperationError {
+    OperationError::denied(format!(
+        "not sent: `{to}` opted out; only they can change that, by writing START to the sender"
+    ))
+}
+
+fn unknown(entry: &Entry, why: &str, candidates: Vec<String>) -> OperationError {
+    let kind = entry.kind.as_str();
+    let since_ms = if entry.sending_ms == 0 { entry.created_ms } else { entry.sending_ms };
+    let details = UnknownSend { entry: entry.id.clone(), to: entry.to.clone(), since_ms, candidates };
+    let message = format!(
+        "the {kind} may have been sent: {why}; its outcome is being looked for, and a repeat with the same idempotency key \
+         learns it"
+    );
+    OperationError::unknown_outcome(message)
+        .details(serde_json::to_value(details).expect("text and numbers are always JSON"))
+}

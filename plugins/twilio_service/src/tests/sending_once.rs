@@ -1,0 +1,156 @@
+//! One idempotency key, one message: whatever Twilio answers, or does not.
+
+use expect_test::expect;
+use plugin_api::{
+    error::{ErrorKind, OperationError},
+    protocol::CallHeader,
+    requests::twilio_service::{
+        Channel, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage, UnknownSend,
+    },
+    serde_json::{self, json},
+    tokio,
+};
+
+use super::setup::{ADA, Twilio, keyed, plugin, refusal, sms};
+
+fn lost() -> OperationError {
+    OperationError::unknown_outcome("it may have been done: `api.twilio.com` gave no answer within 10s")
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_and_not_sent() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let first = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    let second = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    assert_eq!((first.repeated, second.repeated, &first.sid), (false, true, &second.sid));
+    assert_eq!((first.ledger, first.to.as_str()), (LedgerKind::Memory, ADA));
+    plugin.call(sms("hi")).await.unwrap();
+    plugin.call(sms("hi")).await.unwrap();
+    let other = CallHeader { caller: Some("messaging_service".to_owned()), ..keyed("a") };
+    assert!(!plugin.call_with(other, sms("hi")).await.unwrap().repeated);
+    assert_eq!(twilio.creates().len(), 4, "no key or another caller is another message");
+}
+
+#[tokio::test]
+async fn repeats_at_the_same_time_are_one_message() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let call = || plugin.call_with(keyed("a"), sms("hi"));
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    let repeated: usize = [a, b, c].into_iter().map(|sent| usize::from(sent.unwrap().repeated)).sum();
+    assert_eq!((repeated, twilio.creates().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_message() {
+    let plugin = plugin(&Twilio::default(), json!({}));
+    plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    let error = plugin.call_with(keyed("a"), sms("bye")).await.unwrap_err();
+    expect![
+        "conflict: the idempotency key `a` was used for another message: use a new key for a new message"
+    ]
+    .assert_eq(&error.to_string());
+    let call = PlaceCall { to: Some(ADA.into()), say: Some("hi".into()), ..PlaceCall::default() };
+    assert!(!plugin.call_with(keyed("a"), call).await.unwrap().repeated, "a call is no message");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_looked_for_at_twilio() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.loses(lost);
+    let sent = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    assert!(!sent.repeated);
+    assert!(plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
+    assert_eq!((twilio.creates().len(), twilio.reads()), (1, 1));
+    // The same text again is another message: the one that is known is not taken for it.
+    let again = plugin.call_with(keyed("b"), sms("hi")).await.unwrap();
+    assert_ne!(again.sid, sent.sid);
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_stays_unknown_and_is_not_sent_again() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.refuses(lost);
+    let error = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    expect!["unknown_outcome: the message may have been sent: `api.twilio.com` gave no answer within 10s; its outcome is being looked for, and a repeat with the same idempotency key learns it"]
+        .assert_eq(&error.to_string());
+    let details: UnknownSend = serde_json::from_value(error.details.unwrap()).unwrap();
+    assert_eq!((details.to.as_str(), details.candidates.len()), (ADA, 0));
+
+    let repeat = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    assert_eq!((repeat.kind, twilio.creates().len()), (ErrorKind::UnknownOutcome, 1));
+}
+
+#[tokio::test]
+async fn a_template_that_may_have_gone_names_what_it_may_be() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.loses(lost);
+    let template = SendMessage { body: None, content_sid: Some(format!("HX{}", "0".repeat(32))), ..sms("") };
+    let error = plugin.call_with(keyed("a"), template).await.unwrap_err();
+    let details: UnknownSend = serde_json::from_value(error.details.unwrap()).unwrap();
+    assert_eq!(details.candidates.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_certainly_not_sent_may_be_sent_again() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.refuses(|| OperationError::unavailable("nothing was sent: nobody listens"));
+    let error = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    expect!["unavailable: not sent: nothing was sent: nobody listens"].assert_eq(&error.to_string());
+    twilio.works();
+    assert!(!plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
+}
+
+#[tokio::test]
+async fn without_time_nothing_is_sent() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let hurried = CallHeader { deadline_ms: Some(400), ..keyed("a") };
+    let error = plugin.call_with(hurried, sms("hi")).await.unwrap_err();
+    expect!["deadline: not sent: the caller's time is over"].assert_eq(&error.to_string());
+    assert_eq!(twilio.creates().len(), 0);
+    plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_opted_out_gets_no_message_and_twilio_is_not_asked() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let stop = RecordOptOut { address: ADA.to_owned(), opted_out: true };
+    plugin.call(stop.clone()).await.unwrap();
+    let error = plugin.call(sms("hi")).await.unwrap_err();
+    expect!["denied: not sent: `+15550000001` opted out; only they can change that, by writing START to the sender"]
+        .assert_eq(&error.to_string());
+    assert_eq!(twilio.creates().len(), 0);
+    plugin.call(SendMessage { channel: Channel::Whatsapp, ..sms("hi") }).await.unwrap();
+    assert_eq!(plugin.call(ListOptOuts::default()).await.unwrap().addresses, [ADA]);
+    plugin.call(RecordOptOut { opted_out: false, ..stop }).await.unwrap();
+    plugin.call(sms("hi")).await.unwrap();
+    let nobody = RecordOptOut { address: "ada".to_owned(), opted_out: true };
+    assert_eq!(plugin.call(nobody).await.unwrap_err().kind, ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn an_opt_out_that_twilio_tells_of_is_noted() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.refuses(|| refusal(ErrorKind::Denied, 21610));
+    assert_eq!(plugin.call(sms("hi")).await.unwrap_err().kind, ErrorKind::Denied);
+    twilio.works();
+    assert_eq!(plugin.call(sms("hi")).await.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(twilio.creates().len(), 1);
+}
+
+#[tokio::test]
+async fn left_out_the_recipient_is_the_person() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let header = CallHeader { person: Some(ADA.to_owned()), ..CallHeader::default() };
+    let sent = plugin.call_with(header, SendMessage { to: None, ..sms("hi") }).await.unwrap();
+    assert_eq!(sent.to, ADA);
+}

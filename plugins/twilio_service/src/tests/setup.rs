@@ -1,0 +1,171 @@
+//! An instance of the plugin with a stand-in for `twilio`, as the tests want it.
+
+use std::sync::{Arc, Mutex};
+
+use plugin_api::{
+    prelude::*,
+    protocol::CallHeader,
+    requests::{
+        http::Body,
+        twilio::{
+            Identify, Identity, RestMethod, RestRequest, RestResponse, TwilioTrouble, Verified,
+            VerifySignature,
+        },
+        twilio_service::SendMessage,
+    },
+    serde_json::{self, Value, json},
+    testing::{TestInstance, TestPlugin},
+};
+
+use crate::TwilioService;
+
+pub const NUMBER: &str = "+15551234567";
+pub const ADA: &str = "+15550000001";
+
+/// What Twilio answers.
+pub type Answer = Result<Value, OperationError>;
+
+/// A stand-in that answers creates by a script, and keeps what it took.
+#[derive(Clone, Default)]
+pub struct Twilio(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    taken: Vec<Value>,
+    creates: Vec<RestRequest>,
+    reads: Vec<RestRequest>,
+    lost: Option<fn() -> OperationError>,
+    refusal: Option<fn() -> OperationError>,
+}
+
+impl Twilio {
+    /// From now on creates are taken, and the answers lost.
+    pub fn loses(&self, error: fn() -> OperationError) {
+        self.lock().lost = Some(error);
+    }
+
+    /// From now on creates are refused.
+    pub fn refuses(&self, error: fn() -> OperationError) {
+        self.lock().refusal = Some(error);
+    }
+
+    pub fn works(&self) {
+        let mut state = self.lock();
+        (state.lost, state.refusal) = (None, None);
+    }
+
+    pub fn creates(&self) -> Vec<RestRequest> {
+        self.lock().creates.clone()
+    }
+
+    pub fn reads(&self) -> usize {
+        self.lock().reads.len()
+    }
+
+    fn answer(&self, request: RestRequest) -> Answer {
+        let mut state = self.lock();
+        match request.method {
+            RestMethod::Get => {
+                state.reads.push(request.clone());
+                state.read(&request)
+            }
+            RestMethod::Post => {
+                state.creates.push(request.clone());
+                state.create(&request)
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl State {
+    fn create(&mut self, request: &RestRequest) -> Answer {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal());
+        }
+        let get =
+            |name: &str| request.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let prefix = if request.path.starts_with("Calls") { "CA" } else { "SM" };
+        let created = json!({
+            "sid": format!("{prefix}{:032x}", self.taken.len() + 1), "status": "queued", "direction": "outbound-api",
+            "to": get("To"), "from": get("From"), "body": get("Body"), "num_media": "0",
+            "messaging_service_sid": get("MessagingServiceSid"), "date_created": now(),
+        });
+        self.taken.push(created.clone());
+        match self.lost {
+            Some(error) => Err(error()),
+            None => Ok(created),
+        }
+    }
+
+    fn read(&self, request: &RestRequest) -> Answer {
+        let list = if request.path.starts_with("Calls") { "calls" } else { "messages" };
+        if request.path.ends_with("s.json") {
+            return Ok(json!({ list: self.taken, "next_page_uri": null }));
+        }
+        let sid = request.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json").to_owned();
+        let found = self.taken.iter().find(|item| item["sid"] == sid.as_str()).cloned();
+        found.ok_or_else(|| OperationError::not_found("Twilio knows no such thing"))
+    }
+}
+
+/// Now, as Twilio writes it.
+pub fn now() -> String {
+    let now = plugin_api::jiff::Timestamp::now().to_zoned(plugin_api::jiff::tz::TimeZone::UTC);
+    plugin_api::jiff::fmt::rfc2822::to_string(&now).unwrap()
+}
+
+/// An instance beside this stand-in.
+pub fn plugin(twilio: &Twilio, settings: Value) -> TestInstance<TwilioService> {
+    let answers = twilio.clone();
+    TestPlugin::new(settings)
+        .fake("twilio", move |request: RestRequest| {
+            answers.answer(request).map(|body| RestResponse { status: 201, body })
+        })
+        .fake("twilio", |_: Identify| Ok(identity()))
+        .fake("twilio", |request: VerifySignature| match request.request.header("x-twilio-signature") {
+            Some("good") => Ok(Verified { params: request.request.form()? }),
+            _ => Err(OperationError::denied("not signed")),
+        })
+        .create()
+        .unwrap_or_else(|failure| panic!("the settings are refused: {failure}"))
+}
+
+pub fn identity() -> Identity {
+    Identity {
+        account_sid: "AC00000000000000000000000000000001".to_owned(),
+        phone_number: NUMBER.to_owned(),
+        can_verify_webhooks: true,
+    }
+}
+
+/// An SMS to Ada.
+pub fn sms(body: &str) -> SendMessage {
+    SendMessage { to: Some(ADA.to_owned()), body: Some(body.to_owned()), ..SendMessage::default() }
+}
+
+/// A call with an idempotency key.
+pub fn keyed(key: &str) -> CallHeader {
+    CallHeader { idempotency_key: Some(key.to_owned()), ..CallHeader::default() }
+}
+
+/// A form as a route receives it.
+pub fn form(url: &str, body: &str) -> HttpRequest {
+    HttpRequest {
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        query: url.split_once('?').map_or(String::new(), |(_, query)| query.to_owned()),
+        headers: vec![("x-twilio-signature".to_owned(), "good".to_owned())],
+        body: Body::Text(body.to_owned()),
+        ..HttpRequest::default()
+    }
+}
+
+/// A refusal with Twilio's code.
+pub fn refusal(kind: ErrorKind, code: u32) -> OperationError {
+    let trouble = TwilioTrouble { code: Some(code), http_status: Some(400) };
+    OperationError::new(kind, "Twilio did not do it").details(serde_json::to_value(trouble).unwrap())
+}
