@@ -108,6 +108,10 @@ enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Writes a new plugin that builds and is healthy at the first try.
+    New(plugin::New),
+    /// Holds a library against what every plugin promises, and prints a checklist: 0 if it keeps all of it.
+    Test(plugin::Test),
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -134,6 +138,8 @@ pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
         Command::Call { target, request } => call::call(&config, &target, &request),
         Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
         Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),
+        Command::Plugin(PluginCommand::New(wish)) => plugin::new(&config, &wish),
+        Command::Plugin(PluginCommand::Test(wish)) => plugin::test(&config, &wish),
         Command::Schema => schema::schema(&config),
     }
 }

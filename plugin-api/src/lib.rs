@@ -36,6 +36,11 @@
 //! A library is never unloaded, and shares its process with others: it brings no global allocator, installs no signal
 //! handler, and sets no environment variable. TLS is rustls.
 //!
+//! `switchboard plugin new` writes such a crate; [`guide::first_integration`] takes you from there to four running
+//! plugins. The other pages of the [`guide`] are [lifecycle](guide::lifecycle), [errors](guide::errors),
+//! [calls](guide::call), [streams](guide::stream), [routes](guide::route), [tools](guide::tools) and
+//! [testing](guide::testing).
+//!
 //! In the order in which a plugin meets them:
 //! - [`plugin`]: the trait, and who calls what when.
 //! - [`manifest`]: what a plugin is, needs and offers.
@@ -46,6 +51,7 @@
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring.
+//! - [`guide`]: how to write a plugin, page by page.
 //! - [`protocol`], [`pipe`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
 
 // The attribute macros name this crate from outside and from inside.
@@ -67,6 +73,7 @@ pub mod export;
 pub mod tls;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod guide;
 
 pub use plugin_api_macros::{message, settings};
 // What plugins share with the SDK, so that they need no dependency of their own for it.

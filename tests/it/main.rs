@@ -37,6 +37,8 @@ mod email;
 mod openai;
 /// Twilio: account, messages, webhooks, with a stand-in and with Twilio's own library.
 mod twilio;
+/// The kit for authors: new plugins, the checklist, and the guide as it stands.
+mod kit;
 /// The configuration that ships.
 mod shipped;
 
@@ -65,6 +67,7 @@ fn main() {
         email::tests(),
         openai::tests(),
         twilio::tests(),
+        kit::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();

@@ -17,6 +17,10 @@ pub mod http;
 pub mod setup;
 /// A setup becomes a running host.
 pub mod host;
+/// Commands become what they print, in the shell of a newcomer.
+pub mod shell;
+/// A page becomes the steps that its reader takes.
+pub mod guide;
 /// Libraries that no host should load.
 pub mod bad_libraries;
 /// What tests need beside the workspace: servers and tools of other makers.

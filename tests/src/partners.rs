@@ -19,6 +19,7 @@ use std::{
     env, fmt,
     net::{Ipv4Addr, TcpListener},
     path::PathBuf,
+    process::Command,
 };
 
 use crate::artifacts::repository;
@@ -52,6 +53,18 @@ fn program(name: &str, beside: &[PathBuf]) -> Result<PathBuf, Missing> {
 fn python() -> Result<PathBuf, Missing> {
     let python = repository().join(".partners/python/bin/python");
     if python.is_file() { Ok(python) } else { Err(Missing::of("Python with the test partners")) }
+}
+
+/// clippy and rustfmt: cargo's own, which an installation may lack.
+///
+/// # Errors
+/// If one of them is not there.
+pub fn lints() -> Result<(), Missing> {
+    for tool in ["cargo-clippy", "rustfmt"] {
+        let there = Command::new(tool).arg("--version").output().is_ok_and(|answer| answer.status.success());
+        there.then_some(()).ok_or_else(|| Missing::of(format!("`{tool}` (`rustup component add`)")))?;
+    }
+    Ok(())
 }
 
 /// A port that nobody listens on at this moment.

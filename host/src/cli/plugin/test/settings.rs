@@ -1,0 +1,109 @@
+//! Whether bad settings are refused before there is an instance, as the host does it by the plugin's schema. Pure.
+
+use plugin_api::manifest::Manifest;
+use serde_json::{Map, Value, json};
+use switchboard::config::{Environment, Resolution};
+
+use super::{
+    checklist::{Checklist, Outcome},
+    resolve,
+    schemas::properties,
+};
+
+/// A key that no plugin has.
+pub(super) const UNKNOWN: &str = "surely_no_setting_of_this_plugin";
+
+/// Adds a line for each promise.
+pub(super) fn check(plugin: &Manifest, list: &mut Checklist) {
+    list.add("settings.unknown", "a setting that there is not is refused", unknown(plugin));
+    list.add("settings.types", "a setting of the wrong type is refused", types(plugin));
+    list.add("settings.missing", "without its required settings it is not configured", missing(plugin));
+}
+
+fn nothing_set() -> Environment {
+    Environment::from_pairs::<String, String>([])
+}
+
+fn one(key: &str, value: Value) -> Map<String, Value> {
+    [(key.to_owned(), value)].into_iter().collect()
+}
+
+fn unknown(plugin: &Manifest) -> Outcome {
+    match resolve(plugin, one(UNKNOWN, json!(true)), &nothing_set()) {
+        Resolution::Invalid { .. } => Outcome::ok(),
+        _ => Outcome::failed(
+            "it is taken",
+            "`#[plugin_api::settings]` refuses unknown keys; a map of any keys belongs into one of its fields",
+        ),
+    }
+}
+
+/// A list of lists is what hardly any setting takes; what takes everything cannot be wrong.
+fn types(plugin: &Manifest) -> Outcome {
+    let wrong = json!([[[]]]);
+    let mut tried = 0;
+    let mut taken = Vec::new();
+    for (key, schema) in properties(&plugin.settings).into_iter().flatten() {
+        if jsonschema::is_valid(schema, &wrong) {
+            continue;
+        }
+        tried += 1;
+        let resolution = resolve(plugin, one(key, wrong.clone()), &nothing_set());
+        if !matches!(&resolution, Resolution::Invalid { invalid, .. } if !invalid.is_empty()) {
+            taken.push(format!("`{key}` takes a list of lists"));
+        }
+    }
+    match tried {
+        0 if properties(&plugin.settings).is_none_or(Map::is_empty) => Outcome::Ok("it has none".to_owned()),
+        0 => Outcome::skipped("no setting has a type that could be wrong", "nothing, if that is intended"),
+        _ => Outcome::none(taken, "give the field the type that it needs"),
+    }
+}
+
+fn missing(plugin: &Manifest) -> Outcome {
+    let required = plugin.settings.get("required").and_then(Value::as_array);
+    if required.is_none_or(Vec::is_empty) && plugin.require_any.is_empty() {
+        return Outcome::Ok("it requires none".to_owned());
+    }
+    match resolve(plugin, Map::new(), &nothing_set()) {
+        Resolution::NotConfigured { missing, .. } => {
+            Outcome::Ok(format!("it asks for {}", missing.join(", ")))
+        }
+        _ => Outcome::failed(
+            "it is made without them",
+            "require what it cannot do without: a field that is no `Option`",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(settings: Value) -> Manifest {
+        serde_json::from_value(
+            json!({ "name": "mail", "version": "0.1.0", "kind": "service", "settings": settings }),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_strict_schema_refuses() {
+        let strict = manifest(json!({
+            "type": "object", "additionalProperties": false, "required": ["server"],
+            "properties": { "server": { "type": "string", "x-env": "MAIL_SERVER" } },
+        }));
+        assert_eq!(unknown(&strict), Outcome::ok());
+        assert_eq!(types(&strict), Outcome::ok());
+        assert_eq!(missing(&strict), Outcome::Ok("it asks for MAIL_SERVER".into()));
+    }
+
+    #[test]
+    fn a_lax_schema_is_told() {
+        let lax = manifest(json!({ "type": "object", "properties": { "server": {} } }));
+        assert!(matches!(unknown(&lax), Outcome::Failed { .. }));
+        assert!(matches!(types(&lax), Outcome::Skipped { .. }));
+        assert_eq!(types(&manifest(json!({ "type": "object" }))), Outcome::Ok("it has none".into()));
+        assert_eq!(missing(&lax), Outcome::Ok("it requires none".into()));
+    }
+}
