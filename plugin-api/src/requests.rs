@@ -6,6 +6,7 @@ pub mod http;
 pub mod sql;
 pub mod email;
 pub mod openai;
+pub mod calendar;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
