@@ -35,6 +35,8 @@ mod postgres;
 mod email;
 /// The openai plugin with a stand-in for OpenAI.
 mod openai;
+/// The calendar plugin with a stand-in of Google.
+mod calendar;
 /// The configuration that ships.
 mod shipped;
 
@@ -62,6 +64,7 @@ fn main() {
         postgres::tests(),
         email::tests(),
         openai::tests(),
+        calendar::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();
