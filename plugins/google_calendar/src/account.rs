@@ -67,9 +67,9 @@ impl Account {
         })
     }
 
-    /// Everything that consent and requests need: the client secrets, the tables, and the key that seals.
+    /// Everything that consent needs: the client secrets, the tables, and the key that seals.
     pub async fn ready(&self) -> Result<Arc<Google>, Failure> {
-        let google = self.google.get_or_try_init(|| self.bring_up()).await?.clone();
+        let google = self.google().await?;
         let ours = self.context.host().key_fingerprint().await.map_err(tokens::unsealed)?;
         let theirs = self.store.key_fingerprint(&ours).await?;
         if ours == theirs {
@@ -82,9 +82,9 @@ impl Account {
         )))
     }
 
-    /// What is known of Google, if the plugin was brought up; whatever key seals.
-    pub async fn google(&self) -> Option<Arc<Google>> {
-        self.google.get_or_try_init(|| self.bring_up()).await.ok().cloned()
+    /// The client secrets and the tables, whatever key seals; once.
+    pub async fn google(&self) -> Result<Arc<Google>, Failure> {
+        self.google.get_or_try_init(|| self.bring_up()).await.cloned()
     }
 
     async fn bring_up(&self) -> Result<Arc<Google>, Failure> {
@@ -151,7 +151,7 @@ impl Account {
 
     /// A token that Google does not take is refreshed once, however long it should have held.
     async fn ask_quietly(&self, ask: &Ask, deadline: Deadline) -> Result<Value, Fault> {
-        let google = self.ready().await.map_err(Fault::NoAccess)?;
+        let google = self.google().await.map_err(Fault::NoAccess)?;
         let token = self.tokens.access(&google, None, deadline).await?;
         match self.client.ask(ask, &token, deadline).await {
             Err(fault) if fault.has_status(401) => {

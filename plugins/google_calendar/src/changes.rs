@@ -65,7 +65,7 @@ pub async fn changes(
 ) -> Result<Changed, OperationError> {
     let calendar = agenda.calendar(request.calendar.as_deref())?;
     let limit = agenda::within("limit", request.limit.unwrap_or(LARGEST_PAGE), LARGEST_PAGE)?;
-    account.ready().await?;
+    account.google().await?;
     let cursor = match (&request.cursor, request.restart) {
         (_, true) => Cursor::beginning(&calendar),
         (Some(text), false) => Cursor::read(text, &calendar)?,

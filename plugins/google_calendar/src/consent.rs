@@ -119,7 +119,7 @@ pub async fn callback(
 /// Ends the consent: at Google, and here in any case. Answers whether Google knows.
 pub async fn disconnect(account: &Account, deadline: Deadline) -> Result<bool, OperationError> {
     let revoked = match (account.google().await, account.tokens.to_revoke().await) {
-        (Some(google), Some(token)) => google.revoke(&token, deadline).await.is_ok(),
+        (Ok(google), Some(token)) => google.revoke(&token, deadline).await.is_ok(),
         _ => false,
     };
     account.tokens.forget().await?;

@@ -96,12 +96,16 @@ impl Store {
 
     /// The fingerprint of the secret key under which everything here is sealed: ours, if there is none yet.
     pub async fn key_fingerprint(&self, ours: &str) -> Result<String, OperationError> {
-        let insert =
-            "insert into google_calendar_key (id, fingerprint) values (1, $1) on conflict (id) do nothing";
-        self.execute(Execute::new(insert).bind(ours)).await?;
-        let row = self.query(Query::new("select fingerprint from google_calendar_key where id = 1")).await?;
-        let row =
-            row.first().ok_or_else(|| OperationError::conflict("the key's fingerprint was just removed"))?;
+        let select = "select fingerprint from google_calendar_key where id = 1";
+        let mut rows = self.query(Query::new(select)).await?;
+        if rows.is_empty() {
+            let insert = "insert into google_calendar_key (id, fingerprint) values (1, $1)
+                on conflict (id) do nothing";
+            self.execute(Execute::new(insert).bind(ours)).await?;
+            rows = self.query(Query::new(select)).await?;
+        }
+        let row = rows.first();
+        let row = row.ok_or_else(|| OperationError::conflict("the key's fingerprint was just removed"))?;
         row.get("fingerprint")
     }
 

@@ -1,6 +1,7 @@
 //! The walk through consent: what Google may answer, and what a person then reads.
 
 use expect_test::expect;
+use jiff::Timestamp;
 use plugin_api::{prelude::*, requests::http::Body, serde_json::json, tokio};
 use proptest::prelude::*;
 
@@ -103,7 +104,7 @@ async fn a_link_ends_after_ten_minutes() {
     let walk = begin(&plugin).await;
     let expires = database.run("select expires_at from google_calendar_consents");
     let expires: i64 = expires.first().unwrap().get("expires_at").unwrap();
-    let left = expires - plugin_api::jiff::Timestamp::now().as_millisecond();
+    let left = expires - Timestamp::now().as_millisecond();
     assert!((500_000..=600_000).contains(&left), "{left}");
     database.run("update google_calendar_consents set expires_at = 1");
     let page = walk.come_back(&plugin, &format!("code=good&state={}", walk.state)).await;
