@@ -31,6 +31,7 @@ use crate::{
 mod data_dir;
 mod libraries;
 mod prepare;
+mod seal;
 mod units;
 mod difference;
 mod reload;
@@ -131,6 +132,8 @@ impl Host {
         let plan = Arc::new(prepared.plan.clone());
         let units = prepared.units(&config, &HashMap::new());
         let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
+        let sealer =
+            seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
         tokio::spawn(tick(board.clone()));
 
         let routes = Routes::default();
@@ -146,7 +149,7 @@ impl Host {
             libraries: open_libraries(&registry),
             draining: watch::Sender::new(false),
         });
-        core.switch.serve_host(host_operations::table(&core, &registry));
+        core.switch.serve_host(host_operations::table(&core, &registry, sealer));
         let router = http::router(HttpState {
             board: core.board.clone(),
             operations: Arc::new(Operator(core.switch.clone())),

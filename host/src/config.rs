@@ -25,6 +25,7 @@ mod shape;
 mod pointer;
 mod network;
 mod token;
+mod secret_key;
 mod suggest;
 
 pub use environment::Environment;
@@ -33,6 +34,7 @@ pub use load::{load, parse};
 pub use network::Network;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
+pub use secret_key::{SECRET_KEY_VARIABLE, SecretKey};
 pub use settings::{InvalidSetting, Resolution, resolve};
 pub use suggest::closest;
 pub use token::Token;
@@ -74,6 +76,8 @@ pub struct HostConfig {
     pub public_base_url: Option<String>,
     /// What an operator proves himself by.
     pub token: Option<Token>,
+    /// What plugins seal their secrets by; `None`: it is made in `data_dir`.
+    pub secret_key: Option<SecretKey>,
     /// The proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
     /// How long requests in progress may take to end when the host stops.

@@ -19,7 +19,10 @@ use crate::{
     protocol::{CallHeader, CreateRequest, HOST},
     requests::{
         Request,
-        host::{CallTool, Observe, RegisterSecret, Report, Status, StatusOf, Tool, Tools, Verify},
+        host::{
+            CallTool, KeyFingerprint, Observe, Open, RegisterSecret, Report, Seal, Sealed, Status, StatusOf,
+            Tool, Tools, Verify,
+        },
     },
     stream::Stream,
 };
@@ -314,6 +317,32 @@ impl Host {
     /// Those of the operation.
     pub async fn call_json(&self, operation: &str, request: &Value) -> Result<Value, OperationError> {
         self.target.call_json(operation, request).await
+    }
+
+    /// Seals a secret under the host's secret key, so that it may lie in a database. Only this plugin can open it.
+    ///
+    /// # Errors
+    /// `denied` if the host's key cannot be used; the message names `SWITCHBOARD_SECRET_KEY`.
+    pub async fn seal(&self, text: &str) -> Result<Sealed, OperationError> {
+        self.target.call(Seal { text: text.to_owned() }).await
+    }
+
+    /// Opens what this plugin sealed.
+    ///
+    /// # Errors
+    /// `conflict` if it was sealed under another key, with both fingerprints and the variable's name; `denied` if
+    /// another plugin sealed it or it was altered, or the host's key cannot be used; `invalid` if it is no sealed text.
+    pub async fn open(&self, sealed: &str) -> Result<String, OperationError> {
+        self.target.call(Open { sealed: sealed.to_owned() }).await
+    }
+
+    /// Tells the host's secret key from any other, and nothing of it. Several hosts that share a database must have
+    /// the same.
+    ///
+    /// # Errors
+    /// `denied` if the host's key cannot be used.
+    pub async fn key_fingerprint(&self) -> Result<String, OperationError> {
+        self.target.call(KeyFingerprint {}).await
     }
 
     /// Calls any operation of the host by its typed request.

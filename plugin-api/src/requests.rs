@@ -8,6 +8,7 @@ pub mod email;
 pub mod openai;
 pub mod twilio;
 pub mod twilio_service;
+pub mod calendar;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -38,6 +38,7 @@ use abi_stable::{
     std_types::{RResult, RVec},
 };
 use async_ffi::{FfiFuture, FutureExt as _};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plugin_abi::boundary::{HostApi, HostApi_TO, PluginInstance, Reply, StreamEndBox};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -49,7 +50,10 @@ use crate::{
     pipe,
     plugin::Plugin,
     protocol::{CallHeader, CloseReason, CreateRequest, HOST, LogRecord},
-    requests::{Request, host::Report},
+    requests::{
+        Request,
+        host::{KeyFingerprint, Open, Report, Seal, Sealed},
+    },
     stream::Stream,
 };
 
@@ -274,12 +278,38 @@ impl FakeHost {
                 self.seen.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                 Ok(Value::Null)
             }
+            (HOST, Seal::OPERATION) => {
+                let Seal { text } = serde_json::from_value(request).map_err(unreadable)?;
+                let sealed = Sealed { sealed: seal(&text), fingerprint: FINGERPRINT.to_owned() };
+                serde_json::to_value(sealed).map_err(unreadable)
+            }
+            (HOST, Open::OPERATION) => {
+                let Open { sealed } = serde_json::from_value(request).map_err(unreadable)?;
+                open(&sealed).map(Value::String)
+            }
+            (HOST, KeyFingerprint::OPERATION) => Ok(Value::from(FINGERPRINT)),
             (HOST, "verify" | "secret" | "observe") => Ok(Value::Null),
             (plugin, operation) => {
                 Err(OperationError::not_found(format!("the test has no fake for `{plugin}.{operation}`")))
             }
         }
     }
+}
+
+/// The fingerprint of the key that a test's host seals by.
+const FINGERPRINT: &str = "test-key";
+
+/// Not secret, but nothing that a test would find the text in.
+fn seal(text: &str) -> String {
+    format!("{FINGERPRINT}.{}", STANDARD.encode(text))
+}
+
+fn open(sealed: &str) -> Result<String, OperationError> {
+    let bytes =
+        sealed.strip_prefix(FINGERPRINT).and_then(|rest| STANDARD.decode(rest.strip_prefix('.')?).ok());
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| OperationError::invalid("this was not sealed by the test's host"))
 }
 
 impl HostApi for FakeHost {

@@ -39,6 +39,8 @@ mod openai;
 mod twilio;
 /// The kit for authors: new plugins, the checklist, and the guide as it stands.
 mod kit;
+/// The calendar plugin with a stand-in of Google.
+mod calendar;
 /// The configuration that ships.
 mod shipped;
 
@@ -68,6 +70,7 @@ fn main() {
         openai::tests(),
         twilio::tests(),
         kit::tests(),
+        calendar::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();

@@ -24,6 +24,7 @@ fn it_starts_on_sqlite_with_nothing_set() {
     assert_eq!(host.status("database"), "connected");
     assert_eq!(host.status("smtp"), "not_configured");
     assert_eq!(host.status("openai"), "not_configured");
+    assert_eq!(host.status("google_calendar"), "not_configured");
     assert_eq!(host.get("/api/health").json()["status"], "healthy");
 }
 

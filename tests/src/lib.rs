@@ -23,6 +23,8 @@ pub mod shell;
 pub mod guide;
 /// Libraries that no host should load.
 pub mod bad_libraries;
+/// A way to a partner that can be cut.
+pub mod relay;
 /// What tests need beside the workspace: servers and tools of other makers.
 pub mod partners;
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::config::{Config, HostConfig, PluginConfig, SettingsTable};
+use crate::config::{Config, HostConfig, PluginConfig, SECRET_KEY_VARIABLE, SettingsTable};
 
 use super::prepare::{Prepared, PreparedPlugin};
 
@@ -92,6 +92,9 @@ pub(super) fn keep_fixed(running: &HostConfig, config: &mut Config) -> Vec<Strin
     keep("token", host.token != running.token);
     keep("trusted_proxies", host.trusted_proxies != running.trusted_proxies);
     keep("log", host.log != running.log);
+    if host.secret_key != running.secret_key {
+        changed.push(format!("the variable `{SECRET_KEY_VARIABLE}`"));
+    }
     // What is left of the section takes effect as it is.
     let HostConfig { library_dir, shutdown_grace, .. } = host.clone();
     *host = HostConfig { library_dir, shutdown_grace, ..running.clone() };

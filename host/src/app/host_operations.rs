@@ -4,7 +4,9 @@ use std::sync::{Arc, Weak};
 
 use plugin_api::{
     error::OperationError,
-    requests::host::{CallTool, Observe, RegisterSecret, Report, Status, StatusOf, Tool},
+    requests::host::{
+        CallTool, KeyFingerprint, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf, Tool,
+    },
 };
 use prometheus::Registry;
 use serde::Deserialize;
@@ -16,7 +18,7 @@ use crate::{
     switch::{Caller, HostOperations, Request, Switch},
 };
 
-use super::{Core, Reloaded, observations::Observations};
+use super::{Core, Reloaded, observations::Observations, seal::Sealer};
 
 /// `host.verify`: a plugin asks for itself, an operator for any.
 #[derive(Deserialize)]
@@ -25,12 +27,13 @@ struct Verify {
 }
 
 /// All operations of `host`.
-pub(super) fn table(core: &Arc<Core>, registry: &Registry) -> HostOperations {
+pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> HostOperations {
     let (tools, tool_caller) = (core.switch.clone(), core.switch.clone());
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
     // The core holds the switch, which holds this table.
     let reloader = Arc::downgrade(core);
+    let (opener, key) = (sealer.clone(), sealer.clone());
     let observations = Observations::new(registry.clone());
     HostOperations::default()
         .with("observe", move |request: Request<Observe>| {
@@ -50,6 +53,18 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry) -> HostOperations {
         .with("secret", move |request: Request<RegisterSecret>| {
             scrubber.add([request.body.value]);
             async { Ok(()) }
+        })
+        .with("seal", move |request: Request<Seal>| {
+            let sealed = plugin(&request.caller).and_then(|name| sealer.seal(name, &request.body.text));
+            async move { sealed }
+        })
+        .with("open", move |request: Request<Open>| {
+            let opened = plugin(&request.caller).and_then(|name| opener.open(name, &request.body.sealed));
+            async move { opened }
+        })
+        .with("key_fingerprint", move |_: Request<KeyFingerprint>| {
+            let fingerprint = key.fingerprint();
+            async move { fingerprint }
         })
         .with("tools", move |request: Request<Value>| {
             let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name));

@@ -16,6 +16,7 @@ use super::{
     document::Places,
     keys::{HostKeys, Keys, PluginKeys},
     pointer,
+    secret_key::{SECRET_KEY_VARIABLE, SecretKey},
     token::{self, Token},
 };
 
@@ -51,6 +52,7 @@ impl Judge<'_> {
             library_dir: keys.library_dir.map(|path| self.path(&path)),
             public_base_url: self.public_base_url(keys.public_base_url),
             token: self.token(keys.token_file),
+            secret_key: self.secret_key(),
             trusted_proxies: self.each("/host/trusted_proxies", &keys.trusted_proxies, str::parse),
             shutdown_grace: keys.shutdown_grace,
             log: keys.log,
@@ -93,6 +95,12 @@ impl Judge<'_> {
         };
         let tell = |(message, hint)| Problem::new(format!("{name} {message}")).at(line).hint(hint);
         read.map_err(|refusal| self.problems.push(tell(refusal))).ok()
+    }
+
+    fn secret_key(&mut self) -> Option<SecretKey> {
+        let source = self.variable(SECRET_KEY_VARIABLE)?;
+        let tell = |(message, hint)| Problem::new(format!("{} {message}", source.name)).hint(hint);
+        SecretKey::parse(&source.text).map_err(|refusal| self.problems.push(tell(refusal))).ok()
     }
 
     fn public_base_url(&mut self, key: Option<String>) -> Option<String> {

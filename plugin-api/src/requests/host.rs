@@ -153,3 +153,46 @@ impl Request for RegisterSecret {
     const OPERATION: &'static str = "secret";
     type Response = ();
 }
+
+/// Seals a secret under the host's secret key, for the calling plugin alone.
+#[message]
+pub struct Seal {
+    /// The secret.
+    pub text: String,
+}
+
+/// A sealed secret.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct Sealed {
+    /// What may be kept anywhere: a line of ASCII.
+    pub sealed: String,
+    /// Tells the key from any other, and nothing of it.
+    pub fingerprint: String,
+}
+
+impl Request for Seal {
+    const OPERATION: &'static str = "seal";
+    type Response = Sealed;
+}
+
+/// Opens what the calling plugin sealed.
+#[message]
+pub struct Open {
+    /// What [`Sealed::sealed`] was.
+    pub sealed: String,
+}
+
+impl Request for Open {
+    const OPERATION: &'static str = "open";
+    type Response = String;
+}
+
+/// Asks for the fingerprint of the host's secret key.
+#[message]
+pub struct KeyFingerprint {}
+
+impl Request for KeyFingerprint {
+    const OPERATION: &'static str = "key_fingerprint";
+    type Response = String;
+}

@@ -80,6 +80,7 @@ fn every_key_arrives() {
                 "https://switchboard.example.com",
             ),
             token: None,
+            secret_key: None,
             trusted_proxies: [
                 Network {
                     address: 10.0.0.0,

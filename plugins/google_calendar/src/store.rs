@@ -1,0 +1,259 @@
+//! What must last, in the database: the grant, sealed; consents under way; how far each reader has read. Nothing secret
+//! lies there in the clear, and every host on the same database sees the same.
+
+use plugin_api::{
+    context::Dependency,
+    jiff::Timestamp,
+    prelude::*,
+    requests::sql::{Execute, Executed, FromValue, Migrate, Query, Row, Rows, Statement, Transaction},
+};
+
+const OWNER: &str = "google_calendar";
+
+/// How long a host may take for one refresh before another takes over.
+const LEASE: Duration = Duration::from_secs(20);
+/// Consents that ended are remembered this long, so that a page can say what happened.
+const MEMORY: Duration = Duration::from_secs(24 * 3600);
+
+/// Moments are milliseconds since 1970: whole numbers are the same on every database.
+const TABLES: &str = "
+    create table google_calendar_key (
+        id bigint primary key,
+        fingerprint text not null
+    );
+    create table google_calendar_grants (
+        id bigint primary key,
+        version bigint not null,
+        ended bigint not null,
+        sealed text not null,
+        lease text,
+        lease_until bigint
+    );
+    create table google_calendar_consents (
+        state text primary key,
+        browser text not null,
+        sealed text not null,
+        back_to text not null,
+        expires_at bigint not null,
+        used_at bigint
+    );
+    create table google_calendar_cursors (
+        calendar text not null,
+        reader text not null,
+        cursor text not null,
+        primary key (calendar, reader)
+    )";
+
+/// The tables.
+#[derive(Clone)]
+pub struct Store {
+    context: Context,
+}
+
+/// The grant as it lies there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredGrant {
+    /// Counts up with every change.
+    pub version: i64,
+    /// Google does not honour it any more.
+    pub ended: bool,
+    pub sealed: String,
+}
+
+/// A consent under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// The hash of `state`.
+    pub state: String,
+    /// The hash of the browser's cookie.
+    pub browser: String,
+    pub sealed: String,
+    pub back_to: String,
+    pub expires_at: Timestamp,
+}
+
+/// What became of a `state` that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is this browser's, in time, and for the first time.
+    Good(Consent),
+    Unknown,
+    OtherBrowser,
+    Used,
+    Expired,
+}
+
+impl Store {
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Brings the tables to their newest version.
+    pub async fn migrate(&self) -> Result<(), OperationError> {
+        self.database()?.call(Migrate::new(OWNER).version("grants and consents", TABLES)).await?;
+        Ok(())
+    }
+
+    /// The fingerprint of the secret key under which everything here is sealed: ours, if there is none yet.
+    pub async fn key_fingerprint(&self, ours: &str) -> Result<String, OperationError> {
+        let select = "select fingerprint from google_calendar_key where id = 1";
+        let mut rows = self.query(Query::new(select)).await?;
+        if rows.is_empty() {
+            let insert = "insert into google_calendar_key (id, fingerprint) values (1, $1)
+                on conflict (id) do nothing";
+            self.execute(Execute::new(insert).bind(ours)).await?;
+            rows = self.query(Query::new(select)).await?;
+        }
+        let row = rows.first();
+        let row = row.ok_or_else(|| OperationError::conflict("the key's fingerprint was just removed"))?;
+        row.get("fingerprint")
+    }
+
+    /// The grant, if there is one.
+    pub async fn grant(&self) -> Result<Option<StoredGrant>, OperationError> {
+        let sql = "select version, ended, sealed from google_calendar_grants where id = 1";
+        let rows = self.query(Query::new(sql)).await?;
+        rows.first().map(|row| read_grant(&row)).transpose()
+    }
+
+    /// Puts a new grant in the place of any other; answers its version.
+    pub async fn put_grant(&self, sealed: &str) -> Result<i64, OperationError> {
+        let sql = "insert into google_calendar_grants (id, version, ended, sealed) values (1, 1, 0, $1)
+            on conflict (id) do update set version = google_calendar_grants.version + 1, ended = 0,
+                sealed = excluded.sealed, lease = null, lease_until = null
+            returning version";
+        let put = Statement::new(sql).bind(sealed);
+        // Another account's calendars have other cursors.
+        let forget = Statement::new("delete from google_calendar_cursors");
+        let committed = self.database()?.call(Transaction::default().then(put).then(forget)).await?;
+        returned(committed.results.first(), "version")
+    }
+
+    /// Asks to be the one host that refreshes this version. `false`: another one is at it, or has done it.
+    pub async fn lease(&self, version: i64, holder: &str) -> Result<bool, OperationError> {
+        let now = Timestamp::now();
+        let sql = "update google_calendar_grants set lease = $1, lease_until = $2
+            where id = 1 and version = $3 and (lease is null or lease = $1 or lease_until < $4)";
+        let until = now.saturating_add(LEASE).unwrap_or(Timestamp::MAX).as_millisecond();
+        let claim = Execute::new(sql).bind(holder).bind(until).bind(version).bind(now.as_millisecond());
+        Ok(self.execute(claim).await?.rows_affected == 1)
+    }
+
+    /// Puts a renewed grant in the place of exactly this version. `false`: it is another one by now.
+    pub async fn renew(&self, version: i64, sealed: &str) -> Result<bool, OperationError> {
+        let sql = "update google_calendar_grants set version = version + 1, sealed = $1, lease = null,
+            lease_until = null where id = 1 and version = $2";
+        Ok(self.execute(Execute::new(sql).bind(sealed).bind(version)).await?.rows_affected == 1)
+    }
+
+    /// Lets another host try to refresh.
+    pub async fn release(&self, version: i64, holder: &str) -> Result<(), OperationError> {
+        let sql = "update google_calendar_grants set lease = null, lease_until = null
+            where id = 1 and version = $1 and lease = $2";
+        self.execute(Execute::new(sql).bind(version).bind(holder)).await?;
+        Ok(())
+    }
+
+    /// Google does not honour this version any more. `false`: it is another one by now.
+    pub async fn end(&self, version: i64) -> Result<bool, OperationError> {
+        let sql = "update google_calendar_grants set ended = 1, lease = null, lease_until = null
+            where id = 1 and version = $1";
+        Ok(self.execute(Execute::new(sql).bind(version)).await?.rows_affected == 1)
+    }
+
+    /// Forgets everything, the key's fingerprint included.
+    pub async fn forget(&self) -> Result<(), OperationError> {
+        let tables = ["grants", "consents", "cursors", "key"];
+        let statements = tables.map(|table| Statement::new(format!("delete from google_calendar_{table}")));
+        self.database()?.call(Transaction { statements: statements.to_vec() }).await?;
+        Ok(())
+    }
+
+    /// Remembers a consent under way, and forgets old ones.
+    pub async fn begin(&self, consent: &Consent) -> Result<(), OperationError> {
+        let old = Timestamp::now().saturating_sub(MEMORY).unwrap_or(Timestamp::MIN).as_millisecond();
+        let forget = "delete from google_calendar_consents where expires_at < $1";
+        let insert = "insert into google_calendar_consents (state, browser, sealed, back_to, expires_at)
+            values ($1, $2, $3, $4, $5)";
+        let insert = Statement::new(insert)
+            .bind(consent.state.as_str())
+            .bind(consent.browser.as_str())
+            .bind(consent.sealed.as_str())
+            .bind(consent.back_to.as_str())
+            .bind(consent.expires_at.as_millisecond());
+        let transaction = Transaction::default().then(Statement::new(forget).bind(old)).then(insert);
+        self.database()?.call(transaction).await?;
+        Ok(())
+    }
+
+    /// Takes a consent, once. Only the browser that began it can use it up.
+    pub async fn claim(&self, state: &str, browser: &str) -> Result<Claim, OperationError> {
+        let now = Timestamp::now().as_millisecond();
+        let sql = "update google_calendar_consents set used_at = $1
+            where state = $2 and browser = $3 and used_at is null and expires_at > $1";
+        let claim = Execute::new(sql).bind(now).bind(state).bind(browser);
+        let won = self.execute(claim).await?.rows_affected == 1;
+        let sql = "select browser, sealed, back_to, expires_at, used_at from google_calendar_consents
+            where state = $1";
+        let rows = self.query(Query::new(sql).bind(state)).await?;
+        let Some(row) = rows.first() else { return Ok(Claim::Unknown) };
+        if won {
+            return read_consent(state, &row).map(Claim::Good);
+        }
+        Ok(match (row.get::<String>("browser")? == browser, row.get::<Option<i64>>("used_at")?) {
+            (false, _) => Claim::OtherBrowser,
+            (true, Some(_)) => Claim::Used,
+            (true, None) => Claim::Expired,
+        })
+    }
+
+    /// How far a reader has read.
+    pub async fn cursor(&self, calendar: &str, reader: &str) -> Result<Option<String>, OperationError> {
+        let sql = "select cursor from google_calendar_cursors where calendar = $1 and reader = $2";
+        let rows = self.query(Query::new(sql).bind(calendar).bind(reader)).await?;
+        rows.first().map(|row| row.get("cursor")).transpose()
+    }
+
+    /// Remembers how far a reader has read.
+    pub async fn put_cursor(&self, calendar: &str, reader: &str, cursor: &str) -> Result<(), OperationError> {
+        let sql = "insert into google_calendar_cursors (calendar, reader, cursor) values ($1, $2, $3)
+            on conflict (calendar, reader) do update set cursor = excluded.cursor";
+        self.execute(Execute::new(sql).bind(calendar).bind(reader).bind(cursor)).await?;
+        Ok(())
+    }
+
+    fn database(&self) -> Result<Dependency, OperationError> {
+        self.context.dependency("database")
+    }
+
+    async fn query(&self, query: Query) -> Result<Rows, OperationError> {
+        self.database()?.call(query).await
+    }
+
+    async fn execute(&self, execute: Execute) -> Result<Executed, OperationError> {
+        self.database()?.call(execute).await
+    }
+}
+
+fn read_grant(row: &Row<'_>) -> Result<StoredGrant, OperationError> {
+    Ok(StoredGrant {
+        version: row.get("version")?,
+        ended: row.get::<i64>("ended")? != 0,
+        sealed: row.get("sealed")?,
+    })
+}
+
+fn read_consent(state: &str, row: &Row<'_>) -> Result<Consent, OperationError> {
+    Ok(Consent {
+        state: state.to_owned(),
+        browser: row.get("browser")?,
+        sealed: row.get("sealed")?,
+        back_to: row.get("back_to")?,
+        expires_at: Timestamp::from_millisecond(row.get("expires_at")?).unwrap_or(Timestamp::MIN),
+    })
+}
+
+fn returned<T: FromValue>(executed: Option<&Executed>, column: &str) -> Result<T, OperationError> {
+    let row = executed.and_then(|executed| executed.returned.first());
+    row.ok_or_else(|| OperationError::internal(format!("the database returned no `{column}`")))?.get(column)
+}

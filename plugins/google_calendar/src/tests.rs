@@ -1,0 +1,13 @@
+//! The plugin against a Google that keeps to a script, on a database in memory, and its pure parts.
+
+mod database;
+mod peer;
+mod setup;
+
+mod reading_settings;
+mod reading_times;
+mod finding_slots;
+mod consenting;
+mod renewing;
+mod working_with_events;
+mod following_changes;
