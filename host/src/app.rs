@@ -66,9 +66,6 @@ pub enum StartError {
         /// What the system says.
         reason: std::io::Error,
     },
-    /// The server ended by itself.
-    #[error("the HTTP server failed")]
-    Serve(#[source] std::io::Error),
 }
 
 /// A running host: plugins under supervision, and a router that answers for them.
@@ -127,7 +124,8 @@ impl Host {
         });
         let registry = prometheus::Registry::new();
         let metrics = CallMetrics::register(&registry).expect("the registry is new, and the names differ");
-        let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log::plugin_sink());
+        let log = log::plugin_sink(&registry, &scrubber);
+        let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log);
         switch.add(prepared.slots());
         let plan = Arc::new(prepared.plan.clone());
         let units = prepared.units(&config, &HashMap::new());
@@ -252,13 +250,12 @@ where
     tracing::info!("stopping: requests in progress may end within {grace:?}");
     host.core.draining.send_replace(true);
     drop(stopping);
-    let served = tokio::time::timeout(grace, server).await;
+    if tokio::time::timeout(grace, server).await.is_err() {
+        tracing::warn!("some requests or WebSockets did not end within {grace:?}, and are cut");
+    }
     host.stop().await;
     host.data_dir.retract();
-    match served {
-        Ok(Ok(Err(error))) => Err(StartError::Serve(error)),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// How many libraries the process has opened: each stays until it ends.

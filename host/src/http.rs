@@ -70,5 +70,8 @@ pub trait Operations: Send + Sync + 'static {
     fn open(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>>;
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod hostile;
+
 #[cfg(test)]
 mod tests;

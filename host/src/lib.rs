@@ -19,3 +19,6 @@ pub mod lifecycle;
 pub mod http;
 /// Composes all of the above.
 pub mod app;
+/// Whatever arrives from files and plugins, as bytes that nobody vouches for: what fuzzers and property tests enter by.
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod hostile;

@@ -92,6 +92,8 @@ pub struct Pace {
     pub init_timeout: Duration,
     /// How often to probe; `None` without a probe of its own.
     pub probe_interval: Option<Duration>,
+    /// How often an instance without a probe is asked whether its threads still turn.
+    pub heartbeat: Duration,
     /// How long one probe may take.
     pub probe_timeout: Duration,
     /// How many attempts make a series.

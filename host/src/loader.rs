@@ -13,8 +13,8 @@ use plugin_api::{
 
 mod elf;
 mod error;
-mod foreign;
-mod manifest;
+pub(crate) mod foreign;
+pub(crate) mod manifest;
 mod open;
 
 pub use error::LoadError;

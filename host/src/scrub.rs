@@ -8,7 +8,13 @@ use std::{
 
 use aho_corasick::AhoCorasick;
 use arc_swap::ArcSwapOption;
+use plugin_api::{
+    error::{Failure, OperationError},
+    protocol::CloseReason,
+};
 use serde_json::Value;
+
+mod forms;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "[secret]";
@@ -18,6 +24,12 @@ const SHORTEST: usize = 4;
 
 /// The most characters of a reason or an error; what is longer belongs into the log.
 const LONGEST: usize = 1000;
+
+/// The most bytes of what an error tells programs, written as JSON.
+const LARGEST_DETAILS: usize = 16 * 1024;
+
+/// The most plugins that an error names as its causes.
+const MOST_CAUSES: usize = 64;
 
 /// Marks and overrides of the direction of writing, by which a text can look like another one.
 const TURNS: [char; 12] = [
@@ -42,7 +54,8 @@ impl Scrubber {
     pub fn add(&self, secrets: impl IntoIterator<Item = String>) {
         let mut known = self.inner.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.len();
-        known.extend(secrets.into_iter().filter(|secret| secret.len() >= SHORTEST));
+        let secrets = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST);
+        known.extend(secrets.flat_map(|secret| forms::of(&secret)));
         if known.len() == before {
             return;
         }
@@ -70,26 +83,57 @@ impl Scrubber {
         *text = one_line(&self.scrub(text));
     }
 
-    /// The same for every text in a plugin's JSON.
-    pub fn clean_json(&self, value: &mut Value) {
-        texts(value, &|text| self.clean(text));
+    /// The same for all words of a plugin's failure.
+    pub fn clean_failure(&self, failure: &mut Failure) {
+        self.clean(&mut failure.message);
+        [&mut failure.setting, &mut failure.href].into_iter().flatten().for_each(|text| self.clean(text));
     }
-}
 
-/// Every text in a JSON document, keys excepted.
-fn texts(value: &mut Value, visit: &impl Fn(&mut String)) {
-    match value {
-        Value::String(text) => visit(text),
-        Value::Array(values) => values.iter_mut().for_each(|value| texts(value, visit)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| texts(value, visit)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    /// The same for all words of an operation's error. Details that are too large are left out.
+    pub fn clean_error(&self, error: &mut OperationError) {
+        self.clean(&mut error.message);
+        error.root_causes.truncate(MOST_CAUSES);
+        for cause in &mut error.root_causes {
+            [&mut cause.name, &mut cause.status].into_iter().for_each(|text| self.clean(text));
+            cause.message.iter_mut().for_each(|text| self.clean(text));
+        }
+        if error.details.as_ref().is_some_and(|details| details.to_string().len() > LARGEST_DETAILS) {
+            error.details = None;
+        }
+        error.details.iter_mut().for_each(|details| self.clean_json(details));
+    }
+
+    /// The same for the reason of a stream's end.
+    pub fn clean_reason(&self, reason: &mut CloseReason) {
+        self.clean(&mut reason.message);
+        reason.error.iter_mut().for_each(|error| self.clean_error(error));
+    }
+
+    /// The same for every text in a plugin's JSON; keys and numbers lose their secrets, too.
+    pub fn clean_json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.clean(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_json(item)),
+            Value::Object(members) => {
+                for (key, mut member) in std::mem::take(members) {
+                    self.clean_json(&mut member);
+                    members.insert(self.scrub(&key).into_owned(), member);
+                }
+            }
+            Value::Number(number) => {
+                if let Cow::Owned(masked) = self.scrub(&number.to_string()) {
+                    *value = Value::String(masked);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
     }
 }
 
 /// The words of a text without what steers a terminal or turns the direction of writing, cut after [`LONGEST`]
 /// characters.
-fn one_line(text: &str) -> String {
-    let parts = |letter: char| letter.is_control() || letter.is_whitespace() || TURNS.contains(&letter);
+pub fn one_line(text: &str) -> String {
+    let parts = |letter: char| letter.is_whitespace() || is_steering(letter);
     let words: Vec<&str> = text.split(parts).filter(|word| !word.is_empty()).collect();
     let mut line = words.join(" ");
     if let Some((end, _)) = line.char_indices().nth(LONGEST) {
@@ -97,6 +141,11 @@ fn one_line(text: &str) -> String {
         line.push('…');
     }
     line
+}
+
+/// Whether a letter steers a terminal, or turns the direction of writing.
+pub fn is_steering(letter: char) -> bool {
+    letter.is_control() || TURNS.contains(&letter) || ['\u{2028}', '\u{2029}'].contains(&letter)
 }
 
 #[cfg(test)]
@@ -117,12 +166,22 @@ mod tests {
     }
 
     #[test]
-    fn json_is_cleaned_to_its_depth() {
+    fn secrets_are_masked_in_every_part_of_an_error() {
         let scrubber = Scrubber::default();
-        scrubber.add(["hunter22".to_owned()]);
-        let mut value = serde_json::json!({ "code": 7, "more": [{ "text": "is hunter22\n" }] });
-        scrubber.clean_json(&mut value);
-        assert_eq!(value, serde_json::json!({ "code": 7, "more": [{ "text": "is [secret]" }] }));
+        scrubber.add(["hunter22".to_owned(), "4242424242".to_owned()]);
+        let mut error = OperationError::internal("hunter22").details(serde_json::json!({
+            "hunter22": ["hunter22", { "card": 4_242_424_242_u64 }], "count": 7, "none": null,
+        }));
+        scrubber.clean_error(&mut error);
+        assert_eq!(error.message, "[secret]");
+        let expected = serde_json::json!({
+            "[secret]": ["[secret]", { "card": "[secret]" }], "count": 7, "none": null,
+        });
+        assert_eq!(error.details, Some(expected));
+
+        let mut large = OperationError::internal("").details("x".repeat(LARGEST_DETAILS).into());
+        scrubber.clean_error(&mut large);
+        assert_eq!(large.details, None);
     }
 
     #[test]

@@ -238,10 +238,7 @@ impl Switch {
 
     /// The error as it may be shown.
     fn scrubbed(&self, mut error: OperationError) -> OperationError {
-        self.inner.scrubber.clean(&mut error.message);
-        if let Some(details) = &mut error.details {
-            self.inner.scrubber.clean_json(details);
-        }
+        self.inner.scrubber.clean_error(&mut error);
         error
     }
 }

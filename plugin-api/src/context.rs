@@ -355,7 +355,7 @@ impl Host {
 }
 
 /// The error out of what passed the boundary; what cannot be read is an `internal` error.
-fn read_error(bytes: &[u8]) -> OperationError {
+pub(crate) fn read_error(bytes: &[u8]) -> OperationError {
     serde_json::from_slice(bytes)
         .unwrap_or_else(|error| OperationError::internal(format!("unreadable error from the host: {error}")))
 }

@@ -43,8 +43,7 @@ impl<P: Plugin> Instance<P> {
     /// Makes the plugin, on a thread of its own runtime, so that it can neither unwind into the host nor find the
     /// host's runtime instead of its own.
     pub(crate) fn create(host: HostHandle, request: &[u8]) -> Result<Self, Failure> {
-        let request: CreateRequest = serde_json::from_slice(request)
-            .map_err(|error| Failure::internal(format!("the host's create request does not fit: {error}")))?;
+        let request = read_request(request)?;
         let log = logging::attach(&request.instance, &request.log_level, host.clone());
         let runtime = runtime(&request.instance, &log)?;
         let settings = serde_json::from_value(request.settings.clone())
@@ -258,7 +257,12 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a value that is not text".to_owned())
 }
 
-fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
+pub(crate) fn read_request(request: &[u8]) -> Result<CreateRequest, Failure> {
+    serde_json::from_slice(request)
+        .map_err(|error| Failure::internal(format!("the host's create request does not fit: {error}")))
+}
+
+pub(crate) fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
     serde_json::from_slice(header)
         .map_err(|error| OperationError::internal(format!("unreadable call header: {error}")))
 }

@@ -74,6 +74,8 @@ pub mod tls;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod guide;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod hostile;
 
 pub use plugin_api_macros::{message, settings};
 // What plugins share with the SDK, so that they need no dependency of their own for it.

@@ -41,7 +41,11 @@ struct Shared {
     closed: watch::Sender<Option<Arc<CloseReason>>>,
     taken: watch::Sender<bool>,
     frames: AtomicU64,
+    polish: Polish,
 }
+
+/// What becomes of a close reason before the other end sees it.
+pub type Polish = Box<dyn Fn(&mut CloseReason) + Send + Sync>;
 
 /// Watches a pipe from outside.
 #[derive(Clone)]
@@ -51,12 +55,18 @@ pub struct PipeWatch {
 
 /// The end of who opens a stream, the end of who serves it, and what tells how it goes.
 pub fn pair() -> (PipeEnd, PipeEnd, PipeWatch) {
+    pair_with(Box::new(|_| {}))
+}
+
+/// The same, with close reasons made fit first.
+pub fn pair_with(polish: Polish) -> (PipeEnd, PipeEnd, PipeWatch) {
     let (there, at_server) = mpsc::channel(CAPACITY);
     let (back, at_opener) = mpsc::channel(CAPACITY);
     let shared = Arc::new(Shared {
         closed: watch::Sender::new(None),
         taken: watch::Sender::new(false),
         frames: AtomicU64::new(0),
+        polish,
     });
     let end = |send, receive, serves| {
         let end = End { send, receive: Mutex::new(receive), shared: shared.clone(), serves };
@@ -202,7 +212,8 @@ impl Shared {
         reason.unwrap_or_else(gone)
     }
 
-    fn close(&self, reason: CloseReason) {
+    fn close(&self, mut reason: CloseReason) {
+        (self.polish)(&mut reason);
         self.closed.send_if_modified(|closed| {
             let first = closed.is_none();
             if first {

@@ -60,7 +60,7 @@ fn to_wire(frame: Frame) -> WireFrame {
 }
 
 /// A frame of an unknown kind or with broken text cannot come from a conforming host: it ends the stream.
-fn from_wire(frame: WireFrame) -> Result<Frame, CloseReason> {
+pub(crate) fn from_wire(frame: WireFrame) -> Result<Frame, CloseReason> {
     let unreadable = |what: String| CloseReason::failed(crate::error::OperationError::internal(what));
     match frame.kind {
         FRAME_TEXT => String::from_utf8(frame.data.into_vec())

@@ -11,6 +11,8 @@ mod run;
 mod config;
 /// A library that no host should load stays out, and harms nobody.
 mod boundary;
+/// Every entry of a plugin misbehaves in every way.
+mod faults;
 /// A plugin that misbehaves is contained, shown and healed.
 mod lifecycle;
 /// Calls of operations, over HTTP and between plugins.
@@ -31,6 +33,8 @@ mod commands;
 mod sqlite;
 /// The database plugin on a real PostgreSQL.
 mod postgres;
+/// What was acknowledged stays, and what was taken is finished.
+mod durability;
 /// The smtp plugin with a real SMTP server.
 mod email;
 /// The openai plugin with a stand-in for OpenAI.
@@ -56,6 +60,7 @@ fn main() {
         run::tests(),
         config::tests(),
         boundary::tests(),
+        faults::tests(),
         lifecycle::tests(),
         operations::tests(),
         reload::tests(),
@@ -66,6 +71,7 @@ fn main() {
         commands::tests(),
         sqlite::tests(),
         postgres::tests(),
+        durability::tests(),
         email::tests(),
         openai::tests(),
         twilio::tests(),

@@ -21,6 +21,7 @@ pub fn tests() -> Vec<Trial> {
         every_plugin_has_the_same_files,
         the_top_level_stays_small,
         the_boundary_stays_at_its_version,
+        every_entry_of_the_fuzzers_has_its_target,
     ]
 }
 
@@ -246,5 +247,28 @@ fn the_boundary_stays_at_its_version() {
         Some("1.0.0"),
         "abi_stable compares the version of the crate that defines a type: every plugin built before would be \
          refused. Put the version back; a different boundary is a new `preamble::ABI_VERSION`"
+    );
+}
+
+fn every_entry_of_the_fuzzers_has_its_target() {
+    let read = |path: &str| fs::read_to_string(repository().join(path)).expect("it is in the repository");
+    let hostile = read("host/src/hostile.rs") + &read("plugin-api/src/hostile.rs");
+    let entries: BTreeSet<_> = hostile
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub fn "))
+        .map(|rest| word(rest).to_owned())
+        .collect();
+    let folder = fs::read_dir(repository().join("tests/fuzz/fuzz_targets")).expect("there are targets");
+    let files = folder.map(|file| file.expect("a folder can be read").path());
+    let targets: BTreeSet<_> = files
+        .filter(|file| {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("hostile::{name}(bytes)")))
+        })
+        .map(|file| file.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(
+        entries, targets,
+        "each entry of hostile.rs has a target of its name in tests/fuzz, and the other way"
     );
 }

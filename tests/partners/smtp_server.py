@@ -26,6 +26,7 @@ def arguments():
     parser.add_argument("--cert", help="the certificate chain, PEM")
     parser.add_argument("--key", help="its private key, PEM")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="insist on this login")
+    parser.add_argument("--gossip", metavar="WORDS", help="refuse every login, in these words")
     parser.add_argument("--never-greet", action="store_true", help="accept connections and say nothing")
     parser.add_argument("--reject-rcpt", metavar="ADDRESS", help="there is no such mailbox here")
     parser.add_argument("--drop-after-data", action="store_true", help="take the mail, then cut the connection")
@@ -82,6 +83,8 @@ def authenticator(options):
     user, password = options.auth.split(":", 1)
 
     def check(server, session, envelope, mechanism, data):
+        if options.gossip:
+            return AuthResult(success=False, handled=False, message=f"535 5.7.8 wrong: {options.gossip}")
         good = data.login == user.encode() and data.password == password.encode()
         return AuthResult(success=good, handled=good)
 

@@ -141,6 +141,13 @@ impl TestHost {
         (process.wait(), setup)
     }
 
+    /// Waits for the end of a host that was told to stop.
+    #[track_caller]
+    pub fn wait(self) -> (Finished, Setup) {
+        let Self { setup, process, .. } = self;
+        (process.wait(), setup)
+    }
+
     /// Ends it without warning. Gives the setup back, so that it can be started again.
     pub fn kill(mut self) -> Setup {
         self.process.kill();

@@ -21,6 +21,10 @@ pub mod host;
 pub mod shell;
 /// A page becomes the steps that its reader takes.
 pub mod guide;
+/// Clients write rows and remember which were acknowledged.
+pub mod writers;
+/// A secret that is planted, and looked for in every form.
+pub mod plant;
 /// Libraries that no host should load.
 pub mod bad_libraries;
 /// A way to a partner that can be cut.

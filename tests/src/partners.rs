@@ -4,6 +4,8 @@
 pub mod postgres;
 /// An SMTP server.
 pub mod smtp;
+/// A server that repeats what must not be repeated.
+pub mod parrot;
 /// A server that Node.js runs.
 pub mod node;
 /// Stand-ins for Twilio and Google.

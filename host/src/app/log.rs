@@ -4,13 +4,19 @@
 use std::{io, sync::Arc};
 
 use plugin_api::protocol::LogRecord;
+use prometheus::Registry;
+use serde_json::Value;
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
 use crate::{
     config::{HostConfig, LogFormat},
-    scrub::Scrubber,
+    scrub::{Scrubber, is_steering},
     switch::LogSink,
 };
+
+mod flood;
+
+use flood::{Flood, Verdict};
 
 /// Under which target the records of plugins are logged.
 pub const PLUGIN_TARGET: &str = "plugin";
@@ -32,13 +38,34 @@ pub fn install(config: &HostConfig, scrubber: &Scrubber) {
     };
 }
 
-/// Where the records of plugins go: into the host's log, under their instance's name.
-pub(super) fn plugin_sink() -> LogSink {
-    Arc::new(|plugin, record| {
-        let LogRecord { level, target: module, message, fields, trace } = record;
-        let fields =
-            if fields.is_empty() { String::new() } else { format!(" {}", serde_json::Value::Object(fields)) };
-        let trace = trace.as_deref();
+/// The most bytes of a record's message, and as many of its fields.
+const LONGEST: usize = 8 * 1024;
+
+/// Where the records of plugins go: into the host's log, under their instance's name, each as one line. What a plugin
+/// logs beyond its allowance is dropped and counted.
+pub(super) fn plugin_sink(registry: &Registry, scrubber: &Scrubber) -> LogSink {
+    let flood = Flood::register(registry);
+    let scrubber = scrubber.clone();
+    Arc::new(move |plugin, record| {
+        match flood.judge(plugin, &record.level) {
+            Verdict::Passes => {}
+            Verdict::PassesAfter(dropped) => {
+                tracing::warn!(plugin, dropped, "records of its log were dropped: it logs too much");
+            }
+            Verdict::FirstDropped => {
+                return tracing::warn!(
+                    plugin,
+                    "it logs more than {} records a second: the rest is dropped and counted",
+                    flood::PER_SECOND
+                );
+            }
+            Verdict::Dropped => return,
+        }
+        let (message, fields) = words(&record, &scrubber);
+        let LogRecord { level, target, trace, .. } = record;
+        let module = shown(&target, &scrubber);
+        let trace = trace.map(|trace| shown(&trace, &scrubber));
+        let (module, trace) = (module.as_str(), trace.as_deref());
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(target: PLUGIN_TARGET, plugin, module, trace, "{message}{fields}")
@@ -52,6 +79,32 @@ pub(super) fn plugin_sink() -> LogSink {
             _ => log!(trace),
         }
     })
+}
+
+/// A record's message and its fields, as they are shown.
+pub(crate) fn words(record: &LogRecord, scrubber: &Scrubber) -> (String, String) {
+    let fields = match record.fields.is_empty() {
+        true => String::new(),
+        false => format!(" {}", shown(&Value::Object(record.fields.clone()).to_string(), scrubber)),
+    };
+    (shown(&record.message, scrubber), fields)
+}
+
+/// One line that steers no terminal and has an end. Secrets go first: half of one would not be found any more.
+fn shown(text: &str, scrubber: &Scrubber) -> String {
+    let text = scrubber.scrub(text);
+    let end = text.floor_char_boundary(LONGEST);
+    let mut line = String::with_capacity(end);
+    for letter in text[..end].chars() {
+        match letter {
+            letter if is_steering(letter) => line.extend(letter.escape_default()),
+            letter => line.push(letter),
+        }
+    }
+    if end < text.len() {
+        line.push_str(&format!("… ({} bytes)", text.len()));
+    }
+    line
 }
 
 /// Standard error, one record at a time.
@@ -78,5 +131,30 @@ impl io::Write for ScrubbedStderr {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_that_steers_nothing_and_ends() {
+        let scrubber = Scrubber::default();
+        assert_eq!(
+            shown("first\nsecond\t\u{1b}[31m\u{202e}", &scrubber),
+            "first\\nsecond\\t\\u{1b}[31m\\u{202e}"
+        );
+        assert_eq!(shown("grüße", &scrubber), "grüße");
+        let long = shown(&"ä".repeat(LONGEST), &scrubber);
+        assert!(long.ends_with(&format!("ä… ({} bytes)", 2 * LONGEST)), "{long}");
+    }
+
+    #[test]
+    fn no_half_of_a_secret_is_left_where_a_record_is_cut() {
+        let scrubber = Scrubber::default();
+        scrubber.add(["correct-horse".to_owned()]);
+        let text = format!("{}correct-horse", "x".repeat(LONGEST - 7));
+        assert!(!shown(&text, &scrubber).contains("correct"));
     }
 }

@@ -101,6 +101,7 @@ fn routes_of(plugin: &PreparedPlugin) -> Vec<PluginRoute> {
             manifest: route.clone(),
             guard,
             streams: mode == Some(OperationMode::Stream),
+            patience: plugin.config.calls.timeout,
         }
     };
     manifest.routes.iter().map(route).collect()

@@ -143,11 +143,15 @@ impl Prepared {
     }
 }
 
+/// How often an instance without a probe is asked whether its threads still turn.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
 fn pace(plugin: &PreparedPlugin) -> Pace {
     let config = &plugin.config;
     let declared =
         plugin.manifest().and_then(|manifest| manifest.probe_interval_ms).map(Duration::from_millis);
     Pace {
+        heartbeat: config.probe.interval.unwrap_or(HEARTBEAT),
         init_timeout: config.init.timeout,
         // plugins.toml changes how often a plugin is probed, and gives none a probe.
         probe_interval: declared.map(|declared| config.probe.interval.unwrap_or(declared)),

@@ -9,7 +9,12 @@ use axum::{
 };
 use serde::de::IgnoredAny;
 
-use super::{health::plain, problem::Problem, router::Site, write::Write};
+use super::{
+    health::plain,
+    problem::{Problem, quoted},
+    router::Site,
+    write::Write,
+};
 
 pub(super) async fn call(
     State(site): State<Arc<Site>>,
@@ -18,7 +23,12 @@ pub(super) async fn call(
 ) -> Result<Response, Problem> {
     let (plugin, operation) = plain(path)?;
     check_json(&body)?;
+    let name = format!("{plugin}.{operation}");
     let response = site.call(plugin, operation, body).await?;
+    if serde_json::from_slice::<IgnoredAny>(&response).is_err() {
+        return Err(Problem::internal(format!("{} answered what is no JSON", quoted(&name)))
+            .hint("the plugin is at fault, not the request"));
+    }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, response).into_response())
 }

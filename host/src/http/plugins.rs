@@ -24,9 +24,11 @@ use super::{
     problem::{Problem, quoted},
     router::{Site, unknown_path},
     routes::{Found, Guard, PluginRoute},
+    serve::Place,
     websocket,
     write::{BODY_LIMIT, BODY_PATIENCE, too_slow},
 };
+use crate::scrub::one_line;
 
 /// Serves whatever the host itself has no route for.
 pub(super) async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
@@ -101,15 +103,24 @@ async fn answer(
         // Opened first: what the plugin refuses is answered as plain HTTP.
         let end = site.operations.open(header, payload).await?;
         let limit = route.manifest.body_limit.unwrap_or(BODY_LIMIT);
-        return Ok(upgrade.max_message_size(limit).on_upgrade(|socket| websocket::bridge(socket, end)));
+        // The server ends when the last one has given its place back.
+        let place = parts.extensions.get::<Place>().cloned();
+        return Ok(upgrade.max_message_size(limit).on_upgrade(|socket| async move {
+            websocket::bridge(socket, end).await;
+            drop(place);
+        }));
     }
     if route.streams {
-        return streamed(site.operations.open(header, payload).await?).await;
+        return streamed(route, site.operations.open(header, payload).await?).await;
     }
     let response = site.operations.call(header, payload).await?;
-    let response: HttpResponse =
-        serde_json::from_slice(&response).map_err(|error| unfit(route, &error.to_string()))?;
-    from_plugin(response).map_err(|error| unfit(route, &error))
+    answer_of(&response).map_err(|error| unfit(route, &error))
+}
+
+/// What a plugin answered as the client gets it; the error says what is wrong with it.
+pub(super) fn answer_of(json: &[u8]) -> Result<Response, String> {
+    let response: HttpResponse = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    from_plugin(response)
 }
 
 /// Asks the guard. Only its own refusal counts as one: a guard that cannot be asked is a 503, never an open door.
@@ -166,7 +177,9 @@ fn to_plugin(site: &Site, parts: &Parts, params: BTreeMap<String, String>, body:
 fn from_plugin(response: HttpResponse) -> Result<Response, String> {
     let HttpResponse { status, headers, body } = response;
     let mut answer = Response::new(Body::from(body.bytes().map_err(|error| error.message)?));
-    *answer.status_mut() = StatusCode::from_u16(status).map_err(|_| format!("{status} is no status"))?;
+    // An interim status would leave the client waiting for the real one.
+    let known = StatusCode::from_u16(status).ok().filter(|status| (200..600).contains(&status.as_u16()));
+    *answer.status_mut() = known.ok_or_else(|| format!("{status} is no status of an answer"))?;
     *answer.headers_mut() = header_map(headers)?;
     Ok(answer)
 }
@@ -187,14 +200,13 @@ fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
 }
 
 /// A response in pieces: its head is the first frame.
-async fn streamed(end: PipeEnd) -> Result<Response, Problem> {
-    let head = end.recv().await.map_err(|reason| {
-        Problem::from(
-            reason.error.clone().unwrap_or_else(|| OperationError::internal("the stream has no head")),
-        )
+async fn streamed(route: &PluginRoute, end: PipeEnd) -> Result<Response, Problem> {
+    let head = timeout(route.patience, end.recv()).await.map_err(|_| late(route))?;
+    let head = head.map_err(|reason| match &reason.error {
+        Some(error) => Problem::from(error.clone()),
+        None => unfit(route, "it has no head"),
     })?;
-    let head: HttpResponse = serde_json::from_slice(&head.data)
-        .map_err(|error| Problem::internal(format!("the head of the stream does not fit: {error}")))?;
+    let answer = answer_of(&head.data).map_err(|error| unfit(route, &error))?;
     let pieces = stream::unfold(end, |end| async move {
         match end.recv().await {
             Ok(Frame { data, .. }) => Some((Ok(Bytes::from(data.into_vec())), end)),
@@ -204,13 +216,17 @@ async fn streamed(end: PipeEnd) -> Result<Response, Problem> {
             }
         }
     });
-    let answer = from_plugin(head).map_err(Problem::internal)?;
     Ok(answer.map(|_| Body::from_stream(pieces)))
 }
 
+fn late(route: &PluginRoute) -> Problem {
+    let PluginRoute { plugin, manifest, patience, .. } = route;
+    let message = format!("`{plugin}.{}` did not begin its answer within {patience:?}", manifest.operation);
+    Problem::from(OperationError::deadline(message))
+}
+
+/// The answer's fault is the plugin's; what it says of itself is repeated in a line.
 fn unfit(route: &PluginRoute, why: &str) -> Problem {
-    Problem::internal(format!(
-        "`{}.{}` answered what is no HTTP response: {why}",
-        route.plugin, route.manifest.operation
-    ))
+    let (plugin, operation) = (&route.plugin, &route.manifest.operation);
+    Problem::internal(format!("`{plugin}.{operation}` answered what is no HTTP response: {}", one_line(why)))
 }

@@ -1,6 +1,6 @@
 //! The routes of plugins become a table, or every clash: between two plugins, and with the host's own paths. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use matchit::Router as Paths;
@@ -34,6 +34,8 @@ pub struct PluginRoute {
     pub guard: Option<Guard>,
     /// Whether its operation is a stream.
     pub streams: bool,
+    /// How long the head of an answer in pieces may take: as long as a call.
+    pub patience: Duration,
 }
 
 /// The operation that must admit a request.
@@ -182,6 +184,7 @@ mod tests {
             },
             guard: None,
             streams: false,
+            patience: Duration::from_secs(1),
         }
     }
 

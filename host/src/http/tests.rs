@@ -7,6 +7,7 @@ mod writes;
 mod process;
 mod access;
 mod stamps;
+mod serving;
 
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 

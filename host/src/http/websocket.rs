@@ -50,12 +50,9 @@ async fn inward(mut from_client: SplitStream<WebSocket>, end: &PipeEnd) -> Close
 /// From the plugin to the client. A client that does not read makes the plugin wait.
 async fn outward(to_client: &mut SplitSink<WebSocket, Message>, end: &PipeEnd) -> CloseReason {
     loop {
-        let message = match end.recv().await {
-            Ok(Frame { kind: FRAME_TEXT, data }) => match String::from_utf8(data.into_vec()) {
-                Ok(text) => Message::Text(text.into()),
-                Err(_) => return CloseReason::failed(OperationError::internal("a text frame is not UTF-8")),
-            },
-            Ok(Frame { data, .. }) => Message::Binary(data.into_vec().into()),
+        let message = match end.recv().await.map(message_of) {
+            Ok(Ok(message)) => message,
+            Ok(Err(error)) => return CloseReason::failed(error),
             Err(reason) => return CloseReason::clone(&reason),
         };
         if to_client.send(message).await.is_err() {
@@ -64,7 +61,18 @@ async fn outward(to_client: &mut SplitSink<WebSocket, Message>, end: &PipeEnd) -
     }
 }
 
-fn close_frame(reason: &CloseReason) -> CloseFrame {
+/// A frame of a plugin as the client gets it.
+pub(super) fn message_of(Frame { kind, data }: Frame) -> Result<Message, OperationError> {
+    match kind {
+        FRAME_TEXT => String::from_utf8(data.into_vec())
+            .map(|text| Message::Text(text.into()))
+            .map_err(|_| OperationError::internal("a text frame is not UTF-8")),
+        FRAME_BINARY => Ok(Message::Binary(data.into_vec().into())),
+        kind => Err(OperationError::internal(format!("a frame of unknown kind {kind}"))),
+    }
+}
+
+pub(super) fn close_frame(reason: &CloseReason) -> CloseFrame {
     let code = match reason.error.as_ref().map(|error| error.kind) {
         None => close_code::NORMAL,
         Some(ErrorKind::Cancelled) => close_code::AWAY,

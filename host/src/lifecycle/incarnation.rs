@@ -75,6 +75,14 @@ impl Incarnation {
         }
     }
 
+    /// Whether the instance's threads still turn: what a plugin without a probe is asked instead.
+    pub(super) async fn beat(&mut self, limit: Duration) -> Result<(), Failure> {
+        match timeout(limit, self.answers()).await {
+            Ok(true) => Ok(()),
+            _ => Err(self.timed_out("heartbeat", limit).await),
+        }
+    }
+
     /// Whether there is an instance: after a failure, none is left if it hung.
     pub(super) fn is_live(&self) -> bool {
         self.instance.is_some()

@@ -186,7 +186,8 @@ impl Supervisor {
     /// Probes until the instance is gone. A plugin without a probe counts by its init, and by what it reports.
     async fn keep_up(&mut self, incarnation: &mut Incarnation) -> Result<(), Stop> {
         let mut failures = 0;
-        let mut wait = self.unit.pace.probe_interval.map(jittered);
+        let pace = &self.unit.pace;
+        let mut wait = Some(jittered(pace.probe_interval.unwrap_or(pace.heartbeat)));
         loop {
             if self.unit.pace.probe_interval.is_some() {
                 self.tell(Event::NextCheck { at: wait.map(|wait| Timestamp::now() + wait) });
@@ -195,7 +196,7 @@ impl Supervisor {
             let outcome = match self.inbox.evidence.pop() {
                 Some(report) => self.weigh(report).await?,
                 None if self.unit.pace.probe_interval.is_some() => self.probe(incarnation).await?,
-                None => Ok(()),
+                None => self.beat(incarnation).await?,
             };
             wait = match outcome {
                 Ok(()) => {
@@ -213,6 +214,16 @@ impl Supervisor {
                 return Ok(());
             }
         }
+    }
+
+    /// Without a probe: tells only of an instance that hangs, and was given up.
+    async fn beat(&mut self, incarnation: &mut Incarnation) -> Result<Result<(), Failure>, Stop> {
+        let began = Instant::now();
+        let outcome = self.inbox.during(incarnation.beat(self.unit.pace.probe_timeout)).await?;
+        if let (Err(failure), false) = (&outcome, incarnation.is_live()) {
+            self.tell(Event::ProbeFailed { failure: failure.clone(), latency: began.elapsed() });
+        }
+        Ok(outcome)
     }
 
     /// Probes, and tells what came of it.
@@ -252,14 +263,18 @@ impl Supervisor {
 
     /// How long until the next probe: the interval, or less until the plugin is `connected` again.
     fn wait_after_success(&self) -> Option<Duration> {
-        let interval = self.unit.pace.probe_interval?;
+        let Some(interval) = self.unit.pace.probe_interval else {
+            return Some(jittered(self.unit.pace.heartbeat));
+        };
         let connected = self.status() == Some(Status::Connected);
         Some(if connected { jittered(interval) } else { interval.min(self.unit.pace.backoff.base) })
     }
 
     /// How long until the next probe: an outage is noticed, and its end too, faster than by the interval.
     fn wait_after_failure(&self, failure: &Failure, failures: u32) -> Option<Duration> {
-        let interval = self.unit.pace.probe_interval?;
+        let Some(interval) = self.unit.pace.probe_interval else {
+            return Some(jittered(self.unit.pace.heartbeat));
+        };
         match failure.policy() {
             Policy::NotReady => {
                 let wait = self.unit.pace.backoff.wait(failures, rand::random(), asked(failure));
@@ -296,7 +311,7 @@ impl Supervisor {
     }
 
     fn scrubbed(&self, mut failure: Failure) -> Failure {
-        self.around.scrubber.clean(&mut failure.message);
+        self.around.scrubber.clean_failure(&mut failure);
         failure
     }
 }

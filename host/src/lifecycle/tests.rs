@@ -186,6 +186,7 @@ impl World {
             attempts: 3,
             backoff: Backoff { base: SECOND, cap: 30 * SECOND },
             recovery: 300 * SECOND,
+            heartbeat: 30 * SECOND,
         };
         let dependencies = requires.iter().map(|name| ((*name).to_owned(), true)).collect();
         self.units.push(Unit {

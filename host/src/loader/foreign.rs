@@ -27,6 +27,7 @@ use serde::de::DeserializeOwned;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{Instance, Library, Origin, PluginHost};
+use crate::scrub::one_line;
 
 /// A library behind the boundary.
 pub(super) struct ForeignLibrary {
@@ -156,9 +157,10 @@ fn contained(reply: FfiFuture<Reply>) -> impl Future<Output = Option<Reply>> + S
 }
 
 /// An error out of what passed the boundary; what cannot be read is an error of its own.
-fn read<E: DeserializeOwned + From<OperationError>>(bytes: &[u8]) -> E {
+pub(crate) fn read<E: DeserializeOwned + From<OperationError>>(bytes: &[u8]) -> E {
     serde_json::from_slice(bytes).unwrap_or_else(|error| {
-        E::from(OperationError::internal(format!("the plugin answered what is no error of ours: {error}")))
+        let why = one_line(&error.to_string());
+        E::from(OperationError::internal(format!("the plugin answered what is no error of ours: {why}")))
     })
 }
 
@@ -207,9 +209,10 @@ impl HostEnd {
     }
 }
 
-fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
-    serde_json::from_slice(header)
-        .map_err(|error| OperationError::invalid(format!("unreadable call header: {error}")))
+pub(crate) fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
+    serde_json::from_slice(header).map_err(|error| {
+        OperationError::invalid(format!("unreadable call header: {}", one_line(&error.to_string())))
+    })
 }
 
 /// A future of the host that a plugin's runtime polls: each poll enters the host's runtime, for its timers.

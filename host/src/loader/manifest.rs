@@ -1,6 +1,6 @@
 //! Judges a manifest: the names and schemas that everything later relies on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use plugin_api::{
     manifest::{Access, Manifest, OperationMode, RouteManifest, WEBSOCKET},
@@ -8,11 +8,38 @@ use plugin_api::{
 };
 use serde_json::Value;
 
+use crate::scrub::one_line;
+
 /// What a route may answer to.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET];
 
+/// How often a plugin may want to be probed, in milliseconds: not without a pause, and not never.
+const PROBE_INTERVALS: RangeInclusive<u64> = 100..=24 * 60 * 60 * 1000;
+
+/// How many problems of a manifest are told: who mends them sees the rest.
+const MOST_PROBLEMS: usize = 20;
+
+/// Why a manifest cannot be used; every text is one line.
+pub(crate) enum Unfit {
+    /// It cannot be read.
+    Unreadable(String),
+    /// What it says makes no sense.
+    Nonsense(Vec<String>),
+}
+
+/// A manifest that can be used, out of its JSON.
+pub(crate) fn read(json: &[u8]) -> Result<Manifest, Unfit> {
+    let manifest: Manifest =
+        serde_json::from_slice(json).map_err(|error| Unfit::Unreadable(one_line(&error.to_string())))?;
+    let problems = problems(&manifest);
+    if problems.is_empty() {
+        return Ok(manifest);
+    }
+    Err(Unfit::Nonsense(problems.iter().take(MOST_PROBLEMS).map(|problem| one_line(problem)).collect()))
+}
+
 /// Everything that is wrong with a manifest; empty when it can be used.
-pub(super) fn problems(manifest: &Manifest) -> Vec<String> {
+fn problems(manifest: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
     check_name(&manifest.name, "the plugin", &mut problems);
     if manifest.name == HOST {
@@ -21,6 +48,13 @@ pub(super) fn problems(manifest: &Manifest) -> Vec<String> {
     check_schema(&manifest.settings, "the settings", &mut problems);
     check_setting_keys(manifest, &mut problems);
     check_dependencies(manifest, &mut problems);
+    if let Some(interval) = manifest.probe_interval_ms.filter(|interval| !PROBE_INTERVALS.contains(interval))
+    {
+        let (least, most) = PROBE_INTERVALS.into_inner();
+        problems.push(format!(
+            "it wants a probe every {interval} ms: an interval has {least} ms at least, {most} ms at most"
+        ));
+    }
     let mut names = BTreeSet::new();
     for operation in &manifest.operations {
         check_name(&operation.name, "an operation", &mut problems);
@@ -164,6 +198,21 @@ mod tests {
                 route `FETCH mail` is guarded by `gate`: write it as `plugin.operation`
                 route `WEBSOCKET /show` leads to `show`, which is a call: it needs a stream"#]],
         );
+    }
+
+    #[test]
+    fn probes_need_a_pause_that_ends() {
+        check(
+            |manifest| manifest.probe_interval_ms = Some(0),
+            expect!["it wants a probe every 0 ms: an interval has 100 ms at least, 86400000 ms at most"],
+        );
+        check(
+            |manifest| manifest.probe_interval_ms = Some(u64::MAX),
+            expect![[
+                r#"it wants a probe every 18446744073709551615 ms: an interval has 100 ms at least, 86400000 ms at most"#
+            ]],
+        );
+        check(|manifest| manifest.probe_interval_ms = Some(100), expect![""]);
     }
 
     #[test]

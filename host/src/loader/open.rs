@@ -21,7 +21,12 @@ use plugin_abi::{
 };
 use plugin_api::manifest::Manifest;
 
-use super::{Library, LoadError, Origin, elf, foreign::ForeignLibrary, manifest};
+use super::{
+    Library, LoadError, Origin, elf,
+    foreign::ForeignLibrary,
+    manifest::{self, Unfit},
+};
+use crate::scrub::one_line;
 
 static OPEN: AtomicI64 = AtomicI64::new(0);
 
@@ -58,10 +63,6 @@ fn open_here(path: &Path) -> Result<ForeignLibrary, LoadError> {
     let handle = map(path)?;
     let origin = judge_preamble(path, handle)?;
     let manifest = read_manifest(path, handle)?;
-    let problems = manifest::problems(&manifest);
-    if !problems.is_empty() {
-        return Err(LoadError::BadManifest(path.to_owned(), problems));
-    }
     let module = root_module(path, handle, &origin)?;
     Ok(ForeignLibrary::new(manifest, origin, module))
 }
@@ -132,9 +133,12 @@ fn read_manifest(path: &Path, handle: &'static Handle) -> Result<Manifest, LoadE
     // SAFETY: the function gives memory that lives as long as the library, which is for ever.
     let json = unsafe { std::slice::from_raw_parts(bytes.data, bytes.len) };
     if bytes.status != MANIFEST_OK {
-        return Err(LoadError::NoManifest(path.to_owned(), String::from_utf8_lossy(json).into_owned()));
+        return Err(LoadError::NoManifest(path.to_owned(), one_line(&String::from_utf8_lossy(json))));
     }
-    serde_json::from_slice(json).map_err(|error| LoadError::NoManifest(path.to_owned(), error.to_string()))
+    manifest::read(json).map_err(|unfit| match unfit {
+        Unfit::Unreadable(reason) => LoadError::NoManifest(path.to_owned(), reason),
+        Unfit::Nonsense(problems) => LoadError::BadManifest(path.to_owned(), problems),
+    })
 }
 
 /// The second stage: `abi_stable` compares the layout of everything that passes the boundary.

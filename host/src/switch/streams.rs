@@ -49,7 +49,7 @@ impl Switch {
         let metrics = slot.metrics(&header.operation).open_stream();
         // A deadline bounds the opening. The stream itself lasts as long as both sides want.
         let limit = slot.limits().deadline(header.deadline_ms.take());
-        let (opener, server, watch) = pipe::pair();
+        let (opener, server, watch) = pipe::pair_with(self.cleaner());
         let operation = header.operation.clone();
         let serving =
             Serving { switch: self.clone(), plugin: name.to_owned(), visit, watch: watch.clone(), metrics };
@@ -59,6 +59,12 @@ impl Switch {
             Ok(false) => Err(refusal(watch.closed().await.as_ref())),
             Err(_) => Err(late(name, &operation, limit)),
         }
+    }
+
+    /// Makes what one end says of a stream's end fit for the other one.
+    fn cleaner(&self) -> pipe::Polish {
+        let scrubber = self.inner.scrubber.clone();
+        Box::new(move |reason| scrubber.clean_reason(reason))
     }
 }
 

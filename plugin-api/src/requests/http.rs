@@ -33,7 +33,7 @@ pub struct HttpRequest {
 #[message]
 #[derive(PartialEq, Eq)]
 pub struct HttpResponse {
-    /// The status, 100 to 599.
+    /// The status, 200 to 599.
     pub status: u16,
     /// The headers.
     #[serde(default)]

@@ -1,12 +1,17 @@
 //! The database itself: its pools, how connections are made, and whether it answers.
 
-use std::{io::ErrorKind, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::ErrorKind,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plugin_api::{
     error::Failure,
     prelude::OperationError,
     requests::sql::Dialect,
-    tokio::{fs, time::timeout},
+    tokio::{fs, sync::Mutex, time::timeout},
 };
 use sqlx::{
     ConnectOptions as _, Connection, Database, Executor,
@@ -43,7 +48,13 @@ pub struct Client {
     /// The database for a person, without user and password.
     pub(crate) place: Arc<str>,
     target: Target,
+    /// What was found out when the pool last gave no connection, and when.
+    asked: Mutex<Option<(Instant, Result<(), Failure>)>>,
 }
+
+/// For so long, those who got no connection share what one of them found out: a hundred that ask at the same time would
+/// keep a server that just came back from coming up.
+const SHARED_ANSWER: Duration = Duration::from_secs(1);
 
 /// What bounds a request.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +89,7 @@ impl Client {
                 }
             }
         };
-        Self { db, limits, place: target.to_string().into(), target }
+        Self { db, limits, place: target.to_string().into(), target, asked: Mutex::default() }
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -150,12 +161,23 @@ impl Client {
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return Trouble::outage(self.failure(error));
         }
-        match self.probe().await {
+        match self.ask_once().await {
             Err(failure) => Trouble::outage(failure),
             Ok(()) => {
                 OperationError::overloaded(format!("all connections to {} are busy", self.place)).into()
             }
         }
+    }
+
+    /// Probes, or waits for who does, or takes what somebody found out just now.
+    async fn ask_once(&self) -> Result<(), Failure> {
+        let mut asked = self.asked.lock().await;
+        if let Some((_, answer)) = asked.as_ref().filter(|(at, _)| at.elapsed() < SHARED_ANSWER) {
+            return answer.clone();
+        }
+        let answer = self.probe().await;
+        *asked = Some((Instant::now(), answer.clone()));
+        answer
     }
 
     fn failure(&self, error: &sqlx::Error) -> Failure {

@@ -75,18 +75,37 @@ impl Postgres {
         format!("postgres://{USER}:{password}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Starts the server again after [`Postgres::stop`].
+    /// Starts the server again after [`Postgres::stop`] or [`Postgres::crash`].
     pub fn resume(&mut self) {
+        self.server = Some(self.spawn());
+        let ready = poll(LIMIT, || self.comes_up(), |ready| *ready);
+        let output = self.server.as_ref().map(Process::output).unwrap_or_default();
+        assert_eq!(ready, Ok(true), "PostgreSQL does not come up: {output}");
+    }
+
+    /// After a crash the orphans of the old server may keep a new one from starting: then it is tried again.
+    fn comes_up(&mut self) -> bool {
+        if !self.server.as_mut().is_some_and(Process::is_running) {
+            self.server = Some(self.spawn());
+        }
+        is_ready(&self.programs, self.port)
+    }
+
+    fn spawn(&self) -> Process {
         let mut command = self.program("postgres");
         command
             .arg("-D")
             .arg(self.data())
             .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
             .args(["-c", "unix_socket_directories=", "-c", "shared_buffers=16MB"]);
-        let server = Process::start(&mut command, self.folder.path(), "postgres").expect("postgres starts");
-        let server = self.server.insert(server);
-        let ready = poll(LIMIT, || is_ready(&self.programs, self.port), |ready| *ready);
-        assert_eq!(ready, Ok(true), "PostgreSQL does not come up: {}", server.output());
+        Process::start(&mut command, self.folder.path(), "postgres").expect("postgres starts")
+    }
+
+    /// Kills the server without warning.
+    pub fn crash(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
     }
 
     /// Ends all connections and the server.
