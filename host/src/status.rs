@@ -2,6 +2,7 @@
 //! hysteresis and history, what the dependencies make of it, and the one `Board` that is written by the lifecycle and
 //! read by all. Nothing here waits, asks a plugin or looks at a clock: every time is handed in.
 
+mod names;
 mod model;
 mod spec;
 mod event;
@@ -22,6 +23,7 @@ pub use event::Event;
 pub use machine::MOST_ABANDONED;
 pub(crate) use model::kind_name;
 pub use model::{Dependency, Fix, PluginHealth, Reason, Retry, Settings, Status, Timing, Transition};
+pub use names::Names;
 pub use overall::{Counts, Overall};
 pub use probes::ProbeDurations;
 pub use snapshot::{CHECKER_PATIENCE, Edge, Snapshot, Verification};

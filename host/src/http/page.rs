@@ -66,7 +66,7 @@ fn row(plugin: &PluginHealth) -> String {
     let why = match &plugin.reason {
         Some(reason) => escape(&reason.message),
         None if plugin.blocked_by.is_empty() => String::new(),
-        None => format!("waits for {}", escape(&plugin.root_causes.join(", "))),
+        None => format!("waits for {}", escape(&plugin.root_causes.to_string())),
     };
     let fix = fix(plugin);
     format!(

@@ -13,7 +13,8 @@ use super::{
     event::Event,
     machine::Machine,
     model::{Dependency, PluginHealth, Status, Transition, kind_name},
-    overall::{Counts, overall},
+    names::Names,
+    overall::Tally,
     snapshot::Snapshot,
     spec::{BoardConfig, DependencySpec, PluginSpec, StartReport},
     standing::{Edges, Standing},
@@ -33,6 +34,7 @@ struct Shared {
 
 /// What only the writer needs. Plugins are numbered in the order of their names.
 struct Writer {
+    names: Arc<[String]>,
     machines: Vec<Machine>,
     edges: Edges,
     standings: Vec<Standing>,
@@ -44,17 +46,19 @@ impl Board {
         let writer = Writer::new(config.plugins, config.now);
         let plugins: Vec<_> =
             (0..writer.machines.len()).map(|number| Arc::new(writer.health(number))).collect();
+        let tally = Tally::of(plugins.iter().map(Arc::as_ref));
         let snapshot = Snapshot {
             boot_id: config.boot_id.into(),
             version: config.version.into(),
             started_at: config.now,
             revision: 1,
             ticked_at: config.now,
-            settled: plugins.is_empty(),
-            counts: Counts::of(&plugins),
-            overall: overall(plugins.is_empty(), false, &plugins),
+            settled: tally.is_settled(),
+            counts: tally.counts,
+            overall: tally.overall(tally.is_settled(), false),
             plugins: Arc::new(plugins),
             start: Arc::default(),
+            tally,
         };
         let shared = Shared {
             writer: Mutex::new(writer),
@@ -94,8 +98,9 @@ impl Board {
         let plugins: Vec<_> =
             (0..writer.machines.len()).map(|number| Arc::new(writer.health(number))).collect();
         self.publish(&writer, &BTreeSet::new(), |snapshot| {
-            snapshot.counts = Counts::of(&plugins);
-            snapshot.overall = overall(snapshot.settled, false, &plugins);
+            snapshot.tally = Tally::of(plugins.iter().map(Arc::as_ref));
+            snapshot.counts = snapshot.tally.counts;
+            snapshot.overall = snapshot.tally.overall(snapshot.settled, false);
             snapshot.plugins = Arc::new(plugins);
             snapshot.revision += 1;
         });
@@ -145,15 +150,14 @@ impl Board {
         let mut telling = false;
         for &number in changed {
             let health = writer.health(number);
-            let plugins = Arc::make_mut(&mut next.plugins);
-            telling |= !health.reads_like(&plugins[number]);
-            plugins[number] = Arc::new(health);
+            let plugin = &mut Arc::make_mut(&mut next.plugins)[number];
+            telling |= !health.reads_like(plugin);
+            next.tally.replace(plugin, &health);
+            *plugin = Arc::new(health);
         }
-        if !changed.is_empty() {
-            next.settled |= next.plugins.iter().all(|plugin| plugin.settled);
-            next.counts = Counts::of(&next.plugins);
-            next.overall = overall(next.settled, false, &next.plugins);
-        }
+        next.settled |= next.tally.is_settled();
+        next.counts = next.tally.counts;
+        next.overall = next.tally.overall(next.settled, false);
         if telling || told != (next.settled, next.overall) {
             next.revision += 1;
         }
@@ -164,7 +168,12 @@ impl Board {
 
 impl Writer {
     fn new(plugins: Vec<PluginSpec>, now: Timestamp) -> Self {
-        let mut writer = Self { machines: Vec::new(), edges: Edges::new(&[]), standings: Vec::new() };
+        let mut writer = Self {
+            names: Arc::default(),
+            machines: Vec::new(),
+            edges: Edges::new(&[]),
+            standings: Vec::new(),
+        };
         writer.reconfigure(plugins, now);
         writer
     }
@@ -172,6 +181,7 @@ impl Writer {
     /// A machine for each of these plugins, those that are there kept.
     fn reconfigure(&mut self, mut plugins: Vec<PluginSpec>, now: Timestamp) {
         plugins.sort_by(|one, other| one.name.cmp(&other.name));
+        self.names = plugins.iter().map(|spec| spec.name.clone()).collect();
         self.edges = Edges::new(&plugins);
         let mut known: BTreeMap<String, Machine> =
             self.machines.drain(..).map(|machine| (machine.spec.name.clone(), machine)).collect();
@@ -185,7 +195,7 @@ impl Writer {
         self.machines = plugins.into_iter().map(machine).collect();
         self.standings = vec![Standing::default(); self.machines.len()];
         let connected = |number: usize| self.machines[number].status == Status::Connected;
-        self.edges.restand(&(0..self.machines.len()).collect(), connected, &mut self.standings);
+        self.edges.restand(0..self.machines.len(), connected, &mut self.standings);
     }
 
     /// The transition, and the plugins that read differently now.
@@ -199,9 +209,9 @@ impl Writer {
         let mut changed = BTreeSet::from([number]);
         if transition.is_some() {
             let connected = |number: usize| self.machines[number].status == Status::Connected;
-            changed.extend(self.edges.restand(&changed, connected, &mut self.standings));
+            changed.extend(self.edges.restand([number], connected, &mut self.standings));
             let shown_by: Vec<_> =
-                changed.iter().flat_map(|number| self.edges.dependents(*number)).copied().collect();
+                changed.iter().flat_map(|number| self.edges.dependents(*number).iter()).copied().collect();
             changed.extend(shown_by);
         }
         (transition, changed)
@@ -210,6 +220,7 @@ impl Writer {
     fn health(&self, number: usize) -> PluginHealth {
         let (machine, standing) = (&self.machines[number], &self.standings[number]);
         let spec = &machine.spec;
+        let dependencies = spec.dependencies.iter().zip(self.edges.dependencies(number));
         PluginHealth {
             name: spec.name.clone(),
             kind: spec.kind,
@@ -229,10 +240,10 @@ impl Writer {
             fix: machine.explanation.fix.clone(),
             retry: machine.retry.clone(),
             settings: machine.explanation.settings.clone(),
-            dependencies: spec.dependencies.iter().map(|dependency| self.dependency(dependency)).collect(),
-            dependents: self.names(self.edges.dependents(number)),
-            blocked_by: self.names(&standing.blocked_by),
-            root_causes: self.names(&standing.root_causes),
+            dependencies: dependencies.map(|(spec, on)| self.dependency(spec, *on)).collect(),
+            dependents: Names::new(&self.names, self.edges.dependents(number)),
+            blocked_by: Names::new(&self.names, &standing.blocked_by),
+            root_causes: Names::new(&self.names, &standing.root_causes),
             history: machine.history.shared(),
             settled: machine.settled,
             timing: machine.timing,
@@ -241,8 +252,7 @@ impl Writer {
         }
     }
 
-    fn dependency(&self, spec: &DependencySpec) -> Dependency {
-        let number = self.machines.binary_search_by(|machine| machine.spec.name.cmp(&spec.name)).ok();
+    fn dependency(&self, spec: &DependencySpec, number: Option<usize>) -> Dependency {
         let healthy = number.is_some_and(|number| self.standings[number].healthy);
         Dependency {
             name: spec.name.clone(),
@@ -252,10 +262,6 @@ impl Writer {
             healthy,
             satisfied: healthy || (!spec.required && number.is_none()),
         }
-    }
-
-    fn names(&self, numbers: &[usize]) -> Vec<String> {
-        numbers.iter().map(|number| self.machines[*number].spec.name.clone()).collect()
     }
 }
 

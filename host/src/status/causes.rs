@@ -39,7 +39,7 @@ impl Snapshot {
     pub fn causes(&self) -> Vec<Cause> {
         let mut affected: BTreeMap<&str, Vec<&PluginHealth>> = BTreeMap::new();
         for plugin in self.plugins.iter() {
-            for root in &plugin.root_causes {
+            for root in plugin.root_causes.iter() {
                 affected.entry(root).or_default().push(plugin);
             }
         }

@@ -9,7 +9,7 @@ use plugin_api::{
 };
 use serde::{Serialize, Serializer};
 
-use super::{probes::ProbeDurations, time};
+use super::{names::Names, probes::ProbeDurations, time};
 
 /// The status of a plugin after hysteresis. Trouble of a dependency never changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -187,11 +187,11 @@ pub struct PluginHealth {
     pub settings: Settings,
     pub dependencies: Vec<Dependency>,
     /// The plugins that depend on it directly.
-    pub dependents: Vec<String>,
+    pub dependents: Names,
     /// The direct required dependencies that are not healthy.
-    pub blocked_by: Vec<String>,
+    pub blocked_by: Names,
     /// The transitive unhealthy plugins, itself included, that have no unhealthy required dependency of their own.
-    pub root_causes: Vec<String>,
+    pub root_causes: Names,
     /// The last transitions, oldest first.
     #[serde(skip)]
     pub history: Arc<Vec<Transition>>,

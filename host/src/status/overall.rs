@@ -1,6 +1,6 @@
 //! All plugins together become one word, and six counts.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -44,14 +44,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(plugins: &[Arc<PluginHealth>]) -> Self {
-        let mut counts = Self::default();
-        for plugin in plugins {
-            *counts.slot(plugin.status) += 1;
-        }
-        counts
-    }
-
     fn slot(&mut self, status: Status) -> &mut usize {
         match status {
             Status::Connected => &mut self.connected,
@@ -64,17 +56,60 @@ impl Counts {
     }
 }
 
-/// Degraded until everything has settled once. What is blocked needs no look of its own: the root of it counts.
-pub(super) fn overall(settled: bool, checker_stale: bool, plugins: &[Arc<PluginHealth>]) -> Overall {
-    if !settled {
-        Overall::Degraded
-    } else if checker_stale || plugins.iter().any(|plugin| plugin.required && !plugin.healthy) {
-        Overall::Unhealthy
-    } else if plugins.iter().any(|plugin| degrades(plugin)) {
-        Overall::Degraded
-    } else {
-        Overall::Healthy
+/// What is counted of all plugins. It is kept up to date plugin by plugin: nobody looks at all of them for one that
+/// changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) counts: Counts,
+    unsettled: usize,
+    /// Required, and not healthy.
+    failing: usize,
+    degrading: usize,
+}
+
+impl Tally {
+    pub(super) fn of<'a>(plugins: impl IntoIterator<Item = &'a PluginHealth>) -> Self {
+        plugins.into_iter().fold(Self::default(), Self::with)
     }
+
+    /// One of the plugins reads differently now.
+    pub(super) fn replace(&mut self, before: &PluginHealth, after: &PluginHealth) {
+        *self.counts.slot(before.status) -= 1;
+        self.unsettled -= usize::from(!before.settled);
+        self.failing -= usize::from(fails(before));
+        self.degrading -= usize::from(degrades(before));
+        *self = self.with(after);
+    }
+
+    /// Whether all have settled.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unsettled == 0
+    }
+
+    /// Degraded until everything has settled once. What is blocked needs no look of its own: the root of it counts.
+    pub(super) fn overall(&self, settled: bool, checker_is_stale: bool) -> Overall {
+        if !settled {
+            Overall::Degraded
+        } else if checker_is_stale || self.failing > 0 {
+            Overall::Unhealthy
+        } else if self.degrading > 0 {
+            Overall::Degraded
+        } else {
+            Overall::Healthy
+        }
+    }
+
+    fn with(mut self, plugin: &PluginHealth) -> Self {
+        *self.counts.slot(plugin.status) += 1;
+        self.unsettled += usize::from(!plugin.settled);
+        self.failing += usize::from(fails(plugin));
+        self.degrading += usize::from(degrades(plugin));
+        self
+    }
+}
+
+fn fails(plugin: &PluginHealth) -> bool {
+    plugin.required && !plugin.healthy
 }
 
 fn degrades(plugin: &PluginHealth) -> bool {

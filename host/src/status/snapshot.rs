@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     model::{PluginHealth, Status, Timing},
-    overall::{self, Counts, Overall},
+    overall::{Counts, Overall, Tally},
     spec::StartReport,
 };
 
@@ -32,6 +32,7 @@ pub struct Snapshot {
     /// As long as the checker ticks; see [`Snapshot::overall_at`].
     pub overall: Overall,
     pub start: Arc<StartReport>,
+    pub(super) tally: Tally,
 }
 
 /// A dependency between two plugins that plugins.toml names.
@@ -82,7 +83,7 @@ impl Snapshot {
 
     /// The host as a whole, for who knows whether the checker is stale.
     pub fn overall_when(&self, checker_is_stale: bool) -> Overall {
-        if checker_is_stale { overall::overall(self.settled, true, &self.plugins) } else { self.overall }
+        if checker_is_stale { self.tally.overall(self.settled, true) } else { self.overall }
     }
 
     /// How many plugins are kept from being healthy by a dependency.

@@ -6,7 +6,7 @@ use plugin_api::error::Failure;
 use proptest::prelude::*;
 
 use super::*;
-use crate::status::{Overall, Verification};
+use crate::status::{Counts, Overall, Verification};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -62,10 +62,8 @@ fn trouble_is_traced_to_its_root() {
     let snapshot = board.snapshot();
     let messaging = snapshot.plugin("messaging").unwrap();
     assert_eq!((messaging.status, messaging.healthy), (Status::Connected, false));
-    assert_eq!(
-        (&messaging.blocked_by[..], &messaging.root_causes[..]),
-        (&["sms".into()][..], &["twilio".into()][..])
-    );
+    assert_eq!(messaging.blocked_by, ["sms"]);
+    assert_eq!(messaging.root_causes, ["twilio"]);
     assert_eq!(snapshot.verification(messaging), Verification::Failed);
     assert_eq!(snapshot.blocked(), 2);
     let causes = snapshot.causes();
@@ -208,12 +206,18 @@ fn assert_consistent(snapshot: &Snapshot) -> Result<(), TestCaseError> {
         snapshot.counts;
     let sum = connected + disconnected + not_configured + error + initializing + not_initialized;
     prop_assert_eq!(sum, snapshot.plugins.len());
+    // What is counted plugin by plugin is what there is.
+    let tally = Tally::of(snapshot.plugins.iter().map(Arc::as_ref));
+    prop_assert_eq!(tally, snapshot.tally);
     for plugin in snapshot.plugins.iter() {
         prop_assert_eq!(plugin.root_causes.is_empty(), plugin.healthy);
-        prop_assert_eq!(plugin.root_causes.iter().cloned().collect::<BTreeSet<_>>(), roots(snapshot, plugin));
+        prop_assert_eq!(
+            plugin.root_causes.iter().map(str::to_owned).collect::<BTreeSet<_>>(),
+            roots(snapshot, plugin)
+        );
         let required: Vec<_> = plugin.dependencies.iter().filter(|on| on.required && !on.healthy).collect();
         prop_assert_eq!(plugin.healthy, plugin.status == Status::Connected && required.is_empty());
-        let named: BTreeSet<_> = required.iter().map(|on| &on.name).collect();
+        let named: BTreeSet<_> = required.iter().map(|on| on.name.as_str()).collect();
         prop_assert_eq!(plugin.blocked_by.iter().collect::<BTreeSet<_>>(), named);
         for on in &plugin.dependencies {
             let dependency = snapshot.plugin(&on.name).unwrap();

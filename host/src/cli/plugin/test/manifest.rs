@@ -1,7 +1,7 @@
 //! What a manifest says of the plugin itself: names, words, versions, dependencies and routes. What makes a manifest
 //! unusable, the loader has refused before. Pure.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use plugin_api::manifest::{Access, Kind, Manifest};
 use switchboard::{
@@ -80,6 +80,7 @@ fn routes(plugin: &Manifest) -> Outcome {
         manifest: manifest.clone(),
         guard: None,
         streams: false,
+        patience: Duration::ZERO,
     };
     let problems = RouteTable::new(plugin.routes.iter().map(route)).err().unwrap_or_default();
     let problems = problems.into_iter().map(|Problem { message, .. }| message).collect();

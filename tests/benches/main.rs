@@ -1,0 +1,53 @@
+//! The host against its budgets (DESIGN 8): one table, each row beside its reference, measured in the same run by turns,
+//! so that whatever disturbs the machine disturbs both. Ratios are what counts; the figures are this machine's.
+//! A budget that is missed is told, and fails the command only with `--strict`.
+
+mod arguments;
+mod measure;
+mod table;
+mod cpu;
+mod client;
+mod bare;
+mod health;
+mod outage;
+mod passing;
+mod start;
+mod cold;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use table::Row;
+
+/// A row of the design's table: its number, and what measures it in so many rounds.
+type Subject = (u8, fn(usize) -> Vec<Row>);
+
+const SUBJECTS: [Subject; 6] = [
+    (1, health::reads),
+    (2, outage::reads),
+    (3, passing::calls),
+    (4, passing::frames),
+    (5, start::thousand),
+    (6, cold::starts),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(file) = &arguments.serve {
+        bare::serve(file);
+        return ExitCode::SUCCESS;
+    }
+    println!("{}\n", table::environment(arguments.rounds));
+    let mut rows = Vec::new();
+    for (number, measure) in SUBJECTS {
+        if arguments.wants(number) {
+            eprintln!("measuring row {number}");
+            rows.extend(measure(arguments.rounds));
+        }
+    }
+    println!("{}", table::render(&rows));
+    let is_missed = rows.iter().any(Row::is_missed);
+    if arguments.strict && is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
