@@ -130,7 +130,7 @@ impl Scrubber {
     }
 }
 
-/// The words of a text without what steers a terminal or turns the direction of writing, cut after [`LONGEST`]
+/// The words of a text without what steers a terminal or turns the direction of writing, cut after a thousand
 /// characters.
 pub fn one_line(text: &str) -> String {
     let parts = |letter: char| letter.is_whitespace() || is_steering(letter);

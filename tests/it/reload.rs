@@ -102,7 +102,7 @@ fn what_changed_is_restarted_with_what_requires_it() {
     write(&host, &secret(3));
     let text = host.command(&["reload"]).stdout;
     assert_eq!(text, "restarted: dependent, faulty\n", "both sections changed");
-    let history = host.plugin("faulty")["history"].as_array().expect("a history").len();
+    let history = host.wait_for_status("faulty", "connected")["history"].as_array().expect("a history").len();
     assert_eq!(history, 2 + 3 + 3, "what was before the reloads is remembered");
     assert_eq!(host.plugin("faulty")["flapping"], false);
 }

@@ -12,8 +12,8 @@ fn the_shipped_file_is_good_as_it_stands() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins.toml");
     let text = std::fs::read_to_string(path).unwrap();
     let config = good(&text, &[]);
-    let names: Vec<_> = config.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.required)).collect();
-    assert_eq!(names, [("database", true), ("smtp", false)]);
+    let required: Vec<_> = config.plugins.iter().filter(|plugin| plugin.required).collect();
+    assert_eq!(required.iter().map(|plugin| plugin.name.as_str()).collect::<Vec<_>>(), ["database"]);
     assert_eq!(config.host.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.host.data_dir, Path::new("/nowhere/data"));
     assert!(config.plugins[0].settings.values.is_empty(), "an unset variable leaves nothing behind");
