@@ -64,7 +64,7 @@ const PLUGINS: &str = r#"
     retry = { attempts = 2, base = "50ms", cap = "200ms", recovery = "500ms" }
 "#;
 
-fn google() -> Result<NodeServer, switchboard_tests::partners::Missing> {
+pub fn google() -> Result<NodeServer, switchboard_tests::partners::Missing> {
     let seed = json!({ "google": {
         "users": [{ "email": ACCOUNT, "name": "Ada" }],
         "oauth_clients": [{
@@ -92,7 +92,12 @@ fn client_secrets(address: &str, secret: &str) -> Value {
 }
 
 fn setup(address: &str) -> Setup {
-    Setup::new(PLUGINS)
+    variables(Setup::new(PLUGINS), address)
+}
+
+/// The account of the stand-in at this address.
+pub fn variables(setup: Setup, address: &str) -> Setup {
+    setup
         .file("client.json", client_secrets(address, CLIENT_SECRET).to_string())
         .env("GOOGLE_OAUTH_CLIENT_SECRETS_FILE", "client.json")
         .env("GOOGLE_CALENDAR_API_BASE_URL", &format!("http://{address}/calendar/v3"))
@@ -100,8 +105,9 @@ fn setup(address: &str) -> Setup {
         .env("SWITCHBOARD_SECRET_KEY", KEY)
 }
 
+/// Walks to consent and back.
 #[track_caller]
-fn connect(host: &TestHost, google: &NodeServer) {
+pub fn connect(host: &TestHost, google: &NodeServer) {
     let browser = Browser::begin(host, google);
     let page = browser.come_back(host, &browser.allow(google));
     assert_eq!(heading(&page), (200, "Google Calendar is connected"), "{}", page.body);
@@ -494,6 +500,8 @@ fn hosts_on_one_database_share_the_account() -> Outcome {
     let stranger = stranger.env("SWITCHBOARD_SECRET_KEY", OTHER_KEY).start();
     let calendar = stranger.wait_for_status("google_calendar", "error");
     assert!(calendar.to_string().contains("SWITCHBOARD_SECRET_KEY"), "{calendar:#}");
+    // Without an account the next key holds: it must not be his.
+    drop(stranger);
 
     assert_eq!(second.request("DELETE", "/api/calendar/oauth", &[], None).status, 200);
     let verify = || first.post("/api/health/integrations/google_calendar/verify", &json!({})).json();

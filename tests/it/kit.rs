@@ -329,6 +329,10 @@ fn checklist(plugin: &str, settings: &Value) -> Finished {
 fn settings_of(plugin: &str) -> Value {
     match plugin {
         "smtp" => json!({ "server": "127.0.0.1", "port": 1, "tls": "none", "from_email": "bot@example.com" }),
+        "twilio" => json!({
+            "account_sid": "AC0000000000000000000000000000000a", "auth_token": "no-token-at-all",
+            "phone_number": "+15551234567", "api_base_url": "http://127.0.0.1:1",
+        }),
         "openai" => json!({ "api_key": "sk-no-key-at-all", "base_url": "http://127.0.0.1:1/v1" }),
         _ => json!({}),
     }

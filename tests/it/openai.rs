@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
     partners::{
+        Missing,
         aimock::{self, JOURNAL},
         free_port,
         node::NodeServer,
@@ -35,7 +36,7 @@ pub fn tests() -> Vec<Trial> {
     ]
 }
 
-const KEY: &str = "sk-battery-staple";
+pub const KEY: &str = "sk-battery-staple";
 
 fn fixtures() -> Value {
     json!({ "fixtures": [
@@ -56,14 +57,24 @@ fn config() -> &'static str {
 }
 
 fn setup(server: &str, key: &str) -> Setup {
-    Setup::new(config())
-        .env("OPENAI_API_KEY", key)
-        .env("OPENAI_BASE_URL", &format!("http://{server}/v1"))
-        .env("OPENAI_MODEL", "gpt-4o")
+    variables(Setup::new(config()), server, key)
         // What libraries would read by themselves, and must not.
         .env("OPENAI_ADMIN_KEY", "sk-admin")
         .env("HTTP_PROXY", "http://127.0.0.1:1")
         .env("ALL_PROXY", "http://127.0.0.1:1")
+}
+
+/// The account of the stand-in at this address.
+pub fn variables(setup: Setup, server: &str, key: &str) -> Setup {
+    setup
+        .env("OPENAI_API_KEY", key)
+        .env("OPENAI_BASE_URL", &format!("http://{server}/v1"))
+        .env("OPENAI_MODEL", "gpt-4o")
+}
+
+/// A stand-in that knows the key.
+pub fn server() -> Result<NodeServer, Missing> {
+    aimock::start_for(KEY, &fixtures())
 }
 
 fn start(server: &NodeServer) -> TestHost {
@@ -90,7 +101,7 @@ fn asked(server: &NodeServer, path: &str) -> Vec<Value> {
 }
 
 fn a_chat_with_a_tool_call() -> Outcome {
-    let server = aimock::start_for(KEY, &fixtures())?;
+    let server = server()?;
     let host = start(&server);
     let mut request = chat("What is the weather in Bern?");
     request["tools"] = json!([{
@@ -115,7 +126,7 @@ fn a_chat_with_a_tool_call() -> Outcome {
 }
 
 fn a_chat_in_pieces() -> Outcome {
-    let server = aimock::start_for(KEY, &fixtures())?;
+    let server = server()?;
     let host = start(&server);
     let answer = host.get("/talker/tell?hello");
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -137,7 +148,7 @@ fn a_chat_in_pieces() -> Outcome {
 }
 
 fn texts_become_vectors() -> Outcome {
-    let server = aimock::start_for(KEY, &fixtures())?;
+    let server = server()?;
     let host = start(&server);
     let texts = ["one", "two", "one"];
     let answer = host.call("openai", "embed", &json!({ "texts": texts, "dimensions": 16 }));
@@ -174,7 +185,7 @@ fn event(socket: &mut Socket, wanted: &str) -> Value {
 }
 
 fn a_realtime_session_with_text() -> Outcome {
-    let server = aimock::start_for(KEY, &fixtures())?;
+    let server = server()?;
     let host = start(&server);
     let mut socket = talk(&host);
     // GA: with the header of the beta there would be an error, and no session.
@@ -195,7 +206,7 @@ fn a_realtime_session_with_text() -> Outcome {
 }
 
 fn a_realtime_session_tells_how_it_was_closed() -> Outcome {
-    let mut server = aimock::start_for(KEY, &fixtures())?;
+    let mut server = server()?;
     let host = start(&server);
     let mut socket = talk(&host);
     event(&mut socket, "session.created");
@@ -216,7 +227,7 @@ fn a_realtime_session_tells_how_it_was_closed() -> Outcome {
 }
 
 fn a_wrong_key_names_the_setting_and_is_never_shown() -> Outcome {
-    let server = aimock::start_for(KEY, &fixtures())?;
+    let server = server()?;
     let wrong = "sk-guess-work";
     let host = setup(server.address(), wrong).start();
     let openai = host.wait_for_status("openai", "error");
@@ -231,7 +242,7 @@ fn a_wrong_key_names_the_setting_and_is_never_shown() -> Outcome {
 }
 
 fn check_connects_and_proves_it() -> Outcome {
-    let mut server = aimock::start_for(KEY, &fixtures())?;
+    let mut server = server()?;
     let good = setup(server.address(), KEY).command(&["check", "--connect"]);
     assert_eq!(good.code, Some(0), "{good:?}");
     let wrong = setup(server.address(), "sk-guess-work").command(&["check", "--connect"]);
@@ -245,7 +256,7 @@ fn check_connects_and_proves_it() -> Outcome {
 }
 
 fn an_outage_is_noticed_and_heals_by_itself() -> Outcome {
-    let mut server = aimock::start_for(KEY, &fixtures())?;
+    let mut server = server()?;
     let host = setup(server.address(), KEY)
         .file("plugins.toml", config().replace("interval = \"1h\"", "interval = \"100ms\""))
         .start();
@@ -264,7 +275,7 @@ fn an_outage_is_noticed_and_heals_by_itself() -> Outcome {
 
 /// Probes are an hour apart here: only what calls show can tell.
 fn a_call_that_succeeds_makes_it_well_at_once() -> Outcome {
-    let mut server = aimock::start_for(KEY, &fixtures())?;
+    let mut server = server()?;
     let host = setup(server.address(), KEY)
         .file("plugins.toml", config().replace("recovery = \"200ms\"", "recovery = \"1h\""))
         .start();
@@ -307,7 +318,7 @@ fn too_many_requests_are_told_to_the_caller() -> Outcome {
 
 fn two_servers_are_two_sections() -> Outcome {
     let (one, other) = (
-        aimock::start_for(KEY, &fixtures())?,
+        server()?,
         aimock::start(&json!({ "fixtures": [
         { "match": { "userMessage": "hello" }, "response": { "content": "Grüezi!" } },
     ] }))?,
@@ -332,7 +343,7 @@ fn two_servers_are_two_sections() -> Outcome {
 }
 
 fn a_model_that_is_not_there() -> Outcome {
-    let server = aimock::start_for(KEY, &fixtures())?;
+    let server = server()?;
     let host = setup(server.address(), KEY).env("OPENAI_MODEL", "gpt-99").start();
     let openai = host.wait_for_status("openai", "error");
     assert_eq!(openai["reason"]["code"], "config_invalid");

@@ -3,10 +3,17 @@
 use std::fs;
 
 use libtest_mimic::Trial;
-use switchboard_tests::{Setup, artifacts::repository, trials};
+use switchboard_tests::{Setup, artifacts::repository, partners::smtp::SmtpServer, trial::Outcome, trials};
+
+use crate::{calendar, openai, twilio};
 
 pub fn tests() -> Vec<Trial> {
-    trials![it_passes_check, it_starts_on_sqlite_with_nothing_set, it_names_every_plugin_of_the_repository]
+    trials![
+        it_passes_check,
+        it_starts_on_sqlite_with_nothing_set,
+        with_partners_the_whole_integration_layer_is_connected,
+        it_names_every_plugin_of_the_repository,
+    ]
 }
 
 fn shipped() -> String {
@@ -26,6 +33,27 @@ fn it_starts_on_sqlite_with_nothing_set() {
     assert_eq!(host.status("openai"), "not_configured");
     assert_eq!(host.status("google_calendar"), "not_configured");
     assert_eq!(host.get("/api/health").json()["status"], "healthy");
+}
+
+fn with_partners_the_whole_integration_layer_is_connected() -> Outcome {
+    let (openai, smtp) = (openai::server()?, SmtpServer::start(&[])?);
+    let (twilio, google) = (twilio::server()?, calendar::google()?);
+    let setup = calendar::variables(Setup::new(&shipped()), google.address());
+    let setup = twilio::variables(setup, twilio.address());
+    let host = openai::variables(setup, openai.address(), openai::KEY)
+        .env("SMTP_SERVER", "127.0.0.1")
+        .env("SMTP_PORT", &smtp.port().to_string())
+        .env("SMTP_TLS", "none")
+        .env("SMTP_FROM_EMAIL", "bot@example.com")
+        .start();
+    calendar::connect(&host, &google);
+    for name in ["database", "openai", "twilio", "twilio_service", "google_calendar", "smtp"] {
+        host.wait_for_status(name, "connected");
+    }
+    let status = host.command(&["status"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert_eq!(status.stdout.matches(" connected ").count(), 6, "{}", status.stdout);
+    Ok(())
 }
 
 fn it_names_every_plugin_of_the_repository() {

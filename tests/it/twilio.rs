@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
     http::Response,
-    partners::{emulate, free_port, node::NodeServer, postgres::Postgres, twilio::sign},
+    partners::{Missing, emulate, free_port, node::NodeServer, postgres::Postgres, twilio::sign},
     trial::Outcome,
     trials,
     wait::{LIMIT, poll, wait_until},
@@ -69,11 +69,21 @@ fn config(settings: &str) -> String {
 
 /// A host that speaks to Twilio at this address.
 fn setup(address: &str, config: &str) -> Setup {
-    Setup::new(config)
+    variables(Setup::new(config), address)
+}
+
+/// The account of the stand-in at this address.
+pub fn variables(setup: Setup, address: &str) -> Setup {
+    setup
         .env("TWILIO_ACCOUNT_SID", ACCOUNT)
         .env("TWILIO_AUTH_TOKEN", TOKEN)
         .env("TWILIO_PHONE_NUMBER", NUMBER)
         .env("TWILIO_API_BASE_URL", &format!("http://{address}"))
+}
+
+/// A stand-in with that account.
+pub fn server() -> Result<NodeServer, Missing> {
+    emulate::start("twilio", &account("active"))
 }
 
 /// A host that Twilio reaches under its own address.
@@ -136,7 +146,7 @@ fn shows_no_secret(host: &TestHost) {
 }
 
 fn an_account_is_verified() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let setup = setup(twilio.address(), &config(""));
     let checked = setup.command(&["check", "--connect"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
@@ -151,7 +161,7 @@ fn an_account_is_verified() -> Outcome {
 }
 
 fn a_key_alone_sends_and_cannot_verify_webhooks() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let setup = setup(twilio.address(), &config(""));
     let setup =
         setup.without_env("TWILIO_AUTH_TOKEN").env("TWILIO_API_KEY", KEY).env("TWILIO_API_SECRET", SECRET);
@@ -181,7 +191,7 @@ fn fails(setup: Setup, code: &str, action: &str, words: &str) {
 }
 
 fn what_does_not_work_is_told_apart() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let good = || setup(twilio.address(), &config(""));
     fails(good().env("TWILIO_AUTH_TOKEN", "wrong"), "auth_invalid", "correct_setting", "TWILIO_AUTH_TOKEN");
     fails(
@@ -206,7 +216,7 @@ fn what_does_not_work_is_told_apart() -> Outcome {
 }
 
 fn an_outage_heals_by_itself() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let proxy = Proxy::start(twilio.address());
     let host = start(setup(proxy.address(), &config("")));
     proxy.set(Mode::Down);
@@ -230,7 +240,7 @@ fn without_twilio_the_service_is_held() {
 }
 
 fn a_message_goes_out_and_its_reports_come_back() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let host = start(reachable(&twilio));
     let sent = ok(relay(&host, "send_message", "k", &sms("grüße & co")));
     assert_eq!(
@@ -277,7 +287,7 @@ fn reports_come_back(twilio: &NodeServer, host: &TestHost, sid: &str) {
 }
 
 fn a_call_goes_out_and_is_ended() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let host = start(reachable(&twilio));
     let placed = ok(relay(&host, "place_call", "k", &json!({"to": ADA, "say": "Hello & welcome"})));
     let sid = placed["sid"].as_str().expect("a SID");
@@ -295,7 +305,7 @@ fn a_call_goes_out_and_is_ended() -> Outcome {
 }
 
 fn the_ledger_is_in_postgresql_for_all_hosts() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let postgres = Postgres::start()?;
     let hosts = [(); 2].map(|()| start(reachable(&twilio).env("DATABASE_URL", &postgres.url())));
     let sent: Vec<Value> = thread::scope(|scope| {
@@ -341,7 +351,7 @@ fn an_opt_out_counts_everywhere(one: &TestHost, other: &TestHost) {
 
 /// Twilio takes the message, and the host is killed before the answer is there.
 fn a_message_survives_a_crash_and_goes_once() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let proxy = Proxy::start(twilio.address());
     let host = start(setup(proxy.address(), &config("")));
     ok(relay(&host, "send_message", "before", &sms("the same words")));
@@ -380,7 +390,7 @@ fn a_message_survives_a_crash_and_goes_once() -> Outcome {
 }
 
 fn without_a_database_it_says_so() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let host =
         start(setup(twilio.address(), "[plugins.twilio]\n[plugins.twilio_service]\n[plugins.phone]\n"));
     for repeated in [false, true] {
@@ -391,7 +401,7 @@ fn without_a_database_it_says_so() -> Outcome {
 }
 
 fn a_webhook_that_twilio_signed_names_the_person() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let host = start(setup(twilio.address(), &config("public_base_url = \"https://example.com\"")));
     let params = json!({"MessageSid": "SM1", "SmsStatus": "received", "From": ADA, "Body": "grüße 👋"});
     let body = "MessageSid=SM1&SmsStatus=received&From=%2B15550000001&Body=gr%C3%BC%C3%9Fe+%F0%9F%91%8B";
@@ -422,7 +432,7 @@ fn a_webhook_that_twilio_signed_names_the_person() -> Outcome {
 }
 
 fn a_websocket_that_twilio_signed_is_opened() -> Outcome {
-    let twilio = emulate::start("twilio", &account("active"))?;
+    let twilio = server()?;
     let host = start(setup(twilio.address(), &config("public_base_url = \"https://example.com\"")));
     let connect = |signature: &str| {
         let uri = format!("ws://{}/hooks/stream", host.address()).parse().expect("it is an address");

@@ -152,15 +152,38 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
 
 fn routes_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<GoogleCalendar> {
     manifest
-        .operation(Operation::new("route_start", GoogleCalendar::route_start))
-        .operation(Operation::new("route_callback", GoogleCalendar::route_callback))
-        .operation(Operation::new("route_disconnect", GoogleCalendar::route_disconnect))
-        .operation(Operation::new("route_list", GoogleCalendar::route_list))
-        .operation(Operation::new("route_create", GoogleCalendar::route_create))
-        .operation(Operation::new("route_get", GoogleCalendar::route_get))
-        .operation(Operation::new("route_update", GoogleCalendar::route_update))
-        .operation(Operation::new("route_delete", GoogleCalendar::route_delete))
-        .operation(Operation::new("route_free_busy", GoogleCalendar::route_free_busy))
+        .operation(
+            Operation::new("route_start", GoogleCalendar::route_start)
+                .about("Sends an operator to Google to give consent."),
+        )
+        .operation(
+            Operation::new("route_callback", GoogleCalendar::route_callback)
+                .about("Takes the answer that Google sends a browser back with."),
+        )
+        .operation(
+            Operation::new("route_disconnect", GoogleCalendar::route_disconnect)
+                .about("Gives the access back and forgets it, over HTTP."),
+        )
+        .operation(Operation::new("route_list", GoogleCalendar::route_list).about("Lists events, over HTTP."))
+        .operation(
+            Operation::new("route_create", GoogleCalendar::route_create)
+                .about("Creates an event, over HTTP."),
+        )
+        .operation(
+            Operation::new("route_get", GoogleCalendar::route_get).about("Reads one event, over HTTP."),
+        )
+        .operation(
+            Operation::new("route_update", GoogleCalendar::route_update)
+                .about("Changes an event, over HTTP."),
+        )
+        .operation(
+            Operation::new("route_delete", GoogleCalendar::route_delete)
+                .about("Deletes an event, over HTTP."),
+        )
+        .operation(
+            Operation::new("route_free_busy", GoogleCalendar::route_free_busy)
+                .about("Tells when calendars are busy, over HTTP."),
+        )
         .route(Route::get(settings::START_PATH, "route_start"))
         // Google's redirect carries no operator's token; `state` and cookie say whose it is.
         .route(Route::get(settings::CALLBACK_PATH, "route_callback").public())

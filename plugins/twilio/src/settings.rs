@@ -22,7 +22,7 @@ pub struct Settings {
     pub auth_token: Option<Secret>,
     /// An API key, `SK…`, which is used for requests instead of the auth token.
     #[setting(env = "TWILIO_API_KEY")]
-    pub api_key: Option<String>,
+    pub api_key_sid: Option<String>,
     /// The API key's secret.
     #[setting(env = "TWILIO_API_SECRET")]
     pub api_secret: Option<Secret>,
@@ -91,8 +91,8 @@ impl Config {
     /// Checks the settings.
     pub fn check(settings: Settings) -> Result<Self, Failure> {
         check_sid("account_sid", &settings.account_sid, "AC")?;
-        if let Some(key) = &settings.api_key {
-            check_sid("api_key", key, "SK")?;
+        if let Some(key) = &settings.api_key_sid {
+            check_sid("api_key_sid", key, "SK")?;
         }
         check_number(&settings.phone_number)?;
         let base_url = base_url(settings.api_base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))?;
@@ -127,7 +127,7 @@ impl Config {
 
 /// An API key is made for requests, so it goes first; the host has seen to it that one of the two is there.
 fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
-    if let Some((key, secret)) = settings.api_key.clone().zip(settings.api_secret.clone()) {
+    if let Some((key, secret)) = settings.api_key_sid.clone().zip(settings.api_secret.clone()) {
         return Ok(Credentials { user: key, password: secret, setting: "api_secret" });
     }
     let token = settings.auth_token.clone().ok_or_else(|| {

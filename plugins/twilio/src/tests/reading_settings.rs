@@ -28,8 +28,10 @@ fn what_cannot_work_says_what_is_expected() {
         ],
     );
     refused(
-        json!({ "auth_token": null, "api_key": "AC1", "api_secret": "x" }),
-        expect!["config_invalid [api_key]: `api_key` is `AC1`: expected `SK` and 32 hexadecimal digits"],
+        json!({ "auth_token": null, "api_key_sid": "AC1", "api_secret": "x" }),
+        expect![
+            "config_invalid [api_key_sid]: `api_key_sid` is `AC1`: expected `SK` and 32 hexadecimal digits"
+        ],
     );
     refused(
         json!({ "phone_number": "(555) 123-4567" }),

@@ -39,7 +39,7 @@ pub fn try_plugin(port: u16, settings: Value) -> Result<TestInstance<Twilio>, Fa
 
 /// Settings with an API key instead of the token.
 pub fn with_key() -> Value {
-    json!({ "auth_token": null, "api_key": KEY, "api_secret": TOKEN })
+    json!({ "auth_token": null, "api_key_sid": KEY, "api_secret": TOKEN })
 }
 
 /// Evidence that satisfies, which the plugin reports in its own time.

@@ -12,7 +12,8 @@ use super::checklist::{Checklist, Outcome};
 const SECRET_WORDS: [&str; 6] = ["password", "passphrase", "token", "secret", "key", "credential"];
 
 /// Last words of a name that speak of something beside the secret itself.
-const HARMLESS_ENDS: [&str; 9] = ["file", "path", "dir", "id", "name", "url", "limit", "length", "header"];
+const HARMLESS_ENDS: [&str; 10] =
+    ["file", "path", "dir", "id", "sid", "name", "url", "limit", "length", "header"];
 
 /// Adds a line for each promise.
 pub(super) fn check(plugin: &Manifest, list: &mut Checklist) {
