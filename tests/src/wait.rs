@@ -7,7 +7,7 @@ use std::{
 };
 
 /// How long anything may take. Far beyond what it takes on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 const PAUSE: Duration = Duration::from_millis(20);
 
