@@ -46,6 +46,9 @@ pub use reload::{ReloadError, Reloaded};
 /// The version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// How long clients may take to hear why what they wait for was cut.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Why a host did not start, though its configuration is good.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -237,7 +240,7 @@ where
         // An error says that `stopping` is gone, which means the same.
         let _ = stopped.await;
     };
-    let server = tokio::spawn(http::serve(listener, host.router(), stop));
+    let mut server = tokio::spawn(http::serve(listener, host.router(), stop));
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
@@ -250,10 +253,15 @@ where
     tracing::info!("stopping: requests in progress may end within {grace:?}");
     host.core.draining.send_replace(true);
     drop(stopping);
-    if tokio::time::timeout(grace, server).await.is_err() {
+    let outlasted = tokio::time::timeout(grace, &mut server).await.is_err();
+    if outlasted {
         tracing::warn!("some requests or WebSockets did not end within {grace:?}, and are cut");
     }
     host.stop().await;
+    if outlasted {
+        // What was cut tells its clients why; one that does not listen is not waited for.
+        let _ = tokio::time::timeout(FAREWELL, server).await;
+    }
     host.data_dir.retract();
     Ok(())
 }
