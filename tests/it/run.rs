@@ -57,10 +57,11 @@ fn the_output_says_where_what_and_what_next() {
 }
 
 fn it_listens_where_plugins_toml_says() {
-    let port = free_port();
-    let config = format!("[host]\nlisten = \"127.0.0.1:{port}\"\n{FRESH}");
+    // An address that no other test uses, so that nobody takes the port meanwhile.
+    let address = format!("127.0.0.77:{}", free_port());
+    let config = format!("[host]\nlisten = \"{address}\"\n{FRESH}");
     let host = Setup::new(&config).without_env("SWITCHBOARD_LISTEN").start();
-    assert_eq!(host.address(), format!("127.0.0.1:{port}"));
+    assert_eq!(host.address(), address);
 }
 
 fn relative_paths_start_at_plugins_toml() {
