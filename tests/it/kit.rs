@@ -333,6 +333,11 @@ fn settings_of(plugin: &str) -> Value {
             "account_sid": "AC0000000000000000000000000000000a", "auth_token": "no-token-at-all",
             "phone_number": "+15551234567", "api_base_url": "http://127.0.0.1:1",
         }),
+        "google_calendar" => {
+            let client = json!({ "client_id": "nobody.apps.example.com", "client_secret": "no-secret-at-all",
+                "redirect_uris": ["http://127.0.0.1:1/api/calendar/oauth/callback"] });
+            json!({ "client_secrets_json": json!({ "web": client }).to_string() })
+        }
         "openai" => json!({ "api_key": "sk-no-key-at-all", "base_url": "http://127.0.0.1:1/v1" }),
         _ => json!({}),
     }
