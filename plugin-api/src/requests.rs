@@ -9,6 +9,8 @@ pub mod openai;
 pub mod twilio;
 pub mod twilio_service;
 pub mod calendar;
+pub mod memory;
+pub mod orchestrator;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,0 +1,254 @@
+//! What the `orchestrator_service` plugin offers: runs. A run pursues a goal on behalf of a person, by a model and by
+//! the tools that plugins.toml allows, until it is done, fails, or waits for somebody's decision. It outlives the call
+//! that started it, and the host.
+//!
+//! # Errors
+//! | kind | when |
+//! |---|---|
+//! | `invalid` | the request |
+//! | `not_found` | there is no such run, or it is not this person's |
+//! | `conflict` | the idempotency key was used for another goal; the run is over; the decision was made before |
+//! | `unavailable`, `overloaded`, `deadline` | the database, as it says; nothing was begun |
+
+use serde_json::Value;
+
+use crate::{message, requests::Request};
+
+/// The stream operation that takes a [`Run`] and tells how it goes by [`RunEvent`]s, each a text frame of JSON. Dropping
+/// the stream leaves the run to go on.
+pub const RUN_STREAM: &str = "run_stream";
+
+/// Starts a run, on behalf of the person of the call. With an idempotency key it is started once; a repeat learns how
+/// that one goes.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// What is to be reached, or what the person said.
+    pub goal: String,
+    /// What was said before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Utterance>,
+    /// What to mind in this run beside the instructions of the settings: where the answer goes, how long it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Waits so many seconds for the run to end, 0 to 300, and answers how it goes by then; 0 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 300))]
+    pub wait_seconds: Option<u32>,
+    /// Narrower limits than those of the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<RunLimits>,
+}
+
+impl Request for Run {
+    const OPERATION: &'static str = "run";
+    type Response = RunReport;
+}
+
+/// Something that was said before a run.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Utterance {
+    /// True: the assistant said it; false: the person.
+    pub by_assistant: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// Where a run ends, finished or not.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct RunLimits {
+    /// Turns of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// Tokens, asked and answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Seconds of work; waiting for a person does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+}
+
+/// How far a run is.
+#[message]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Under way, or about to be resumed by some host.
+    Running,
+    /// A person must decide: see [`RunReport::waiting_for`].
+    Waiting,
+    /// It has its answer.
+    Done,
+    /// It ended without one: see [`RunReport::error`].
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl RunState {
+    /// Nothing more will happen.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// How a run goes.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct RunReport {
+    /// The run.
+    pub run: String,
+    /// How far it is.
+    pub state: RunState,
+    /// What it answers, once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Why it failed, or was cancelled, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What a person must decide, while it waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<Decision>,
+    /// An earlier call with the same idempotency key started it.
+    #[serde(default)]
+    pub repeated: bool,
+    /// What it has taken so far.
+    pub usage: RunUsage,
+}
+
+/// A tool call that waits for a person.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct Decision {
+    /// Names it in [`Decide`].
+    pub id: String,
+    /// Why it waits.
+    pub question: Question,
+    /// `plugin.operation`.
+    pub tool: String,
+    /// What it would be, or was, called with.
+    pub arguments: Value,
+    /// Where a person decides, once; there if the public address of the host is known. Whoever has it may decide, so it
+    /// is for the approver alone, and left out where the call is on behalf of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Until when it waits, in milliseconds since 1970; then it counts as denied.
+    pub expires_ms: i64,
+}
+
+/// Why a tool call waits for a person.
+#[message]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// May it be called?
+    Approval,
+    /// It was begun, and nobody knows whether it took effect. Approved: call it again; denied: leave it.
+    UnknownOutcome,
+}
+
+/// What a run has taken so far.
+#[message]
+#[derive(Copy, Default, PartialEq, Eq)]
+pub struct RunUsage {
+    /// Turns of the model.
+    pub steps: u32,
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Tokens that the model was asked with.
+    pub prompt_tokens: u64,
+    /// Tokens that it answered.
+    pub completion_tokens: u64,
+}
+
+/// What happens in a run.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// It has begun, or was there already.
+    Started {
+        /// The run.
+        run: String,
+    },
+    /// The model wants a tool called.
+    ToolCalled {
+        /// `plugin.operation`.
+        tool: String,
+    },
+    /// The tool has answered, or failed.
+    ToolAnswered {
+        /// `plugin.operation`.
+        tool: String,
+        /// Whether it did what it was to do.
+        ok: bool,
+    },
+    /// It waits for a person.
+    Waiting {
+        /// How it goes.
+        report: RunReport,
+    },
+    /// It is over: the last frame.
+    Ended {
+        /// How it went.
+        report: RunReport,
+    },
+}
+
+/// Asks how a run goes. On behalf of a person, only of their own.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct FetchRun {
+    /// The run.
+    pub run: String,
+    /// Waits so many seconds for it to end or to wait for a person, 0 to 300; 0 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 300))]
+    pub wait_seconds: Option<u32>,
+}
+
+impl Request for FetchRun {
+    const OPERATION: &'static str = "fetch_run";
+    type Response = RunReport;
+}
+
+/// Ends a run at its next step. A tool call in progress is not taken back.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct CancelRun {
+    /// The run.
+    pub run: String,
+}
+
+impl Request for CancelRun {
+    const OPERATION: &'static str = "cancel_run";
+    type Response = RunReport;
+}
+
+/// Decides what a run waits for. For operators: never on behalf of a person, and no tool.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Decide {
+    /// The run.
+    pub run: String,
+    /// [`Decision::id`].
+    pub decision: String,
+    /// Whether the tool may be called.
+    pub approve: bool,
+    /// What the model is told with a denial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Request for Decide {
+    const OPERATION: &'static str = "decide";
+    type Response = RunReport;
+}
