@@ -86,8 +86,8 @@ fn with_settings(manifest: &Manifest, values: Map<String, Value>) {
 pub fn failure(bytes: &[u8]) {
     let mut failure: Failure = foreign::read(bytes);
     scrubber().clean_failure(&mut failure);
-    readable(&failure.message);
-    [&failure.setting, &failure.href].into_iter().flatten().for_each(|text| readable(text));
+    clean(&failure.message);
+    [&failure.setting, &failure.href].into_iter().flatten().for_each(|text| clean(text));
     bounded(&failure);
 }
 
@@ -127,7 +127,7 @@ pub fn close_reason(bytes: &[u8]) {
 }
 
 fn ends_well(reason: &CloseReason) {
-    readable(&reason.message);
+    clean(&reason.message);
     reason.error.iter().for_each(fit);
     http::hostile::end(reason);
 }
@@ -155,18 +155,24 @@ fn scrubber() -> Scrubber {
 }
 
 fn fit(error: &OperationError) {
-    readable(&error.message);
+    clean(&error.message);
     for cause in &error.root_causes {
-        [&cause.name, &cause.status].into_iter().for_each(|text| readable(text));
+        [&cause.name, &cause.status].into_iter().for_each(|text| clean(text));
     }
     bounded(error);
 }
 
-/// One line that ends, and holds no secret.
+/// One line, not too long.
 #[track_caller]
 fn readable(text: &str) {
     assert!(!text.contains(is_steering), "{text:?}");
     assert!(text.chars().count() <= LONGEST, "{} characters", text.chars().count());
+}
+
+/// Readable, and without the secret. What a manifest says of itself is none.
+#[track_caller]
+fn clean(text: &str) {
+    readable(text);
     assert!(!text.contains("correct-horse"), "{text}");
 }
 

@@ -193,7 +193,7 @@ impl Switch {
         mut header: CallHeader,
         payload: Vec<u8>,
     ) -> Result<Vec<u8>, OperationError> {
-        let mode = slot.operation(&header.operation)?;
+        let (mode, metrics) = slot.operation(&header.operation)?;
         if mode != OperationMode::Call {
             return Err(OperationError::invalid(format!(
                 "`{}.{}` is a stream",
@@ -201,7 +201,6 @@ impl Switch {
                 header.operation
             )));
         }
-        let metrics = slot.metrics(&header.operation);
         let began = Clock::now();
         let limit = slot.limits().deadline(header.deadline_ms);
         header.deadline_ms = Some(limit.as_millis().try_into().unwrap_or(u64::MAX));
@@ -270,5 +269,8 @@ fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String 
 
 /// A new trace: 32 hexadecimal digits.
 fn new_trace() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    rand::random::<[u8; 32]>()
+        .iter()
+        .map(|byte| char::from(b"0123456789abcdef"[usize::from(byte & 15)]))
+        .collect()
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     error::OperationError,
-    protocol::{CallHeader, CreateRequest, HOST},
+    protocol::{CallHeader, CreateRequest, HOST, OutgoingHeader, to_json},
     requests::{
         Request,
         host::{
@@ -253,19 +253,20 @@ impl Dependency {
         operation: &str,
         request: &impl Serialize,
     ) -> Result<(Vec<u8>, Vec<u8>), OperationError> {
-        let mut header = CallHeader { operation: operation.to_owned(), ..self.header.clone() };
-        if let Some(call) = Call::current() {
-            let remaining = call.remaining().map(|left| left.as_millis().try_into().unwrap_or(u64::MAX));
-            header.deadline_ms = [header.deadline_ms, remaining].into_iter().flatten().min();
-            header.trace = header.trace.or_else(|| call.header.trace.clone());
-            header.person = header.person.or_else(|| call.header.person.clone());
-        }
+        let (served, own) = (Call::current(), &self.header);
+        let remaining = served.as_ref().and_then(Call::remaining);
+        let remaining = remaining.map(|left| left.as_millis().try_into().unwrap_or(u64::MAX));
+        let header = OutgoingHeader {
+            plugin: &own.plugin,
+            operation,
+            deadline_ms: [own.deadline_ms, remaining].into_iter().flatten().min(),
+            trace: own.trace.as_deref().or(served.as_ref().and_then(Call::trace)),
+            person: own.person.as_deref().or(served.as_ref().and_then(Call::person)),
+            idempotency_key: own.idempotency_key.as_deref(),
+        };
         let unwritable =
             |error| OperationError::invalid(format!("the request cannot be written as JSON: {error}"));
-        Ok((
-            serde_json::to_vec(&header).map_err(unwritable)?,
-            serde_json::to_vec(request).map_err(unwritable)?,
-        ))
+        Ok((to_json(&header).map_err(unwritable)?, to_json(request).map_err(unwritable)?))
     }
 }
 

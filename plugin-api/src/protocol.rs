@@ -37,6 +37,31 @@ pub struct CallHeader {
     pub idempotency_key: Option<String>,
 }
 
+/// A [`CallHeader`] on its way out, out of what others own: a call is worth no copies.
+#[derive(Serialize)]
+pub(crate) struct OutgoingHeader<'a> {
+    pub plugin: &'a str,
+    pub operation: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// A message as JSON. Most messages fit into the room that it begins with; growing would cost as much as writing.
+///
+/// # Errors
+/// What cannot be written as JSON, such as a map whose keys are no text.
+pub fn to_json(message: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, message)?;
+    Ok(json)
+}
+
 /// What an instance is made from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CreateRequest {

@@ -1,7 +1,7 @@
 //! Row 1: what a health read costs the host's process, beside a bare axum route that serves the same bytes and headers.
 //! Both are processes of their own; what they use of the processors is counted, not how long the client waits.
 
-use std::fs;
+use std::{fs, thread};
 
 use switchboard_tests::{
     Setup, TestHost,
@@ -14,6 +14,7 @@ use crate::{
     client::Client,
     cpu,
     measure::{Pair, by_turns},
+    processors,
     table::Row,
 };
 
@@ -41,13 +42,36 @@ pub fn reads(rounds: usize) -> Vec<Row> {
     answers.push(answer(UNCHANGED, unchanged));
     let bare = Bare::start(&answers);
     answers.iter().for_each(|answer| check(answer, &bare));
+    let ours = Server { address: host.address().to_owned(), process };
+    let reference = Server { address: bare.address().to_owned(), process: bare.process() };
+    measure_apart(&ours, &reference, &etag, rounds)
+}
 
+/// A process that answers.
+struct Server {
+    address: String,
+    process: u32,
+}
+
+/// Both servers on one processor, who asks them on another; what this process starts later stays free.
+fn measure_apart(ours: &Server, reference: &Server, etag: &str, rounds: usize) -> Vec<Row> {
+    [ours, reference].into_iter().for_each(|server| processors::bind(server.process, |_| 0));
+    thread::scope(|scope| {
+        let measuring = scope.spawn(|| {
+            processors::bind_this(1);
+            measure(ours, reference, etag, rounds)
+        });
+        measuring.join().expect("it measures to the end")
+    })
+}
+
+fn measure(ours: &Server, reference: &Server, etag: &str, rounds: usize) -> Vec<Row> {
     let compare = |path: &str, bare_path: &str, status: u16| {
-        let headers = [("if-none-match", etag.as_str())];
+        let headers = [("if-none-match", etag)];
         let headers = if status == 304 { &headers[..] } else { &[] };
-        let mut ours = Client::new(host.address(), path, headers, CONNECTIONS, status);
-        let mut reference = Client::new(bare.address(), bare_path, headers, CONNECTIONS, status);
-        by_turns(rounds, || cost(process, &mut ours), || cost(bare.process(), &mut reference))
+        let client = |server: &Server, path| Client::new(&server.address, path, headers, CONNECTIONS, status);
+        let (mut to_ours, mut to_bare) = (client(ours, path), client(reference, bare_path));
+        by_turns(rounds, || cost(ours.process, &mut to_ours), || cost(reference.process, &mut to_bare))
     };
     let row = |what: &str, pair: Pair, limit| Row::ratio(1, &format!("{what}, CPU"), "us", pair, limit);
     let full = ROUTES.map(|(what, path)| row(what, compare(path, path, 200), 1.2));

@@ -6,6 +6,7 @@ mod arguments;
 mod measure;
 mod table;
 mod cpu;
+mod processors;
 mod client;
 mod bare;
 mod health;

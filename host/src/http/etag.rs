@@ -11,11 +11,15 @@ pub(super) fn etag(boot_id: &str, revision: u64, view: &str) -> HeaderValue {
 
 /// Whether `If-None-Match` names this tag, by weak comparison.
 pub(super) fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
     headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let mut tags = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         value == etag || tags.any(|tag| tag == b"*" || opaque(tag) == opaque(etag.as_bytes()))
     })
+}
+
+/// The tag without its mark of weakness.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 /// FNV-1a: the same in every build, as entity tags outlive a process behind a load balancer.

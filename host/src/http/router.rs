@@ -6,11 +6,11 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Request},
-    middleware,
     routing::{get, post},
 };
 use plugin_api::{error::OperationError, protocol::CallHeader};
 use tokio::sync::watch;
+use tower::layer::layer_fn;
 
 use super::{
     HttpState, Operations,
@@ -96,7 +96,7 @@ pub fn router(state: HttpState) -> Router {
         .fallback(plugins::serve)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(site))
-        .layer(middleware::from_fn(stamp::stamp))
+        .layer(layer_fn(stamp::Stamp))
 }
 
 impl Site {

@@ -39,8 +39,26 @@ impl Default for Limits {
             connections: 800,
             head_patience: Duration::from_secs(20),
             head_size: 32 * 1024,
-            headers: 100,
+            headers: HYPERS_HEADERS,
         }
+    }
+}
+
+/// Where hyper stops reading headers by itself.
+const HYPERS_HEADERS: usize = 100;
+
+impl Limits {
+    fn protocol(self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_patience)
+            .max_header_size(self.head_size);
+        if self.headers != HYPERS_HEADERS {
+            // A limit that is set costs two allocations for every request, even if it is hyper's own.
+            builder.max_headers(self.headers);
+        }
+        builder
     }
 }
 
@@ -123,20 +141,14 @@ impl Connection {
             request.extensions_mut().insert(place.clone());
             router.call(request)
         });
-        let mut connection = pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.head_patience)
-                .max_header_size(limits.head_size)
-                .max_headers(limits.headers)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades()
-        );
+        let mut connection =
+            pin!(limits.protocol().serve_connection(TokioIo::new(stream), service).with_upgrades());
         let stop = async move {
             // An error says that the server is gone, which means the same.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
         let outcome = tokio::select! {
+            biased;
             outcome = connection.as_mut() => outcome,
             () = stop => {
                 connection.as_mut().graceful_shutdown();

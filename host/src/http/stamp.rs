@@ -1,12 +1,20 @@
 //! What every answer carries, whoever made it: headers that keep browsers careful, and the id by which a request is
 //! found again in the log and in a problem.
 
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::Next,
     response::Response,
 };
+use pin_project_lite::pin_project;
+use tower::Service;
 
 use super::problem::Problem;
 
@@ -21,31 +29,82 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// Stamps the answer. Whoever serves the request finds the id in its headers.
-pub(super) async fn stamp(mut request: Request, next: Next) -> Response {
-    let id = match request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)) {
-        Some(id) => id.clone(),
-        None => {
-            let id = new_id();
-            request.headers_mut().insert(REQUEST_ID, id.clone());
-            id
+/// Stamps what a service answers. Whoever serves the request finds the id in its headers.
+///
+/// It is a service of its own, as every poll of health passes it: a function as middleware would cost two allocations.
+#[derive(Clone)]
+pub(super) struct Stamp<S>(pub(super) S);
+
+pin_project! {
+    /// An answer on its way.
+    pub(super) struct Stamping<F> {
+        #[pin]
+        answer: F,
+        // Taken when the answer is there.
+        asked: Option<Asked>,
+    }
+}
+
+/// What is to be known of the request when it is answered.
+struct Asked {
+    id: HeaderValue,
+    method: Method,
+    uri: Uri,
+}
+
+impl<S: Service<Request, Response = Response, Error = Infallible>> Service<Request> for Stamp<S> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Stamping<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let id = match request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)) {
+            Some(id) => id.clone(),
+            None => {
+                let id = new_id();
+                request.headers_mut().insert(REQUEST_ID, id.clone());
+                id
+            }
+        };
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Stamping { answer: self.0.call(request), asked: Some(Asked { id, method, uri }) }
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Stamping<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.answer.poll(context));
+        Poll::Ready(Ok(match this.asked.take() {
+            Some(asked) => asked.stamp(response),
+            None => response,
+        }))
+    }
+}
+
+impl Asked {
+    fn stamp(self, mut response: Response) -> Response {
+        let Self { id, method, uri } = self;
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            log(&problem, &method, &uri, &id);
+            *response.body_mut() = problem.with_request_id(id.to_str().unwrap_or_default()).body();
         }
-    };
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        log(&problem, &method, &uri, &id);
-        *response.body_mut() = problem.with_request_id(id.to_str().unwrap_or_default()).body();
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+        headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+        if is_page(headers) {
+            headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
+        }
+        headers.insert(REQUEST_ID, id);
+        response
     }
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
-    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
-    if is_page(headers) {
-        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
-    }
-    headers.insert(REQUEST_ID, id);
-    response
 }
 
 fn is_page(headers: &HeaderMap) -> bool {
@@ -59,9 +118,8 @@ fn is_sane(id: &HeaderValue) -> bool {
 }
 
 fn new_id() -> HeaderValue {
-    let id = format!("{:016x}", rand::random::<u64>());
-    HeaderValue::from_maybe_shared(axum::body::Bytes::from(id))
-        .expect("digits and letters are fit for a header")
+    let digits = rand::random::<[u8; 16]>().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]);
+    HeaderValue::from_bytes(&digits).expect("digits and letters are fit for a header")
 }
 
 /// Failures of ours; that something is not available is told by health, and refusals by their answers.

@@ -202,6 +202,8 @@ impl Page {
 fn response(status: StatusCode, etag: &HeaderValue, body: Option<Bytes>) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    // Room for these and for what every answer is stamped with.
+    *response.headers_mut() = HeaderMap::with_capacity(8);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::ETAG, etag.clone());

@@ -16,12 +16,13 @@ use abi_stable::{
 };
 use async_ffi::{FfiFuture, FutureExt as _};
 use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
+use pin_project_lite::pin_project;
 use plugin_abi::boundary::{HostApi, HostApi_TO, PluginInstanceBox, PluginModuleRef, Reply, StreamEndBox};
 use plugin_api::{
     error::{ErrorKind, Failure, OperationError, ReasonCode},
     manifest::Manifest,
     pipe::PipeEnd,
-    protocol::{CallHeader, CreateRequest},
+    protocol::{CallHeader, CreateRequest, to_json},
 };
 use serde::de::DeserializeOwned;
 use tokio::{runtime::Handle, sync::oneshot};
@@ -109,7 +110,7 @@ impl Instance for ForeignInstance {
         header: &CallHeader,
         payload: Vec<u8>,
     ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
-        let header = match serde_json::to_vec(header) {
+        let header = match to_json(header) {
             Ok(header) => header,
             Err(error) => return ready(Err(OperationError::internal(error.to_string()))).boxed(),
         };
@@ -122,7 +123,7 @@ impl Instance for ForeignInstance {
         payload: Vec<u8>,
         end: PipeEnd,
     ) -> BoxFuture<'static, Result<(), OperationError>> {
-        let header = match serde_json::to_vec(header) {
+        let header = match to_json(header) {
             Ok(header) => header,
             Err(error) => return ready(Err(OperationError::internal(error.to_string()))).boxed(),
         };
@@ -205,7 +206,7 @@ impl HostEnd {
             let outcome = outcome.unwrap_or_else(panicked);
             outcome.map_err(|error| RVec::from(serde_json::to_vec(&error).unwrap_or_default())).into()
         });
-        Entered { runtime: self.runtime.clone(), work: work.boxed() }.into_ffi()
+        Entered { runtime: self.runtime.clone(), work }.into_ffi()
     }
 }
 
@@ -215,18 +216,21 @@ pub(crate) fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
     })
 }
 
-/// A future of the host that a plugin's runtime polls: each poll enters the host's runtime, for its timers.
-struct Entered<T> {
-    runtime: Handle,
-    work: BoxFuture<'static, T>,
+pin_project! {
+    /// A future of the host that a plugin's runtime polls: each poll enters the host's runtime, for its timers.
+    struct Entered<F> {
+        runtime: Handle,
+        #[pin]
+        work: F,
+    }
 }
 
-impl<T> Future for Entered<T> {
-    type Output = T;
+impl<F: Future> Future for Entered<F> {
+    type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
         let _entered = this.runtime.enter();
-        this.work.poll_unpin(context)
+        this.work.poll(context)
     }
 }

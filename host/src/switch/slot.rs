@@ -59,9 +59,9 @@ impl Slot {
         self.links.get(role).map(String::as_str)
     }
 
-    /// How an operation is used, if there is one of this name.
-    pub(super) fn operation(&self, name: &str) -> Result<OperationMode, OperationError> {
-        self.operations.get(name).map(|(mode, _)| *mode).ok_or_else(|| {
+    /// How an operation is used, and its counters, if there is one of this name.
+    pub(super) fn operation(&self, name: &str) -> Result<(OperationMode, &OperationMetrics), OperationError> {
+        self.operations.get(name).map(|(mode, metrics)| (*mode, metrics)).ok_or_else(|| {
             let known = self.operations.keys().map(String::as_str);
             OperationError::not_found(format!(
                 "`{}` has no operation `{name}`{}",
@@ -69,11 +69,6 @@ impl Slot {
                 did_you_mean(name, known)
             ))
         })
-    }
-
-    /// The counters of an operation that exists.
-    pub(super) fn metrics(&self, operation: &str) -> &OperationMetrics {
-        &self.operations[operation].1
     }
 
     pub(super) fn has_instance(&self) -> bool {

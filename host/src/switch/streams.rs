@@ -39,14 +39,15 @@ impl Switch {
         payload: Vec<u8>,
     ) -> Result<PipeEnd, OperationError> {
         let name = slot.name();
-        if slot.operation(&header.operation)? != OperationMode::Stream {
+        let (mode, metrics) = slot.operation(&header.operation)?;
+        if mode != OperationMode::Stream {
             return Err(OperationError::invalid(format!(
                 "`{name}.{}` is a call, not a stream",
                 header.operation
             )));
         }
         let visit = slot.visit().ok_or_else(|| self.no_instance(name))?;
-        let metrics = slot.metrics(&header.operation).open_stream();
+        let metrics = metrics.open_stream();
         // A deadline bounds the opening. The stream itself lasts as long as both sides want.
         let limit = slot.limits().deadline(header.deadline_ms.take());
         let (opener, server, watch) = pipe::pair_with(self.cleaner());

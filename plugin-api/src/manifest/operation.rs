@@ -8,7 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{OperationManifest, OperationMode, schema};
-use crate::{context::Call, error::OperationError, plugin::Plugin, requests::Request, stream::Stream};
+use crate::{
+    context::Call, error::OperationError, plugin::Plugin, protocol::to_json, requests::Request,
+    stream::Stream,
+};
 
 /// The code behind an operation.
 pub(crate) enum Handler<P> {
@@ -129,6 +132,6 @@ fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, OperationError> {
 
 /// A response as a payload.
 fn encode<T: Serialize>(response: &T) -> Result<Vec<u8>, OperationError> {
-    serde_json::to_vec(response)
+    to_json(response)
         .map_err(|error| OperationError::internal(format!("the response cannot be written as JSON: {error}")))
 }

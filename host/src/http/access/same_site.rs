@@ -1,7 +1,7 @@
 //! Keeps web pages of others from using an operator's browser: by the Host that it thinks it talks to (DNS rebinding),
 //! and by the site that the page comes from.
 
-use axum::http::{header, uri::Authority};
+use axum::http::header;
 
 use super::asked::Asked;
 use crate::http::problem::{Problem, quoted};
@@ -9,7 +9,7 @@ use crate::http::problem::{Problem, quoted};
 /// Whether what needs no token was meant for this machine. Programs may leave the Host out where they only read.
 pub(super) fn is_meant_for_here(asked: Asked<'_>) -> bool {
     match named(asked) {
-        Ok(Some(name)) => name.parse().is_ok_and(|authority| is_loopback(&authority)),
+        Ok(Some(name)) => is_loopback(name),
         Ok(None) => true,
         Err(_) => false,
     }
@@ -25,7 +25,7 @@ pub(super) fn check_local_read(asked: Asked<'_>) -> Result<(), Problem> {
 pub(super) fn check_local_write(asked: Asked<'_>) -> Result<(), Problem> {
     let host = local_host(asked)?;
     let Some(origin) = asked.only(header::ORIGIN)? else { return Ok(()) };
-    if site_of(origin).is_some_and(|site| site.eq_ignore_ascii_case(host.as_str())) {
+    if site_of(origin).is_some_and(|site| site.eq_ignore_ascii_case(host)) {
         return Ok(());
     }
     Err(foreign(format!("the `Origin` is {}, the `Host` is `{host}`", quoted(origin))))
@@ -57,15 +57,13 @@ pub(super) fn site_of(address: &str) -> Option<&str> {
 }
 
 /// The host that the client believes to talk to, if it is this machine.
-fn local_host(asked: Asked<'_>) -> Result<Authority, Problem> {
+fn local_host(asked: Asked<'_>) -> Result<&str, Problem> {
     let named = named(asked)?.ok_or_else(|| Problem::bad_request("the request has no `Host`"))?;
-    named.parse().ok().filter(is_loopback).ok_or_else(|| {
-        Problem::forbidden(format!(
-            "the `Host` is {}, which is not this machine's loopback name",
-            quoted(named)
-        ))
-        .hint("use `localhost`, `127.0.0.1` or `[::1]`")
-    })
+    if is_loopback(named) {
+        return Ok(named);
+    }
+    let detail = format!("the `Host` is {}, which is not this machine's loopback name", quoted(named));
+    Err(Problem::forbidden(detail).hint("use `localhost`, `127.0.0.1` or `[::1]`"))
 }
 
 fn named(asked: Asked<'_>) -> Result<Option<&str>, Problem> {
@@ -75,10 +73,15 @@ fn named(asked: Asked<'_>) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn is_loopback(authority: &Authority) -> bool {
-    let host = authority.host();
+/// Whether it is a loopback name, with or without a port.
+fn is_loopback(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address are within brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
     let named = host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]";
-    named && !authority.as_str().contains('@')
+    named && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn foreign(detail: impl Into<String>) -> Problem {
