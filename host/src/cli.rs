@@ -84,6 +84,12 @@ enum Command {
         /// The request.
         #[arg(value_name = "JSON", default_value = "{}")]
         request: String,
+        /// On behalf of this person, such as `+15551234567`.
+        #[arg(long, value_name = "PERSON")]
+        person: Option<String>,
+        /// The same key means the same effect: at most once.
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
     },
     /// Tells about plugins.
     #[command(subcommand)]
@@ -135,7 +141,10 @@ pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
         Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
         Command::Status { watch, json } => status::status(&config, watch, json),
         Command::Reload { json } => reload::reload(&config, json),
-        Command::Call { target, request } => call::call(&config, &target, &request),
+        Command::Call { target, request, person, idempotency_key } => {
+            let marks = [("switchboard-person", person), ("idempotency-key", idempotency_key)];
+            call::call(&config, &target, &request, &marks)
+        }
         Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
         Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),
         Command::Plugin(PluginCommand::New(wish)) => plugin::new(&config, &wish),

@@ -140,6 +140,11 @@ fn call_answers_json() {
     host.wait_for_status("faulty", "connected");
     let answer = json_of(host.command(&["call", "faulty.echo", r#"{"text":"hello"}"#]));
     assert_eq!(answer, json!({"text": "hello"}));
+    let marks = ["call", "faulty.marks", "--person", "+15551234567", "--idempotency-key", "k-1"];
+    assert_eq!(
+        json_of(host.command(&marks)),
+        json!({"person": "+15551234567", "idempotency_key": "k-1", "caller": null})
+    );
     assert_eq!(json_of(host.command(&["call", "faulty.counts"]))["inits"], 1, "no JSON is an empty request");
     assert_eq!(
         json_of(host.command(&["call", "host.status", r#"{"plugin":"faulty"}"#]))["status"],

@@ -18,6 +18,7 @@ pub fn tests() -> Vec<Trial> {
         a_deadline_travels_with_the_call,
         unknown_plugins_and_operations_are_404,
         a_request_that_does_not_fit_is_400,
+        an_operator_calls_on_behalf_of_a_person_by_a_key,
         the_log_of_a_plugin_is_the_hosts_log,
         a_cross_site_write_is_refused,
     ]
@@ -137,6 +138,30 @@ fn a_request_that_does_not_fit_is_400() {
     let plain =
         host.request("POST", "/api/operations/faulty/echo", &[("content-type", "text/plain")], Some("{}"));
     assert_eq!(plain.status, 415, "{}", plain.body);
+}
+
+fn an_operator_calls_on_behalf_of_a_person_by_a_key() {
+    let host = start();
+    let path = "/api/operations/faulty/marks";
+    let marks = |headers: &[(&str, &str)]| {
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        host.request("POST", path, &headers, Some("{}"))
+    };
+    let person = ("switchboard-person", "+15551234567");
+    assert_eq!(
+        marks(&[person, ("idempotency-key", "k 1")]).json(),
+        json!({"person": "+15551234567", "idempotency_key": "k 1", "caller": null})
+    );
+    assert_eq!(marks(&[]).json(), json!({"person": null, "idempotency_key": null, "caller": null}));
+    for wrong in [&[person, person][..], &[("idempotency-key", "")], &[("switchboard-person", "gr\u{fc}n")]] {
+        let response = marks(wrong);
+        assert_eq!(response.status, 400, "{}", response.body);
+        assert!(
+            response.body.contains(&format!("the header `{}` does not fit", wrong[0].0)),
+            "{}",
+            response.body
+        );
+    }
 }
 
 fn the_log_of_a_plugin_is_the_hosts_log() {

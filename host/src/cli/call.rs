@@ -6,8 +6,13 @@ use serde_json::Value;
 
 use super::{Exit, Failed, client::HostClient, runtime, show};
 
-/// Calls `plugin.operation` with JSON, and prints the response as JSON.
-pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
+/// Calls `plugin.operation` with JSON and headers, and prints the response as JSON.
+pub fn call(
+    path: &Path,
+    target: &str,
+    request: &str,
+    headers: &[(&str, Option<String>)],
+) -> Result<Exit, Failed> {
     let usage = |problem: String| Failed::new(Exit::Usage, problem);
     let (plugin, operation) = target
         .split_once('.')
@@ -16,7 +21,8 @@ pub fn call(path: &Path, target: &str, request: &str) -> Result<Exit, Failed> {
         serde_json::from_str(request).map_err(|error| usage(format!("the request is not JSON: {error}")))?;
     runtime()?.block_on(async {
         let host = HostClient::find(path)?;
-        let (status, answer) = host.post(&format!("/api/operations/{plugin}/{operation}"), &request).await?;
+        let route = format!("/api/operations/{plugin}/{operation}");
+        let (status, answer) = host.post(&route, &request, headers).await?;
         if status < 400 {
             show(format_args!("{answer:#}"));
             return Ok(Exit::Success);

@@ -46,9 +46,16 @@ impl HostClient {
         self.json(answer).await.map(|(_, body)| body)
     }
 
-    /// Posts JSON; gives the HTTP status with the answer.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value), Failed> {
+    /// Posts JSON with the headers that have a value; gives the HTTP status with the answer.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, Option<String>)],
+    ) -> Result<(u16, Value), Failed> {
+        let given = headers.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let request = given.fold(request, |request, (name, value)| request.header(*name, value));
         let answer = self.with_token(request).send().await;
         self.json(answer).await
     }

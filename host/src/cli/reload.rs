@@ -11,7 +11,7 @@ use super::{Exit, Failed, call::problem_text, client::HostClient, runtime, show}
 pub fn reload(path: &Path, json: bool) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
         let host = HostClient::find(path)?;
-        let (status, answer) = host.post("/api/operations/host/reload", &json!({})).await?;
+        let (status, answer) = host.post("/api/operations/host/reload", &json!({}), &[]).await?;
         if status >= 400 {
             return Err(refused(&answer));
         }

@@ -1,12 +1,14 @@
 //! `POST /api/operations/{plugin}/{operation}`: JSON in, JSON out, through the switch. The command line calls this way.
+//! Two headers travel with the call: on whose behalf it is, and by which key a repeat is recognised.
 
 use std::sync::Arc;
 
 use axum::{
     extract::{Path, State, rejection::PathRejection},
-    http::header,
+    http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
+use plugin_api::protocol::CallHeader;
 use serde::de::IgnoredAny;
 
 use super::{
@@ -16,21 +18,46 @@ use super::{
     write::Write,
 };
 
+/// The person on whose behalf an operator calls.
+const PERSON: HeaderName = HeaderName::from_static("switchboard-person");
+
+/// The same key means the same effect: at most once (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The longest value of either.
+const LONGEST: usize = 256;
+
 pub(super) async fn call(
     State(site): State<Arc<Site>>,
     path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
     Write { body }: Write,
 ) -> Result<Response, Problem> {
     let (plugin, operation) = plain(path)?;
     check_json(&body)?;
     let name = format!("{plugin}.{operation}");
-    let response = site.call(plugin, operation, body).await?;
+    let person = value(&headers, PERSON)?;
+    let idempotency_key = value(&headers, IDEMPOTENCY_KEY)?;
+    let header = CallHeader { plugin, operation, person, idempotency_key, ..CallHeader::default() };
+    let response = site.operations.call(header, body).await?;
     if serde_json::from_slice::<IgnoredAny>(&response).is_err() {
         return Err(Problem::internal(format!("{} answered what is no JSON", quoted(&name)))
             .hint("the plugin is at fault, not the request"));
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, response).into_response())
+}
+
+/// What a header says that may stand there once.
+fn value(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(&name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let is_plain = |text: &&str| (1..=LONGEST).contains(&text.len());
+    match (value.to_str().ok().filter(is_plain), values.next()) {
+        (Some(value), None) => Ok(Some(value.to_owned())),
+        _ => Err(Problem::bad_request(format!("the header `{name}` does not fit"))
+            .hint(format!("give it once, as plain text of at most {LONGEST} characters"))),
+    }
 }
 
 /// No body stands for an empty object, which is the callee's to say.
