@@ -195,6 +195,12 @@ impl Dependency {
         self
     }
 
+    /// As part of what has this trace, instead of that of the call being served.
+    pub fn trace(mut self, trace: impl Into<String>) -> Self {
+        self.header.trace = Some(trace.into());
+        self
+    }
+
     /// On behalf of this person, instead of the person of the call being served.
     pub fn person(mut self, person: impl Into<String>) -> Self {
         self.header.person = Some(person.into());
@@ -270,13 +276,34 @@ impl Dependency {
     }
 }
 
-/// The operations of the host, typed.
+/// The operations of the host, typed. The methods that take `self` set what travels with the next call, and with a tool
+/// call to the tool.
 #[derive(Clone)]
 pub struct Host {
     target: Dependency,
 }
 
 impl Host {
+    /// As [`Dependency::deadline`].
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { target: self.target.deadline(deadline) }
+    }
+
+    /// As [`Dependency::idempotency_key`].
+    pub fn idempotency_key(self, key: impl Into<String>) -> Self {
+        Self { target: self.target.idempotency_key(key) }
+    }
+
+    /// As [`Dependency::person`].
+    pub fn person(self, person: impl Into<String>) -> Self {
+        Self { target: self.target.person(person) }
+    }
+
+    /// As [`Dependency::trace`].
+    pub fn trace(self, trace: impl Into<String>) -> Self {
+        Self { target: self.target.trace(trace) }
+    }
+
     /// The status of one plugin.
     pub async fn status(&self, plugin: &str) -> Result<StatusOf, OperationError> {
         self.target.call(Status { plugin: plugin.to_owned() }).await

@@ -112,6 +112,9 @@ pub struct OperationManifest {
     /// Repeating it has the effect of doing it once.
     #[serde(default)]
     pub idempotent: bool,
+    /// Repeating it with the same idempotency key has the effect of doing it once, across restarts.
+    #[serde(default)]
+    pub keyed: bool,
     /// A person must agree before a language model's call of it goes through.
     #[serde(default)]
     pub needs_approval: bool,

@@ -98,6 +98,7 @@ fn tools_of(slot: &Slot, policy: &ToolPolicy) -> Vec<Tool> {
             about: operation.about.clone(),
             parameters: operation.request.clone(),
             idempotent: operation.idempotent,
+            keyed: operation.keyed,
         })
         .collect()
 }

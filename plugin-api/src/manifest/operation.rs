@@ -89,6 +89,7 @@ impl<P: Plugin> Operation<P> {
             response,
             tool: false,
             idempotent: false,
+            keyed: false,
             needs_approval: false,
         };
         Self { manifest, handler }
@@ -113,6 +114,14 @@ impl<P: Plugin> Operation<P> {
     /// Repeating it has the effect of doing it once: it may be retried after a deadline.
     pub fn idempotent(mut self) -> Self {
         self.manifest.idempotent = true;
+        self
+    }
+
+    /// Repeating it with the same idempotency key has the effect of doing it once, also after the host was killed in the
+    /// middle: it may be repeated with the key of the first call, and with no other. A key that is remembered only as
+    /// long as the host runs is not enough.
+    pub fn keyed(mut self) -> Self {
+        self.manifest.keyed = true;
         self
     }
 

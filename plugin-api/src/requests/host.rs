@@ -52,6 +52,9 @@ pub struct Tool {
     pub parameters: Value,
     /// Repeating it has the effect of doing it once.
     pub idempotent: bool,
+    /// Repeating it with the same idempotency key has the effect of doing it once, across restarts.
+    #[serde(default)]
+    pub keyed: bool,
     /// A person must agree first: by the plugin's mark, or by `approve` in plugins.toml.
     pub needs_approval: bool,
 }

@@ -114,7 +114,8 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
                     "Makes an event and invites people to it. Times carry the offset of their place. If the outcome is \
                      unknown, list the events before making it again.",
                 )
-                .tool(),
+                .tool()
+                .keyed(),
         )
         .operation(
             Operation::of(GoogleCalendar::update_event)

@@ -100,6 +100,7 @@ fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                      write to the person of this conversation. If the outcome is unknown, do not send it again: say so.",
                 )
                 .tool()
+                .keyed()
                 .needs_approval(),
         )
         .operation(
@@ -110,6 +111,7 @@ fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                      again: say so.",
                 )
                 .tool()
+                .keyed()
                 .needs_approval(),
         )
         .operation(

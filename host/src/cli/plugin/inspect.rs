@@ -39,6 +39,7 @@ fn print(origin: &Origin, manifest: &Manifest) {
         let marks = [
             (operation.tool, " (tool)"),
             (operation.idempotent, " (idempotent)"),
+            (operation.keyed, " (once a key)"),
             (operation.needs_approval, " (needs approval)"),
         ];
         let marks: String = marks.iter().filter(|(on, _)| *on).map(|(_, mark)| *mark).collect();
