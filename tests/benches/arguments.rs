@@ -7,8 +7,8 @@ use clap::Parser;
 /// Holds the host against its budgets, and prints one table.
 #[derive(Parser)]
 pub struct Arguments {
-    /// Only this row, by its number from 1 to 6; may be given several times.
-    #[arg(long = "row", value_parser = clap::value_parser!(u8).range(1..=6))]
+    /// Only this row, by its number: 1 to 6, or 9; may be given several times.
+    #[arg(long = "row", value_parser = clap::value_parser!(u8).range(1..=9))]
     rows: Vec<u8>,
 
     /// How many rounds: in each, ours and the reference take turns; their medians are compared.

@@ -14,6 +14,7 @@ mod outage;
 mod passing;
 mod start;
 mod cold;
+mod steps;
 
 use std::process::ExitCode;
 
@@ -22,16 +23,17 @@ use clap::Parser;
 use arguments::Arguments;
 use table::Row;
 
-/// A row of the design's table: its number, and what measures it in so many rounds.
+/// A row of the design's table, or one beyond it: its number, and what measures it in so many rounds.
 type Subject = (u8, fn(usize) -> Vec<Row>);
 
-const SUBJECTS: [Subject; 6] = [
+const SUBJECTS: [Subject; 7] = [
     (1, health::reads),
     (2, outage::reads),
     (3, passing::calls),
     (4, passing::frames),
     (5, start::thousand),
     (6, cold::starts),
+    (9, steps::taken),
 ];
 
 fn main() -> ExitCode {

@@ -45,6 +45,8 @@ mod twilio;
 mod kit;
 /// The calendar plugin with a stand-in of Google.
 mod calendar;
+/// Runs of the orchestrator: durable, shared by hosts, approved by people.
+mod orchestrator;
 /// The configuration that ships.
 mod shipped;
 
@@ -77,6 +79,7 @@ fn main() {
         twilio::tests(),
         kit::tests(),
         calendar::tests(),
+        orchestrator::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();

@@ -47,12 +47,14 @@ fn with_partners_the_whole_integration_layer_is_connected() -> Outcome {
         .env("SMTP_FROM_EMAIL", "bot@example.com")
         .start();
     calendar::connect(&host, &google);
-    for name in ["database", "openai", "twilio", "twilio_service", "google_calendar", "smtp"] {
+    let all =
+        ["database", "openai", "twilio", "twilio_service", "google_calendar", "smtp", "orchestrator_service"];
+    for name in all {
         host.wait_for_status(name, "connected");
     }
     let status = host.command(&["status"]);
     assert_eq!(status.code, Some(0), "{status:?}");
-    assert_eq!(status.stdout.matches(" connected ").count(), 6, "{}", status.stdout);
+    assert_eq!(status.stdout.matches(" connected ").count(), all.len(), "{}", status.stdout);
     Ok(())
 }
 

@@ -134,7 +134,7 @@ pub struct Decision {
     /// What it would be, or was, called with.
     pub arguments: Value,
     /// Where a person decides, once; there if the public address of the host is known. Whoever has it may decide, so it
-    /// is for the approver alone, and left out where the call is on behalf of a person.
+    /// is for the approver alone: left out where the call is on behalf of a person, or a plugin's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Until when it waits, in milliseconds since 1970; then it counts as denied.
@@ -232,7 +232,7 @@ impl Request for CancelRun {
     type Response = RunReport;
 }
 
-/// Decides what a run waits for. For operators: never on behalf of a person, and no tool.
+/// Decides what a run waits for. For operators: `denied` on behalf of a person and to plugins, and no tool.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -251,4 +251,131 @@ pub struct Decide {
 impl Request for Decide {
     const OPERATION: &'static str = "decide";
     type Response = RunReport;
+}
+
+/// Lists runs, the newest first. On behalf of a person, only their own.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ListRuns {
+    /// Only those on behalf of this person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Only those that are so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunState>,
+    /// At most so many, 1 to 200; 50 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+    /// [`RunList::next`] of an answer, to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+impl Request for ListRuns {
+    const OPERATION: &'static str = "list_runs";
+    type Response = RunList;
+}
+
+/// Some of the runs.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct RunList {
+    /// The runs.
+    pub runs: Vec<RunSummary>,
+    /// There are more: give it as `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A run in a list.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct RunSummary {
+    /// The run.
+    pub run: String,
+    /// How far it is.
+    pub state: RunState,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// What is to be reached, cut after 200 characters.
+    pub goal: String,
+    /// When it was started, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// When something last happened in it.
+    pub changed_ms: i64,
+    /// What it has taken so far.
+    pub usage: RunUsage,
+}
+
+/// Shows a run with all that was done in it. On behalf of a person, only of their own.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ShowRun {
+    /// The run.
+    pub run: String,
+}
+
+impl Request for ShowRun {
+    const OPERATION: &'static str = "show_run";
+    type Response = RunRecord;
+}
+
+/// A run with all that was done in it.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct RunRecord {
+    /// How it goes.
+    #[serde(flatten)]
+    pub report: RunReport,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// What is to be reached.
+    pub goal: String,
+    /// When it was started, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// When something last happened in it.
+    pub changed_ms: i64,
+    /// Every tool call, in order.
+    pub calls: Vec<ToolRecord>,
+}
+
+/// A tool call of a run.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct ToolRecord {
+    /// In which turn of the model it was wanted, from 1.
+    pub step: u32,
+    /// `plugin.operation`, or what the model made up.
+    pub tool: String,
+    /// With what, as the model wrote it.
+    pub arguments: String,
+    /// How far it is.
+    pub state: ToolState,
+    /// How often it was begun, each time with the same idempotency key.
+    pub attempts: u32,
+    /// What the model was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
+/// How far a tool call is.
+#[message]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolState {
+    /// A person must decide.
+    Waiting,
+    /// A person allowed it, and it was not begun yet.
+    Approved,
+    /// It was begun, and its outcome is not known yet.
+    Begun,
+    /// It did what it was to do.
+    Answered,
+    /// It was refused, or failed.
+    Failed,
 }

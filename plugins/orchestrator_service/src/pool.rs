@@ -1,0 +1,223 @@
+//! The runs that this host works on: taken up when they are started here, when a person decided, and when whoever had
+//! them is gone. One worker a run; its claim is renewed as long as it works, and when it cannot be, the work ends.
+
+use std::sync::Arc;
+
+use plugin_api::{
+    context::Context,
+    error::OperationError,
+    jiff::Timestamp,
+    prelude::*,
+    tokio::{
+        self, select,
+        sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+        task::JoinSet,
+        time::{Instant, sleep, timeout},
+    },
+    tracing,
+};
+
+use crate::{
+    decisions::Decisions,
+    random,
+    run::Run,
+    settings::Config,
+    store::{Claim, Due, Started, Store},
+    worker::{Halt, Worker},
+};
+
+/// How often it is looked what there is to do; what happens on this host is known at once.
+const LOOK: Duration = Duration::from_secs(1);
+/// After trouble with the database.
+const REST: Duration = Duration::from_secs(3);
+/// How often it is looked for what is to be forgotten, at most.
+const FORGET: Duration = Duration::from_secs(60 * 60);
+/// How long a stop waits for tools that are being called.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
+/// What all parts share.
+pub struct Shared {
+    pub context: Context,
+    pub config: Config,
+    pub store: Store,
+    /// Counts up whenever something changed in a run on this host.
+    pub changes: watch::Sender<u64>,
+    /// There may be something to take up.
+    pub wake: Notify,
+    pub stopping: watch::Sender<bool>,
+}
+
+/// Works.
+pub struct Pool {
+    shared: Arc<Shared>,
+    decisions: Arc<Decisions>,
+    places: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Something changed in a run.
+    pub fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// A new claim, until a lease from now.
+    pub fn claim(&self) -> Claim {
+        Claim { owner: random::id(), until_ms: self.lease_end() }
+    }
+
+    pub fn lease_end(&self) -> i64 {
+        now_ms() + millis(self.config.lease)
+    }
+}
+
+impl Pool {
+    pub fn new(shared: Arc<Shared>, decisions: Arc<Decisions>) -> Self {
+        let places = Arc::new(Semaphore::new(shared.config.concurrent_runs));
+        Self { shared, decisions, places }
+    }
+
+    /// Keeps a new run, and begins it if there is a place for it; if not, it is taken up later, here or elsewhere.
+    pub async fn start(&self, run: Run, key: &str, fingerprint: &str) -> Result<Started, OperationError> {
+        let place = self.places.clone().try_acquire_owned().ok();
+        let place = place.filter(|_| !*self.shared.stopping.borrow());
+        let claim = place.as_ref().map(|_| self.shared.claim());
+        let started = self.shared.store.insert(&run, key, fingerprint, claim.as_ref()).await?;
+        match place.zip(claim) {
+            Some((place, claim)) if !started.repeated => self.work(place, claim, started.run.clone()),
+            _ => self.shared.wake.notify_one(),
+        }
+        Ok(started)
+    }
+
+    /// Looks what there is to do, again and again.
+    pub async fn look(self: Arc<Self>) {
+        let mut stopping = self.shared.stopping.subscribe();
+        let mut forgotten: Option<Instant> = None;
+        while !*stopping.borrow() {
+            let mut rest = LOOK;
+            if let Err(error) = self.take_up(&mut forgotten).await {
+                tracing::debug!(%error, "runs cannot be looked after at the moment");
+                rest = REST;
+            }
+            select! {
+                () = sleep(rest) => {}
+                () = self.shared.wake.notified() => {}
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+
+    /// Lets go of all runs. Tools that are being called may end.
+    pub async fn stop(&self) {
+        self.shared.stopping.send_replace(true);
+        let all = u32::try_from(self.shared.config.concurrent_runs).unwrap_or(u32::MAX);
+        if timeout(LAST_CALLS, self.places.acquire_many(all)).await.is_err() {
+            tracing::info!(
+                "tools are still being called: what they did is found out by whoever goes on with their runs"
+            );
+        }
+    }
+
+    async fn take_up(&self, forgotten: &mut Option<Instant>) -> Result<(), OperationError> {
+        let Due { runs, expired, untold } = self.shared.store.due(now_ms()).await?;
+        if runs > 0 {
+            self.claim_free().await?;
+        }
+        if expired > 0 {
+            self.decisions.expire().await?;
+        }
+        if untold > 0 {
+            self.decisions.tell().await?;
+        }
+        let keep = self.shared.config.keep;
+        if forgotten.is_none_or(|last| last.elapsed() > keep.min(FORGET)) {
+            self.shared.store.forget(now_ms() - millis(keep)).await?;
+            *forgotten = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn claim_free(&self) -> Result<(), OperationError> {
+        let mut places = Vec::new();
+        while let Ok(place) = self.places.clone().try_acquire_owned() {
+            places.push(place);
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let claim = self.shared.claim();
+        for id in self.shared.store.claim(places.len(), &claim, now_ms()).await? {
+            match self.shared.store.run(&id).await {
+                Ok(run) => {
+                    run.zip(places.pop()).map_or((), |(run, place)| self.work(place, claim.clone(), run))
+                }
+                // One that cannot be read holds up no other.
+                Err(error) => tracing::warn!(run = id, %error, "a run cannot be taken up"),
+            }
+        }
+        Ok(())
+    }
+
+    fn work(&self, place: OwnedSemaphorePermit, claim: Claim, run: Run) {
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let id = run.id.clone();
+            let (lost, watcher) = watch::channel(false);
+            let worker = Worker::new(shared.clone(), run, claim.clone(), watcher);
+            let clock = worker.clock();
+            let (renewer, renewed, run) = (shared.clone(), claim.clone(), id.clone());
+            // Ends with the work, in whatever way that ends.
+            let mut renewing = JoinSet::new();
+            renewing.spawn(async move {
+                renew(&renewer, &run, renewed, || clock.worked_ms()).await;
+                lost.send_replace(true);
+            });
+            let halt = worker.drive().await;
+            drop(renewing);
+            match halt {
+                Halt::Parked | Halt::Over | Halt::Lost => {}
+                Halt::Stopped => release(&shared, &id, &claim, clock.worked_ms()).await,
+                Halt::Trouble(error) => {
+                    tracing::warn!(run = id, %error, "a run is interrupted, and taken up again later");
+                }
+            }
+            shared.changed();
+            shared.wake.notify_one();
+        });
+    }
+}
+
+/// Ends when the claim is not good any more, or nobody could say so for as long as it holds.
+async fn renew(shared: &Shared, run: &str, mut claim: Claim, worked_ms: impl Fn() -> i64) {
+    loop {
+        sleep(shared.config.lease / 3).await;
+        let until_ms = shared.lease_end();
+        let renewed = Claim { until_ms, ..claim.clone() };
+        match shared.store.renew(run, &renewed, worked_ms()).await {
+            Ok(true) => claim = renewed,
+            Ok(false) => return,
+            Err(error) => {
+                tracing::debug!(run, %error, "a claim cannot be renewed at the moment");
+                if now_ms() > claim.until_ms {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn release(shared: &Shared, run: &str, claim: &Claim, worked_ms: i64) {
+    if let Err(error) = shared.store.release(run, claim, worked_ms).await {
+        tracing::debug!(run, %error, "a run is left to itself until its lease ends");
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+pub fn millis(span: Duration) -> i64 {
+    span.as_millis().try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,86 @@
+//! HTTP -> the operations, and back. What a query or a body holds is judged as a call of the operation would be.
+
+use plugin_api::{
+    prelude::*,
+    requests::orchestrator::{Decide, ListRuns, Run, RunReport},
+    serde::de::DeserializeOwned,
+    serde_json::{self, Map, Value},
+};
+
+/// `POST /api/runs`: the request, the person on whose behalf, and the idempotency key.
+pub struct Start {
+    pub run: Run,
+    pub person: Option<String>,
+    pub key: Option<String>,
+}
+
+/// `POST /api/runs/{run}/decisions/{decision}`.
+#[plugin_api::message]
+#[serde(deny_unknown_fields)]
+struct Verdict {
+    approve: bool,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+pub fn start(request: &HttpRequest) -> Result<Start, OperationError> {
+    let mut body: Map<String, Value> = request.json()?;
+    let person = match body.remove("person") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(person)) if !person.is_empty() => Some(person),
+        Some(_) => return Err(OperationError::invalid("`person` is no text")),
+    };
+    let key = request.header("idempotency-key").map(str::to_owned);
+    Ok(Start { run: typed(body)?, person, key })
+}
+
+pub fn started(report: &RunReport) -> Result<HttpResponse, OperationError> {
+    let status = if report.repeated { 200 } else { 201 };
+    Ok(HttpResponse::json(report)?.status(status))
+}
+
+pub fn list(request: &HttpRequest) -> Result<ListRuns, OperationError> {
+    let mut json = Map::new();
+    for (key, value) in request.query() {
+        let value = match key.as_str() {
+            "limit" => value
+                .parse::<u32>()
+                .map(Value::from)
+                .map_err(|_| OperationError::invalid("`limit` is no number from 1 up"))?,
+            _ => Value::from(value),
+        };
+        if json.insert(key.clone(), value).is_some() {
+            return Err(OperationError::invalid(format!("`{key}` is given twice")));
+        }
+    }
+    typed(json)
+}
+
+/// What stands for `{run}`.
+pub fn run(request: &HttpRequest) -> String {
+    request.param("run").unwrap_or_default().to_owned()
+}
+
+pub fn decide(request: &HttpRequest) -> Result<Decide, OperationError> {
+    let Verdict { approve, note } = request.json()?;
+    let decision = request.param("decision").unwrap_or_default().to_owned();
+    Ok(Decide { run: run(request), decision, approve, note })
+}
+
+/// What was pressed on the page behind a link, and the word that goes with it.
+pub fn pressed(request: &HttpRequest) -> Result<(Option<bool>, Option<String>), OperationError> {
+    let form = request.form()?;
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let approve = match field("decision") {
+        Some("approve") => Some(true),
+        Some("deny") => Some(false),
+        _ => None,
+    };
+    let note = field("note").map(str::trim).filter(|note| !note.is_empty()).map(str::to_owned);
+    Ok((approve, note))
+}
+
+fn typed<T: DeserializeOwned>(json: Map<String, Value>) -> Result<T, OperationError> {
+    serde_json::from_value(Value::Object(json))
+        .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))
+}

@@ -1,0 +1,114 @@
+//! What people decide, and the links by which they do. Of a link only its hash is kept.
+
+use plugin_api::requests::sql::{Execute, Query, Statement, Transaction};
+
+use super::{Outcome, Store, rows, tables};
+use crate::run::ToolRun;
+
+/// Told, and never to be told again.
+const TOLD: i64 = i64::MAX;
+
+/// What a decision leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    Now,
+    /// Somebody decided before, or nobody asked.
+    Before,
+    /// The run is over.
+    TooLate,
+}
+
+/// What a link leads to.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub run: String,
+    pub decision: String,
+}
+
+impl Store {
+    /// Decides, once. `verdict` holds the call as it is from now on: approved, or failed with what the model is told.
+    pub async fn decide(&self, run: &str, verdict: &ToolRun, now_ms: i64) -> Outcome<Decided> {
+        // First of all it waits for whoever is about to let the run wait.
+        let goes_on = "
+            update orchestrator_service_runs set changed_ms = $2 where id = $1 and state in ('running', 'waiting')";
+        let decide = "
+            update orchestrator_service_calls set state = $5, result = $6
+            where run = $1 and step = $2 and position = $3 and attempts = $4 and state = 'waiting'";
+        let resume = "
+            update orchestrator_service_runs set state = 'running', owner = '', lease_ms = 0
+            where id = $1 and state = 'waiting' and not exists
+                (select 1 from orchestrator_service_calls where run = $1 and state = 'waiting')";
+        let transaction = Transaction::default()
+            .then(Statement::new(goes_on).bind(run).bind(now_ms).expect_rows(1))
+            .then(
+                Statement::new(decide)
+                    .bind(run)
+                    .bind(verdict.step)
+                    .bind(verdict.position)
+                    .bind(verdict.attempts)
+                    .bind(rows::call_state_name(verdict.state))
+                    .bind(verdict.result.as_deref().unwrap_or_default())
+                    .expect_rows(1),
+            )
+            .then(Statement::new(resume).bind(run));
+        Ok(match self.transaction(transaction).await? {
+            Ok(()) => Decided::Now,
+            Err(0) => Decided::TooLate,
+            Err(_) => Decided::Before,
+        })
+    }
+
+    /// The call that a decision is, or was, about.
+    pub async fn asked(&self, run: &str, decision: &str) -> Outcome<Option<ToolRun>> {
+        let mut numbers = decision.split('.').map(|number| number.parse::<i64>().unwrap_or(-1));
+        let (step, position) = (numbers.next().unwrap_or(-1), numbers.next().unwrap_or(-1));
+        let query = format!("{} where run = $1 and step = $2 and position = $3", tables::CALL);
+        let rows = self.query(Query::new(query).bind(run).bind(step).bind(position)).await?;
+        rows.first().map(rows::call).transpose()
+    }
+
+    /// Calls that nobody decided in time, with their runs.
+    pub async fn expired(&self, now_ms: i64) -> Outcome<Vec<(String, ToolRun)>> {
+        let query = format!("{} where state = 'waiting' and expires_ms < $1 limit 100", tables::CALL);
+        let rows = self.query(Query::new(query).bind(now_ms)).await?;
+        rows.iter().map(|row| Ok((row.get("run")?, rows::call(row)?))).collect()
+    }
+
+    /// Takes the calls that the approver is to be told of; if that fails, they are taken again after `again_ms`.
+    pub async fn take_untold(&self, now_ms: i64, again_ms: i64) -> Outcome<Vec<(String, ToolRun)>> {
+        let take = "
+            with untold as (select run, step, position from orchestrator_service_calls
+                where state = 'waiting' and tell_ms < $1 order by run, step, position limit 20)
+            update orchestrator_service_calls set tell_ms = $2
+            where (run, step, position) in (select run, step, position from untold)
+                and state = 'waiting' and tell_ms < $1
+            returning run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms";
+        let taken = self.execute(Execute::new(take).bind(now_ms).bind(again_ms)).await?;
+        taken.returned.iter().map(|row| Ok((row.get("run")?, rows::call(row)?))).collect()
+    }
+
+    /// The approver knows, or nobody is there to be told.
+    pub async fn told(&self, run: &str, call: &ToolRun) -> Outcome<()> {
+        let told = "
+            update orchestrator_service_calls set tell_ms = $5
+            where run = $1 and step = $2 and position = $3 and attempts = $4 and state = 'waiting'";
+        let told =
+            Execute::new(told).bind(run).bind(call.step).bind(call.position).bind(call.attempts).bind(TOLD);
+        self.execute(told).await.map(drop)
+    }
+
+    pub async fn add_link(&self, hash: &str, run: &str, decision: &str) -> Outcome<()> {
+        let insert = "
+            insert into orchestrator_service_links (hash, run, decision) values ($1, $2, $3) on conflict do nothing";
+        self.execute(Execute::new(insert).bind(hash).bind(run).bind(decision)).await.map(drop)
+    }
+
+    pub async fn link(&self, hash: &str) -> Outcome<Option<Link>> {
+        let query = "select run, decision from orchestrator_service_links where hash = $1";
+        let rows = self.query(Query::new(query).bind(hash)).await?;
+        let link = |row: plugin_api::requests::sql::Row<'_>| {
+            Ok(Link { run: row.get("run")?, decision: row.get("decision")? })
+        };
+        rows.first().map(link).transpose()
+    }
+}

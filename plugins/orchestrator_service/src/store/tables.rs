@@ -1,0 +1,110 @@
+//! The tables, and the statements that several places share. No I/O.
+
+pub const TABLES: &str = "
+    create table orchestrator_service_runs (
+        id text primary key,
+        start_key text not null unique,
+        fingerprint text not null,
+        person text not null,
+        goal text not null,
+        history text not null,
+        instructions text not null,
+        trace text not null,
+        mark text not null,
+        state text not null,
+        answer text not null,
+        error text not null,
+        max_steps bigint not null,
+        max_tokens bigint not null,
+        max_ms bigint not null,
+        steps bigint not null,
+        prompt_tokens bigint not null,
+        completion_tokens bigint not null,
+        worked_ms bigint not null,
+        owner text not null,
+        lease_ms bigint not null,
+        created_ms bigint not null,
+        changed_ms bigint not null
+    );
+    create index orchestrator_service_runs_state on orchestrator_service_runs (state, lease_ms);
+    create index orchestrator_service_runs_person on orchestrator_service_runs (person, id);
+    create table orchestrator_service_steps (
+        run text not null,
+        step bigint not null,
+        content text not null,
+        primary key (run, step)
+    );
+    create table orchestrator_service_calls (
+        run text not null,
+        step bigint not null,
+        position bigint not null,
+        name text not null,
+        tool text not null,
+        arguments text not null,
+        state text not null,
+        attempts bigint not null,
+        result text not null,
+        question text not null,
+        expires_ms bigint not null,
+        tell_ms bigint not null,
+        primary key (run, step, position)
+    );
+    create index orchestrator_service_calls_state on orchestrator_service_calls (state, expires_ms);
+    create table orchestrator_service_links (
+        hash text primary key,
+        run text not null,
+        decision text not null
+    )";
+
+pub const RUN: &str = "
+    select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, max_steps, max_tokens,
+        max_ms, steps, prompt_tokens, completion_tokens, worked_ms, created_ms, changed_ms,
+        (select count(*) from orchestrator_service_calls
+         where run = orchestrator_service_runs.id and attempts > 0) as tool_calls
+    from orchestrator_service_runs";
+
+/// The same, as far as a list shows it.
+pub const LISTED_RUN: &str = "
+    select id, fingerprint, person, substr(goal, 1, 200) as goal, '[]' as history, '' as instructions, trace, mark, state,
+        '' as answer, '' as error, max_steps, max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms,
+        created_ms, changed_ms,
+        (select count(*) from orchestrator_service_calls
+         where run = orchestrator_service_runs.id and attempts > 0) as tool_calls
+    from orchestrator_service_runs";
+
+pub const STEPS: &str =
+    "select step, content from orchestrator_service_steps where run = $1 and step > $2 order by step";
+
+pub const OUTLINE: &str = "
+    select run, step, position, name, tool, '' as arguments, state, attempts, '' as result, question, expires_ms
+    from orchestrator_service_calls where run = $1 order by step, position";
+
+pub const CALL: &str = "
+    select run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms
+    from orchestrator_service_calls";
+
+pub const INSERT_RUN: &str = "
+    insert into orchestrator_service_runs
+        (id, start_key, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, max_steps,
+         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, owner, lease_ms, created_ms, changed_ms)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', '', '', $10, $11, $12, 0, 0, 0, 0, $13, $14, $15, $15)
+    on conflict do nothing";
+
+pub const INSERT_CALL: &str = "
+    insert into orchestrator_service_calls
+        (run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms, tell_ms)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
+    on conflict do nothing";
+
+/// Runs that nobody works on, the longest waiting first.
+pub const CLAIMABLE: &str = "
+    select id from orchestrator_service_runs where state = 'running' and lease_ms < $1 order by lease_ms limit $2";
+
+pub const DUE: &str = "
+    select
+        (select count(*) from orchestrator_service_runs where state = 'running' and lease_ms < $1) as runs,
+        (select count(*) from orchestrator_service_calls where state = 'waiting' and expires_ms < $1) as expired,
+        (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $1) as untold";
+
+/// That whoever has this claim still has it, and the run goes on.
+pub const IS_OURS: &str = "id = $1 and owner = $2 and state = 'running'";

@@ -1,0 +1,194 @@
+//! What whoever works on a run writes. Each of these holds only under a claim that is still good, and extends it.
+
+use plugin_api::requests::{
+    orchestrator::{Question, RunState, RunUsage},
+    sql::{Dialect, Execute, Statement, Transaction},
+};
+
+use super::{Outcome, Store, did_something, rows, tables};
+use crate::run::{Step, ToolRun};
+
+/// Who works on a run, and until when at least.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub owner: String,
+    pub until_ms: i64,
+}
+
+/// What was used up so far, and by when it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub usage: RunUsage,
+    pub worked_ms: i64,
+    pub now_ms: i64,
+}
+
+impl Store {
+    /// Takes up to so many runs that nobody works on.
+    pub async fn claim(&self, most: usize, claim: &Claim, now_ms: i64) -> Outcome<Vec<String>> {
+        // Elsewhere than on PostgreSQL there is one writer at a time, and nothing to skip.
+        let lock = match self.dialect().await? {
+            Dialect::Postgres => "for update skip locked",
+            Dialect::Sqlite => "",
+        };
+        let update = format!(
+            "with free as ({} {lock})
+            update orchestrator_service_runs set owner = $3, lease_ms = $4 where id in (select id from free)
+            returning id",
+            tables::CLAIMABLE
+        );
+        let update = Execute::new(update)
+            .bind(now_ms)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .bind(&claim.owner)
+            .bind(claim.until_ms);
+        self.execute(update).await?.returned.iter().map(|row| row.get("id")).collect()
+    }
+
+    /// Keeps a claim; false if it is not good any more.
+    pub async fn renew(&self, run: &str, claim: &Claim, worked_ms: i64) -> Outcome<bool> {
+        let renew = format!(
+            "update orchestrator_service_runs set lease_ms = $3, worked_ms = $4 where {}",
+            tables::IS_OURS
+        );
+        let renew = Execute::new(renew).bind(run).bind(&claim.owner).bind(claim.until_ms).bind(worked_ms);
+        self.execute(renew).await.map(did_something)
+    }
+
+    /// Gives a run back, so that another host may take it up at once.
+    pub async fn release(&self, run: &str, claim: &Claim, worked_ms: i64) -> Outcome<()> {
+        let release = format!(
+            "update orchestrator_service_runs set owner = '', lease_ms = 0, worked_ms = $3 where {}",
+            tables::IS_OURS
+        );
+        let release = Execute::new(release).bind(run).bind(&claim.owner).bind(worked_ms);
+        self.execute(release).await.map(drop)
+    }
+
+    /// Keeps a turn of the model with the calls that it wants, before any of them is made.
+    pub async fn add_step(&self, run: &str, claim: &Claim, step: &Step, progress: Progress) -> Outcome<bool> {
+        let insert = "
+            insert into orchestrator_service_steps (run, step, content) values ($1, $2, $3) on conflict do nothing";
+        let insert = Statement::new(insert)
+            .bind(run)
+            .bind(step.number)
+            .bind(step.content.as_deref().unwrap_or_default());
+        let mut transaction = Transaction::default().then(advance(run, claim, progress)).then(insert);
+        for call in &step.calls {
+            transaction = transaction.then(rows::insert_call(run, call));
+        }
+        Ok(self.transaction(transaction).await?.is_ok())
+    }
+
+    /// Ends a run.
+    pub async fn finish(
+        &self,
+        run: &str,
+        claim: &Claim,
+        state: RunState,
+        text: &str,
+        progress: Progress,
+    ) -> Outcome<bool> {
+        let column = if state == RunState::Done { "answer" } else { "error" };
+        let finish = format!(
+            "update orchestrator_service_runs
+            set state = $3, {column} = $4, steps = $5, prompt_tokens = $6, completion_tokens = $7, worked_ms = $8,
+                changed_ms = $9
+            where {}",
+            tables::IS_OURS
+        );
+        let finish = Execute::new(finish)
+            .bind(run)
+            .bind(&claim.owner)
+            .bind(rows::state_name(state))
+            .bind(text)
+            .bind(i64::from(progress.usage.steps))
+            .bind(rows::signed(progress.usage.prompt_tokens))
+            .bind(rows::signed(progress.usage.completion_tokens))
+            .bind(progress.worked_ms)
+            .bind(progress.now_ms);
+        self.execute(finish).await.map(did_something)
+    }
+
+    /// Notes that a call is about to be made, so many times by now.
+    pub async fn begin(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
+        let begin = format!(
+            "update orchestrator_service_calls set state = 'begun', attempts = $5
+            where run = $1 and step = $3 and position = $4 and state in ('begun', 'approved') and exists
+                (select 1 from orchestrator_service_runs where {})",
+            tables::IS_OURS
+        );
+        let begin = at(Execute::new(begin).bind(run).bind(&claim.owner), call).bind(call.attempts);
+        self.execute(begin).await.map(did_something)
+    }
+
+    /// Keeps the result of a call, also of a run that was cancelled meanwhile.
+    pub async fn settle(&self, run: &str, claim: &Claim, call: &ToolRun, now_ms: i64) -> Outcome<bool> {
+        let settle = "
+            update orchestrator_service_calls set state = $5, result = $6
+            where run = $1 and step = $3 and position = $4 and state not in ('waiting') and exists
+                (select 1 from orchestrator_service_runs where id = $1 and owner = $2)";
+        let settle = Statement::new(settle)
+            .bind(run)
+            .bind(&claim.owner)
+            .bind(call.step)
+            .bind(call.position)
+            .bind(rows::call_state_name(call.state))
+            .bind(call.result.as_deref().unwrap_or_default())
+            .expect_rows(1);
+        let touch = "update orchestrator_service_runs set changed_ms = $2 where id = $1";
+        let touch = Statement::new(touch).bind(run).bind(now_ms);
+        Ok(self.transaction(Transaction::default().then(settle).then(touch)).await?.is_ok())
+    }
+
+    /// Leaves a call to a person.
+    pub async fn ask(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
+        let ask = format!(
+            "update orchestrator_service_calls set state = 'waiting', question = $5, expires_ms = $6, tell_ms = 0
+            where run = $1 and step = $3 and position = $4 and state in ('begun', 'waiting') and exists
+                (select 1 from orchestrator_service_runs where {})",
+            tables::IS_OURS
+        );
+        let ask = at(Execute::new(ask).bind(run).bind(&claim.owner), call)
+            .bind(rows::question_name(call.question.or(Some(Question::UnknownOutcome))))
+            .bind(call.expires_ms);
+        self.execute(ask).await.map(did_something)
+    }
+
+    /// Lets a run wait for people; false if there is nothing left to wait for, or the claim is not good any more.
+    pub async fn park(&self, run: &str, claim: &Claim, progress: Progress) -> Outcome<bool> {
+        // The first statement waits for whoever is deciding, so that the second one sees the decision.
+        let park = format!(
+            "update orchestrator_service_runs set state = 'waiting', owner = '', lease_ms = 0
+            where {} and exists (select 1 from orchestrator_service_calls where run = $1 and state = 'waiting')",
+            tables::IS_OURS
+        );
+        let park = Statement::new(park).bind(run).bind(&claim.owner).expect_rows(1);
+        let transaction = Transaction::default().then(advance(run, claim, progress)).then(park);
+        Ok(self.transaction(transaction).await?.is_ok())
+    }
+}
+
+/// What was used up, under a claim that is still good.
+fn advance(run: &str, claim: &Claim, progress: Progress) -> Statement {
+    let advance = format!(
+        "update orchestrator_service_runs
+        set steps = $3, prompt_tokens = $4, completion_tokens = $5, worked_ms = $6, changed_ms = $7, lease_ms = $8
+        where {}",
+        tables::IS_OURS
+    );
+    Statement::new(advance)
+        .bind(run)
+        .bind(&claim.owner)
+        .bind(i64::from(progress.usage.steps))
+        .bind(rows::signed(progress.usage.prompt_tokens))
+        .bind(rows::signed(progress.usage.completion_tokens))
+        .bind(progress.worked_ms)
+        .bind(progress.now_ms)
+        .bind(claim.until_ms)
+        .expect_rows(1)
+}
+
+fn at(statement: Execute, call: &ToolRun) -> Execute {
+    statement.bind(call.step).bind(call.position)
+}

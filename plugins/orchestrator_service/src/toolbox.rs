@@ -1,0 +1,118 @@
+//! The tools that the host allows -> what the model is told of them, and what becomes of a call that it wants. Nothing
+//! that was not offered is ever called, and nothing whose arguments do not fit. Pure.
+
+use std::collections::BTreeMap;
+
+use plugin_api::{
+    requests::{
+        host::Tool,
+        openai::{ToolCall, ToolDefinition},
+    },
+    serde_json::{self, Map, Value},
+};
+
+use crate::names;
+
+/// Most calls of one answer; a model that wants more is told so.
+pub const CALLS_AT_ONCE: usize = 16;
+/// Longer arguments are no arguments.
+const LONGEST_ARGUMENTS: usize = 256 * 1024;
+/// Faults of arguments that the model is told at once.
+const FAULTS: usize = 5;
+const LONGEST_FAULT: usize = 300;
+
+/// The tools of a turn, by the names that the model knows.
+pub struct Toolbox {
+    tools: BTreeMap<String, Tool>,
+}
+
+/// What becomes of a call.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// It may be made.
+    Call,
+    /// A person must allow it first.
+    Ask,
+    /// It is not made; this is what the model is told.
+    Refuse(String),
+}
+
+impl Toolbox {
+    pub fn new(tools: Vec<Tool>) -> Self {
+        Self { tools: tools.into_iter().map(|tool| (names::for_model(&tool.name), tool)).collect() }
+    }
+
+    /// What the model is told.
+    pub fn definitions(&self) -> Vec<ToolDefinition> {
+        let define = |(name, tool): (&String, &Tool)| ToolDefinition {
+            name: name.clone(),
+            description: Some(tool.about.clone()),
+            parameters: Some(tool.parameters.clone()),
+            strict: None,
+        };
+        self.tools.iter().map(define).collect()
+    }
+
+    /// The tool behind `plugin.operation`, if it is still there and allowed.
+    pub fn named(&self, tool: &str) -> Option<&Tool> {
+        self.tools.get(&names::for_model(tool)).filter(|known| known.name == tool)
+    }
+
+    /// `plugin.operation` of a name that the model used.
+    pub fn tool_of(&self, name: &str) -> String {
+        self.tools.get(name).map_or_else(|| names::for_people(name), |tool| tool.name.clone())
+    }
+
+    /// What becomes of a call that the model wants.
+    pub fn judge(&self, call: &ToolCall, position: usize) -> Verdict {
+        if position >= CALLS_AT_ONCE {
+            return Verdict::Refuse(format!("not called: at most {CALLS_AT_ONCE} tools are called at once"));
+        }
+        let Some(tool) = self.tools.get(&call.name) else {
+            return Verdict::Refuse(format!("not called: you have no tool `{}`", cut_off(&call.name, 64)));
+        };
+        if let Err(fault) = arguments(&call.arguments).and_then(|arguments| check(tool, &arguments)) {
+            return Verdict::Refuse(format!("not called: {fault}"));
+        }
+        if tool.needs_approval { Verdict::Ask } else { Verdict::Call }
+    }
+}
+
+/// The arguments as the model wrote them.
+pub fn arguments(text: &str) -> Result<Value, String> {
+    if text.len() > LONGEST_ARGUMENTS {
+        return Err(format!("the arguments are longer than {LONGEST_ARGUMENTS} bytes"));
+    }
+    if text.trim().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    match serde_json::from_str(text) {
+        Ok(arguments @ Value::Object(_)) => Ok(arguments),
+        Ok(_) => Err("the arguments are no JSON object".to_owned()),
+        Err(error) => Err(format!("the arguments are no JSON: {error}")),
+    }
+}
+
+fn check(tool: &Tool, arguments: &Value) -> Result<(), String> {
+    let validator = jsonschema::validator_for(&tool.parameters)
+        .map_err(|_| format!("the schema of `{}` cannot be read", tool.name))?;
+    let told = |error: jsonschema::ValidationError<'_>| {
+        let place = error.instance_path().as_str().to_owned();
+        let place = if place.is_empty() { "the arguments".to_owned() } else { format!("`{place}`") };
+        format!("{place}: {}", cut_off(&error.to_string(), LONGEST_FAULT))
+    };
+    let faults: Vec<String> = validator.iter_errors(arguments).take(FAULTS).map(told).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the arguments do not fit the schema: {}", faults.join("; ")))
+}
+
+/// So many bytes at most, whole letters.
+pub fn cut_off(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,177 @@
+//! The model's turn: it is asked, however often that must be tried, and its answer is written before anything of it is
+//! acted on. An answer may be anything.
+
+use plugin_api::{
+    jiff::Timestamp,
+    prelude::*,
+    requests::{
+        openai::{Chat, ChatAnswer, OpenAiTrouble, ToolCall, Usage},
+        orchestrator::{Question, RunState, ToolState},
+    },
+    serde_json,
+    tokio::{select, time::sleep},
+    tracing,
+};
+
+use super::{Halt, Worker, held};
+use crate::{
+    pool::{millis, now_ms},
+    prompt,
+    run::{Step, ToolRun},
+    toolbox::{Toolbox, Verdict, cut_off},
+};
+
+const OPENAI: &str = "openai";
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// How often an answer that is none is asked for again.
+const PATIENCE_WITH_GARBAGE: u32 = 2;
+/// What is kept of the words of a model, and of a name that it made up.
+const LONGEST_CONTENT: usize = 256 * 1024;
+const LONGEST_NAME: usize = 64;
+/// A rule of thumb, where the server does not count.
+const BYTES_A_TOKEN: u64 = 4;
+
+impl Worker {
+    /// Takes one turn of the model.
+    pub(super) async fn ask(&mut self) -> Result<(), Halt> {
+        let toolbox = self.toolbox().await?;
+        let config = &self.shared.config;
+        let chat = prompt::chat(&self.run, &self.steps, toolbox.definitions(), config, Timestamp::now());
+        let answer = match self.answer(&chat).await? {
+            Ok(answer) => answer,
+            Err(why) => return Err(self.finish(RunState::Failed, &why).await?),
+        };
+        self.count(answer.usage.unwrap_or_else(|| estimate(&chat, &answer)));
+        self.run.usage.steps += 1;
+        let content = answer.content.as_deref().map(str::trim).filter(|content| !content.is_empty());
+        if let Some(content) = content.filter(|_| answer.tool_calls.is_empty()) {
+            return Err(self.finish(RunState::Done, content).await?);
+        }
+        let number = self.steps.last().map_or(1, |step| step.number + 1);
+        let content = content.map(|content| cut_off(content, LONGEST_CONTENT).to_owned());
+        let step = Step { number, content, calls: self.plan(number, &answer.tool_calls, &toolbox) };
+        let write = || async {
+            self.shared.store.add_step(&self.run.id, &self.renewed(), &step, self.progress()).await
+        };
+        held(self.write(write).await?)?;
+        self.steps.push(step);
+        Ok(())
+    }
+
+    /// What becomes of the calls that the model wants. Those that are made count as begun from here on.
+    fn plan(&self, step: i64, calls: &[ToolCall], toolbox: &Toolbox) -> Vec<ToolRun> {
+        let plan = |(position, call): (usize, &ToolCall)| {
+            let planned = ToolRun {
+                step,
+                position: position.try_into().unwrap_or(i64::MAX),
+                name: plain_name(&call.name),
+                tool: toolbox.tool_of(&plain_name(&call.name)),
+                arguments: call.arguments.clone(),
+                state: ToolState::Begun,
+                attempts: 1,
+                result: None,
+                question: None,
+                expires_ms: 0,
+                is_ours: true,
+            };
+            match toolbox.judge(call, position) {
+                Verdict::Call => planned,
+                Verdict::Ask => ToolRun {
+                    state: ToolState::Waiting,
+                    attempts: 0,
+                    is_ours: false,
+                    question: Some(Question::Approval),
+                    expires_ms: now_ms() + millis(self.shared.config.approval_time),
+                    ..planned
+                },
+                Verdict::Refuse(why) => refused(planned, why),
+            }
+        };
+        calls.iter().enumerate().map(plan).collect()
+    }
+
+    /// The model's answer, or why there is none.
+    async fn answer(&mut self, chat: &Chat) -> Result<Result<ChatAnswer, String>, Halt> {
+        let (mut wait, mut garbage) = (FIRST_WAIT, 0);
+        loop {
+            let error = match self.exchange(chat).await? {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(error) => error,
+            };
+            if let Some(usage) = OpenAiTrouble::of(&error).and_then(|trouble| trouble.usage) {
+                self.count(usage);
+            }
+            garbage += u32::from(matches!(error.kind, ErrorKind::Internal | ErrorKind::Panicked));
+            let for_good = matches!(
+                error.kind,
+                ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Conflict
+            );
+            if for_good || garbage > PATIENCE_WITH_GARBAGE {
+                return Ok(Err(format!("the model did not answer: {}", error.message)));
+            }
+            let pause = error.retry_after_ms.map_or(jittered(wait), Duration::from_millis);
+            if pause >= self.left() {
+                return Ok(Err(format!(
+                    "the model did not answer in the time of the run: {}",
+                    error.message
+                )));
+            }
+            tracing::debug!(run = self.run.id, %error, "the model is asked again");
+            self.pause(pause).await?;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn exchange(&mut self, chat: &Chat) -> Result<Result<ChatAnswer, OperationError>, Halt> {
+        let deadline = self.left().min(self.shared.config.model_timeout);
+        let openai = self.shared.context.dependency(OPENAI)?.deadline(deadline).trace(&self.run.trace);
+        let mut stopping = self.shared.stopping.subscribe();
+        select! {
+            answer = openai.call(chat.clone()) => Ok(answer),
+            _ = self.lost.wait_for(|lost| *lost) => Err(Halt::Lost),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Stopped),
+        }
+    }
+
+    async fn pause(&mut self, pause: Duration) -> Result<(), Halt> {
+        let mut stopping = self.shared.stopping.subscribe();
+        select! {
+            () = sleep(pause) => Ok(()),
+            _ = self.lost.wait_for(|lost| *lost) => Err(Halt::Lost),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Stopped),
+        }
+    }
+
+    fn count(&mut self, usage: Usage) {
+        let counted = &mut self.run.usage;
+        counted.prompt_tokens = counted.prompt_tokens.saturating_add(usage.input_tokens);
+        counted.completion_tokens = counted.completion_tokens.saturating_add(usage.output_tokens);
+    }
+}
+
+/// What is not called keeps no more of its arguments than is worth a look.
+fn refused(call: ToolRun, why: String) -> ToolRun {
+    let arguments = cut_off(&call.arguments, 2048).to_owned();
+    ToolRun { attempts: 0, arguments, ..call }.settled(false, why)
+}
+
+/// A name that the model's server takes back.
+fn plain_name(name: &str) -> String {
+    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    let plain: String = name.chars().filter(is_plain).take(LONGEST_NAME).collect();
+    if plain.is_empty() { "unknown".to_owned() } else { plain }
+}
+
+fn estimate(chat: &Chat, answer: &ChatAnswer) -> Usage {
+    let tokens = |bytes: usize| bytes as u64 / BYTES_A_TOKEN + 1;
+    let asked = serde_json::to_string(&chat.messages).map_or(0, |text| text.len());
+    let wanted: usize = answer.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+    let said = answer.content.as_deref().map_or(0, str::len);
+    Usage { input_tokens: tokens(asked), output_tokens: tokens(wanted + said), ..Usage::default() }
+}
+
+/// Somewhere between half of it and all of it.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+}
