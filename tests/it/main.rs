@@ -45,6 +45,8 @@ mod twilio;
 mod kit;
 /// The calendar plugin with a stand-in of Google.
 mod calendar;
+/// The memory_service plugin on every database, with models whose vectors are known.
+mod memory;
 /// Runs of the orchestrator: durable, shared by hosts, approved by people.
 mod orchestrator;
 /// The configuration that ships.
@@ -79,6 +81,7 @@ fn main() {
         twilio::tests(),
         kit::tests(),
         calendar::tests(),
+        memory::tests(),
         orchestrator::tests(),
         shipped::tests(),
     ];

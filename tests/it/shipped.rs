@@ -11,34 +11,36 @@ pub fn tests() -> Vec<Trial> {
     trials![
         it_passes_check,
         it_starts_on_sqlite_with_nothing_set,
-        with_partners_the_whole_integration_layer_is_connected,
+        with_partners_everything_is_connected,
         it_names_every_plugin_of_the_repository,
     ]
 }
 
-fn shipped() -> String {
+/// The plugins.toml that ships.
+pub fn text() -> String {
     fs::read_to_string(repository().join("plugins.toml")).expect("the repository ships a plugins.toml")
 }
 
 fn it_passes_check() {
-    let finished = Setup::new(&shipped()).command(&["check"]);
+    let finished = Setup::new(&text()).command(&["check"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
 }
 
 fn it_starts_on_sqlite_with_nothing_set() {
-    let host = Setup::new(&shipped()).start();
+    let host = Setup::new(&text()).start();
     host.wait_until_ready();
     assert_eq!(host.status("database"), "connected");
     assert_eq!(host.status("smtp"), "not_configured");
     assert_eq!(host.status("openai"), "not_configured");
     assert_eq!(host.status("google_calendar"), "not_configured");
+    assert_eq!(host.status("memory_service"), "not_initialized", "openai is not configured");
     assert_eq!(host.get("/api/health").json()["status"], "healthy");
 }
 
-fn with_partners_the_whole_integration_layer_is_connected() -> Outcome {
+fn with_partners_everything_is_connected() -> Outcome {
     let (openai, smtp) = (openai::server()?, SmtpServer::start(&[])?);
     let (twilio, google) = (twilio::server()?, calendar::google()?);
-    let setup = calendar::variables(Setup::new(&shipped()), google.address());
+    let setup = calendar::variables(Setup::new(&text()), google.address());
     let setup = twilio::variables(setup, twilio.address());
     let host = openai::variables(setup, openai.address(), openai::KEY)
         .env("SMTP_SERVER", "127.0.0.1")
@@ -47,9 +49,8 @@ fn with_partners_the_whole_integration_layer_is_connected() -> Outcome {
         .env("SMTP_FROM_EMAIL", "bot@example.com")
         .start();
     calendar::connect(&host, &google);
-    let all =
-        ["database", "openai", "twilio", "twilio_service", "google_calendar", "smtp", "orchestrator_service"];
-    for name in all {
+    let all = names();
+    for name in &all {
         host.wait_for_status(name, "connected");
     }
     let status = host.command(&["status"]);
@@ -59,11 +60,16 @@ fn with_partners_the_whole_integration_layer_is_connected() -> Outcome {
 }
 
 fn it_names_every_plugin_of_the_repository() {
-    let config: toml::Table = shipped().parse().expect("it is TOML");
-    let named: Vec<_> = config["plugins"].as_table().expect("it names plugins").keys().cloned().collect();
+    let named = names();
     let folders = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
     for folder in folders.map(|folder| folder.expect("a folder can be read").file_name()) {
         let name = folder.to_string_lossy().into_owned();
         assert!(named.contains(&name), "plugins.toml does not name `{name}`: add a section [plugins.{name}]");
     }
+}
+
+/// The plugins that it names.
+fn names() -> Vec<String> {
+    let config: toml::Table = text().parse().expect("it is TOML");
+    config["plugins"].as_table().expect("it names plugins").keys().cloned().collect()
 }

@@ -37,7 +37,7 @@ pub fn tests() -> Vec<Trial> {
 }
 
 const ACCOUNT: &str = "AC0000000000000000000000000000000a";
-const TOKEN: &str = "a-token-that-nobody-may-see";
+pub const TOKEN: &str = "a-token-that-nobody-may-see";
 const KEY: &str = "SK0000000000000000000000000000000b";
 const SECRET: &str = "a-secret-that-nobody-may-see";
 const NUMBER: &str = "+15551234567";

@@ -14,6 +14,8 @@ pub mod emulate;
 pub mod twilio;
 /// A stand-in for OpenAI.
 pub mod aimock;
+/// A small OpenAI whose vectors are known.
+pub mod ideas;
 /// Prometheus' own judgement of metrics.
 pub mod promtool;
 

@@ -376,3 +376,37 @@ pub struct Person {
     /// How many facts are known.
     pub facts: u64,
 }
+
+/// Tells how many memories can be found by what they mean already. About nobody in particular.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ReadEmbeddingProgress {}
+
+impl Request for ReadEmbeddingProgress {
+    const OPERATION: &'static str = "embedding_progress";
+    type Response = EmbeddingProgress;
+}
+
+/// How far the embedding of all memories has come.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct EmbeddingProgress {
+    /// The model whose vectors count, as its server calls it; none while no vector has been made since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How many numbers each of its vectors has; 0 without a model.
+    #[serde(default)]
+    pub dimensions: u32,
+    /// How vectors are kept: `sqlite-vec`, `pgvector` or `bytes`.
+    pub vectors: String,
+    /// How many memories hold words.
+    pub total: u64,
+    /// How many of them have a vector of this model.
+    pub embedded: u64,
+    /// How many wait for theirs.
+    pub pending: u64,
+    /// Why it does not go on, in words, if the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}

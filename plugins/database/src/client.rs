@@ -228,6 +228,8 @@ fn sqlite(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        // What was deleted is overwritten: nobody reads it out of the file.
+        .pragma("secure_delete", "on")
         .disable_statement_logging()
 }
 

@@ -13,7 +13,7 @@ use std::{
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{Missing, free_port, program};
+use super::{Missing, free_port, program, python};
 use crate::{
     process::Process,
     wait::{LIMIT, poll},
@@ -53,13 +53,33 @@ impl Postgres {
     /// If it is, and does not start.
     pub fn start() -> Result<Self, Missing> {
         let postgres = program("postgres", &debian_folders())?;
-        let programs = postgres.parent().expect("a program stands in a folder").to_owned();
+        Self::start_from(postgres.parent().expect("a program stands in a folder").to_owned())
+    }
+
+    /// Makes a cluster with the extension pgvector, of the version that the package `pgserver` brings, and starts it.
+    ///
+    /// # Errors
+    /// If the package is not there, or PostgreSQL's user cannot reach it.
+    ///
+    /// # Panics
+    /// If it is, and does not start.
+    pub fn start_with_pgvector() -> Result<Self, Missing> {
+        let cluster = Self::start_from(pgserver()?)?;
+        cluster.query("create extension vector");
+        Ok(cluster)
+    }
+
+    fn start_from(programs: PathBuf) -> Result<Self, Missing> {
         let folder = tempfile::Builder::new().prefix("switchboard-postgres-").tempdir().expect("a folder");
         let owner = owner(folder.path())?;
         if let Some(Owner { user, group }) = owner {
             chown(folder.path(), Some(user), Some(group)).expect("root may give a folder away");
         }
         let mut cluster = Self { folder, programs, owner, port: free_port(), server: None };
+        let runs = cluster.program("postgres").arg("--version").output();
+        if !runs.is_ok_and(|answer| answer.status.success()) {
+            return Err(Missing::of("a PostgreSQL that its user can run"));
+        }
         cluster.initialise();
         cluster.resume();
         Ok(cluster)
@@ -179,6 +199,19 @@ fn debian_folders() -> Vec<PathBuf> {
     versions.sort();
     versions.reverse();
     versions
+}
+
+/// Where the package `pgserver` keeps its PostgreSQL.
+fn pgserver() -> Result<PathBuf, Missing> {
+    let output = Command::new(python()?)
+        .args(["-c", "import pathlib, pgserver; print(pathlib.Path(pgserver.__file__).parent)"])
+        .output();
+    let found = output.ok().filter(|output| output.status.success());
+    let folder = found.and_then(|output| String::from_utf8(output.stdout).ok());
+    let programs = folder.map(|folder| Path::new(folder.trim()).join("pginstall/bin"));
+    programs
+        .filter(|programs| programs.join("postgres").is_file())
+        .ok_or_else(|| Missing::of("PostgreSQL with pgvector"))
 }
 
 /// Whom the cluster shall belong to; `None` if to the user of this test.

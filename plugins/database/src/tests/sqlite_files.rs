@@ -107,3 +107,26 @@ fn it_is_set_up_for_many_readers_and_one_writer() {
         assert_eq!(keys.first().expect("a row").get::<i64>("keys"), Ok(1));
     });
 }
+
+#[test]
+fn what_was_deleted_cannot_be_read_out_of_the_file() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("main.db");
+    let holds = |words: &str| {
+        let bytes = fs::read(&file).expect("the file is there");
+        bytes.windows(words.len()).any(|part| part == words.as_bytes())
+    };
+    run(async {
+        let client = client(&format!("sqlite:{}", file.display()), Json::Null);
+        client.init().await.expect("a new file");
+        for sql in [
+            "create table notes (words text)",
+            "insert into notes values ('a secret'), ('no secret')",
+            "delete from notes where words = 'a secret'",
+        ] {
+            client.execute(Execute::new(sql), None).await.expect(sql);
+        }
+        client.close().await;
+    });
+    assert!(holds("no secret") && !holds("a secret"));
+}

@@ -1,0 +1,156 @@
+//! Everything that is remembered, in the database. What differs between SQLite and PostgreSQL is in here, and ends here.
+//!
+//! - `tables`: what is kept where.
+//! - `write`: people, facts and turns in, each once.
+//! - `read`: threads and people out.
+//! - `search`: what is near by its vector, what holds the words.
+//! - `spaces`: whose vectors are comparable, and what waits for one.
+//! - `erase`: out for good.
+//! - `summaries`: what was said long ago, in short.
+
+mod tables;
+mod write;
+mod read;
+mod search;
+mod spaces;
+mod erase;
+mod summaries;
+
+pub use erase::Which;
+pub use read::{Place, Placed};
+pub use search::{Filter, Found, kind_name, medium_name};
+pub use spaces::{Claimed, Space};
+pub use summaries::Summary;
+pub use write::{NewMemory, NewPerson, Written};
+
+use plugin_api::{
+    jiff::Timestamp,
+    prelude::*,
+    requests::sql::{
+        Committed, Describe, Dialect, Execute, Executed, Query, Row, Rows, Statement, Transaction, Value,
+    },
+    tokio::sync::OnceCell,
+    tracing,
+};
+
+use crate::{DATABASE, vectors::Keeping};
+
+/// The database, with the tables in it.
+pub struct Store {
+    context: Context,
+    shape: OnceCell<Shape>,
+}
+
+/// What kind of database it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub dialect: Dialect,
+    pub keeping: Keeping,
+}
+
+impl Shape {
+    fn is_sqlite(self) -> bool {
+        self.dialect == Dialect::Sqlite
+    }
+
+    /// What this kind of database understands.
+    fn pick<T>(self, sqlite: T, postgres: T) -> T {
+        if self.is_sqlite() { sqlite } else { postgres }
+    }
+}
+
+type Outcome<T> = Result<T, OperationError>;
+
+impl Store {
+    pub fn new(context: Context) -> Self {
+        Self { context, shape: OnceCell::new() }
+    }
+
+    /// Finds out what the database can do, and makes the tables. It may come up after us.
+    pub async fn ready(&self) -> Outcome<Shape> {
+        self.shape.get_or_try_init(|| self.prepare()).await.copied()
+    }
+
+    async fn prepare(&self) -> Outcome<Shape> {
+        let database = self.database()?;
+        let described = database.call(Describe {}).await?;
+        let pgvector = described.vector.as_ref().filter(|_| described.dialect == Dialect::Postgres);
+        let keeping = match (described.dialect, pgvector.map(|vector| vector.installed)) {
+            (Dialect::Sqlite, _) => Keeping::SqliteVec,
+            (Dialect::Postgres, Some(true)) => Keeping::Pgvector,
+            (Dialect::Postgres, _) => Keeping::Bytes,
+        };
+        if pgvector.is_some_and(|vector| !vector.installed) {
+            tracing::info!("the server has pgvector: `create extension vector` and a restart put it to use");
+        }
+        database.call(tables::migrate()).await?;
+        let shape = Shape { dialect: described.dialect, keeping };
+        if keeping == Keeping::Pgvector {
+            tables::make_pgvector(&database).await?;
+        }
+        Ok(shape)
+    }
+
+    fn database(&self) -> Outcome<Dependency> {
+        self.context.dependency(DATABASE)
+    }
+
+    async fn query(&self, query: Query) -> Outcome<Rows> {
+        self.database()?.call(query).await
+    }
+
+    async fn execute(&self, execute: Execute) -> Outcome<Executed> {
+        self.database()?.call(execute).await
+    }
+
+    async fn transaction(&self, statements: Vec<Statement>) -> Outcome<Committed> {
+        self.database()?.call(Transaction { statements }).await
+    }
+}
+
+/// Values on their way into a statement, each with its placeholder.
+#[derive(Debug, Clone, Default)]
+struct Binds(Vec<Value>);
+
+impl Binds {
+    /// The placeholder for a value.
+    fn put(&mut self, value: impl Into<Value>) -> String {
+        self.0.push(value.into());
+        format!("${}", self.0.len())
+    }
+
+    /// Placeholders for a list, as it stands between the parentheses of `in`.
+    fn list(&mut self, values: impl IntoIterator<Item = impl Into<Value>>) -> String {
+        values.into_iter().map(|value| self.put(value)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn query(self, sql: String) -> Query {
+        Query { sql, params: self.0, row_limit: None }
+    }
+
+    fn statement(self, sql: String) -> Statement {
+        Statement { sql, params: self.0, expect_rows: None }
+    }
+}
+
+/// Where vectors lie that are kept so.
+fn vectors_table(keeping: Keeping) -> &'static str {
+    match keeping {
+        Keeping::Pgvector => "memory_service_pgvectors",
+        Keeping::SqliteVec | Keeping::Bytes => "memory_service_vectors",
+    }
+}
+
+/// A count or another number that a query answers in one row.
+fn number(rows: &Rows, column: &str) -> Outcome<u64> {
+    first(rows)?.get::<i64>(column).map(|number| number.try_into().unwrap_or_default())
+}
+
+fn first(rows: &Rows) -> Outcome<Row<'_>> {
+    rows.first().ok_or_else(|| OperationError::internal("the database answered no row"))
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}

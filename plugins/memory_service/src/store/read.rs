@@ -1,0 +1,176 @@
+//! Threads and people out, by pages.
+
+use plugin_api::{
+    prelude::*,
+    requests::{
+        memory::{Medium, Person, Speaker, Turn},
+        sql::{Query, Row},
+    },
+    serde_json,
+};
+
+use super::{Binds, Outcome, Store, number};
+
+/// Where in a thread a turn stands: by its time, and among those of one moment as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub at_ms: i64,
+    pub seq: i64,
+}
+
+impl Place {
+    /// Before everything.
+    pub const START: Self = Self { at_ms: i64::MIN, seq: i64::MIN };
+    /// After everything.
+    pub const END: Self = Self { at_ms: i64::MAX, seq: i64::MAX };
+}
+
+/// A turn, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    pub place: Place,
+    pub turn: Turn,
+}
+
+/// A person, as the head of their thread.
+#[derive(Debug, Clone, Default)]
+pub struct Heading {
+    pub display_name: Option<String>,
+    /// Changes with everything that is forgotten; 0 if nobody is known by this name.
+    pub epoch: i64,
+}
+
+const TURN: &str = "seq, id, speaker, medium, body, attachments, source, at_ms";
+
+impl Store {
+    /// The newest turns before a place, the newest first; and whether it was fewer than were asked for because they are
+    /// large.
+    pub async fn turns_before(
+        &self,
+        person: &str,
+        before: Place,
+        limit: u32,
+    ) -> Outcome<(Vec<Placed>, bool)> {
+        self.ready().await?;
+        let sql = format!(
+            "select {TURN} from memory_service_memories
+             where person = $1 and kind = 'turn' and at_ms <= $2 and (at_ms < $2 or seq < $3)
+             order by at_ms desc, seq desc limit $4"
+        );
+        let query = Query::new(sql).bind(person).bind(before.at_ms).bind(before.seq).bind(limit);
+        let rows = self.query(query.row_limit(limit)).await?;
+        let turns = rows.iter().map(placed).collect::<Outcome<_>>()?;
+        Ok((turns, rows.truncated))
+    }
+
+    /// The oldest turns between two places, the oldest first; neither of the two.
+    pub async fn turns_between(
+        &self,
+        person: &str,
+        (after, before): (Place, Place),
+        limit: u32,
+    ) -> Outcome<Vec<Placed>> {
+        self.ready().await?;
+        let sql = format!(
+            "select {TURN} from memory_service_memories
+             where person = $1 and kind = 'turn' and at_ms >= $2 and (at_ms > $2 or seq > $3)
+                and at_ms <= $4 and (at_ms < $4 or seq < $5)
+             order by at_ms, seq limit $6"
+        );
+        let query = Query::new(sql)
+            .bind(person)
+            .bind(after.at_ms)
+            .bind(after.seq)
+            .bind(before.at_ms)
+            .bind(before.seq)
+            .bind(limit);
+        self.query(query.row_limit(limit)).await?.iter().map(placed).collect()
+    }
+
+    /// How many turns there are after one place and before another.
+    pub async fn count_between(&self, person: &str, (after, before): (Place, Place)) -> Outcome<u64> {
+        self.ready().await?;
+        let sql = "select count(*) as number from memory_service_memories
+             where person = $1 and kind = 'turn' and at_ms >= $2 and (at_ms > $2 or seq > $3)
+                and at_ms <= $4 and (at_ms < $4 or seq < $5)";
+        let query = Query::new(sql)
+            .bind(person)
+            .bind(after.at_ms)
+            .bind(after.seq)
+            .bind(before.at_ms)
+            .bind(before.seq);
+        number(&self.query(query).await?, "number")
+    }
+
+    pub async fn heading(&self, person: &str) -> Outcome<Heading> {
+        self.ready().await?;
+        let sql = "select display_name, epoch from memory_service_people where person = $1";
+        let rows = self.query(Query::new(sql).bind(person)).await?;
+        let Some(row) = rows.first() else { return Ok(Heading::default()) };
+        Ok(Heading { display_name: row.get("display_name")?, epoch: row.get("epoch")? })
+    }
+
+    /// Who is known, the one heard of last first. `after` is the last one of the page before.
+    pub async fn people(&self, after: Option<(i64, String)>, limit: u32) -> Outcome<Vec<Person>> {
+        self.ready().await?;
+        let mut binds = Binds::default();
+        let condition = match after {
+            Some((last_ms, person)) => {
+                let (last_ms, person) = (binds.put(last_ms), binds.put(person));
+                format!("where last_ms < {last_ms} or (last_ms = {last_ms} and person > {person})")
+            }
+            None => String::new(),
+        };
+        let limit_at = binds.put(limit);
+        let count = |kind: &str| {
+            format!(
+                "(select count(*) from memory_service_memories m where m.person = p.person and m.kind = '{kind}')"
+            )
+        };
+        let (turns, facts) = (count("turn"), count("fact"));
+        let sql = format!(
+            "select person, display_name, first_ms, last_ms, {turns} as turns, {facts} as facts
+             from memory_service_people p {condition} order by last_ms desc, person limit {limit_at}"
+        );
+        self.query(binds.query(sql).row_limit(limit)).await?.iter().map(somebody).collect()
+    }
+}
+
+fn placed(row: Row<'_>) -> Outcome<Placed> {
+    let at_ms = row.get("at_ms")?;
+    let turn = Turn {
+        id: row.get("id")?,
+        speaker: speaker(&row.get::<String>("speaker")?),
+        medium: medium(&row.get::<String>("medium")?),
+        text: row.get("body")?,
+        attachments: serde_json::from_str(&row.get::<String>("attachments")?)
+            .map_err(|_| OperationError::internal("the attachments of a turn cannot be read"))?,
+        source: row.get("source")?,
+        at_ms,
+    };
+    Ok(Placed { place: Place { at_ms, seq: row.get("seq")? }, turn })
+}
+
+fn somebody(row: Row<'_>) -> Outcome<Person> {
+    Ok(Person {
+        person: row.get("person")?,
+        display_name: row.get("display_name")?,
+        first_ms: row.get("first_ms")?,
+        last_ms: row.get("last_ms")?,
+        turns: row.get("turns")?,
+        facts: row.get("facts")?,
+    })
+}
+
+fn speaker(text: &str) -> Speaker {
+    if text == "person" { Speaker::Person } else { Speaker::Assistant }
+}
+
+fn medium(text: &str) -> Medium {
+    match text {
+        "sms" => Medium::Sms,
+        "whatsapp" => Medium::Whatsapp,
+        "voice" => Medium::Voice,
+        _ => Medium::Other,
+    }
+}

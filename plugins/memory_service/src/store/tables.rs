@@ -1,0 +1,144 @@
+//! What is kept where. Everything about a memory hangs on its row and goes with it; only SQLite's index of words must be
+//! told.
+//!
+//! Vectors lie apart from their bits: to look through the bits of a person is to read one short stretch of the file.
+//! `pending` holds what waits for a vector of a space; a row there is claimed by its lease.
+
+use plugin_api::{
+    prelude::*,
+    requests::sql::{Execute, Migrate},
+};
+
+/// No memory has this source or key.
+pub const NEVER: &str = "";
+
+const OWNER: &str = "memory_service";
+
+const PEOPLE: &str = "
+    create table memory_service_people (
+        person text primary key,
+        display_name text,
+        epoch bigint not null,
+        first_ms bigint not null,
+        last_ms bigint not null
+    );
+    create index memory_service_people_last on memory_service_people (last_ms, person);
+    create table memory_service_summaries (
+        person text primary key references memory_service_people (person) on delete cascade,
+        summary text not null,
+        at_ms bigint not null,
+        seq bigint not null,
+        turns bigint not null
+    );
+    create table memory_service_spaces (
+        id text primary key,
+        model text not null,
+        dimensions bigint not null,
+        keeping text not null,
+        used_ms bigint not null
+    );";
+
+const MEMORIES: &str = "
+        id text not null unique,
+        person text not null references memory_service_people (person) on delete cascade,
+        kind text not null,
+        body text not null,
+        speaker text,
+        medium text,
+        source text,
+        once text,
+        caller text not null,
+        attachments text not null,
+        tags text not null,
+        wordy bigint not null,
+        at_ms bigint not null";
+
+const AROUND: &str = "
+    create unique index memory_service_memories_source on memory_service_memories (person, source);
+    create unique index memory_service_memories_once on memory_service_memories (person, once);
+    create index memory_service_memories_thread on memory_service_memories (person, kind, at_ms, seq);
+    create table memory_service_pending (
+        space text not null,
+        memory bigint not null references memory_service_memories (seq) on delete cascade,
+        person text not null,
+        holder text not null,
+        lease_ms bigint not null,
+        attempts bigint not null,
+        primary key (space, memory)
+    );
+    create index memory_service_pending_memory on memory_service_pending (memory);
+    create index memory_service_pending_person on memory_service_pending (space, person);";
+
+const SQLITE: &str = "
+    create table memory_service_vectors (
+        memory bigint not null references memory_service_memories (seq) on delete cascade,
+        space text not null,
+        vector blob not null,
+        primary key (memory, space)
+    );
+    create index memory_service_vectors_space on memory_service_vectors (space);
+    create table memory_service_bits (
+        person text not null,
+        space text not null,
+        memory bigint not null references memory_service_memories (seq) on delete cascade,
+        bits blob not null,
+        primary key (person, space, memory)
+    ) without rowid;
+    create index memory_service_bits_memory on memory_service_bits (memory);
+    create virtual table memory_service_words using fts5 (owner, words, tokenize = 'unicode61 remove_diacritics 0');
+    insert into memory_service_words (memory_service_words, rank) values ('secure-delete', 1);
+    insert into memory_service_words (memory_service_words, rank) values ('rank', 'bm25(0.0, 1.0)');";
+
+const POSTGRES: &str = "
+    create index memory_service_memories_words on memory_service_memories using gin (words);
+    create table memory_service_vectors (
+        memory bigint not null references memory_service_memories (seq) on delete cascade,
+        space text not null,
+        vector bytea not null,
+        primary key (memory, space)
+    );
+    create index memory_service_vectors_space on memory_service_vectors (space);
+    create table memory_service_bits (
+        person text not null,
+        space text not null,
+        memory bigint not null references memory_service_memories (seq) on delete cascade,
+        bits bit varying not null,
+        primary key (person, space, memory)
+    );
+    create index memory_service_bits_memory on memory_service_bits (memory);";
+
+/// Not a version: whether the server has the extension may change between two starts.
+const PGVECTOR: [&str; 2] = [
+    "create table if not exists memory_service_pgvectors (
+        memory bigint not null references memory_service_memories (seq) on delete cascade,
+        space text not null,
+        vector vector not null,
+        primary key (memory, space)
+    )",
+    "create index if not exists memory_service_pgvectors_space on memory_service_pgvectors (space)",
+];
+
+/// All versions there ever were.
+pub fn migrate() -> Migrate {
+    let sqlite = format!(
+        "{PEOPLE} create table memory_service_memories (seq integer primary key autoincrement, {MEMORIES}); {AROUND} \
+         {SQLITE}"
+    );
+    let postgres = format!(
+        "{PEOPLE} create table memory_service_memories (seq bigint generated always as identity primary key, \
+         {MEMORIES}, words tsvector not null); {AROUND} {POSTGRES}"
+    );
+    Migrate::new(OWNER).version_of("people, memories, vectors, words", &sqlite, &postgres)
+}
+
+/// The table for vectors of pgvector. Of several hosts that make it at once, all but one may be refused.
+pub async fn make_pgvector(database: &Dependency) -> Result<(), OperationError> {
+    for sql in PGVECTOR {
+        let made = database.call(Execute::new(sql)).await;
+        match made {
+            Err(error) if error.kind == ErrorKind::Conflict => database.call(Execute::new(sql)).await?,
+            other => other?,
+        };
+    }
+    Ok(())
+}

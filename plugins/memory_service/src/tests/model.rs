@@ -1,0 +1,130 @@
+//! An `openai` whose vectors are known: a dimension for each idea, so that other words for the same idea are near. It can be
+//! away, be another model, and refuse a text.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use plugin_api::{
+    prelude::*,
+    requests::openai::{Chat, ChatAnswer, Content, Embed, Embeddings, FinishReason, Message},
+};
+
+/// The words of an idea.
+const IDEAS: [&[&str]; 6] = [
+    &["nuts", "peanuts", "almonds", "allergic", "allergy"],
+    &["dog", "puppy", "terrier", "pet"],
+    &["car", "automobile", "drives"],
+    &["birthday", "born", "celebrates"],
+    &["tea", "coffee", "drinks", "beverage"],
+    &["犬", "hund"],
+];
+
+#[derive(Clone)]
+pub struct Model(Arc<Mutex<State>>);
+
+struct State {
+    name: String,
+    dimensions: usize,
+    down: Option<OperationError>,
+    refused: Option<String>,
+    /// Every text that was embedded, in order.
+    embedded: Vec<String>,
+    /// What each chat was asked, in order.
+    asked: Vec<String>,
+    /// So many more chats are answered.
+    chats: usize,
+}
+
+impl Model {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            name: "ideas-1".to_owned(),
+            dimensions: 8,
+            down: None,
+            refused: None,
+            embedded: Vec::new(),
+            asked: Vec::new(),
+            chats: usize::MAX,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics here")
+    }
+
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down.then(|| OperationError::unavailable("nobody listens at the model's address"));
+    }
+
+    pub fn set_name(&self, name: &str, dimensions: usize) {
+        let mut state = self.lock();
+        (state.name, state.dimensions) = (name.to_owned(), dimensions);
+    }
+
+    /// Refuses texts with this word.
+    pub fn refuse(&self, word: &str) {
+        self.lock().refused = Some(word.to_owned());
+    }
+
+    pub fn answer_chats(&self, chats: usize) {
+        self.lock().chats = chats;
+    }
+
+    pub fn embedded(&self) -> Vec<String> {
+        self.lock().embedded.clone()
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.lock().asked.clone()
+    }
+
+    pub fn embed(&self, request: Embed) -> Result<Embeddings, OperationError> {
+        let mut state = self.lock();
+        if let Some(down) = &state.down {
+            return Err(down.clone());
+        }
+        if let Some(word) = &state.refused
+            && request.texts.iter().any(|text| text.contains(word.as_str()))
+        {
+            return Err(OperationError::invalid("the text cannot be embedded"));
+        }
+        state.embedded.extend(request.texts.iter().cloned());
+        let dimensions = request.dimensions.map_or(state.dimensions, |dimensions| dimensions as usize);
+        let vectors = request.texts.iter().map(|text| vector(text, dimensions)).collect();
+        let model = request.model.unwrap_or_else(|| state.name.clone());
+        Ok(Embeddings { vectors, dimensions, model, usage: None })
+    }
+
+    /// Answers by how many turns it was given.
+    pub fn chat(&self, request: Chat) -> Result<ChatAnswer, OperationError> {
+        let mut state = self.lock();
+        let Some(left) = state.chats.checked_sub(1) else {
+            return Err(OperationError::unavailable("nobody listens at the model's address"));
+        };
+        state.chats = left;
+        let Some(Message::User { content: Content::Text(text), .. }) = request.messages.last() else {
+            panic!("a chat ends with what the person says");
+        };
+        state.asked.push(text.clone());
+        let content = format!("Summary {}.", state.asked.len());
+        Ok(ChatAnswer {
+            content: Some(content),
+            tool_calls: Vec::new(),
+            finish_reason: FinishReason::Stop,
+            model: "writer-1".to_owned(),
+            id: None,
+            usage: None,
+        })
+    }
+}
+
+/// A little of everything, so that no vector is without direction.
+fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+    let text = text.to_lowercase();
+    let mut vector = vec![-0.01; dimensions];
+    for (place, words) in IDEAS.iter().enumerate() {
+        if words.iter().any(|word| text.contains(word)) {
+            vector[place] = 1.0;
+        }
+    }
+    vector
+}
