@@ -11,6 +11,7 @@ pub mod twilio_service;
 pub mod calendar;
 pub mod memory;
 pub mod orchestrator;
+pub mod messaging;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
