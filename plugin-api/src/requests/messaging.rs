@@ -9,7 +9,7 @@
 use super::{
     memory::Attachment,
     twilio::Media,
-    twilio_service::{Channel, LedgerKind},
+    twilio_service::Channel,
 };
 use crate::{message, requests::Request};
 
@@ -70,8 +70,6 @@ pub struct SentText {
     pub parts: Vec<SentPart>,
     /// An earlier call with the same idempotency key stored it; this one did not.
     pub repeated: bool,
-    /// What "once" covers, and what a crash leaves.
-    pub ledger: LedgerKind,
 }
 
 /// One message of a text.
@@ -133,8 +131,6 @@ pub struct Threads {
     /// There are more: give it as `after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// Where they stand: in memory, they end with the host.
-    pub ledger: LedgerKind,
 }
 
 /// How a thread is.
@@ -255,8 +251,6 @@ pub struct Unprocessed {
     pub failed: u64,
     /// Some of them, the oldest first.
     pub messages: Vec<UnprocessedMessage>,
-    /// Where they stand: in memory, they end with the host.
-    pub ledger: LedgerKind,
 }
 
 /// A message that is not processed.
