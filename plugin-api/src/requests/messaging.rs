@@ -6,11 +6,7 @@
 //!
 //! Moments are milliseconds since 1970, UTC.
 
-use super::{
-    memory::Attachment,
-    twilio::Media,
-    twilio_service::Channel,
-};
+use super::{memory::Attachment, twilio::Media, twilio_service::Channel};
 use crate::{message, requests::Request};
 
 /// The route that Twilio hands inbound messages to.
@@ -265,8 +261,8 @@ pub struct UnprocessedMessage {
     pub person: String,
     /// How.
     pub channel: Channel,
-    /// How far it is: of what came `received`, `remembered`, `running`, `following` or `failed`; of what goes
-    /// `pending`, `failed` or `unknown_outcome`.
+    /// How far it is: of what came `received`, `remembered`, `running`, `following` (while those behind it go on) or
+    /// `failed`; of what goes `pending`, `looking` (for its outcome), `failed` or `unknown_outcome`.
     pub state: String,
     /// The text.
     pub text: String,

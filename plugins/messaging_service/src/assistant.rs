@@ -1,0 +1,119 @@
+//! A message -> a run of `orchestrator_service`, with what was said before -> what to do next. Nobody here decides what is
+//! answered.
+
+use plugin_api::{
+    context::{Context, Dependency},
+    error::OperationError,
+    prelude::Duration,
+    requests::{
+        memory::{Speaker, Summarise, ThreadSummary, Turn},
+        orchestrator::{FetchRun, Run, RunReport, RunState, Utterance},
+        twilio_service::Channel,
+    },
+};
+
+use crate::{MEMORY, ORCHESTRATOR, settings::Config, store::Received, text};
+
+/// How long a call waits for a run to end: less than a lane's lease.
+const WAIT_SECONDS: u32 = 10;
+const CALL: Duration = Duration::from_secs(20);
+const MEMORY_CALL: Duration = Duration::from_secs(15);
+
+/// How an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It is there; empty if there is nothing to say.
+    Answered(String),
+    /// It is being worked on.
+    Running(String),
+    /// Somebody must decide something first.
+    Waiting(String),
+    /// There will be none.
+    Failed(String),
+}
+
+/// Starts the run that answers a message, or learns how it goes.
+///
+/// # Errors
+/// Those of `orchestrator_service`.
+pub async fn run(
+    context: &Context,
+    message: &Received,
+    said: ThreadSummary,
+) -> Result<Progress, OperationError> {
+    let run = Run {
+        goal: text::of(message),
+        history: history(message, &said.turns),
+        instructions: Some(instructions(message.channel, &said.summary)),
+        wait_seconds: Some(WAIT_SECONDS),
+        limits: None,
+    };
+    let key = format!("{}:{}", message.sid, message.round);
+    let report = orchestrator(context, message)?.idempotency_key(key).call(run).await?;
+    Ok(progress(report))
+}
+
+/// Learns how a run goes; waits a little for its end if asked to.
+///
+/// # Errors
+/// Those of `orchestrator_service`.
+pub async fn follow(
+    context: &Context,
+    message: &Received,
+    run: &str,
+    waits: bool,
+) -> Result<Progress, OperationError> {
+    let fetch = FetchRun { run: run.to_owned(), wait_seconds: waits.then_some(WAIT_SECONDS) };
+    Ok(progress(orchestrator(context, message)?.call(fetch).await?))
+}
+
+fn orchestrator(context: &Context, message: &Received) -> Result<Dependency, OperationError> {
+    Ok(context.dependency(ORCHESTRATOR)?.person(&message.person).deadline(CALL))
+}
+
+/// What was said with the person, as much as the assistant is to know.
+///
+/// # Errors
+/// Those of `memory_service`.
+pub async fn thread(
+    context: &Context,
+    config: &Config,
+    message: &Received,
+) -> Result<ThreadSummary, OperationError> {
+    let memory = context.dependency(MEMORY)?.person(&message.person).deadline(MEMORY_CALL);
+    memory.call(Summarise { token_budget: Some(config.history_tokens) }).await
+}
+
+fn progress(report: RunReport) -> Progress {
+    match report.state {
+        RunState::Done => Progress::Answered(report.answer.unwrap_or_default()),
+        RunState::Running => Progress::Running(report.run),
+        RunState::Waiting => Progress::Waiting(report.run),
+        RunState::Failed => Progress::Failed(report.error.unwrap_or_else(|| "the run failed".to_owned())),
+        RunState::Cancelled => {
+            Progress::Failed(report.error.unwrap_or_else(|| "the run was cancelled".to_owned()))
+        }
+    }
+}
+
+/// What was said before this message, without it.
+pub fn history(message: &Received, turns: &[Turn]) -> Vec<Utterance> {
+    let before = turns.iter().filter(|turn| turn.source.as_deref() != Some(&message.sid));
+    let said = before.map(|turn| Utterance {
+        by_assistant: turn.speaker == Speaker::Assistant,
+        text: text::with_attachments(&turn.text, &turn.attachments),
+    });
+    said.filter(|utterance| !utterance.text.is_empty()).collect()
+}
+
+fn instructions(channel: Channel, summary: &str) -> String {
+    let way = match channel {
+        Channel::Sms => "SMS",
+        Channel::Whatsapp => "WhatsApp",
+    };
+    let how = format!(
+        "The person writes by {way}, and reads your answer there. Write plain text without Markdown, in the language \
+         that they write in, and be brief."
+    );
+    if summary.is_empty() { how } else { format!("{how}\nWhat was said before, in short: {summary}") }
+}

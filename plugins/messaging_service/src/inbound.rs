@@ -1,0 +1,110 @@
+//! A webhook that Twilio signed -> the message that it brings. Pure; what it says of itself is believed, what it means is
+//! not judged here.
+
+use plugin_api::{
+    error::OperationError,
+    requests::{http::HttpRequest, memory::Attachment, twilio_service::Channel},
+};
+
+use crate::keyword::Keyword;
+
+const WHATSAPP: &str = "whatsapp:";
+/// More than Twilio ever sends.
+const MOST_MEDIA: usize = 20;
+
+/// A message that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    pub sid: String,
+    /// The person, or whatever else wrote.
+    pub person: String,
+    /// Whether it is a person's number.
+    pub is_person: bool,
+    pub channel: Channel,
+    pub keyword: Option<Keyword>,
+    /// Twilio recognised the keyword, and answers it where an answer is due.
+    pub is_answered: bool,
+    pub body: String,
+    pub attachments: Vec<Attachment>,
+    pub display_name: Option<String>,
+    pub at_ms: i64,
+}
+
+/// Reads the form; `person` is whom the guard named.
+///
+/// # Errors
+/// `invalid`: it is no message.
+pub fn read(request: &HttpRequest, person: Option<&str>, at_ms: i64) -> Result<Inbound, OperationError> {
+    let form = Form(request.form()?);
+    let sid = form.get("MessageSid").or(form.get("SmsSid")).filter(|sid| is_sid(sid));
+    let sid = sid.ok_or_else(|| missing("MessageSid"))?;
+    let from = form.get("From").ok_or_else(|| missing("From"))?;
+    let body = form.body();
+    let told = form.get("OptOutType");
+    Ok(Inbound {
+        sid: sid.to_owned(),
+        person: person.unwrap_or(from).to_owned(),
+        is_person: person.is_some(),
+        channel: if from.starts_with(WHATSAPP) { Channel::Whatsapp } else { Channel::Sms },
+        keyword: Keyword::of(told, &body),
+        is_answered: told.is_some(),
+        body,
+        attachments: form.attachments(),
+        display_name: form.get("ProfileName").map(str::to_owned),
+        at_ms,
+    })
+}
+
+/// How an address of this channel is written.
+pub fn address(channel: Channel, person: &str) -> String {
+    match channel {
+        Channel::Sms => person.to_owned(),
+        Channel::Whatsapp => format!("{WHATSAPP}{person}"),
+    }
+}
+
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// What is empty is not there.
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// The text, and in words what else WhatsApp sends. Databases cannot keep a NUL.
+    fn body(&self) -> String {
+        let text = self.get("Body").unwrap_or_default().replace('\0', "");
+        match self.place() {
+            Some(place) => format!("{text}\n{place}").trim().to_owned(),
+            None => text,
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        let (latitude, longitude) = (self.get("Latitude")?, self.get("Longitude")?);
+        let named = [self.get("Label"), self.get("Address")].into_iter().flatten();
+        let named: Vec<_> = named.map(|name| name.replace('\0', "")).collect();
+        let named = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        Some(format!("[a place at {latitude}, {longitude}{named}]"))
+    }
+
+    fn attachments(&self) -> Vec<Attachment> {
+        let count = self.get("NumMedia").and_then(|count| count.parse().ok()).unwrap_or(0).min(MOST_MEDIA);
+        let one = |index: usize| {
+            let url = self.get(&format!("MediaUrl{index}"))?;
+            let kind = self.get(&format!("MediaContentType{index}")).unwrap_or("application/octet-stream");
+            Some(Attachment { content_type: kind.to_owned(), url: url.to_owned() })
+        };
+        (0..count).filter_map(one).collect()
+    }
+}
+
+/// `SM` or `MM` and what Twilio puts behind it; never anything that could be taken for something else.
+fn is_sid(text: &str) -> bool {
+    (3..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn missing(name: &str) -> OperationError {
+    OperationError::invalid(format!("this is no inbound message: `{name}` is missing"))
+}

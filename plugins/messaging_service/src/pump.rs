@@ -1,0 +1,155 @@
+//! Takes lanes that are due, works on them side by side, and lets them go: on this host as on every other one that shares
+//! the database. Whatever it does not live to see, another one takes up when the lease is over.
+
+use plugin_api::{
+    context::Context,
+    error::OperationError,
+    prelude::{Arc, Duration},
+    tokio::{
+        self,
+        sync::{Notify, Semaphore},
+        task::JoinSet,
+        time::{sleep, timeout},
+    },
+    tracing,
+};
+
+use crate::{
+    answering, sending,
+    settings::Config,
+    store::{Direction, Lane, Store, is_lost, now_ms},
+};
+
+/// How often it looks for what other hosts left, or what is due by now.
+const LOOK: Duration = Duration::from_millis(500);
+/// While the database is away.
+const AWAY: Duration = Duration::from_secs(2);
+/// After a lane that could not be worked on.
+const AGAIN_MS: i64 = 1_000;
+/// How often what is old is forgotten.
+const TIDYING: Duration = Duration::from_secs(60 * 60);
+
+type Outcome<T> = Result<T, OperationError>;
+
+/// What all lanes share.
+pub struct Pump {
+    pub context: Context,
+    pub config: Config,
+    pub store: Store,
+    work: Notify,
+    change: Notify,
+}
+
+impl Pump {
+    pub fn new(context: Context, config: Config) -> Self {
+        let store = Store::new(context.clone());
+        Self { context, config, store, work: Notify::new(), change: Notify::new() }
+    }
+
+    /// Something was put into a lane.
+    pub fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Something became of a part.
+    pub fn changed(&self) {
+        self.change.notify_waiters();
+    }
+
+    /// Waits until something becomes of a part here, or for so long: it may happen on another host.
+    pub async fn change(&self, most: Duration) {
+        // That nothing happened is no news.
+        let _ = timeout(most, self.change.notified()).await;
+    }
+
+    /// Counts something in the metrics of the host; that is not worth an error.
+    pub async fn count(&self, name: &str) {
+        if let Err(error) = self.context.host().count(name, 1).await {
+            tracing::debug!(%error, "`{name}` could not be counted");
+        }
+    }
+
+    /// Works for ever.
+    pub async fn run(self: Arc<Self>) {
+        let free = Arc::new(Semaphore::new(self.config.concurrency));
+        let mut lanes = JoinSet::new();
+        loop {
+            let wait = match self.take_up(&free, &mut lanes).await {
+                Ok(()) => LOOK,
+                Err(error) => {
+                    tracing::debug!(%error, "no messages can be taken up at the moment");
+                    AWAY
+                }
+            };
+            while lanes.try_join_next().is_some() {}
+            tokio::select! {
+                () = self.work.notified() => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Forgets what is old, for ever.
+    pub async fn tidy(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.store.forget_old().await {
+                tracing::debug!(%error, "old messages cannot be forgotten at the moment");
+            }
+            sleep(TIDYING).await;
+        }
+    }
+
+    /// Takes as many lanes as may be worked on at once.
+    async fn take_up(self: &Arc<Self>, free: &Arc<Semaphore>, lanes: &mut JoinSet<()>) -> Outcome<()> {
+        let most = free.available_permits();
+        if most == 0 {
+            return Ok(());
+        }
+        for lane in self.store.claim(most).await? {
+            // There is room: only this loop takes any.
+            let Ok(permit) = free.clone().acquire_owned().await else { break };
+            let pump = self.clone();
+            lanes.spawn(async move {
+                pump.work_on(lane).await;
+                drop(permit);
+                pump.wake();
+            });
+        }
+        Ok(())
+    }
+
+    async fn work_on(self: &Arc<Self>, lane: Lane) {
+        let worked = match lane.direction {
+            Direction::In => answering::work(self, &lane).await,
+            Direction::Out => sending::work(self, &lane).await,
+        };
+        self.let_go(&lane, worked).await;
+    }
+
+    /// Sends what is to go to a person now, if nobody else is at it.
+    pub async fn send_to(self: &Arc<Self>, person: &str) -> Outcome<()> {
+        if let Some(lane) = self.store.claim_of(Direction::Out, person).await? {
+            let worked = sending::work(self, &lane).await;
+            self.let_go(&lane, worked).await;
+        }
+        Ok(())
+    }
+
+    async fn let_go(&self, lane: &Lane, worked: Outcome<Option<i64>>) {
+        let person = &lane.person;
+        let due = match worked {
+            Ok(next) => next,
+            Err(error) if is_lost(&error) => {
+                tracing::debug!(person, "another host took over");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(person, %error, "a thread cannot be worked on at the moment");
+                Some(now_ms() + AGAIN_MS)
+            }
+        };
+        if let Err(error) = self.store.release(lane, due).await {
+            tracing::debug!(person, %error, "a lane is held until its lease ends");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A lane of outbound messages, one part after the other: handed to Twilio once, remembered, done. A part that has no
+//! outcome yet holds up those behind it, so that the order holds.
+
+use plugin_api::{
+    error::{ErrorKind, OperationError},
+    prelude::{Arc, Duration},
+    requests::{
+        memory::{AddTurn, Attachment, Speaker},
+        twilio_service::{Channel, ListOptOuts, SendMessage, SentMessage},
+    },
+    tracing,
+};
+
+use crate::{
+    MEMORY, TWILIO_SERVICE,
+    answering::medium,
+    backoff, inbound,
+    pump::Pump,
+    store::{Lane, Part, PartState, now_ms},
+    window::Ways,
+};
+
+/// How long Twilio may take: less than a lane's lease.
+const SENDING: Duration = Duration::from_secs(20);
+const CALL: Duration = Duration::from_secs(15);
+/// How long an outcome is looked for. `twilio_service` is sure of it after two minutes, if it can be.
+const LOOKING_MS: i64 = 5 * 60_000;
+/// How often.
+const LOOK_MS: i64 = 5_000;
+/// After each part that is not in the memory yet.
+const REMEMBER_MS: i64 = 2_000;
+
+type Outcome<T> = Result<T, OperationError>;
+
+/// Works on the outbound messages of a person until none is due; answers when the next one is.
+pub async fn work(pump: &Arc<Pump>, lane: &Lane) -> Outcome<Option<i64>> {
+    loop {
+        let parts = pump.store.open_parts(&lane.person).await?;
+        let now = now_ms();
+        let head = parts.iter().find(|part| part.state.is_open());
+        let forgotten = parts.iter().filter(|part| part.state == PartState::Sent);
+        let next = head.into_iter().chain(forgotten.clone()).map(|part| part.next_ms).min();
+        let due = head.into_iter().chain(forgotten).find(|part| part.next_ms <= now);
+        let Some(part) = due else { return Ok(next) };
+        step(pump, lane, part.clone()).await?;
+    }
+}
+
+async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
+    if part.state.is_open() {
+        let ways = pump.store.ways(&part.person).await?;
+        if ways.is_stopped(part.channel) && part.state == PartState::Pending {
+            pump.count("dropped").await;
+            return pump.store.drop_all(lane, part.channel).await;
+        }
+        send(pump, lane, &mut part, &ways).await?;
+    }
+    if part.state == PartState::Sent {
+        pump.store.hold(lane).await?;
+        remember(pump, &mut part).await;
+    }
+    pump.store.save_part(lane, &part).await?;
+    pump.changed();
+    Ok(())
+}
+
+async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome<()> {
+    let request = match request(pump, part, ways) {
+        Ok(request) => request,
+        Err(error) => {
+            fail(part, &error);
+            return Ok(());
+        }
+    };
+    let twilio = pump.context.dependency(TWILIO_SERVICE)?.person(&part.person).deadline(SENDING);
+    let key = format!("{}:{}", part.message, part.part);
+    match twilio.idempotency_key(key).call(request).await {
+        Ok(SentMessage { sid, .. }) => {
+            (part.state, part.sid) = (PartState::Sent, Some(sid));
+            (part.error, part.kind, part.attempts) = (String::new(), String::new(), 0);
+            pump.count("sent").await;
+        }
+        Err(error) => trouble(pump, lane, part, error).await?,
+    }
+    Ok(())
+}
+
+/// The message as Twilio is to have it. What WhatsApp does not let pass as it is goes by the template.
+fn request(pump: &Pump, part: &Part, ways: &Ways) -> Outcome<SendMessage> {
+    let plain = SendMessage {
+        to: Some(part.person.clone()),
+        channel: part.channel,
+        body: Some(part.body.clone()).filter(|body| !body.is_empty()),
+        media_urls: part.media.clone(),
+        ..SendMessage::default()
+    };
+    // What may have gone as it is must not go again as something else.
+    if part.state == PartState::Looking || ways.is_open(part.channel, now_ms()) {
+        return Ok(plain);
+    }
+    let template = pump.config.whatsapp_template.clone().filter(|_| !part.body.is_empty());
+    let Some(template) = template else { return Err(closed(&part.person)) };
+    Ok(SendMessage {
+        body: None,
+        media_urls: Vec::new(),
+        content_sid: Some(template),
+        content_variables: [("1".to_owned(), one_line(&part.body))].into(),
+        ..plain
+    })
+}
+
+/// Nothing may be sent by WhatsApp now.
+pub fn closed(person: &str) -> OperationError {
+    OperationError::denied(format!(
+        "not sent: `{person}` has not written by WhatsApp within 24 hours, so WhatsApp demands a template: set \
+         `whatsapp_template`, or send an SMS"
+    ))
+}
+
+/// A variable of a template holds no line breaks, and no blanks in a row.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+async fn trouble(pump: &Pump, lane: &Lane, part: &mut Part, error: OperationError) -> Outcome<()> {
+    let now = now_ms();
+    // An outage counts from when it was noticed: the host may have been away itself.
+    if part.attempts == 0 {
+        part.since_ms = now;
+    }
+    part.attempts += 1;
+    (part.error, part.kind) = (error.message.clone(), error.kind.as_str().to_owned());
+    let opted_out = error.kind == ErrorKind::Denied && is_opted_out(pump, part).await;
+    // Who opted out may have got it before.
+    if error.kind == ErrorKind::UnknownOutcome || (opted_out && part.state == PartState::Looking) {
+        look_again(pump, part, now).await;
+        return Ok(());
+    }
+    if opted_out {
+        pump.store.set_stopped(&part.person, part.channel, true).await?;
+        pump.count("dropped").await;
+        part.state = PartState::Dropped;
+        return pump.store.drop_all(lane, part.channel).await;
+    }
+    match backoff::next(&error, part.attempts, now - part.since_ms, pump.config.give_up_ms) {
+        Some(wait) => part.next_ms = now + wait,
+        None => {
+            pump.count("failed").await;
+            fail(part, &error);
+        }
+    }
+    Ok(())
+}
+
+async fn look_again(pump: &Pump, part: &mut Part, now: i64) {
+    if part.state == PartState::Pending {
+        (part.state, part.since_ms) = (PartState::Looking, now);
+        tracing::warn!(
+            message = part.message,
+            part = part.part,
+            "nobody knows whether it was sent: {}",
+            part.error
+        );
+    }
+    part.next_ms = now + LOOK_MS;
+    if now - part.since_ms > LOOKING_MS {
+        part.state = PartState::Unknown;
+        pump.count("failed").await;
+    }
+}
+
+/// Twilio refuses those who opted out at the carrier, whom nobody here heard of.
+async fn is_opted_out(pump: &Pump, part: &Part) -> bool {
+    let address = inbound::address(part.channel, &part.person);
+    let Ok(twilio) = pump.context.dependency(TWILIO_SERVICE) else { return false };
+    let listed = twilio.deadline(CALL).call(ListOptOuts { address: Some(address) }).await;
+    listed.is_ok_and(|listed| !listed.addresses.is_empty())
+}
+
+fn fail(part: &mut Part, error: &OperationError) {
+    tracing::warn!(
+        message = part.message,
+        part = part.part,
+        "a message could not be sent: {}",
+        error.message
+    );
+    part.state = PartState::Failed;
+    (part.error, part.kind) = (error.message.clone(), error.kind.as_str().to_owned());
+}
+
+/// What cannot be remembered now is remembered later, and holds nothing up; what never can be is let be.
+async fn remember(pump: &Pump, part: &mut Part) {
+    match add_turn(pump, part).await {
+        Ok(()) => (part.is_remembered, part.error) = (true, String::new()),
+        Err(error) if backoff::policy(error.kind) == backoff::Policy::GiveUp => {
+            tracing::warn!(message = part.message, "what was sent is not remembered: {}", error.message);
+            part.is_remembered = true;
+        }
+        Err(error) => {
+            part.attempts += 1;
+            tracing::debug!(message = part.message, %error, "what was sent is not remembered yet");
+            part.next_ms = now_ms() + REMEMBER_MS * i64::from(part.attempts.min(30));
+        }
+    }
+}
+
+async fn add_turn(pump: &Pump, part: &Part) -> Outcome<()> {
+    let memory = pump.context.dependency(MEMORY)?.person(&part.person).deadline(CALL);
+    let attachment =
+        |url: &String| Attachment { content_type: "application/octet-stream".to_owned(), url: url.clone() };
+    let turn = AddTurn {
+        speaker: Speaker::Assistant,
+        medium: medium(part.channel),
+        text: part.body.clone(),
+        attachments: part.media.iter().map(attachment).collect(),
+        source: part.sid.clone(),
+        at_ms: Some(part.since_ms + i64::from(part.part)),
+        display_name: None,
+    };
+    memory.call(turn).await.map(drop)
+}
+
+/// Whether a text would go this way now, as far as that is known beforehand.
+pub fn check_way(pump: &Pump, person: &str, channel: Channel, ways: &Ways, has_text: bool) -> Outcome<()> {
+    if ways.is_stopped(channel) {
+        return Err(OperationError::denied(format!(
+            "not sent: `{person}` opted out; only they can change that, by writing START"
+        )));
+    }
+    let has_template = pump.config.whatsapp_template.is_some() && has_text;
+    if ways.is_open(channel, now_ms()) || has_template { Ok(()) } else { Err(closed(person)) }
+}

@@ -1,0 +1,121 @@
+//! What came, what is to go, and who is at work on it, in the database: every step is one transaction, so that a host may
+//! be killed between any two, and hosts that share the database never do a step twice.
+//!
+//! - A *lane* is a person's inbound or outbound messages. A host takes a lane by a lease, and only then works on it: so the
+//!   order within a thread is kept, and threads go side by side. Each step renews the lease, and fails if it was lost.
+//! - `wanted` of a lane counts what was put into it: nothing comes in unseen while a host lets go of it.
+//! - Tables are always locked in one order: threads, lanes, messages.
+//!
+//! Texts are kept here only until they are processed; what was said is kept by `memory_service`.
+//! - [`tables`]: the tables.
+//! - [`inbox`]: what came.
+//! - [`outbox`]: what is to go.
+//! - [`lanes`]: who is at work.
+//! - [`reading`]: what is shown.
+
+mod tables;
+mod inbox;
+mod outbox;
+mod lanes;
+mod reading;
+
+use plugin_api::{
+    context::{Context, Dependency},
+    error::{ErrorKind, OperationError},
+    jiff::Timestamp,
+    prelude::Duration,
+    requests::{
+        sql::{Committed, Describe, Dialect, Execute, Executed, Query, Rows, Statement, Transaction},
+        twilio_service::Channel,
+    },
+    tokio::sync::OnceCell,
+};
+
+pub use inbox::{InState, Received};
+pub use lanes::{Direction, Lane, is_lost};
+pub use outbox::{Outgoing, Part, PartState};
+
+use crate::DATABASE;
+
+/// A lane belongs to its host for so long after its last step.
+pub const LEASE_MS: i64 = 30_000;
+/// The moment of what is not due.
+const NEVER: i64 = i64::MAX;
+/// How long a step may take.
+const STEP: Duration = Duration::from_secs(10);
+
+type Outcome<T> = Result<T, OperationError>;
+
+/// The tables.
+pub struct Store {
+    context: Context,
+    /// Tells this host from all others, and this run from the one before.
+    owner: String,
+    dialect: OnceCell<Dialect>,
+}
+
+impl Store {
+    pub fn new(context: Context) -> Self {
+        Self { context, owner: random_id(), dialect: OnceCell::new() }
+    }
+
+    /// Brings the tables to their newest version, once.
+    pub async fn migrate(&self) -> Outcome<()> {
+        self.database().await.map(drop)
+    }
+
+    async fn dialect(&self) -> Outcome<Dialect> {
+        let prepare = || async {
+            let database = self.context.dependency(DATABASE)?.deadline(STEP);
+            database.call(tables::migrations()).await?;
+            Ok(database.call(Describe {}).await?.dialect)
+        };
+        self.dialect.get_or_try_init(prepare).await.copied().map_err(named)
+    }
+
+    /// The database, with the tables in it. It may come up after us.
+    async fn database(&self) -> Outcome<Dependency> {
+        self.dialect().await?;
+        Ok(self.context.dependency(DATABASE)?.deadline(STEP))
+    }
+
+    async fn query(&self, query: Query) -> Outcome<Rows> {
+        self.database().await?.call(query).await.map_err(named)
+    }
+
+    async fn execute(&self, execute: Execute) -> Outcome<Executed> {
+        self.database().await?.call(execute).await.map_err(named)
+    }
+
+    async fn commit(&self, statements: Vec<Statement>) -> Outcome<Committed> {
+        self.database().await?.call(Transaction { statements }).await.map_err(named)
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A name that nothing else has.
+pub fn random_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// How a channel is written in the tables.
+pub fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Sms => "sms",
+        Channel::Whatsapp => "whatsapp",
+    }
+}
+
+fn channel_named(name: &str) -> Channel {
+    if name == "whatsapp" { Channel::Whatsapp } else { Channel::Sms }
+}
+
+/// The error says whose it is. A step whose commit is unknown may be repeated like one that was not made.
+fn named(error: OperationError) -> OperationError {
+    let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
+    OperationError { kind, message: format!("messages cannot be stored: {}", error.message), ..error }
+}

@@ -1,0 +1,284 @@
+//! What came: stored once, however often it is delivered; then a step at a time.
+
+use plugin_api::{
+    requests::{
+        memory::Attachment,
+        sql::{Query, Row, Statement, Value},
+        twilio_service::Channel,
+    },
+    serde_json,
+};
+
+use super::{
+    Direction, Lane, Outcome, Outgoing, Store, channel_name, channel_named, lanes::put_into, now_ms,
+};
+use crate::{inbound::Inbound, keyword::Keyword, window::Ways};
+
+/// Messages of a person that are looked at together.
+const LOOKED_AT: u32 = 50;
+
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InState {
+    /// It is stored.
+    Received,
+    /// It is in the memory.
+    Remembered,
+    /// It is being answered, and those behind it wait.
+    Running,
+    /// It is being answered, and those behind it go on.
+    Following,
+    /// It is answered, or its answer is on its way.
+    Answered,
+    /// There is nobody to answer it, or nothing to answer.
+    Noted,
+    /// It could not be processed.
+    Failed,
+}
+
+const STATES: [InState; 7] = [
+    InState::Received,
+    InState::Remembered,
+    InState::Running,
+    InState::Following,
+    InState::Answered,
+    InState::Noted,
+    InState::Failed,
+];
+
+impl InState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Remembered => "remembered",
+            Self::Running => "running",
+            Self::Following => "following",
+            Self::Answered => "answered",
+            Self::Noted => "noted",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn named(name: &str) -> Self {
+        STATES.into_iter().find(|state| state.as_str() == name).unwrap_or(Self::Failed)
+    }
+
+    /// Nothing more happens by itself, and nothing is to be seen to.
+    fn is_processed(self) -> bool {
+        matches!(self, Self::Answered | Self::Noted)
+    }
+}
+
+/// A message that came, with how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub sid: String,
+    pub person: String,
+    pub is_person: bool,
+    pub channel: Channel,
+    pub keyword: Option<Keyword>,
+    pub is_answered: bool,
+    pub body: String,
+    pub attachments: Vec<Attachment>,
+    pub display_name: Option<String>,
+    pub state: InState,
+    /// How many attempts failed since it came, or since somebody asked for another try.
+    pub attempts: u32,
+    /// How often somebody asked for another try.
+    pub round: u32,
+    pub run: Option<String>,
+    pub error: String,
+    pub at_ms: i64,
+    pub since_ms: i64,
+    pub next_ms: i64,
+    /// How the person may be written to now.
+    pub ways: Ways,
+}
+
+impl Store {
+    /// Stores a message; false if it is there already, whoever stored it. A keyword has its effect with it.
+    pub async fn receive(&self, message: &Inbound) -> Outcome<bool> {
+        let lane = put_into(Direction::In, &message.person, &is_new(5)).bind(&message.sid);
+        let committed = self.commit(vec![touch(message), lane, insert(message)]).await?;
+        Ok(committed.results.last().is_some_and(|inserted| inserted.rows_affected == 1))
+    }
+
+    /// The messages of a person that are not processed: the one whose turn it is first, those that are followed last.
+    pub async fn open_messages(&self, person: &str) -> Outcome<Vec<Received>> {
+        let query = "
+            select m.*, t.last_channel, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped
+            from messaging_service_inbox m join messaging_service_threads t on t.person = m.person
+            where m.person = $1 and m.state in ('received', 'remembered', 'running', 'following')
+            order by case m.state when 'following' then 1 else 0 end, m.seq";
+        let rows = self.query(Query::new(query).bind(person).row_limit(LOOKED_AT)).await?;
+        rows.iter().map(received).collect()
+    }
+
+    /// Notes how far a message is, and with it puts a text on its way.
+    pub async fn save(&self, lane: &Lane, message: &Received, outgoing: Option<&Outgoing>) -> Outcome<()> {
+        let mut statements: Vec<_> = outgoing.iter().map(|outgoing| thread_of(&outgoing.person)).collect();
+        statements.push(self.renewal(lane));
+        statements
+            .extend(outgoing.iter().map(|outgoing| put_into(Direction::Out, &outgoing.person, "1 = 1")));
+        statements.push(update(message));
+        statements.extend(outgoing.iter().flat_map(|outgoing| outgoing.inserts()));
+        self.commit(statements).await.map(drop)
+    }
+
+    /// Notes that the person wants messages again, or none.
+    pub async fn set_stopped(&self, person: &str, channel: Channel, is_stopped: bool) -> Outcome<()> {
+        let column = stopped_column(channel);
+        let set =
+            Statement::new(format!("update messaging_service_threads set {column} = $2 where person = $1"));
+        self.commit(vec![set.bind(person).bind(i64::from(is_stopped))]).await.map(drop)
+    }
+
+    /// How a person may be written to.
+    pub async fn ways(&self, person: &str) -> Outcome<Ways> {
+        let query = "select last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped
+            from messaging_service_threads where person = $1";
+        let rows = self.query(Query::new(query).bind(person)).await?;
+        Ok(rows.first().map(ways).transpose()?.unwrap_or_default())
+    }
+}
+
+/// A message with the SID in this placeholder is not there.
+fn is_new(placeholder: u8) -> String {
+    format!("not exists (select 1 from messaging_service_inbox where sid = ${placeholder})")
+}
+
+/// The thread, and what a keyword changes. What is delivered again changes nothing.
+fn touch(message: &Inbound) -> Statement {
+    let is_whatsapp = message.channel == Channel::Whatsapp;
+    let stop = match message.keyword {
+        Some(Keyword::Stop) => Some(1),
+        Some(Keyword::Start) => Some(0),
+        _ => None,
+    };
+    let kept = |column: &str| format!("messaging_service_threads.{column}");
+    let (sms, whatsapp) = match (stop, is_whatsapp) {
+        (Some(stop), false) => (stop.to_string(), kept("whatsapp_stopped")),
+        (Some(stop), true) => (kept("sms_stopped"), stop.to_string()),
+        (None, _) => (kept("sms_stopped"), kept("whatsapp_stopped")),
+    };
+    let is_stop = |channel| i64::from(stop == Some(1) && message.channel == channel);
+    Statement::new(format!(
+        "insert into messaging_service_threads
+            (person, first_ms, last_ms, last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped)
+        select $1, $2, $2, $3, $4, $5, $6 where {new}
+        on conflict (person) do update set
+            last_ms = excluded.last_ms, last_channel = excluded.last_channel,
+            whatsapp_ms = case when excluded.whatsapp_ms > messaging_service_threads.whatsapp_ms
+                then excluded.whatsapp_ms else messaging_service_threads.whatsapp_ms end,
+            sms_stopped = {sms}, whatsapp_stopped = {whatsapp}",
+        new = is_new(7)
+    ))
+    .bind(&message.person)
+    .bind(message.at_ms)
+    .bind(channel_name(message.channel))
+    .bind(if is_whatsapp { message.at_ms } else { 0 })
+    .bind(is_stop(Channel::Sms))
+    .bind(is_stop(Channel::Whatsapp))
+    .bind(&message.sid)
+}
+
+fn insert(message: &Inbound) -> Statement {
+    Statement::new(
+        "insert into messaging_service_inbox
+            (sid, person, seq, is_person, channel, keyword, is_answered, body, attachments, display_name, state,
+             attempts, round, run, error, at_ms, since_ms, next_ms)
+        select $1, $2, wanted, $3, $4, $5, $6, $7, $8, $9, 'received', 0, 0, '', '', $10, $10, 0
+        from messaging_service_lanes where lane = $11
+        on conflict (sid) do nothing",
+    )
+    .bind(&message.sid)
+    .bind(&message.person)
+    .bind(i64::from(message.is_person))
+    .bind(channel_name(message.channel))
+    .bind(message.keyword.map_or("", Keyword::as_str))
+    .bind(i64::from(message.is_answered))
+    .bind(&message.body)
+    .bind(json(&message.attachments))
+    .bind(message.display_name.as_deref().unwrap_or_default().replace('\0', ""))
+    .bind(message.at_ms)
+    .bind(Direction::In.of(&message.person))
+}
+
+/// What is processed is kept without its text: that it came, so that it is never processed twice.
+fn update(message: &Received) -> Statement {
+    let text =
+        if message.state.is_processed() { "body = '', attachments = '[]', display_name = ''," } else { "" };
+    Statement::new(format!(
+        "update messaging_service_inbox set {text}
+            state = $2, attempts = $3, run = $4, error = $5, since_ms = $6, next_ms = $7 where sid = $1"
+    ))
+    .bind(&message.sid)
+    .bind(message.state.as_str())
+    .bind(i64::from(message.attempts))
+    .bind(message.run.as_deref().unwrap_or_default())
+    .bind(&message.error)
+    .bind(message.since_ms)
+    .bind(message.next_ms)
+}
+
+pub(super) fn stopped_column(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Sms => "sms_stopped",
+        Channel::Whatsapp => "whatsapp_stopped",
+    }
+}
+
+/// Text, or nothing.
+pub(super) fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn json(attachments: &[Attachment]) -> Value {
+    Value::Text(serde_json::to_string(attachments).expect("text is always JSON"))
+}
+
+pub(super) fn received(row: Row<'_>) -> Outcome<Received> {
+    let text = |column: &str| row.get::<String>(column);
+    Ok(Received {
+        sid: text("sid")?,
+        person: text("person")?,
+        is_person: row.get("is_person")?,
+        channel: channel_named(&text("channel")?),
+        keyword: Keyword::named(&text("keyword")?),
+        is_answered: row.get("is_answered")?,
+        body: text("body")?,
+        attachments: serde_json::from_str(&text("attachments")?).unwrap_or_default(),
+        display_name: some(text("display_name")?),
+        state: InState::named(&text("state")?),
+        attempts: row.get("attempts")?,
+        round: row.get("round")?,
+        run: some(text("run")?),
+        error: text("error")?,
+        at_ms: row.get("at_ms")?,
+        since_ms: row.get("since_ms")?,
+        next_ms: row.get("next_ms")?,
+        ways: ways(row)?,
+    })
+}
+
+pub(super) fn ways(row: Row<'_>) -> Outcome<Ways> {
+    let last: String = row.get("last_channel")?;
+    Ok(Ways {
+        last: some(last).map(|last| channel_named(&last)),
+        whatsapp_ms: row.get("whatsapp_ms")?,
+        sms_stopped: row.get("sms_stopped")?,
+        whatsapp_stopped: row.get("whatsapp_stopped")?,
+    })
+}
+
+/// The thread of a person who is written to first.
+pub(super) fn thread_of(person: &str) -> Statement {
+    Statement::new(
+        "insert into messaging_service_threads
+            (person, first_ms, last_ms, last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped)
+        values ($1, $2, $2, '', 0, 0, 0)
+        on conflict (person) do update set last_ms = excluded.last_ms",
+    )
+    .bind(person)
+    .bind(now_ms())
+}

@@ -1,0 +1,76 @@
+//! The tables, version by version.
+
+use plugin_api::requests::sql::Migrate;
+
+const OWNER: &str = "messaging_service";
+
+const TABLES: &str = "
+    create table messaging_service_threads (
+        person text primary key,
+        first_ms bigint not null,
+        last_ms bigint not null,
+        last_channel text not null,
+        whatsapp_ms bigint not null,
+        sms_stopped bigint not null,
+        whatsapp_stopped bigint not null
+    );
+    create index messaging_service_threads_last on messaging_service_threads (last_ms);
+    create table messaging_service_lanes (
+        lane text primary key,
+        person text not null,
+        direction text not null,
+        wanted bigint not null,
+        owner text not null,
+        lease_ms bigint not null,
+        due_ms bigint not null
+    );
+    create index messaging_service_lanes_due on messaging_service_lanes (due_ms);
+    create table messaging_service_inbox (
+        sid text primary key,
+        person text not null,
+        seq bigint not null,
+        is_person bigint not null,
+        channel text not null,
+        keyword text not null,
+        is_answered bigint not null,
+        body text not null,
+        attachments text not null,
+        display_name text not null,
+        state text not null,
+        attempts bigint not null,
+        round bigint not null,
+        run text not null,
+        error text not null,
+        at_ms bigint not null,
+        since_ms bigint not null,
+        next_ms bigint not null
+    );
+    create index messaging_service_inbox_open on messaging_service_inbox (person, state, seq);
+    create index messaging_service_inbox_state on messaging_service_inbox (state, at_ms);
+    create table messaging_service_outbox (
+        message text not null,
+        part bigint not null,
+        person text not null,
+        seq bigint not null,
+        channel text not null,
+        fingerprint text not null,
+        body text not null,
+        media text not null,
+        state text not null,
+        attempts bigint not null,
+        sid text not null,
+        error text not null,
+        kind text not null,
+        remembered bigint not null,
+        at_ms bigint not null,
+        since_ms bigint not null,
+        next_ms bigint not null,
+        primary key (message, part)
+    );
+    create index messaging_service_outbox_open on messaging_service_outbox (person, state, seq, part);
+    create index messaging_service_outbox_state on messaging_service_outbox (state, at_ms)";
+
+/// All versions there ever were.
+pub fn migrations() -> Migrate {
+    Migrate::new(OWNER).version("threads, lanes, inbox, outbox", TABLES)
+}

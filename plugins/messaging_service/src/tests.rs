@@ -1,0 +1,16 @@
+//! The tests: pure parts by tables and properties; the whole plugin in-process, with its tables in an SQLite in memory, and
+//! stand-ins for what it calls.
+
+mod database;
+mod setup;
+mod splitting;
+mod reading_webhooks;
+mod choosing_ways;
+mod backing_off;
+mod receiving;
+mod answering;
+mod outages;
+mod opting_out;
+mod sending;
+mod showing;
+mod reading_settings;

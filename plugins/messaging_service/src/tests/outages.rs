@@ -1,0 +1,149 @@
+//! Whatever is away, at whichever step: nothing is lost, nothing is done twice, and what is given up is shown.
+
+use plugin_api::{
+    error::OperationError,
+    requests::{
+        messaging::{ListUnprocessed, Retry, Send},
+        orchestrator::RunState,
+    },
+    serde_json::json,
+    tokio,
+};
+
+use super::setup::{ADA, BOB, Instance, World, away, done, report, text, wait};
+
+async fn attempts(host: &Instance) -> u32 {
+    let open = host.call(ListUnprocessed::default()).await.map(|open| open.messages).unwrap_or_default();
+    open.iter().map(|message| message.attempts).max().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn the_memory_is_away() {
+    let world = World::default();
+    world.state().memory = Some(away());
+    let host = world.host().await;
+    text(&host, ADA, "SM1", "one").await;
+    text(&host, ADA, "SM2", "two").await;
+    let place = std::panic::Location::caller();
+    wait(place, || attempts(&host), |attempts| *attempts >= 2).await;
+    let open = host.call(ListUnprocessed::default()).await.unwrap();
+    assert_eq!((open.open, open.failed), (2, 0));
+    assert_eq!(open.messages[0].error.as_deref(), Some("it is away"));
+    assert!(open.messages[0].next_ms.is_some());
+    world.state().memory = None;
+    world.wait_for_texts(&host, &["re: one", "re: two"]).await;
+}
+
+#[tokio::test]
+async fn the_assistant_is_away() {
+    let world = World::default();
+    world.state().assistant = Some(away());
+    let host = world.host().await;
+    text(&host, ADA, "SM1", "one").await;
+    let place = std::panic::Location::caller();
+    wait(place, || attempts(&host), |attempts| *attempts >= 2).await;
+    assert_eq!(world.said(ADA), ["sms person: one"], "it is remembered meanwhile");
+    world.state().assistant = None;
+    world.wait_for_texts(&host, &["re: one"]).await;
+}
+
+#[tokio::test]
+async fn twilio_is_away() {
+    let world = World::default();
+    world.state().twilio = Some((away(), false));
+    let host = world.host().await;
+    text(&host, ADA, "SM1", "one").await;
+    text(&host, ADA, "SM2", "two").await;
+    let place = std::panic::Location::caller();
+    wait(place, || attempts(&host), |attempts| *attempts >= 2).await;
+    world.state().twilio = None;
+    world.wait_for_texts(&host, &["re: one", "re: two"]).await;
+}
+
+#[tokio::test]
+async fn the_memory_is_away_after_the_answer_went() {
+    let world = World::default();
+    let host = world.host().await;
+    world.state().answer = |run| done(&run.goal);
+    text(&host, ADA, "SM1", "one").await;
+    world.wait_for_texts(&host, &["one"]).await;
+    // From here on nothing is remembered, but what came before is answered.
+    world.state().memory = Some(away());
+    let sent = Send { to: Some(ADA.to_owned()), text: "two".to_owned(), ..Send::default() };
+    let sent = host.call(sent).await.unwrap();
+    assert_eq!(sent.parts[0].sid.as_deref(), Some("SMout1"));
+    world.state().memory = None;
+    let place = std::panic::Location::caller();
+    let said = || async { world.said(ADA) };
+    wait(place, said, |said| said.last().is_some_and(|last| last == "sms assistant: two")).await;
+}
+
+#[tokio::test]
+async fn the_database_is_away_in_the_middle() {
+    let world = World::default();
+    let host = world.host().await;
+    world.state().memory = Some(away());
+    text(&host, ADA, "SM1", "one").await;
+    let place = std::panic::Location::caller();
+    wait(place, || attempts(&host), |attempts| *attempts >= 1).await;
+    world.database.set_away(true);
+    world.state().memory = None;
+    assert!(host.call(ListUnprocessed::default()).await.is_err());
+    world.database.set_away(false);
+    world.wait_for_texts(&host, &["re: one"]).await;
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_kept_and_shown_and_those_behind_go_on() {
+    let world = World::default();
+    world.state().memory = Some(OperationError::invalid("too long"));
+    let host = world.host().await;
+    text(&host, ADA, "SM1", "one").await;
+    world.settles(&host).await;
+    world.state().memory = None;
+    text(&host, ADA, "SM2", "two").await;
+    world.wait_for_texts(&host, &["re: two"]).await;
+    let failed = host.call(ListUnprocessed { failed_only: true, limit: None }).await.unwrap();
+    assert_eq!((failed.failed, failed.messages[0].error.as_deref()), (1, Some("too long")));
+    host.call(Retry { id: "SM1".to_owned() }).await.unwrap();
+    world.wait_for_texts(&host, &["re: two", "re: one"]).await;
+}
+
+#[tokio::test]
+async fn an_outage_that_is_too_long_is_an_end() {
+    let world = World::default();
+    world.state().assistant = Some(away());
+    let host = world.host_with(json!({ "give_up_after": "1s" })).await;
+    text(&host, ADA, "SM1", "one").await;
+    world.settles(&host).await;
+    let failed = host.call(ListUnprocessed::default()).await.unwrap();
+    assert_eq!((failed.failed, failed.messages[0].state.as_str()), (1, "failed"));
+    // Who writes to somebody else is not concerned.
+    world.state().assistant = None;
+    text(&host, BOB, "SM2", "two").await;
+    world.wait_for_texts(&host, &["re: two"]).await;
+}
+
+/// The host itself was away for a day: what waited is tried as if it had just come, and in order.
+#[tokio::test]
+async fn what_is_old_is_not_given_up_for_that() {
+    let world = World::default();
+    world.state().memory = Some(away());
+    world.state().answer = |run| match run.goal.as_str() {
+        "think" => report(RunState::Running),
+        goal => done(&format!("re: {goal}")),
+    };
+    let host = world.host().await;
+    host.stop().await.unwrap();
+    text(&host, ADA, "SM1", "think").await;
+    text(&host, ADA, "SM2", "next").await;
+    world.database.run("update messaging_service_inbox set since_ms = since_ms - 90000000");
+    drop(host);
+    let host = world.host().await;
+    let place = std::panic::Location::caller();
+    wait(place, || attempts(&host), |attempts| *attempts >= 1).await;
+    world.state().memory = None;
+    wait(place, || async { world.state().reports.len() }, |runs| *runs == 1).await;
+    world.set_run("run-SM1:0", done("Thought."));
+    world.wait_for_texts(&host, &["Thought.", "re: next"]).await;
+}

@@ -1,0 +1,438 @@
+//! The messaging_service plugin with a stand-in for Twilio, Twilio's own library as a signer, and the real memory: what
+//! comes is taken once and answered in order, whoever is away or killed.
+
+mod carrier;
+mod crowd;
+
+use std::thread;
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use switchboard_tests::{
+    Setup, TestHost,
+    http::{self, Response},
+    partners::{Missing, emulate, free_port, node::NodeServer, postgres::Postgres, twilio::sign},
+    trial::Outcome,
+    trials,
+    wait::{LIMIT, poll, wait_until},
+};
+
+use crate::{
+    openai,
+    twilio::proxy::{Mode, Proxy},
+};
+use carrier::Carrier;
+use crowd::Crowd;
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        a_person_is_answered_and_known_on_sqlite,
+        a_person_is_answered_and_known_on_postgresql,
+        a_forged_webhook_is_refused,
+        a_stop_is_obeyed_everywhere,
+        a_long_answer_and_ten_pictures,
+        an_answer_waits_for_approval_across_a_restart,
+        operators_see_and_send,
+        without_an_assistant_it_is_acknowledged,
+        a_database_that_is_away_loses_nothing,
+        twilio_is_away_and_nothing_is_lost,
+        a_kill_after_twilio_took_it_sends_nothing_twice,
+        a_host_that_is_killed_again_and_again_answers_everything_once,
+        three_hosts_one_is_killed_and_everything_is_answered_once,
+    ]
+}
+
+const ACCOUNT: &str = "AC0000000000000000000000000000000a";
+const TOKEN: &str = "a-token-that-nobody-may-see";
+const NUMBER: &str = "+15551234567";
+const ADA: &str = "+15550000001";
+const INBOUND: &str = "/webhooks/twilio/inbound-message";
+/// Where Twilio believes to find every host.
+const PUBLIC: &str = "https://example.com";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+const PLUGINS: &str = r#"
+    [plugins.database]
+    probe = { interval = "500ms", timeout = "5s" }
+    retry = { attempts = 3, base = "50ms", cap = "200ms" }
+    [plugins.openai]
+    probe = { interval = "1h", timeout = "10s" }
+    [plugins.twilio]
+    init = { timeout = "10s" }
+    probe = { interval = "500ms", timeout = "5s" }
+    retry = { attempts = 3, base = "50ms", cap = "200ms" }
+    [plugins.memory_service]
+    [plugins.messaging_service]
+"#;
+const ASSISTANT: &str = "[plugins.orchestrator_service]\nlibrary = \"assistant\"\n";
+
+/// A stand-in for OpenAI that makes vectors of whatever it is given.
+fn model() -> Result<NodeServer, Missing> {
+    openai::server()
+}
+
+/// A host that speaks to Twilio at this address, and is known to it under this one.
+fn setup(twilio: &str, model: &NodeServer, public: &str, more: &str) -> Setup {
+    setup_with(twilio, model.address(), public, more)
+}
+
+fn setup_with(twilio: &str, model: &str, public: &str, more: &str) -> Setup {
+    let service = format!("[plugins.twilio_service]\nsettings = {{ public_base_url = \"{public}\" }}\n");
+    let setup = Setup::new(&format!("{PLUGINS}{service}{more}"));
+    let setup = openai::variables(setup, model, openai::KEY);
+    crate::twilio::variables(setup, twilio)
+}
+
+#[track_caller]
+fn start(setup: Setup) -> TestHost {
+    let host = setup.start();
+    for plugin in ["twilio_service", "memory_service", "messaging_service"] {
+        host.wait_for_status(plugin, "connected");
+    }
+    host
+}
+
+/// A message as Twilio's form has it.
+fn form(sid: &str, from: &str, body: &str, more: &[(&str, &str)]) -> Value {
+    let mut form = json!({
+        "MessageSid": sid, "SmsSid": sid, "SmsStatus": "received", "AccountSid": ACCOUNT, "From": from,
+        "To": NUMBER, "Body": body, "NumMedia": "0", "NumSegments": "1", "ApiVersion": "2010-04-01",
+    });
+    for (name, value) in more {
+        form[*name] = json!(value);
+    }
+    form
+}
+
+fn encoded(form: &Value) -> String {
+    let fields = form.as_object().expect("a form has fields").iter();
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let fields = fields.map(|(name, value)| format!("{name}={}", encode(value.as_str().unwrap_or_default())));
+    fields.collect::<Vec<_>>().join("&")
+}
+
+/// Posts a form with a signature; the error is a host that does not answer.
+fn post(address: &str, form: &Value, signature: &str) -> Result<Response, String> {
+    let headers = [("x-twilio-signature", signature), ("content-type", FORM)];
+    http::request(address, "POST", INBOUND, &headers, Some(&encoded(form)))
+}
+
+/// Delivers a message that Twilio's own library signed.
+#[track_caller]
+fn deliver(host: &TestHost, form: &Value) -> Result<Response, Missing> {
+    let signature = sign(TOKEN, &format!("{PUBLIC}{INBOUND}"), form, "HMAC_SHA1")?;
+    Ok(post(host.address(), form, &signature).expect("the host answers"))
+}
+
+#[track_caller]
+fn take(host: &TestHost, form: &Value) -> Outcome {
+    let taken = deliver(host, form)?;
+    let kind = taken.header("content-type").map(str::to_owned);
+    assert_eq!((taken.status, kind.as_deref()), (200, Some("text/xml; charset=utf-8")), "{}", taken.body);
+    assert_eq!(taken.body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>");
+    Ok(())
+}
+
+#[track_caller]
+fn wait_for_texts(carrier: &Carrier, expected: &[&str]) {
+    let texts = || carrier.taken().into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+    let texts = wait_until("the answers", texts, |texts| texts.len() >= expected.len());
+    assert_eq!(texts, expected);
+}
+
+fn unprocessed(host: &TestHost) -> Value {
+    host.get("/api/messages/unprocessed").json()
+}
+
+#[track_caller]
+fn settles(host: &TestHost) {
+    wait_until("everything to be processed", || unprocessed(host), |left| left["open"] == 0);
+}
+
+/// The thread of a person, as `who: text`.
+#[track_caller]
+fn thread(host: &TestHost, person: &str) -> Vec<String> {
+    let answer = host.get(&format!("/api/messages/threads/{}", person.replace('+', "%2B")));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let answer = answer.json();
+    let line = |message: &Value| {
+        let who = if message["inbound"] == true { "person" } else { "assistant" };
+        format!(
+            "{} {who}: {}",
+            message["medium"].as_str().unwrap_or_default(),
+            message["text"].as_str().unwrap_or_default()
+        )
+    };
+    answer["messages"].as_array().expect("messages").iter().map(line).collect()
+}
+
+fn a_person_is_answered_and_known_on_sqlite() -> Outcome {
+    a_person_is_answered_and_known(|setup| setup)
+}
+
+fn a_person_is_answered_and_known_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_person_is_answered_and_known(|setup| setup.env("DATABASE_URL", &postgres.url()))
+}
+
+/// The stand-in signs and delivers the SMS itself; what it cannot deliver, WhatsApp, Twilio's library signs.
+#[track_caller]
+fn a_person_is_answered_and_known(database: impl Fn(Setup) -> Setup) -> Outcome {
+    let port = free_port();
+    let public = format!("http://127.0.0.1:{port}");
+    let sms =
+        json!({ "phone_number": NUMBER, "sms_url": format!("{public}{INBOUND}"), "sms_method": "POST" });
+    let account = json!({
+        "account": { "sid": ACCOUNT, "auth_token": TOKEN, "status": "active" },
+        "phone_numbers": [sms, { "phone_number": format!("whatsapp:{NUMBER}") }],
+    });
+    let (model, twilio) = (model()?, emulate::start("twilio", &json!({ "twilio": account }))?);
+    let setup = setup(twilio.address(), &model, &public, ASSISTANT);
+    let host = start(database(setup.env("SWITCHBOARD_LISTEN", &format!("127.0.0.1:{port}"))));
+    let sms = format!("To=%2B15551234567&From=%2B15550000001&Body={}", "I%20am%20Ada%20%F0%9F%91%8B");
+    crate::twilio::simulate(&twilio, "inbound-message", &sms);
+    wait_for_turns(&host, 2);
+    assert_eq!(outbound(&twilio), [(ADA.to_owned(), "re: I am Ada 👋 (0 said before)".to_owned())]);
+
+    let whatsapp = form("SMw1", &format!("whatsapp:{ADA}"), "and here?", &[("ProfileName", "Ada L.")]);
+    let signature = sign(TOKEN, &format!("{public}{INBOUND}"), &whatsapp, "HMAC_SHA1")?;
+    for _ in 0..2 {
+        assert_eq!(post(host.address(), &whatsapp, &signature).map(|answer| answer.status), Ok(200));
+    }
+    wait_for_turns(&host, 4);
+    assert_eq!(
+        thread(&host, ADA),
+        [
+            "sms person: I am Ada 👋",
+            "sms assistant: re: I am Ada 👋 (0 said before)",
+            "whatsapp person: and here?",
+            "whatsapp assistant: re: and here? (2 said before)",
+        ]
+    );
+    let answers = outbound(&twilio);
+    assert_eq!(answers.len(), 2, "each of them once: {answers:?}");
+    let by_whatsapp = (format!("whatsapp:{ADA}"), "re: and here? (2 said before)".to_owned());
+    assert!(answers.contains(&by_whatsapp), "{answers:?}");
+    let all = host.get("/metrics").body + &host.output();
+    assert!(!all.contains(TOKEN) && !all.contains("I am Ada"), "{all}");
+    Ok(())
+}
+
+/// Waits until so many turns of Ada's thread are remembered. The stand-in of Twilio wants to be asked seldom.
+#[track_caller]
+fn wait_for_turns(host: &TestHost, count: usize) {
+    let path = format!("/api/messages/threads/{}", ADA.replace('+', "%2B"));
+    let turns = || host.get(&path).json()["messages"].as_array().map_or(0, Vec::len);
+    wait_until("turns", turns, |turns| *turns == count);
+    settles(host);
+}
+
+/// Recipient and text of what the stand-in took from us.
+fn outbound(twilio: &NodeServer) -> Vec<(String, String)> {
+    let ours =
+        |message: &&Value| message["direction"].as_str().is_some_and(|way| way.starts_with("outbound"));
+    let text = |message: &Value, name: &str| message[name].as_str().unwrap_or_default().to_owned();
+    let taken = crate::twilio::taken(twilio, "Messages");
+    taken.iter().filter(ours).map(|message| (text(message, "to"), text(message, "body"))).collect()
+}
+
+fn a_forged_webhook_is_refused() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(setup(carrier.address(), &model, PUBLIC, ASSISTANT));
+    let good = form("SM1", ADA, "hello", &[]);
+    let signature = sign(TOKEN, &format!("{PUBLIC}{INBOUND}"), &good, "HMAC_SHA1")?;
+    let altered = form("SM1", "+15550000002", "hello", &[]);
+    for (form, signature) in [(&altered, signature.as_str()), (&good, "forged"), (&good, "")] {
+        let refused = post(host.address(), form, signature).expect("the host answers");
+        assert_eq!(refused.status, 403, "{}", refused.body);
+    }
+    assert_eq!(host.get("/api/messages/threads").json()["threads"], json!([]));
+    take(&host, &good)?;
+    wait_for_texts(&carrier, &["re: hello (0 said before)"]);
+    Ok(())
+}
+
+fn a_stop_is_obeyed_everywhere() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(setup(carrier.address(), &model, PUBLIC, ASSISTANT));
+    take(&host, &form("SM1", ADA, "STOP", &[("OptOutType", "STOP")]))?;
+    settles(&host);
+    let refused = host.call("twilio_service", "send_message", &json!({ "to": ADA, "body": "spam" }));
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    let refused = host.post("/api/messages", &json!({ "to": ADA, "text": "spam" }));
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    take(&host, &form("SM2", ADA, "what is this?", &[]))?;
+    take(&host, &form("SM3", ADA, "unstop", &[]))?;
+    take(&host, &form("SM4", ADA, "hello", &[]))?;
+    wait_for_texts(&carrier, &["re: hello (3 said before)"]);
+    settles(&host);
+    assert_eq!(thread(&host, ADA).len(), 5);
+    Ok(())
+}
+
+fn a_long_answer_and_ten_pictures() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(setup(carrier.address(), &model, PUBLIC, ASSISTANT));
+    take(&host, &form("SM1", ADA, "tell a story", &[]))?;
+    let parts = || carrier.taken();
+    let parts = wait_until("both parts", parts, |parts| parts.len() == 2);
+    let story = format!("{} {}", parts[0].1, parts[1].1);
+    assert_eq!(story, "Once upon a time there was a switchboard. ".repeat(60).trim());
+    let media: Vec<(String, String)> = (0..10)
+        .flat_map(|index| {
+            let url =
+                format!("https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME{index}");
+            [(format!("MediaUrl{index}"), url), (format!("MediaContentType{index}"), "image/jpeg".to_owned())]
+        })
+        .collect();
+    let mut more = vec![("NumMedia", "10")];
+    more.extend(media.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    take(&host, &form("MM1", ADA, "", &more))?;
+    let answer = wait_until("an answer", || carrier.taken(), |taken| taken.len() >= 3);
+    assert_eq!(answer[2].1.matches("[a picture, image/jpeg: ").count(), 10, "{}", answer[2].1);
+    take(&host, &form("SM2", ADA, "", &[]))?;
+    settles(&host);
+    assert_eq!(carrier.count(), answer.len(), "an empty message is not answered");
+    Ok(())
+}
+
+fn an_answer_waits_for_approval_across_a_restart() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(setup(carrier.address(), &model, PUBLIC, ASSISTANT));
+    take(&host, &form("SM1", ADA, "buy it", &[]))?;
+    take(&host, &form("SM2", ADA, "and you?", &[]))?;
+    let waiting = "I need somebody's approval for that. I will get back to you.";
+    wait_for_texts(&carrier, &[waiting, "re: and you? (2 said before)"]);
+    let (_, setup) = host.terminate();
+    let host = start(setup);
+    let finish = json!({ "run": "run-SM1:0", "answer": "Bought." });
+    assert_eq!(host.call("orchestrator_service", "finish", &finish).status, 200);
+    wait_for_texts(&carrier, &[waiting, "re: and you? (2 said before)", "Bought."]);
+    Ok(())
+}
+
+fn operators_see_and_send() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(setup(carrier.address(), &model, PUBLIC, ""));
+    let sent = host.post("/api/messages", &json!({ "to": ADA, "text": "grüße" }));
+    assert_eq!(sent.status, 201, "{}", sent.body);
+    assert_eq!((&sent.json()["state"], &sent.json()["channel"]), (&json!("sent"), &json!("sms")));
+    wait_for_texts(&carrier, &["grüße"]);
+    settles(&host);
+    assert_eq!(thread(&host, ADA), ["sms assistant: grüße"]);
+    let threads = host.get("/api/messages/threads").json();
+    assert_eq!(threads["threads"][0]["person"], ADA, "{threads}");
+    take(&host, &form("SM1", "ACME", "sale!", &[]))?;
+    let failed = wait_until("a failure", || unprocessed(&host), |left| left["failed"] == 1);
+    assert_eq!(failed["messages"][0]["id"], "SM1", "{failed}");
+    let again = host.request("POST", "/api/messages/unprocessed/SM1/retry", &[], Some(""));
+    assert_eq!(again.status, 202, "{}", again.body);
+    let count = |name: &str| {
+        let metrics = host.get("/metrics").body;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(&format!("switchboard_messaging_service_{name}_total")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    wait_until("another failure", || count("failed"), |failed| *failed >= 2.0);
+    assert!(count("received") >= 1.0 && count("sent") >= 1.0, "{}", host.get("/metrics").body);
+    Ok(())
+}
+
+fn without_an_assistant_it_is_acknowledged() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let polite = "[plugins.messaging_service.settings]\nacknowledgement = \"We got it.\"\n";
+    let host = start(setup(carrier.address(), &model, PUBLIC, polite));
+    take(&host, &form("SM1", ADA, "hello", &[]))?;
+    wait_for_texts(&carrier, &["We got it."]);
+    Ok(())
+}
+
+fn a_database_that_is_away_loses_nothing() -> Outcome {
+    let mut postgres = Postgres::start()?;
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let setup = setup(carrier.address(), &model, PUBLIC, ASSISTANT).env("DATABASE_URL", &postgres.url());
+    let host = start(setup);
+    take(&host, &form("SM1", ADA, "one", &[]))?;
+    postgres.crash();
+    let second = form("SM2", ADA, "two", &[]);
+    let signature = sign(TOKEN, &format!("{PUBLIC}{INBOUND}"), &second, "HMAC_SHA1")?;
+    let deliver = || post(host.address(), &second, &signature).map_or(0, |answer| answer.status);
+    assert_eq!(deliver(), 503, "so that Twilio delivers it again");
+    postgres.resume();
+    wait_until("it to be taken", deliver, |status| *status == 200);
+    wait_for_texts(&carrier, &["re: one (0 said before)", "re: two (2 said before)"]);
+    Ok(())
+}
+
+fn twilio_is_away_and_nothing_is_lost() -> Outcome {
+    let (model, twilio) = (model()?, crate::twilio::server()?);
+    let proxy = Proxy::start(twilio.address());
+    let host = start(setup(proxy.address(), &model, PUBLIC, ASSISTANT));
+    proxy.set(Mode::Down);
+    take(&host, &form("SM1", ADA, "one", &[]))?;
+    let tried = || unprocessed(&host)["messages"][0]["attempts"].as_u64().unwrap_or(0);
+    wait_until("a failed attempt", tried, |attempts| *attempts >= 1);
+    proxy.set(Mode::Pass);
+    wait_for_turns(&host, 2);
+    assert_eq!(outbound(&twilio), [(ADA.to_owned(), "re: one (0 said before)".to_owned())]);
+    Ok(())
+}
+
+/// Twilio takes the answer, and the host is killed before it hears so.
+fn a_kill_after_twilio_took_it_sends_nothing_twice() -> Outcome {
+    let (model, twilio) = (model()?, crate::twilio::server()?);
+    let proxy = Proxy::start(twilio.address());
+    let host = start(setup(proxy.address(), &model, PUBLIC, ASSISTANT));
+    proxy.set(Mode::KeepAnswers);
+    take(&host, &form("SM1", ADA, "one", &[]))?;
+    wait_until("Twilio to take it", || proxy.kept(), |kept| *kept == 1);
+    let setup = host.kill();
+    proxy.set(Mode::Pass);
+    let host = start(setup);
+    take(&host, &form("SM2", ADA, "two", &[]))?;
+    // The claims of the host that is gone end by themselves.
+    let done = |left: &Value| left["open"] == 0;
+    poll(LIMIT * 2, || unprocessed(&host), done).unwrap_or_else(|last| panic!("{last:#}"));
+    let mut texts: Vec<_> = outbound(&twilio).into_iter().map(|(_, text)| text).collect();
+    texts.sort();
+    assert_eq!(texts, ["re: one (0 said before)", "re: two (2 said before)"]);
+    Ok(())
+}
+
+fn a_host_that_is_killed_again_and_again_answers_everything_once() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let crowd = Crowd::new(8, 10)?;
+    let mut host = start(setup(carrier.address(), &model, PUBLIC, ASSISTANT));
+    for round in 0..4 {
+        crowd.deliver(&[host.address().to_owned()], round * 2..round * 2 + 2);
+        wait_until("some answers", || carrier.count(), |count| *count > round * 16 + 3);
+        host = start(host.kill());
+    }
+    crowd.deliver(&[host.address().to_owned()], 8..10);
+    crowd.is_answered_once_and_in_order(&carrier, || unprocessed(&host));
+    Ok(())
+}
+
+/// Every webhook comes twice, to different hosts, as fast as they are taken. OpenAI is away all the time, which keeps
+/// nobody from remembering.
+fn three_hosts_one_is_killed_and_everything_is_answered_once() -> Outcome {
+    let carrier = Carrier::start(ACCOUNT);
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let postgres = Postgres::start()?;
+    let crowd = Crowd::new(100, 20)?;
+    let setup =
+        || setup_with(carrier.address(), &nobody, PUBLIC, ASSISTANT).env("DATABASE_URL", &postgres.url());
+    let start = || start(setup());
+    let mut hosts = vec![start(), start(), start()];
+    let addresses: Vec<_> = hosts.iter().map(|host| host.address().to_owned()).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| crowd.deliver(&addresses, 0..20));
+        wait_until("many answers", || carrier.count(), |count| *count >= 500);
+        drop(hosts.pop().expect("there are three").kill());
+    });
+    crowd.is_answered_once_and_in_order(&carrier, || unprocessed(&hosts[0]));
+    let stored = postgres.query("select count(*) from messaging_service_inbox where state = 'answered'");
+    assert_eq!(stored, "2000");
+    Ok(())
+}
