@@ -41,6 +41,8 @@ mod email;
 mod openai;
 /// Twilio: account, messages, webhooks, with a stand-in and with Twilio's own library.
 mod twilio;
+/// Messages of people: taken once, answered in order, whoever is killed.
+mod messaging;
 /// The kit for authors: new plugins, the checklist, and the guide as it stands.
 mod kit;
 /// The calendar plugin with a stand-in of Google.
@@ -79,6 +81,7 @@ fn main() {
         email::tests(),
         openai::tests(),
         twilio::tests(),
+        messaging::tests(),
         kit::tests(),
         calendar::tests(),
         memory::tests(),
