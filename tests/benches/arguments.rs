@@ -7,8 +7,8 @@ use clap::Parser;
 /// Holds the host against its budgets, and prints one table.
 #[derive(Parser)]
 pub struct Arguments {
-    /// Only this row, by its number: 1 to 6, or 9; may be given several times.
-    #[arg(long = "row", value_parser = clap::value_parser!(u8).range(1..=9))]
+    /// Only this row, by its number: 1 to 6, 9, or 11; may be given several times.
+    #[arg(long = "row", value_parser = clap::value_parser!(u8).range(1..=11))]
     rows: Vec<u8>,
 
     /// How many rounds: in each, ours and the reference take turns; their medians are compared.
@@ -22,6 +22,10 @@ pub struct Arguments {
     /// Be the bare axum server that this file describes, for the benchmarks themselves.
     #[arg(long, hide = true)]
     pub serve: Option<PathBuf>,
+
+    /// Be the bare axum server that inserts into this database, for the benchmarks themselves.
+    #[arg(long, hide = true)]
+    pub insert: Option<String>,
 
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]

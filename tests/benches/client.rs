@@ -13,7 +13,8 @@ pub struct Client {
     status: u16,
 }
 
-struct Connection {
+/// A connection that stays open.
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
@@ -23,12 +24,8 @@ impl Client {
     pub fn new(address: &str, path: &str, headers: &[(&str, &str)], connections: usize, status: u16) -> Self {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n").into_bytes();
-        let connect = |_| {
-            let stream = TcpStream::connect(address).expect("the server listens");
-            stream.set_nodelay(true).expect("it is a TCP connection");
-            Connection { stream, buffer: vec![0; 256 * 1024] }
-        };
-        Self { connections: (0..connections).map(connect).collect(), request, status }
+        let connections = (0..connections).map(|_| Connection::open(address)).collect();
+        Self { connections, request, status }
     }
 
     /// Asks once on every connection, before it reads any answer: the server has always something to do.
@@ -43,6 +40,19 @@ impl Client {
 }
 
 impl Connection {
+    /// Connects to an address such as `127.0.0.1:8080`.
+    pub fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_nodelay(true).expect("it is a TCP connection");
+        Self { stream, buffer: vec![0; 256 * 1024] }
+    }
+
+    /// Sends a request, and gives the status of its answer.
+    pub fn exchange(&mut self, request: &[u8]) -> u16 {
+        self.stream.write_all(request).expect("the server takes requests");
+        self.read()
+    }
+
     /// Reads one answer to its end, and gives its status.
     fn read(&mut self) -> u16 {
         let mut filled = 0;

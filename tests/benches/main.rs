@@ -15,6 +15,8 @@ mod passing;
 mod start;
 mod cold;
 mod steps;
+mod inserting;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -26,7 +28,7 @@ use table::Row;
 /// A row of the design's table, or one beyond it: its number, and what measures it in so many rounds.
 type Subject = (u8, fn(usize) -> Vec<Row>);
 
-const SUBJECTS: [Subject; 7] = [
+const SUBJECTS: [Subject; 8] = [
     (1, health::reads),
     (2, outage::reads),
     (3, passing::calls),
@@ -34,12 +36,17 @@ const SUBJECTS: [Subject; 7] = [
     (5, start::thousand),
     (6, cold::starts),
     (9, steps::taken),
+    (11, webhook::stored),
 ];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(file) = &arguments.serve {
         bare::serve(file);
+        return ExitCode::SUCCESS;
+    }
+    if let Some(database) = &arguments.insert {
+        inserting::serve(database);
         return ExitCode::SUCCESS;
     }
     println!("{}\n", table::environment(arguments.rounds));
