@@ -34,6 +34,11 @@ fn it_starts_on_sqlite_with_nothing_set() {
     assert_eq!(host.status("openai"), "not_configured");
     assert_eq!(host.status("google_calendar"), "not_configured");
     assert_eq!(host.status("memory_service"), "not_initialized", "openai is not configured");
+    assert_eq!(
+        host.status("messaging_service"),
+        "not_initialized",
+        "neither openai nor twilio is configured"
+    );
     assert_eq!(host.get("/api/health").json()["status"], "healthy");
 }
 
