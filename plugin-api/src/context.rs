@@ -20,8 +20,8 @@ use crate::{
     requests::{
         Request,
         host::{
-            CallTool, KeyFingerprint, Observe, Open, RegisterSecret, Report, Seal, Sealed, Status, StatusOf,
-            Tool, Tools, Verify,
+            CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Sealed, Status,
+            StatusOf, Tool, Tools, Verify,
         },
     },
     stream::Stream,
@@ -327,6 +327,12 @@ impl Host {
     /// States evidence of this plugin's own health: a call that just succeeded, a revoked grant.
     pub async fn report(&self, report: Report) -> Result<(), OperationError> {
         self.target.call(report).await
+    }
+
+    /// States what an operator should know of this plugin though it works, instead of what it stated before: shown among
+    /// its health details. It changes no status.
+    pub async fn note(&self, notes: Vec<String>) -> Result<(), OperationError> {
+        self.target.call(Note { notes }).await
     }
 
     /// Counts something in the metric `switchboard_<plugin>_<name>_total`.

@@ -288,7 +288,7 @@ impl FakeHost {
                 open(&sealed).map(Value::String)
             }
             (HOST, KeyFingerprint::OPERATION) => Ok(Value::from(FINGERPRINT)),
-            (HOST, "verify" | "secret" | "observe") => Ok(Value::Null),
+            (HOST, "verify" | "secret" | "observe" | "note") => Ok(Value::Null),
             (plugin, operation) => {
                 Err(OperationError::not_found(format!("the test has no fake for `{plugin}.{operation}`")))
             }

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
+use jiff::Timestamp;
 use plugin_api::{
     error::OperationError,
     requests::host::{
-        CallTool, KeyFingerprint, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf, Tool,
+        CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf, Tool,
     },
 };
 use prometheus::Registry;
@@ -14,11 +15,17 @@ use serde_json::{Value, json};
 
 use crate::{
     lifecycle::Lifecycle,
-    status::Board,
+    scrub::{self, Scrubber},
+    status::{Board, Event},
     switch::{Caller, HostOperations, Request, Switch},
 };
 
 use super::{Core, Reloaded, observations::Observations, seal::Sealer};
+
+/// What one plugin may have to say at once.
+const MOST_NOTES: usize = 20;
+/// In letters.
+const LONGEST_NOTE: usize = 500;
 
 /// `host.verify`: a plugin asks for itself, an operator for any.
 #[derive(Deserialize)]
@@ -31,6 +38,7 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
     let (tools, tool_caller) = (core.switch.clone(), core.switch.clone());
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
+    let (notice_board, cleaner) = (core.board.clone(), core.scrubber.clone());
     // The core holds the switch, which holds this table.
     let reloader = Arc::downgrade(core);
     let (opener, key) = (sealer.clone(), sealer.clone());
@@ -48,6 +56,13 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
         .with("report", move |request: Request<Report>| {
             let outcome = plugin(&request.caller).and_then(|name| reporter.report(name, request.body));
             async move { outcome }
+        })
+        .with("note", move |request: Request<Note>| {
+            let noted = plugin(&request.caller).map(|name| {
+                let notes = noted(&cleaner, request.body.notes);
+                notice_board.apply(name, Event::Noted { notes }, Timestamp::now());
+            });
+            async move { noted }
         })
         .with("reload", move |request: Request<Value>| reload(reloader.clone(), request.caller))
         .with("secret", move |request: Request<RegisterSecret>| {
@@ -84,6 +99,17 @@ fn status(board: &Board, name: &str) -> Result<StatusOf, OperationError> {
         code: plugin.reason.as_ref().map(|reason| reason.code),
         message: plugin.reason.as_ref().map(|reason| reason.message.clone()),
     })
+}
+
+/// As a reason is shown: a line each, without secrets, and no flood.
+fn noted(scrubber: &Scrubber, notes: Vec<String>) -> Vec<String> {
+    let lines = notes.into_iter().take(MOST_NOTES);
+    lines
+        .map(|mut note| {
+            scrubber.clean(&mut note);
+            scrub::one_line(&note).chars().take(LONGEST_NOTE).collect()
+        })
+        .collect()
 }
 
 /// An operator waits for the outcome. A plugin does not: it may ask from within its own probe.

@@ -240,6 +240,7 @@ impl Writer {
             fix: machine.explanation.fix.clone(),
             retry: machine.retry.clone(),
             settings: machine.explanation.settings.clone(),
+            notes: machine.notes.clone(),
             dependencies: dependencies.map(|(spec, on)| self.dependency(spec, *on)).collect(),
             dependents: Names::new(&self.names, self.edges.dependents(number)),
             blocked_by: Names::new(&self.names, &standing.blocked_by),

@@ -71,6 +71,11 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// The plugin said what an operator should know though it works.
+    Noted {
+        /// For a person; none takes back what was said.
+        notes: Vec<String>,
+    },
     /// When it will be probed next.
     NextCheck {
         /// `None`: not by itself.

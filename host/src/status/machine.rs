@@ -39,6 +39,7 @@ pub(super) struct Machine {
     pub(super) checked_at: Option<Timestamp>,
     pub(super) next_check_at: Option<Timestamp>,
     pub(super) latency_ms: Option<f64>,
+    pub(super) notes: Vec<String>,
     pub(super) settled: bool,
     pub(super) timing: Timing,
     pub(super) stale: bool,
@@ -62,6 +63,7 @@ impl Machine {
             checked_at: None,
             next_check_at: None,
             latency_ms: None,
+            notes: Vec::new(),
             settled: false,
             timing: Timing::default(),
             stale: false,
@@ -105,6 +107,13 @@ impl Machine {
             Event::EvidenceFailed { failure } => {
                 self.checked(now).then(|| self.failed(failure, now)).flatten()
             }
+            Event::Noted { notes } => {
+                // What a stopped instance still says counts no more.
+                if self.has_instance {
+                    self.notes = notes;
+                }
+                None
+            }
             Event::NextCheck { at } => {
                 self.next_check_at = at;
                 None
@@ -143,6 +152,7 @@ impl Machine {
     fn rest(&mut self, status: Status, explanation: Explanation, now: Timestamp) -> Option<Transition> {
         self.settled = true;
         self.has_instance = false;
+        self.notes.clear();
         self.next_check_at = None;
         self.retry.attempt = 0;
         self.retry.next_attempt_at = None;
@@ -153,6 +163,9 @@ impl Machine {
         let same_instance = self.has_instance && self.generation == generation;
         self.has_instance = true;
         self.generation = generation;
+        if !same_instance {
+            self.notes.clear();
+        }
         self.retry.next_attempt_at = None;
         if same_instance && self.status != Status::Initializing {
             return None;

@@ -185,6 +185,9 @@ pub struct PluginHealth {
     pub fix: Option<Fix>,
     pub retry: Retry,
     pub settings: Settings,
+    /// What an operator should know though it works.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub dependencies: Vec<Dependency>,
     /// The plugins that depend on it directly.
     pub dependents: Names,
@@ -233,6 +236,7 @@ impl PluginHealth {
             && self.reason == other.reason
             && self.fix == other.fix
             && self.settings == other.settings
+            && self.notes == other.notes
             && self.dependencies == other.dependencies
             && self.blocked_by == other.blocked_by
             && self.root_causes == other.root_causes

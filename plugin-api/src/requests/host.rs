@@ -120,6 +120,19 @@ impl Request for Report {
     type Response = ();
 }
 
+/// What an operator should know of the calling plugin though it works: shown among its health details, until it says
+/// otherwise. It changes no status.
+#[message]
+pub struct Note {
+    /// One a matter, for a person: lower case, no period. None: there is nothing any more.
+    pub notes: Vec<String>,
+}
+
+impl Request for Note {
+    const OPERATION: &'static str = "note";
+    type Response = ();
+}
+
 /// Notes something about the calling plugin's own work, as a metric of the host: `switchboard_<plugin>_<name>`.
 #[message]
 #[serde(tag = "metric", rename_all = "snake_case")]

@@ -737,6 +737,17 @@ async fn a_library_that_could_not_be_loaded_answers_under_both_names() {
 }
 
 #[tokio::test]
+async fn what_a_plugin_notes_is_read_and_changes_no_health() {
+    let host = Host::connected();
+    let before = host.get("/api/health/integrations/database").await;
+    assert!(!before.body.contains("notes"), "{}", before.body);
+    host.apply("database", Event::Noted { notes: vec!["two jobs wait".to_owned()] });
+    let noted = host.get("/api/health/integrations/database").await;
+    assert!(noted.body.contains(r#""notes":["two jobs wait"]"#), "{}", noted.body);
+    assert!(noted.body.contains(r#""status":"connected","healthy":true"#), "{}", noted.body);
+}
+
+#[tokio::test]
 async fn without_a_required_plugin_the_host_is_unhealthy() {
     let host = Host::connected();
     host.apply(

@@ -193,6 +193,22 @@ fn failures() -> impl Strategy<Value = Failure> {
         .prop_map(|code| Failure::new(code, "said"))
 }
 
+#[test]
+fn a_note_changes_no_status_and_ends_with_its_instance() {
+    let noted = |note: &str| Event::Noted { notes: vec![note.to_owned()] };
+    let mut machine =
+        check(connected(), [(noted("two jobs wait"), Status::Connected), (good(), Status::Connected)]);
+    assert_eq!(machine.notes, ["two jobs wait"]);
+    machine.apply(noted("one job waits"), at(20));
+    assert_eq!(machine.notes, ["one job waits"]);
+    machine.apply(Event::InitStarted { generation: 2, attempt: 1 }, at(21));
+    assert_eq!(machine.notes, [""; 0]);
+    machine.apply(noted("one job waits"), at(22));
+    machine.apply(Event::Stopped, at(23));
+    machine.apply(noted("too late"), at(24));
+    assert_eq!(machine.notes, [""; 0]);
+}
+
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(Event::Held { causes: vec!["database".to_owned()] }),
@@ -206,6 +222,7 @@ fn events() -> impl Strategy<Value = Event> {
         8 => Just(good()),
         8 => prop_oneof![Just(refused()), failures()].prop_map(bad),
         2 => Just(Event::EvidenceSucceeded),
+        1 => Just(Event::Noted { notes: vec!["two jobs wait".to_owned()] }),
         2 => failures().prop_map(|failure| Event::EvidenceFailed { failure }),
     ]
 }
