@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod memory;
 pub mod orchestrator;
 pub mod messaging;
+pub mod scheduler;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -17,6 +17,7 @@ mod cold;
 mod steps;
 mod inserting;
 mod webhook;
+mod claims;
 
 use std::process::ExitCode;
 
@@ -28,7 +29,7 @@ use table::Row;
 /// A row of the design's table, or one beyond it: its number, and what measures it in so many rounds.
 type Subject = (u8, fn(usize) -> Vec<Row>);
 
-const SUBJECTS: [Subject; 8] = [
+const SUBJECTS: [Subject; 9] = [
     (1, health::reads),
     (2, outage::reads),
     (3, passing::calls),
@@ -36,6 +37,7 @@ const SUBJECTS: [Subject; 8] = [
     (5, start::thousand),
     (6, cold::starts),
     (9, steps::taken),
+    (10, claims::jobs),
     (11, webhook::stored),
 ];
 

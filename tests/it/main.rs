@@ -51,6 +51,8 @@ mod calendar;
 mod memory;
 /// Runs of the orchestrator: durable, shared by hosts, approved by people.
 mod orchestrator;
+/// The scheduler: jobs that are done once, whoever is killed.
+mod scheduler;
 /// The configuration that ships.
 mod shipped;
 
@@ -86,6 +88,7 @@ fn main() {
         calendar::tests(),
         memory::tests(),
         orchestrator::tests(),
+        scheduler::tests(),
         shipped::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();

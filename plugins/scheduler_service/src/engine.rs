@@ -1,0 +1,119 @@
+//! What makes the jobs happen: takes those whose moment has come, does them, and writes what became of them. One engine a
+//! host; they meet only in the database. In the order in which a job passes:
+//! - `claiming`: takes jobs, as many as there is room for.
+//! - `presence`: whether what a job needs is there.
+//! - `firing`: one claimed job -> what became of it.
+//! - `recorder`: beginnings and ends of many jobs, each in one statement.
+//! - `caretaker`: renews leases, resumes what was parked, forgets what is old, tells the host what waits for a person.
+
+mod caretaker;
+mod claiming;
+mod firing;
+mod presence;
+mod recorder;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use plugin_api::{
+    prelude::*,
+    tokio::{self, sync::Notify, sync::Semaphore, task::JoinHandle},
+};
+
+use self::{presence::Presences, recorder::Recorder};
+use crate::{settings::Config, store::Store};
+
+/// How long what is under way may take to end when the engine is stopped.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Makes the jobs happen.
+pub struct Engine {
+    context: Context,
+    config: Arc<Config>,
+    store: Arc<Store>,
+    recorder: Recorder,
+    presences: Presences,
+    /// Whom the jobs belong to that it claims: no other run of any host has this name.
+    owner: String,
+    /// The jobs that it is at.
+    working: Mutex<BTreeSet<String>>,
+    room: Arc<Semaphore>,
+    wake: Notify,
+    begun: Instant,
+    /// When the search for jobs last turned, in milliseconds since it was begun.
+    turned_ms: AtomicU64,
+}
+
+impl Engine {
+    pub fn new(context: Context, config: Arc<Config>, store: Arc<Store>) -> Self {
+        let owner = random_id();
+        Self {
+            recorder: Recorder::start(context.clone(), store.clone(), owner.clone()),
+            presences: Presences::new(context.clone(), config.poll),
+            room: Arc::new(Semaphore::new(config.concurrent)),
+            context,
+            config,
+            store,
+            owner,
+            working: Mutex::default(),
+            wake: Notify::new(),
+            begun: Instant::now(),
+            turned_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Begins to look for jobs.
+    pub fn start(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
+        vec![
+            tokio::spawn(self.clone().claim_for_ever()),
+            tokio::spawn(self.clone().renew_for_ever()),
+            tokio::spawn(self.clone().care_for_ever()),
+        ]
+    }
+
+    /// Something may be due at once.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Lets what is under way end, and leaves the rest to others. Nothing is claimed any more by then.
+    pub async fn farewell(&self) {
+        let all = u32::try_from(self.config.concurrent).unwrap_or(u32::MAX);
+        // What takes longer is found by its lease.
+        let _ = tokio::time::timeout(FAREWELL, self.room.acquire_many(all)).await;
+        if let Err(error) = self.store.release(&self.owner, now_ms()).await {
+            plugin_api::tracing::warn!("jobs could not be left to others before their leases end: {error}");
+        }
+    }
+
+    /// How long ago the search for jobs last turned.
+    pub fn idle(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.turned_ms.load(Ordering::Relaxed)))
+    }
+
+    fn turn(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.turned_ms.store(now, Ordering::Relaxed);
+    }
+
+    fn working(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A name that nothing else has.
+pub fn random_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

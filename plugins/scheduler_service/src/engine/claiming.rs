@@ -1,0 +1,92 @@
+//! Jobs whose moment has come -> tasks of this host, never more than there is room for.
+
+use plugin_api::{
+    prelude::*,
+    tokio::{
+        self,
+        sync::OwnedSemaphorePermit,
+        time::{sleep, timeout},
+    },
+    tracing,
+};
+
+use super::{Engine, now_ms};
+use crate::{settings::millis, store::Job};
+
+/// Room that becomes free within this time is filled by one claim.
+const GATHER: Duration = Duration::from_millis(5);
+/// The most jobs in one claim.
+const MOST: usize = 200;
+/// How often it shows that it turns while there is no room.
+const SIGN: Duration = Duration::from_secs(5);
+
+impl Engine {
+    pub(super) async fn claim_for_ever(self: Arc<Self>) {
+        let mut is_down = false;
+        loop {
+            self.turn();
+            let Some(room) = self.find_room().await else { continue };
+            match self.claim(room).await {
+                Ok(0) => self.pause().await,
+                Ok(_) => is_down = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_down, true) {
+                        tracing::warn!("no jobs can be claimed: {error}");
+                    }
+                    sleep(self.config.poll).await;
+                }
+            }
+        }
+    }
+
+    /// All room that there is; `None` if none became free for a while.
+    async fn find_room(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = timeout(SIGN, self.room.clone().acquire_owned()).await.ok()?.ok()?;
+        if self.room.available_permits() < self.config.concurrent / 2 {
+            sleep(GATHER).await;
+        }
+        let mut room = vec![first];
+        while room.len() < MOST
+            && let Ok(more) = self.room.clone().try_acquire_owned()
+        {
+            room.push(more);
+        }
+        Some(room)
+    }
+
+    async fn claim(self: &Arc<Self>, room: Vec<OwnedSemaphorePermit>) -> Result<usize, OperationError> {
+        let now = now_ms();
+        let until = now + millis(self.config.lease);
+        let jobs = self.store.claim(&self.owner, now, until, room.len()).await?;
+        let claimed = jobs.len();
+        self.working().extend(jobs.iter().map(|job| job.id.clone()));
+        for (job, permit) in jobs.into_iter().zip(room) {
+            tokio::spawn(self.clone().work(job, permit));
+        }
+        Ok(claimed)
+    }
+
+    /// The permit is given back when all is written.
+    async fn work(self: Arc<Self>, job: Job, permit: OwnedSemaphorePermit) {
+        let _at_work = AtWork { engine: &self, job: &job.id };
+        self.fire(&job).await;
+        drop(permit);
+    }
+
+    async fn pause(&self) {
+        // Either way it is time to look.
+        let _ = timeout(self.config.poll, self.wake.notified()).await;
+    }
+}
+
+/// While it lives, the lease of the job is renewed; however its work ends.
+struct AtWork<'a> {
+    engine: &'a Engine,
+    job: &'a str,
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.engine.working().remove(self.job);
+    }
+}

@@ -1,0 +1,69 @@
+//! Jobs and dead letters in the database. Every step is one statement or one transaction, so that two hosts cannot both
+//! take it; what a host writes of a job counts only while the job is that host's.
+//!
+//! A job is looked at when `due_ms` has passed. Whoever claims it writes its own name into `owner`, and the end of its
+//! lease into `due_ms`: so a job whose host is gone is simply due again. `begun` is written before anything is done;
+//! found on a job that is due again, it says that its host went away in the middle.
+
+mod claims;
+mod jobs;
+mod letters;
+mod tables;
+
+pub use claims::{Firing, Letter, Record};
+pub use jobs::{Job, NewJob, Page};
+pub use letters::DeadLetter;
+
+use plugin_api::{
+    context::Dependency,
+    prelude::*,
+    requests::sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Transaction},
+    tokio::sync::OnceCell,
+};
+
+/// Whose tables they are.
+const OWNER: &str = "scheduler_service";
+pub const DATABASE: &str = "database";
+
+/// The tables.
+pub struct Store {
+    context: Context,
+    dialect: OnceCell<Dialect>,
+}
+
+type Outcome<T> = Result<T, OperationError>;
+
+impl Store {
+    pub fn new(context: Context) -> Self {
+        Self { context, dialect: OnceCell::new() }
+    }
+
+    /// Brings the tables to their newest version.
+    pub async fn migrate(&self) -> Outcome<()> {
+        let migrate = Migrate::new(OWNER).version("jobs and dead letters", tables::TABLES);
+        self.database()?.call(migrate).await?;
+        self.dialect().await?;
+        Ok(())
+    }
+
+    async fn dialect(&self) -> Outcome<Dialect> {
+        let ask = || async { Ok(self.database()?.call(Describe {}).await?.dialect) };
+        self.dialect.get_or_try_init(ask).await.copied()
+    }
+
+    async fn execute(&self, statement: Execute) -> Outcome<Executed> {
+        self.database()?.call(statement).await
+    }
+
+    async fn query(&self, query: Query) -> Outcome<Rows> {
+        self.database()?.call(query).await
+    }
+
+    async fn transaction(&self, transaction: Transaction) -> Outcome<Vec<Executed>> {
+        Ok(self.database()?.call(transaction).await?.results)
+    }
+
+    fn database(&self) -> Outcome<Dependency> {
+        self.context.dependency(DATABASE)
+    }
+}

@@ -1,0 +1,212 @@
+//! What hosts do with jobs whose moment has come: claim, begin, end, renew, release, resume. Many at once, in one
+//! statement: a claim on PostgreSQL passes over what another host is claiming.
+
+use std::collections::BTreeSet;
+
+use plugin_api::{
+    requests::sql::{Dialect, Execute, Executed, Rows, Statement, Transaction, Value as Sql},
+    serde_json::{Value, json},
+};
+
+use super::{
+    Outcome, Store,
+    jobs::{self, COLUMNS, Job},
+    tables,
+};
+
+/// A moment of a job that is about to be done.
+#[plugin_api::message]
+pub struct Firing {
+    pub job_id: String,
+    pub new_fire: i64,
+    /// [`Job::frozen`], as text.
+    pub new_frozen: Option<String>,
+}
+
+/// What became of a job that a host had claimed.
+#[plugin_api::message]
+#[derive(PartialEq, Eq)]
+pub struct Record {
+    pub job_id: String,
+    /// `waiting`, `parked`, `retrying`, or how it is over.
+    pub new_state: String,
+    pub new_fire: Option<i64>,
+    /// When somebody looks at it again; `None`: nobody does.
+    pub new_due: Option<i64>,
+    pub new_attempts: u32,
+    /// 1: an attempt may have had an effect.
+    pub new_doubt: u8,
+    pub new_parked: Option<String>,
+    /// The moment of the firing that is over.
+    pub fired: Option<i64>,
+    /// What became of it.
+    pub outcome: Option<String>,
+    pub at: i64,
+    pub error: Option<String>,
+    /// The job is over.
+    pub ended: Option<i64>,
+    #[serde(flatten)]
+    pub letter: Letter,
+}
+
+/// A dead letter to be written with a [`Record`]; none, if it has no id.
+#[plugin_api::message]
+#[derive(Default, PartialEq, Eq)]
+pub struct Letter {
+    pub letter_id: Option<String>,
+    pub letter_outcome: Option<String>,
+    pub letter_fire: Option<i64>,
+    pub letter_attempts: Option<u32>,
+    pub letter_error: Option<String>,
+}
+
+const RECORD: [(&str, &str); 16] = [
+    ("job_id", "text"),
+    ("new_state", "text"),
+    ("new_fire", "bigint"),
+    ("new_due", "bigint"),
+    ("new_attempts", "bigint"),
+    ("new_doubt", "bigint"),
+    ("new_parked", "text"),
+    ("outcome", "text"),
+    ("at", "bigint"),
+    ("error", "text"),
+    ("ended", "bigint"),
+    ("letter_id", "text"),
+    ("letter_outcome", "text"),
+    ("letter_fire", "bigint"),
+    ("letter_attempts", "bigint"),
+    ("letter_error", "text"),
+];
+
+/// A job that was cancelled while it was at work is over, whatever was to come.
+const END: &str = "update scheduler_service_jobs as j set
+        owner = null, begun = 0,
+        state = case when j.cancel = 0 or x.ended is not null then x.new_state else 'cancelled' end,
+        fire_ms = case when j.cancel = 0 then x.new_fire end,
+        due_ms = case when j.cancel = 0 then x.new_due end,
+        attempts = x.new_attempts, doubt = x.new_doubt,
+        frozen = case when x.new_attempts > 0 then j.frozen end,
+        parked_for = case when j.cancel = 0 then x.new_parked end,
+        last_outcome = coalesce(x.outcome, j.last_outcome),
+        last_ms = case when x.outcome is null then j.last_ms else x.at end,
+        last_error = case when x.outcome is null then j.last_error else x.error end,
+        trouble = case when x.outcome is null then x.error end,
+        ended_ms = case when j.cancel = 0 then x.ended else x.at end";
+
+impl Store {
+    /// Takes up to so many jobs whose moment has come, until `until_ms`.
+    pub async fn claim(&self, owner: &str, now_ms: i64, until_ms: i64, most: usize) -> Outcome<Vec<Job>> {
+        let due = "select id from scheduler_service_jobs where due_ms <= $3 order by due_ms limit $4";
+        let which = match self.dialect().await? {
+            // Once, before anything is updated: a plan that asked again would lock more than it takes.
+            Dialect::Postgres => format!("id = any(array({due} for update skip locked))"),
+            Dialect::Sqlite => format!("id in ({due})"),
+        };
+        let sql = format!(
+            "update scheduler_service_jobs set owner = $1, due_ms = $2, parked_for = null where {which}
+            returning {COLUMNS}"
+        );
+        let claim = Execute::new(sql).bind(owner).bind(until_ms).bind(now_ms).bind(most as i64);
+        let mut jobs = self
+            .execute(claim)
+            .await?
+            .returned
+            .iter()
+            .map(|row| jobs::read(&row))
+            .collect::<Outcome<Vec<_>>>()?;
+        jobs.sort_by(|one, two| (one.fire_ms, &one.id).cmp(&(two.fire_ms, &two.id)));
+        Ok(jobs)
+    }
+
+    /// Written before anything is done for these moments. Gives those that are this owner's, and may be done.
+    pub async fn begin(&self, owner: &str, firings: &[Firing]) -> Outcome<BTreeSet<String>> {
+        let columns = [("job_id", "text"), ("new_fire", "bigint"), ("new_frozen", "text")];
+        let sql = format!(
+            "update scheduler_service_jobs as j set
+                begun = 1, fire_ms = x.new_fire, frozen = x.new_frozen, attempts = j.attempts + 1
+            from {} as x where j.id = x.job_id and j.owner = $2 returning id",
+            tables::rows(self.dialect().await?, &columns)
+        );
+        let begun = self.execute(Execute::new(sql).bind(Sql::Json(json!(firings))).bind(owner)).await?;
+        ids(&begun.returned)
+    }
+
+    /// Writes what became of jobs. Gives those that were still this owner's; of the others nothing is written.
+    pub async fn end(&self, owner: &str, records: &[Record]) -> Outcome<BTreeSet<String>> {
+        let dialect = self.dialect().await?;
+        let rows = tables::rows(dialect, &RECORD);
+        let list = Sql::Json(json!(records));
+        let statement = |sql: String, list: &Sql| Statement::new(sql).bind(list.clone()).bind(owner);
+        // Locked first, so that all is written or nothing.
+        let lock = format!(
+            "update scheduler_service_jobs set owner = owner where owner = $2 and id in {}",
+            tables::texts(dialect)
+        );
+        let jobs = Sql::Json(records.iter().map(|record| Value::from(record.job_id.as_str())).collect());
+        let letters = format!(
+            "insert into scheduler_service_letters
+                (id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error)
+            select x.letter_id, j.id, j.person, j.title, j.does, j.task, j.zone, x.letter_outcome, x.letter_fire, x.at,
+                x.letter_attempts, x.letter_error
+            from {rows} as x join scheduler_service_jobs as j on j.id = x.job_id
+            where j.owner = $2 and x.letter_id is not null on conflict (id) do nothing"
+        );
+        let end = format!("{END} from {rows} as x where j.id = x.job_id and j.owner = $2 returning id");
+        let mut transaction = Transaction::default().then(statement(lock, &jobs));
+        if records.iter().any(|record| record.letter.letter_id.is_some()) {
+            transaction = transaction.then(statement(letters, &list));
+        }
+        let results = self.transaction(transaction.then(statement(end, &list))).await?;
+        results.last().map_or_else(|| Ok(BTreeSet::new()), |ended: &Executed| ids(&ended.returned))
+    }
+
+    /// A host that was thought to be gone tells that it was done: nobody need wonder any more.
+    pub async fn clear_up(&self, job: &str, fire_ms: i64, now_ms: i64) -> Outcome<bool> {
+        let forget = "delete from scheduler_service_letters
+            where job = $1 and fire_ms = $2 and outcome = 'unknown_outcome' and settled is null";
+        let correct =
+            "update scheduler_service_jobs set last_outcome = 'done', last_ms = $2, last_error = null,
+                state = case when state = 'unknown_outcome' then 'done' else state end
+            where id = $1 and last_outcome = 'unknown_outcome'";
+        let forgotten = self.execute(Execute::new(forget).bind(job).bind(fire_ms)).await?.rows_affected == 1;
+        if forgotten {
+            self.execute(Execute::new(correct).bind(job).bind(now_ms)).await?;
+        }
+        Ok(forgotten)
+    }
+
+    /// These jobs stay with this owner.
+    pub async fn renew(&self, owner: &str, jobs: &[String], until_ms: i64) -> Outcome<()> {
+        let sql = format!(
+            "update scheduler_service_jobs set due_ms = $3 where owner = $2 and id in {}",
+            tables::texts(self.dialect().await?)
+        );
+        let jobs = Sql::Json(json!(jobs));
+        self.execute(Execute::new(sql).bind(jobs).bind(owner).bind(until_ms)).await.map(drop)
+    }
+
+    /// What this owner has claimed and not begun is for others.
+    pub async fn release(&self, owner: &str, now_ms: i64) -> Outcome<()> {
+        let sql =
+            "update scheduler_service_jobs set owner = null, due_ms = $2 where owner = $1 and begun = 0";
+        self.execute(Execute::new(sql).bind(owner).bind(now_ms)).await.map(drop)
+    }
+
+    /// What waited for this plugin is due.
+    pub async fn resume(&self, plugin: &str, now_ms: i64) -> Outcome<u64> {
+        let sql = "update scheduler_service_jobs set parked_for = null, due_ms = $2, state = 'waiting'
+            where parked_for = $1 and owner is null";
+        Ok(self.execute(Execute::new(sql).bind(plugin).bind(now_ms)).await?.rows_affected)
+    }
+
+    /// A lease that ends later than any can is from before the clock was put back.
+    pub async fn end_impossible_leases(&self, now_ms: i64, latest_ms: i64) -> Outcome<()> {
+        let sql = "update scheduler_service_jobs set due_ms = $1 where owner is not null and due_ms > $2";
+        self.execute(Execute::new(sql).bind(now_ms).bind(latest_ms)).await.map(drop)
+    }
+}
+
+fn ids(rows: &Rows) -> Outcome<BTreeSet<String>> {
+    rows.iter().map(|row| row.get("id")).collect()
+}

@@ -1,0 +1,102 @@
+//! Dead letters: what nobody could do, and what nobody knows of.
+
+use std::collections::BTreeMap;
+
+use plugin_api::{
+    requests::{
+        scheduler::Does,
+        sql::{Execute, Query, Row, Statement, Transaction},
+    },
+    serde_json::Value,
+};
+
+use super::{
+    Outcome, Page, Store,
+    jobs::{self, NewJob},
+};
+
+const COLUMNS: &str =
+    "id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error, settled";
+
+/// A dead letter as it lies there.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    pub id: String,
+    pub job: String,
+    pub person: String,
+    pub title: String,
+    pub does: Does,
+    pub task: Value,
+    pub zone: String,
+    pub outcome: String,
+    pub fire_ms: i64,
+    pub at_ms: i64,
+    pub attempts: u32,
+    pub error: String,
+    pub settled: Option<String>,
+}
+
+impl Store {
+    /// The newest first.
+    pub async fn letters(&self, all: bool, page: &Page) -> Outcome<Vec<DeadLetter>> {
+        let (at_ms, id) = page.after.clone().unwrap_or((i64::MAX, String::new()));
+        let which = if all { "1 = 1" } else { "settled is null" };
+        let sql = format!(
+            "select {COLUMNS} from scheduler_service_letters
+            where (at_ms < $1 or (at_ms = $1 and id < $2)) and {which} order by at_ms desc, id desc"
+        );
+        let rows = self.query(Query::new(sql).bind(at_ms).bind(id).row_limit(page.limit)).await?;
+        rows.iter().map(|row| read(&row)).collect()
+    }
+
+    pub async fn letter(&self, id: &str) -> Outcome<Option<DeadLetter>> {
+        let sql = format!("select {COLUMNS} from scheduler_service_letters where id = $1");
+        self.query(Query::new(sql).bind(id)).await?.first().map(|row| read(&row)).transpose()
+    }
+
+    /// How many nobody has dealt with, by their outcome.
+    pub async fn open_letters(&self) -> Outcome<BTreeMap<String, u64>> {
+        let sql = "select outcome, count(*) as n from scheduler_service_letters where settled is null
+            group by outcome";
+        let rows = self.query(Query::new(sql)).await?;
+        rows.iter().map(|row| Ok((row.get("outcome")?, row.get("n")?))).collect()
+    }
+
+    /// Makes a job in place of a letter, once. A `conflict`, if somebody has dealt with it.
+    pub async fn replace_letter(&self, id: &str, job: &NewJob) -> Outcome<()> {
+        let settle = "update scheduler_service_letters set settled = $2 where id = $1 and settled is null";
+        let settle = Statement::new(settle).bind(id).bind(&job.id).expect_rows(1);
+        self.transaction(Transaction::default().then(settle).then(jobs::insert(job)?)).await.map(drop)
+    }
+
+    /// `false`: somebody has dealt with it.
+    pub async fn dismiss_letter(&self, id: &str) -> Outcome<bool> {
+        let sql =
+            "update scheduler_service_letters set settled = 'dismissed' where id = $1 and settled is null";
+        Ok(self.execute(Execute::new(sql).bind(id)).await?.rows_affected == 1)
+    }
+
+    /// Forgets what was dealt with, and is older than this moment.
+    pub async fn forget_letters(&self, before_ms: i64) -> Outcome<()> {
+        let sql = "delete from scheduler_service_letters where settled is not null and at_ms < $1";
+        self.execute(Execute::new(sql).bind(before_ms)).await.map(drop)
+    }
+}
+
+fn read(row: &Row<'_>) -> Outcome<DeadLetter> {
+    Ok(DeadLetter {
+        id: row.get("id")?,
+        job: row.get("job")?,
+        person: row.get("person")?,
+        title: row.get("title")?,
+        does: jobs::named(row.get("does")?)?,
+        task: jobs::written(&row.get::<String>("task")?)?,
+        zone: row.get("zone")?,
+        outcome: row.get("outcome")?,
+        fire_ms: row.get("fire_ms")?,
+        at_ms: row.get("at_ms")?,
+        attempts: row.get("attempts")?,
+        error: row.get("error")?,
+        settled: row.get("settled")?,
+    })
+}

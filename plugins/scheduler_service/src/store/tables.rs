@@ -1,0 +1,78 @@
+//! The tables, and how a list of JSON becomes rows in each dialect.
+
+use plugin_api::requests::sql::Dialect;
+
+/// Moments are milliseconds since 1970: whole numbers are the same on every database. `''` is nobody.
+pub const TABLES: &str = "
+    create table scheduler_service_jobs (
+        id text primary key,
+        fingerprint text not null,
+        person text not null,
+        title text not null,
+        does text not null,
+        task text not null,
+        rule text not null,
+        zone text not null,
+        if_late text not null,
+        late_ms bigint not null,
+        state text not null,
+        fire_ms bigint,
+        due_ms bigint,
+        owner text,
+        begun bigint not null,
+        cancel bigint not null,
+        attempts bigint not null,
+        doubt bigint not null,
+        frozen text,
+        parked_for text,
+        last_outcome text,
+        last_ms bigint,
+        last_error text,
+        trouble text,
+        created_ms bigint not null,
+        ended_ms bigint
+    );
+    create index scheduler_service_jobs_due on scheduler_service_jobs (due_ms);
+    create index scheduler_service_jobs_owner on scheduler_service_jobs (owner);
+    create index scheduler_service_jobs_parked on scheduler_service_jobs (parked_for);
+    create index scheduler_service_jobs_person on scheduler_service_jobs (person, created_ms);
+    create table scheduler_service_letters (
+        id text primary key,
+        job text not null,
+        person text not null,
+        title text not null,
+        does text not null,
+        task text not null,
+        zone text not null,
+        outcome text not null,
+        fire_ms bigint not null,
+        at_ms bigint not null,
+        attempts bigint not null,
+        error text not null,
+        settled text
+    );
+    create index scheduler_service_letters_job on scheduler_service_letters (job, fire_ms);
+    create index scheduler_service_letters_settled on scheduler_service_letters (settled, at_ms)";
+
+/// Rows out of the JSON list `$1`, as a table of these columns.
+pub fn rows(dialect: Dialect, columns: &[(&str, &str)]) -> String {
+    match dialect {
+        Dialect::Postgres => {
+            let typed: Vec<_> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+            format!("(select * from jsonb_to_recordset($1) as r({}))", typed.join(", "))
+        }
+        Dialect::Sqlite => {
+            let read: Vec<_> =
+                columns.iter().map(|(name, _)| format!("value ->> '{name}' as {name}")).collect();
+            format!("(select {} from json_each($1))", read.join(", "))
+        }
+    }
+}
+
+/// The texts of the JSON list `$1`, as a list to be `in`.
+pub fn texts(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "(select jsonb_array_elements_text($1))",
+        Dialect::Sqlite => "(select value from json_each($1))",
+    }
+}

@@ -1,0 +1,13 @@
+//! Each file tells one side of the plugin.
+
+mod database;
+mod setup;
+mod reading_times;
+mod occurrences;
+mod misfires;
+mod verdicts;
+mod scheduling;
+mod firing;
+mod crashes;
+mod parking;
+mod reminders;
