@@ -114,7 +114,8 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                      understood alone, with names instead of `he` or `it`, and dates instead of `tomorrow`. What is \
                      said in the conversation is kept anyway: remember only what will matter later.",
                 )
-                .tool(),
+                .tool()
+                .keyed(),
         )
         .operation(
             Operation::of(MemoryService::recall)
