@@ -14,6 +14,7 @@ mod outage;
 mod passing;
 mod start;
 mod cold;
+mod recall;
 mod steps;
 mod inserting;
 mod webhook;
@@ -29,13 +30,14 @@ use table::Row;
 /// A row of the design's table, or one beyond it: its number, and what measures it in so many rounds.
 type Subject = (u8, fn(usize) -> Vec<Row>);
 
-const SUBJECTS: [Subject; 9] = [
+const SUBJECTS: [Subject; 10] = [
     (1, health::reads),
     (2, outage::reads),
     (3, passing::calls),
     (4, passing::frames),
     (5, start::thousand),
     (6, cold::starts),
+    (7, recall::recalls),
     (9, steps::taken),
     (10, claims::jobs),
     (11, webhook::stored),
