@@ -55,6 +55,8 @@ mod orchestrator;
 mod scheduler;
 /// The configuration that ships.
 mod shipped;
+/// The whole story: a text becomes an event, a mail, a reminder and an answer.
+mod assistant;
 
 /// Most of a test is waiting for a host: more of them at once than there are cores.
 const TESTS_AT_ONCE: usize = 4;
@@ -90,6 +92,7 @@ fn main() {
         orchestrator::tests(),
         scheduler::tests(),
         shipped::tests(),
+        assistant::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit();
 }

@@ -86,6 +86,14 @@ pub fn server() -> Result<NodeServer, Missing> {
     emulate::start("twilio", &account("active"))
 }
 
+/// The same; what is sent to its number is delivered there.
+pub fn server_for(inbound: &str) -> Result<NodeServer, Missing> {
+    let mut seed = account("active");
+    seed["twilio"]["phone_numbers"][0]["sms_url"] = inbound.into();
+    seed["twilio"]["phone_numbers"][0]["sms_method"] = "POST".into();
+    emulate::start("twilio", &seed)
+}
+
 /// A host that Twilio reaches under its own address.
 fn reachable(twilio: &NodeServer) -> Setup {
     let port = free_port();

@@ -13,6 +13,8 @@ pub mod artifacts;
 pub mod process;
 /// A request becomes a status, headers and JSON.
 pub mod http;
+/// A function becomes a server.
+pub mod peer;
 /// plugins.toml, files and variables become a folder to start a host in.
 pub mod setup;
 /// A setup becomes a running host.

@@ -1,41 +1,30 @@
 //! Stands for Twilio's REST where thousands of messages go out: takes them, and tells in which order. It does as little as
 //! it can, for it shares the machine with the hosts.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::sync::{Arc, Mutex};
 
 use plugin_api::jiff::{Timestamp, fmt::rfc2822, tz::TimeZone};
 use serde_json::{Value, json};
+use switchboard_tests::peer::{Asked, Peer};
 
 /// A server; it ends with the test.
 pub struct Carrier {
-    address: String,
+    peer: Peer,
     taken: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Carrier {
     /// Starts one, for an account of this SID.
     pub fn start(account: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("it is bound").to_string();
         let taken = Arc::new(Mutex::new(Vec::new()));
         let shared = taken.clone();
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let taken = shared.clone();
-                thread::spawn(move || serve(client, account, &taken));
-            }
-        });
-        Self { address, taken }
+        let peer = Peer::start(move |asked| answer(asked, account, &shared));
+        Self { peer, taken }
     }
 
     /// Where it listens.
     pub fn address(&self) -> &str {
-        &self.address
+        self.peer.address()
     }
 
     /// Recipient and text of all messages, in the order in which they were taken.
@@ -51,67 +40,25 @@ impl Carrier {
     }
 }
 
-/// One request after the other, until the client goes.
-fn serve(client: TcpStream, account: &str, taken: &Mutex<Vec<Value>>) -> Option<()> {
-    client.set_nodelay(true).ok()?;
-    let mut reader = BufReader::new(client.try_clone().ok()?);
-    let mut client = client;
-    loop {
-        let (line, body) = read(&mut reader)?;
-        let (status, answer) = answer(&line, &body, account, taken);
-        let answer = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}",
-            answer.len()
-        );
-        client.write_all(format!("{head}\r\n\r\n{answer}").as_bytes()).ok()?;
-    }
-}
-
-/// The first line of a request, and its body.
-fn read(reader: &mut impl BufRead) -> Option<(String, String)> {
-    let mut first = String::new();
-    reader.read_line(&mut first).ok().filter(|length| *length > 0)?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
-        if line.trim().is_empty() {
-            break;
-        }
-        if let Some(announced) = line.to_lowercase().strip_prefix("content-length:") {
-            length = announced.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((first, String::from_utf8(body).ok()?))
-}
-
-fn answer(line: &str, body: &str, account: &str, taken: &Mutex<Vec<Value>>) -> (&'static str, Value) {
-    let (path, query) =
-        line.split(' ').nth(1).map_or(("", ""), |path| path.split_once('?').unwrap_or((path, "")));
-    match (line.split(' ').next(), path.rsplit('/').next()) {
-        (Some("POST"), Some("Messages.json")) => {
+fn answer(asked: &Asked, account: &str, taken: &Mutex<Vec<Value>>) -> (u16, Value) {
+    match (asked.method.as_str(), asked.path.rsplit('/').next()) {
+        ("POST", Some("Messages.json")) => {
             let mut taken = taken.lock().expect("no thread panics");
-            let message = message(body, taken.len() + 1);
+            let message = message(&asked.body, taken.len() + 1);
             taken.push(message.clone());
-            ("201 Created", message)
+            (201, message)
         }
         (_, Some("Messages.json")) => {
             let taken = taken.lock().expect("no thread panics");
-            let to = field(query, "To");
+            let to = field(&asked.query, "To");
             let theirs = taken.iter().rev().filter(|message| message["to"] == to.as_str());
-            ("200 OK", json!({ "messages": theirs.collect::<Vec<_>>(), "next_page_uri": null }))
+            (200, json!({ "messages": theirs.collect::<Vec<_>>(), "next_page_uri": null }))
         }
         (_, Some("IncomingPhoneNumbers.json")) => {
-            let number =
-                json!({ "phone_number": field(query, "PhoneNumber"), "capabilities": { "sms": true } });
-            ("200 OK", json!({ "incoming_phone_numbers": [number] }))
+            let number = json!({ "phone_number": field(&asked.query, "PhoneNumber"), "capabilities": { "sms": true } });
+            (200, json!({ "incoming_phone_numbers": [number] }))
         }
-        _ => {
-            ("200 OK", json!({ "sid": account, "status": "active", "type": "Full", "friendly_name": "test" }))
-        }
+        _ => (200, json!({ "sid": account, "status": "active", "type": "Full", "friendly_name": "test" })),
     }
 }
 

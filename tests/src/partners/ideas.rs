@@ -2,14 +2,14 @@
 //! same idea are near. It can be another model, take its time, and remembers what it was asked.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
+
+use crate::peer::Peer;
 
 /// The words of an idea.
 const IDEAS: [&[&str]; 4] = [
@@ -21,7 +21,7 @@ const IDEAS: [&[&str]; 4] = [
 
 /// A running server; it ends with the process.
 pub struct Ideas {
-    address: String,
+    peer: Peer,
     state: Arc<Mutex<State>>,
 }
 
@@ -36,8 +36,6 @@ struct State {
 impl Ideas {
     /// Starts one, with vectors of so many numbers.
     pub fn start(dimensions: usize) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let address = listener.local_addr().expect("it is bound").to_string();
         let state = Arc::new(Mutex::new(State {
             model: "ideas-1".to_owned(),
             dimensions,
@@ -46,18 +44,13 @@ impl Ideas {
             chats: 0,
         }));
         let shared = state.clone();
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let shared = shared.clone();
-                thread::spawn(move || serve(client, &shared));
-            }
-        });
-        Self { address, state }
+        let peer = Peer::start(move |asked| (200, answer(&asked.path, &asked.json(), &shared)));
+        Self { peer, state }
     }
 
     /// Where it listens. `OPENAI_BASE_URL` is its address and `/v1`.
     pub fn address(&self) -> &str {
-        &self.address
+        self.peer.address()
     }
 
     /// From now on it is another model.
@@ -84,40 +77,6 @@ impl Ideas {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One request after another, until the other side has gone.
-fn serve(client: TcpStream, state: &Mutex<State>) -> Option<()> {
-    client.set_nodelay(true).ok()?;
-    let mut writer = client.try_clone().ok()?;
-    let mut reader = BufReader::new(client);
-    loop {
-        let (path, body) = read(&mut reader)?;
-        let answer = answer(&path, &body, state).to_string();
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
-        writer.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).ok()?;
-    }
-}
-
-fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        if line.trim().is_empty() {
-            break;
-        }
-        let header = line.to_ascii_lowercase();
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((path, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
 fn answer(path: &str, body: &Value, state: &Mutex<State>) -> Value {
