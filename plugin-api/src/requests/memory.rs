@@ -1,8 +1,8 @@
 //! What the `memory_service` plugin offers: people, what was said with them, and what is known of them.
 //!
 //! A person is a verified number, `+15551234567`: the same by SMS, by WhatsApp and on the phone. Every request is about
-//! the person on whose behalf it is called, [`crate::Call::person`], and about nobody else; a plugin that works in the
-//! background names it by [`crate::Dependency::person`].
+//! the person on whose behalf it is called, [`Call::person`](crate::context::Call::person), and about nobody else; a plugin that works in the
+//! background names it by [`Dependency::person`](crate::context::Dependency::person).
 //!
 //! Moments are milliseconds since 1970, UTC.
 //!
