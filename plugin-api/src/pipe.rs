@@ -13,8 +13,9 @@ use abi_stable::{
 use async_ffi::{FfiFuture, FutureExt as _};
 use plugin_abi::boundary::{Frame, StreamEnd, StreamEnd_TO, StreamEndBox, TrySendError};
 use tokio::sync::{
-    Mutex, SetOnce,
+    Mutex,
     mpsc::{self, error::TrySendError as Full},
+    watch,
 };
 
 use crate::protocol::CloseReason;
@@ -31,16 +32,15 @@ struct End {
     send: mpsc::Sender<Frame>,
     // Only one reader makes sense; the lock is what lets it come through a shared reference.
     receive: Mutex<mpsc::Receiver<Frame>>,
-    // Of this end alone: what both ends write would go from processor to processor with every frame.
-    sent: Arc<AtomicU64>,
     shared: Arc<Shared>,
     serves: bool,
 }
 
 /// What both ends know.
 struct Shared {
-    closed: SetOnce<Arc<CloseReason>>,
-    taken: SetOnce<()>,
+    closed: watch::Sender<Option<Arc<CloseReason>>>,
+    taken: watch::Sender<bool>,
+    frames: AtomicU64,
     polish: Polish,
 }
 
@@ -51,7 +51,6 @@ pub type Polish = Box<dyn Fn(&mut CloseReason) + Send + Sync>;
 #[derive(Clone)]
 pub struct PipeWatch {
     shared: Arc<Shared>,
-    sent: [Arc<AtomicU64>; 2],
 }
 
 /// The end of who opens a stream, the end of who serves it, and what tells how it goes.
@@ -63,14 +62,17 @@ pub fn pair() -> (PipeEnd, PipeEnd, PipeWatch) {
 pub fn pair_with(polish: Polish) -> (PipeEnd, PipeEnd, PipeWatch) {
     let (there, at_server) = mpsc::channel(CAPACITY);
     let (back, at_opener) = mpsc::channel(CAPACITY);
-    let shared = Arc::new(Shared { closed: SetOnce::new(), taken: SetOnce::new(), polish });
-    let sent = [Arc::default(), Arc::default()];
-    let end = |send, receive, sent: &Arc<AtomicU64>, serves| {
-        let (receive, sent, shared) = (Mutex::new(receive), sent.clone(), shared.clone());
-        PipeEnd { inner: Arc::new(End { send, receive, sent, shared, serves }) }
+    let shared = Arc::new(Shared {
+        closed: watch::Sender::new(None),
+        taken: watch::Sender::new(false),
+        frames: AtomicU64::new(0),
+        polish,
+    });
+    let end = |send, receive, serves| {
+        let end = End { send, receive: Mutex::new(receive), shared: shared.clone(), serves };
+        PipeEnd { inner: Arc::new(end) }
     };
-    let (opener, server) = (end(there, at_opener, &sent[0], false), end(back, at_server, &sent[1], true));
-    (opener, server, PipeWatch { shared, sent })
+    (end(there, at_opener, false), end(back, at_server, true), PipeWatch { shared: shared.clone() })
 }
 
 impl PipeEnd {
@@ -104,10 +106,12 @@ impl PipeEnd {
 impl PipeWatch {
     /// Waits until the serving end was used, or the stream was closed; whether it was taken.
     pub async fn taken(&self) -> bool {
+        let mut taken = self.shared.taken.subscribe();
         tokio::select! {
             biased;
-            _ = self.shared.taken.wait() => true,
-            _ = self.closed() => self.shared.taken.get().is_some(),
+            // The sender lives in `self`, so the wait ends by the condition only.
+            _ = taken.wait_for(|taken| *taken) => true,
+            _ = self.closed() => *self.shared.taken.borrow(),
         }
     }
 
@@ -123,7 +127,7 @@ impl PipeWatch {
 
     /// How many frames were sent, in both directions together.
     pub fn frames(&self) -> u64 {
-        self.sent.iter().map(|sent| sent.load(Ordering::Relaxed)).sum()
+        self.shared.frames.load(Ordering::Relaxed)
     }
 }
 
@@ -141,7 +145,7 @@ impl End {
             reason = self.shared.closed() => Err(reason),
             sent = self.send.send(frame) => match sent {
                 Ok(()) => {
-                    self.sent.fetch_add(1, Ordering::Relaxed);
+                    self.shared.frames.fetch_add(1, Ordering::Relaxed);
                     Ok(())
                 }
                 Err(_) => Err(self.shared.closed().await),
@@ -151,12 +155,12 @@ impl End {
 
     fn try_send(&self, frame: Frame) -> Result<(), Refusal> {
         self.touch();
-        if let Some(reason) = self.shared.closed.get() {
-            return Err(Refusal::Closed(reason.clone()));
+        if let Some(reason) = self.shared.reason() {
+            return Err(Refusal::Closed(reason));
         }
         match self.send.try_send(frame) {
             Ok(()) => {
-                self.sent.fetch_add(1, Ordering::Relaxed);
+                self.shared.frames.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             Err(Full::Full(frame)) => Err(Refusal::Full(frame)),
@@ -182,9 +186,8 @@ impl End {
 
     /// The first use of the serving end takes the stream.
     fn touch(&self) {
-        if self.serves && self.shared.taken.get().is_none() {
-            // Another thread may just have said so.
-            let _ = self.shared.taken.set(());
+        if self.serves && !*self.shared.taken.borrow() {
+            self.shared.taken.send_replace(true);
         }
     }
 }
@@ -198,14 +201,26 @@ enum Refusal {
 }
 
 impl Shared {
+    fn reason(&self) -> Option<Arc<CloseReason>> {
+        self.closed.borrow().clone()
+    }
+
     async fn closed(&self) -> Arc<CloseReason> {
-        self.closed.wait().await.clone()
+        let mut closed = self.closed.subscribe();
+        // The sender lives in `self`, so the wait ends by the condition only.
+        let reason = closed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or_else(gone)
     }
 
     fn close(&self, mut reason: CloseReason) {
         (self.polish)(&mut reason);
-        // Only the first reason counts.
-        let _ = self.closed.set(Arc::new(reason));
+        self.closed.send_if_modified(|closed| {
+            let first = closed.is_none();
+            if first {
+                *closed = Some(Arc::new(reason));
+            }
+            first
+        });
     }
 }
 

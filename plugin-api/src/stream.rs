@@ -1,7 +1,7 @@
 //! A stream as both of its ends see it: frames in order, bounded queues with back-pressure, and a reason at the end.
 
 use abi_stable::std_types::RResult;
-use plugin_abi::boundary::{FRAME_BINARY, FRAME_TEXT, Frame as WireFrame, StreamEndBox, TrySendError};
+use plugin_abi::boundary::{FRAME_BINARY, FRAME_TEXT, Frame as WireFrame, StreamEndBox};
 
 use crate::protocol::{CloseReason, close_reason};
 
@@ -29,14 +29,7 @@ impl Stream {
     /// # Errors
     /// Why the stream is closed.
     pub async fn send(&self, frame: Frame) -> Result<(), CloseReason> {
-        // A future that passes the boundary costs an allocation, which only a frame that has to wait is worth.
-        let frame = match self.end.try_send(to_wire(frame)) {
-            RResult::ROk(()) => return Ok(()),
-            RResult::RErr(TrySendError::Full(frame)) => frame,
-            // Why it is closed may not be said yet: this waits for it.
-            RResult::RErr(TrySendError::Closed(_)) => to_wire(Frame::Binary(Vec::new())),
-        };
-        match self.end.send(frame).await {
+        match self.end.send(to_wire(frame)).await {
             RResult::ROk(()) => Ok(()),
             RResult::RErr(reason) => Err(close_reason(&reason)),
         }

@@ -30,7 +30,7 @@ fn postgresql_is_killed_under_200_calls_at_once() -> Outcome {
     let config = r#"
         [plugins.database]
         init = { timeout = "10s" }
-        probe = { interval = "500ms", timeout = "5s" }
+        probe = { interval = "500ms", timeout = "15s" }
         retry = { attempts = 3, base = "50ms", cap = "200ms" }
         calls = { concurrent = 200, queue = 200 }
         [plugins.faulty]

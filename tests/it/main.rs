@@ -58,8 +58,8 @@ mod shipped;
 /// The whole story: a text becomes an event, a mail, a reminder and an answer.
 mod assistant;
 
-/// Most of a test is waiting for a host: more of them at once than there are cores.
-const TESTS_AT_ONCE: usize = 4;
+/// Most of a test is waiting for a host: more of them at once than there are cores, though some run hosts by threes.
+const TESTS_AT_ONCE: usize = 3;
 
 fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();

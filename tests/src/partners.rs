@@ -23,7 +23,8 @@ use std::{
     env, fmt,
     net::{Ipv4Addr, TcpListener},
     path::PathBuf,
-    process::Command,
+    process::{self, Command},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use crate::artifacts::repository;
@@ -71,8 +72,15 @@ pub fn lints() -> Result<(), Missing> {
     Ok(())
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on at this moment, and that nobody is given who asks for any: it lies below those that Linux
+/// gives away by itself (`ip_local_port_range`), and is chosen once in this process.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("a listener has an address").port()
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Another process starts elsewhere.
+    let start = (process::id() % u32::from(COUNT)) as u16;
+    let port = || FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(port).take(COUNT.into()).find(is_free).expect("a port is free")
 }

@@ -129,7 +129,8 @@ impl Client {
     /// A connection of its own says exactly what is wrong, where the pool would only wait; one that idles is cheaper.
     async fn probe_postgres(&self, pool: &PgPool, options: &PgConnectOptions) -> Result<(), Failure> {
         if let Some(mut idle) = pool.try_acquire() {
-            if let Ok(Ok(_)) = timeout(self.limits.connect, idle.execute(POSTGRES_PROBE)).await {
+            // One that is dead must leave time for a new one within the time of the probe.
+            if let Ok(Ok(_)) = timeout(self.limits.connect / 4, idle.execute(POSTGRES_PROBE)).await {
                 return Ok(());
             }
             drop(idle.detach());
