@@ -3,7 +3,7 @@
 /// The very registration of sqlite-vec that `database` uses.
 #[path = "../../database/src/vec.rs"]
 mod vec;
-mod database;
+pub mod database;
 mod model;
 mod setup;
 mod remembering;

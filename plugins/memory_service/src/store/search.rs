@@ -19,6 +19,8 @@ use crate::{
 
 /// So many are compared by their numbers.
 const CANDIDATES: u32 = 256;
+/// So many are ranked by their words, beside those of the rarest word.
+const MOST_RANKED: u64 = 10_000;
 
 /// Which memories count.
 #[derive(Debug, Clone, Default)]
@@ -74,31 +76,72 @@ impl Store {
         filter: &Filter,
         limit: u32,
     ) -> Outcome<Vec<Found>> {
+        let shape = self.ready().await?;
+        // Through a filter, what a frequent word finds may be all there is.
+        let asked = match shape.is_sqlite() && asked.len() > 1 && filter.is_open() {
+            true => self.telling(person, asked).await?,
+            false => asked.to_vec(),
+        };
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        let shape = self.ready().await?;
-        let mut binds = Binds::default();
-        let matched = binds
-            .put(shape.pick(words::match_sqlite(asked, &words::owner(person)), words::match_postgres(asked)));
-        let person = binds.put(person);
-        let filter = filter.sql(shape, &mut binds);
-        let limit = binds.put(limit);
-        let sql = match shape.is_sqlite() {
-            true => format!(
-                "select {FOUND} from memory_service_words
-                 join memory_service_memories m on m.seq = memory_service_words.rowid
-                 where memory_service_words match {matched} and m.person = {person}{filter}
-                 order by memory_service_words.rank limit {limit}"
-            ),
-            false => format!(
-                "select {FOUND} from memory_service_memories m
-                 where m.person = {person} and m.words @@ cast({matched} as tsquery){filter}
-                 order by ts_rank(m.words, cast({matched} as tsquery), 1) desc, m.at_ms desc limit {limit}"
-            ),
-        };
-        self.query(binds.query(sql)).await?.iter().map(found).collect()
+        self.query(worded(shape, person, &asked, filter, limit)).await?.iter().map(found).collect()
     }
+
+    /// The words that tell memories apart, the rarest first: SQLite ranks everything that it finds, and a word that is in
+    /// every other memory would cost much and change nothing.
+    async fn telling(&self, person: &str, asked: &[String]) -> Outcome<Vec<String>> {
+        let rows = self.query(frequencies(person, asked)).await?;
+        let mut words = Vec::new();
+        for (row, word) in rows.iter().zip(asked) {
+            words.push((row.get::<u64>("memories")?, word));
+        }
+        words.sort_by_key(|(memories, _)| *memories);
+        let mut found = 0;
+        let telling = words.into_iter().filter(|(memories, _)| {
+            let is_first = found == 0;
+            found += memories;
+            *memories > 0 && (is_first || found <= MOST_RANKED)
+        });
+        Ok(telling.map(|(_, word)| word.clone()).collect())
+    }
+}
+
+/// How many of the person's memories hold each of the words, in the order of the words.
+fn frequencies(person: &str, asked: &[String]) -> Query {
+    let mut binds = Binds::default();
+    let counts = asked.iter().map(|word| {
+        let matched = binds.put(words::match_sqlite(std::slice::from_ref(word), &words::owner(person)));
+        format!(
+            "select count(*) as memories from memory_service_words where memory_service_words match {matched}"
+        )
+    });
+    let sql = counts.collect::<Vec<_>>().join(" union all ");
+    binds.query(sql)
+}
+
+/// SQLite is told by `cross join` to ask its index of words first: left to itself, it asks it once for each memory.
+fn worded(shape: Shape, person: &str, asked: &[String], filter: &Filter, limit: u32) -> Query {
+    let mut binds = Binds::default();
+    let matched = binds
+        .put(shape.pick(words::match_sqlite(asked, &words::owner(person)), words::match_postgres(asked)));
+    let person = binds.put(person);
+    let filter = filter.sql(shape, &mut binds);
+    let limit = binds.put(limit);
+    let sql = match shape.is_sqlite() {
+        true => format!(
+            "select {FOUND} from memory_service_words
+             cross join memory_service_memories m on m.seq = memory_service_words.rowid
+             where memory_service_words match {matched} and m.person = {person}{filter}
+             order by memory_service_words.rank limit {limit}"
+        ),
+        false => format!(
+            "select {FOUND} from memory_service_memories m
+             where m.person = {person} and m.words @@ cast({matched} as tsquery){filter}
+             order by ts_rank(m.words, cast({matched} as tsquery), 1) desc, m.at_ms desc limit {limit}"
+        ),
+    };
+    binds.query(sql)
 }
 
 fn near(shape: Shape, person: &str, space: &Space, vector: &[f32], filter: &Filter, limit: u32) -> Query {
@@ -153,6 +196,12 @@ fn compared(rows: &Rows, vector: &[f32], limit: u32) -> Outcome<Vec<Found>> {
 }
 
 impl Filter {
+    /// Whether everything passes.
+    fn is_open(&self) -> bool {
+        let Self { kinds, medium, tags, since_ms, until_ms } = self;
+        kinds.is_empty() && medium.is_none() && tags.is_empty() && since_ms.is_none() && until_ms.is_none()
+    }
+
     /// As conditions on `m`, each after an `and`.
     fn sql(&self, shape: Shape, binds: &mut Binds) -> String {
         let mut sql = String::new();
@@ -208,4 +257,31 @@ fn found(row: Row<'_>) -> Outcome<Found> {
         tags: serde_json::from_str(&row.get::<String>("tags")?).unwrap_or_default(),
         at_ms: row.get("at_ms")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::requests::sql::Dialect;
+
+    use super::*;
+    use crate::{store::tables, tests::database::Database};
+
+    /// The other way round, a person with many memories is never answered.
+    #[test]
+    fn sqlite_asks_its_index_of_words_first() {
+        let database = Database::new();
+        database.migrate(tables::migrate()).expect("the tables can be made");
+        let shape = Shape { dialect: Dialect::Sqlite, keeping: Keeping::SqliteVec };
+        let filter = Filter { kinds: vec![MemoryKind::Fact], since_ms: Some(1), ..Filter::default() };
+        for filter in [Filter::default(), filter] {
+            let asked = ["tea".to_owned(), "dog".to_owned()];
+            let Query { sql, params, .. } = worded(shape, "+15551234567", &asked, &filter, 40);
+            let plan = Query { sql: format!("explain query plan {sql}"), params, row_limit: None };
+            let steps = database.query(plan).expect("it has a plan");
+            let steps: Vec<String> =
+                steps.iter().map(|step| step.get("detail").expect("it is told")).collect();
+            assert!(steps[0].starts_with("SCAN memory_service_words VIRTUAL TABLE"), "{steps:#?}");
+            assert_eq!(steps.len(), 2, "nothing is sorted beside it: {steps:#?}");
+        }
+    }
 }

@@ -175,9 +175,11 @@ fn put_pending(id: &str, lease_ms: i64) -> Statement {
 /// The memory itself, or the one that it repeats.
 fn find(person: &str, memory: &NewMemory<'_>) -> Statement {
     Statement::new(
-        "select id, seq from memory_service_memories
-         where person = $1 and (id = $2 or source = $3 or once = $4)
-         order by case when id = $2 then 0 else 1 end, seq limit 1",
+        "select id, seq from (
+            select id, seq, 0 as place from memory_service_memories where person = $1 and id = $2 union all
+            select id, seq, 1 as place from memory_service_memories where person = $1 and source = $3 union all
+            select id, seq, 1 as place from memory_service_memories where person = $1 and once = $4
+         ) as known order by place, seq limit 1",
     )
     .bind(person)
     .bind(&memory.id)

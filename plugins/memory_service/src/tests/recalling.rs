@@ -123,6 +123,31 @@ async fn of_two_alike_the_newer_comes_first() {
 }
 
 #[tokio::test]
+async fn words_that_are_everywhere_do_not_hide_the_others() {
+    let world = World::start().await;
+    world.model.set_down(true);
+    world.remember(ADA, "the boat is called Argo").await;
+    // More than are ranked; the words alone, for it is they that are looked for.
+    world.database.run(&format!(
+        "with recursive n (i) as (select 0 union all select i + 1 from n where i < 10999)
+         insert into memory_service_memories
+            (seq, id, person, kind, body, caller, attachments, tags, wordy, at_ms)
+         select 1000 + i, 'fact_' || i, '{ADA}', 'fact', 'the is called ' || i, '', '[]', '[]', 0, 1000 from n"
+    ));
+    world.database.run(
+        "insert into memory_service_words (rowid, owner, words)
+         select seq, '15551234567', body from memory_service_memories where seq >= 1000",
+    );
+    let found = world.recall(ADA, "what is the boat called?").await;
+    assert_eq!(texts(&found.memories), ["the boat is called Argo"], "the frequent words are left out");
+    let found = world.recall(ADA, "is called").await;
+    assert_eq!(found.memories.len(), 8, "where there is no other, the rarest counts");
+    let filtered = Recall { until_ms: Some(2000), ..about("what is the boat called?") };
+    let found = world.ask(ADA, filtered).await.expect("answered");
+    assert_eq!(found.memories.len(), 8, "through a filter all of them count");
+}
+
+#[tokio::test]
 async fn any_script_is_found_by_its_words() {
     let world = World::start().await;
     world.model.set_down(true);
