@@ -13,6 +13,7 @@ pub mod memory;
 pub mod orchestrator;
 pub mod messaging;
 pub mod scheduler;
+pub mod voice;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -26,34 +26,32 @@
 //! # });
 //! ```
 
+mod host;
+
 use std::{
     collections::HashMap,
     marker::PhantomData,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RVec},
 };
-use async_ffi::{FfiFuture, FutureExt as _};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use plugin_abi::boundary::{HostApi, HostApi_TO, PluginInstance, Reply, StreamEndBox};
+use plugin_abi::boundary::{HostApi_TO, PluginInstance, Reply};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::host::{Address, Fake, FakeHost, FakeStream, Seen};
 use crate::{
     error::{Failure, OperationError},
     instance::Instance,
     manifest::Manifest,
     pipe,
     plugin::Plugin,
-    protocol::{CallHeader, CloseReason, CreateRequest, HOST, LogRecord},
-    requests::{
-        Request,
-        host::{KeyFingerprint, Open, Report, Seal, Sealed},
-    },
+    protocol::{CallHeader, CreateRequest, LogRecord},
+    requests::{Request, host::Report},
     stream::Stream,
 };
 
@@ -62,12 +60,10 @@ pub struct TestPlugin<P> {
     settings: Value,
     data_dir: PathBuf,
     log_level: String,
-    fakes: HashMap<(String, String), Fake>,
+    fakes: HashMap<Address, Fake>,
+    streams: HashMap<Address, FakeStream>,
     plugin: PhantomData<P>,
 }
-
-/// What a fake operation answers.
-type Fake = Box<dyn Fn(CallHeader, Value) -> Result<Value, OperationError> + Send + Sync>;
 
 impl<P: Plugin> TestPlugin<P> {
     /// A plugin with these settings, given as the host would hand them over: resolved and valid.
@@ -77,6 +73,7 @@ impl<P: Plugin> TestPlugin<P> {
             data_dir: std::env::temp_dir(),
             log_level: "debug".to_owned(),
             fakes: HashMap::new(),
+            streams: HashMap::new(),
             plugin: PhantomData,
         }
     }
@@ -112,12 +109,26 @@ impl<P: Plugin> TestPlugin<P> {
         self
     }
 
+    /// With a dependency that serves a stream operation so, until the future ends.
+    pub fn fake_stream<F: Future<Output = Result<(), OperationError>> + Send + 'static>(
+        mut self,
+        dependency: &str,
+        operation: &str,
+        serve: impl Fn(CallHeader, Value, Stream) -> F + Send + Sync + 'static,
+    ) -> Self {
+        let serve: FakeStream =
+            Box::new(move |header, request, stream| Box::pin(serve(header, request, stream)));
+        self.streams.insert((dependency.to_owned(), operation.to_owned()), serve);
+        self
+    }
+
     /// Makes the instance.
     ///
     /// # Errors
     /// What `create` refused, or its panic.
     pub fn create(self) -> Result<TestInstance<P>, Failure> {
-        let mut dependencies: Vec<String> = self.fakes.keys().map(|(plugin, _)| plugin.clone()).collect();
+        let fakes = self.fakes.keys().chain(self.streams.keys());
+        let mut dependencies: Vec<String> = fakes.map(|(plugin, _)| plugin.clone()).collect();
         dependencies.sort();
         dependencies.dedup();
         let request = CreateRequest {
@@ -129,7 +140,7 @@ impl<P: Plugin> TestPlugin<P> {
             dependencies,
         };
         let seen = Arc::new(Seen::default());
-        let host = FakeHost { fakes: self.fakes, seen: seen.clone() };
+        let host = FakeHost { fakes: self.fakes, streams: self.streams, seen: seen.clone() };
         let host = HostApi_TO::from_value(host, TD_Opaque);
         let request = serde_json::to_vec(&request).map_err(|error| Failure::internal(error.to_string()))?;
         Ok(TestInstance { instance: Instance::create(Arc::new(host), &request)?, seen })
@@ -215,18 +226,8 @@ impl<P: Plugin> TestInstance<P> {
         let payload = serde_json::to_vec(request).map_err(unwritable)?;
         let (opener, server, watch) = pipe::pair();
         let served = self.instance.open(header.into(), payload.into(), server.into_boundary());
-        let serving = watch.clone();
-        tokio::spawn(async move {
-            serving.close(match read::<Value, OperationError>(served.await) {
-                Ok(_) => CloseReason::done("the stream was served to its end"),
-                Err(error) => CloseReason::failed(error),
-            });
-        });
-        if watch.taken().await {
-            return Ok(Stream::new(opener.into_boundary()));
-        }
-        let reason = CloseReason::clone(&*watch.closed().await);
-        Err(reason.error.unwrap_or_else(|| OperationError::unavailable(reason.message)))
+        host::close_after(&watch, async move { read::<Value, OperationError>(served.await).map(|_| ()) });
+        host::admitted(&watch).await.map(|()| Stream::new(opener.into_boundary()))
     }
 
     /// Everything that was logged so far.
@@ -248,89 +249,6 @@ impl<P: Plugin> TestInstance<P> {
         let header = serde_json::to_vec(&header).map_err(unwritable)?;
         let payload = serde_json::to_vec(request).map_err(unwritable)?;
         read(self.instance.call(header.into(), payload.into()).await)
-    }
-}
-
-/// What the fake host was told.
-#[derive(Default)]
-struct Seen {
-    logs: Mutex<Vec<LogRecord>>,
-    reports: Mutex<Vec<Report>>,
-}
-
-/// A host that answers by fakes, and remembers.
-struct FakeHost {
-    fakes: HashMap<(String, String), Fake>,
-    seen: Arc<Seen>,
-}
-
-impl FakeHost {
-    fn answer(&self, header: &[u8], payload: &[u8]) -> Result<Value, OperationError> {
-        let unreadable = |error: serde_json::Error| OperationError::internal(error.to_string());
-        let header: CallHeader = serde_json::from_slice(header).map_err(unreadable)?;
-        let request: Value = serde_json::from_slice(payload).map_err(unreadable)?;
-        if let Some(fake) = self.fakes.get(&(header.plugin.clone(), header.operation.clone())) {
-            return fake(header, request);
-        }
-        match (header.plugin.as_str(), header.operation.as_str()) {
-            (HOST, Report::OPERATION) => {
-                let report = serde_json::from_value(request).map_err(unreadable)?;
-                self.seen.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
-                Ok(Value::Null)
-            }
-            (HOST, Seal::OPERATION) => {
-                let Seal { text } = serde_json::from_value(request).map_err(unreadable)?;
-                let sealed = Sealed { sealed: seal(&text), fingerprint: FINGERPRINT.to_owned() };
-                serde_json::to_value(sealed).map_err(unreadable)
-            }
-            (HOST, Open::OPERATION) => {
-                let Open { sealed } = serde_json::from_value(request).map_err(unreadable)?;
-                open(&sealed).map(Value::String)
-            }
-            (HOST, KeyFingerprint::OPERATION) => Ok(Value::from(FINGERPRINT)),
-            (HOST, "verify" | "secret" | "observe" | "note") => Ok(Value::Null),
-            (plugin, operation) => {
-                Err(OperationError::not_found(format!("the test has no fake for `{plugin}.{operation}`")))
-            }
-        }
-    }
-}
-
-/// The fingerprint of the key that a test's host seals by.
-const FINGERPRINT: &str = "test-key";
-
-/// Not secret, but nothing that a test would find the text in.
-fn seal(text: &str) -> String {
-    format!("{FINGERPRINT}.{}", STANDARD.encode(text))
-}
-
-fn open(sealed: &str) -> Result<String, OperationError> {
-    let bytes =
-        sealed.strip_prefix(FINGERPRINT).and_then(|rest| STANDARD.decode(rest.strip_prefix('.')?).ok());
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| OperationError::invalid("this was not sealed by the test's host"))
-}
-
-impl HostApi for FakeHost {
-    fn call(&self, header: RVec<u8>, payload: RVec<u8>) -> FfiFuture<Reply> {
-        let reply = match self.answer(&header, &payload) {
-            Ok(value) => RResult::ROk(serde_json::to_vec(&value).unwrap_or_default().into()),
-            Err(error) => RResult::RErr(serde_json::to_vec(&error).unwrap_or_default().into()),
-        };
-        async move { reply }.into_ffi()
-    }
-
-    fn open(&self, _: RVec<u8>, _: RVec<u8>) -> FfiFuture<RResult<StreamEndBox, RVec<u8>>> {
-        let error = OperationError::not_found("a test's host opens no streams");
-        let error = serde_json::to_vec(&error).unwrap_or_default();
-        async move { RResult::RErr(error.into()) }.into_ffi()
-    }
-
-    fn log(&self, record: RVec<u8>) {
-        if let Ok(record) = serde_json::from_slice(&record) {
-            self.seen.logs.lock().unwrap_or_else(PoisonError::into_inner).push(record);
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
 use expect_test::{Expect, expect};
 use plugin_api::{
     prelude::*,
-    protocol::CallHeader,
+    protocol::{CallHeader, CloseReason},
     requests::host::Report,
     serde_json::{Value, json},
     testing::{TestInstance, TestPlugin},
@@ -59,6 +59,7 @@ impl Plugin for Subject {
             .operation(Operation::new("panic", Self::panic))
             .operation(Operation::new("hang", Self::hang))
             .operation(Operation::new("ask", Self::ask))
+            .operation(Operation::new("follow", Self::follow))
             .operation(Operation::new("trespass", Self::trespass))
             .operation(Operation::new("log", Self::log))
     }
@@ -100,6 +101,15 @@ impl Subject {
         self.context.dependency("store")?.call(Lookup { key: "colour".into() }).await
     }
 
+    async fn follow(self: Arc<Self>, feed: String, _: Call) -> Result<String, OperationError> {
+        let stream = self.context.dependency("store")?.open(&feed, &"from here").await?;
+        let gone = |reason: CloseReason| OperationError::internal(reason.message);
+        stream.send(Frame::Text("one".into())).await.map_err(gone)?;
+        let answer = stream.recv().await.map_err(gone)?;
+        let end = stream.recv().await.expect_err("the fake ends");
+        Ok(format!("{answer:?}, then {}", end.message))
+    }
+
     async fn trespass(self: Arc<Self>, name: String, _: Call) -> Result<(), OperationError> {
         self.context.dependency(&name).map(drop)
     }
@@ -117,6 +127,12 @@ fn subject(settings: Value) -> TestInstance<Subject> {
             let timed = header.deadline_ms.is_some_and(|left| left <= 5000);
             Ok(json!(format!("{} of {:?}, traced {traced}, timed {timed}", request["key"], header.person)))
         })
+        .fake_stream("store", "feed", |_, request, stream| async move {
+            let Ok(frame) = stream.recv().await else { return Ok(()) };
+            let _ = stream.send(Frame::Text(format!("{frame:?} {request}"))).await;
+            Ok(())
+        })
+        .fake_stream("store", "closed", |_, _, _| async { Err(OperationError::denied("not today")) })
         .create()
         .unwrap()
 }
@@ -262,4 +278,16 @@ fn the_manifest_tells_variables_and_secrets() {
     let password = &manifest.settings["properties"]["password"];
     assert!(password.to_string().contains("\"x-secret\":true"), "{password}");
     assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
+}
+
+#[tokio::test]
+async fn a_fake_serves_streams_or_refuses_them() {
+    let subject = subject(json!({}));
+    let followed = subject.call_json("follow", json!("feed")).await.unwrap();
+    let expected = r#"Text("Text(\"one\") \"from here\""), then the stream was served to its end"#;
+    assert_eq!(followed, expected);
+    let refused = subject.call_json("follow", json!("closed")).await.unwrap_err();
+    check(refused, expect!["denied: not today"]);
+    let unknown = subject.call_json("follow", json!("nothing")).await.unwrap_err();
+    check(unknown, expect!["not_found: the test has no fake for the stream `store.nothing`"]);
 }
