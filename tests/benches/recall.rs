@@ -144,8 +144,8 @@ fn fill(connection: &Connection, space: &str) {
         run("insert into memory_service_vectors values (?1, ?2, ?3)", params![seq, space, numbers]);
         run("insert into memory_service_bits values (?1, ?2, ?3, ?4)", params![ADA, space, seq, bits]);
         run(
-            "insert into memory_service_words (rowid, owner, words) values (?1, ?2, ?3)",
-            params![seq, ADA.trim_start_matches('+'), text],
+            "insert into memory_service_words (rowid, words) values (?1, ?2)",
+            params![seq, text.replace('w', &format!("{}xw", ADA.trim_start_matches('+')))],
         );
         run("insert into beside.bits values (?1, ?2, vec_bit(?3))", params![seq, ADA, bits]);
     }

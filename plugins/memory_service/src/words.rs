@@ -9,6 +9,8 @@ use unicode_normalization::UnicodeNormalization as _;
 const MOST_LETTERS: usize = 64;
 /// A question has no more words than that.
 const MOST_ASKED: usize = 32;
+/// Between an owner and a word.
+pub const OWNER_ENDS: &str = "x";
 /// What is kept of one memory.
 const MOST_KEPT: usize = 10_000;
 
@@ -44,10 +46,19 @@ pub fn asked(text: &str) -> Vec<String> {
     words
 }
 
-/// The question as SQLite's full-text search takes it: any of the words, among what belongs to this owner.
-pub fn match_sqlite(words: &[String], owner: &str) -> String {
-    let any: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    format!("owner : \"{owner}\" AND words : ({})", any.join(" OR "))
+/// The words of a memory as they stand in SQLite's index: each with its owner before it, so that the words of others need
+/// not be looked through, and do not count as frequent.
+pub fn owned(words: &[String], person: &str) -> String {
+    let owner = owner(person);
+    let owned: Vec<String> = words.iter().map(|word| format!("{owner}{word}")).collect();
+    owned.join(" ")
+}
+
+/// The question as SQLite's full-text search takes it: any of the words, among what belongs to this person.
+pub fn match_sqlite(words: &[String], person: &str) -> String {
+    let owner = owner(person);
+    let any: Vec<String> = words.iter().map(|word| format!("\"{owner}{word}\"")).collect();
+    any.join(" OR ")
 }
 
 /// The question as PostgreSQL's full-text search takes it: any of the words.
@@ -56,11 +67,10 @@ pub fn match_postgres(words: &[String]) -> String {
     any.join(" | ")
 }
 
-/// What a person's rows are marked with in SQLite's index, so that it need not look at others'. It tells people apart
-/// well enough for that, and only for that.
-pub fn owner(person: &str) -> String {
+/// It tells people apart well enough for an index, and only for that.
+fn owner(person: &str) -> String {
     let letters: String = person.chars().filter(char::is_ascii_alphanumeric).collect();
-    if letters.is_empty() { "someone".to_owned() } else { letters.to_ascii_lowercase() }
+    letters.to_ascii_lowercase() + OWNER_ENDS
 }
 
 enum Run {

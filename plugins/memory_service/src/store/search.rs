@@ -21,6 +21,8 @@ use crate::{
 const CANDIDATES: u32 = 256;
 /// So many are ranked by their words, beside those of the rarest word.
 const MOST_RANKED: u64 = 10_000;
+/// Further is not counted.
+const TOO_MANY: u64 = MOST_RANKED + 1;
 
 /// Which memories count.
 #[derive(Debug, Clone, Default)]
@@ -107,13 +109,14 @@ impl Store {
     }
 }
 
-/// How many of the person's memories hold each of the words, in the order of the words.
+/// How many of the person's memories hold each of the words, in the order of the words; of too many, that it is too many.
 fn frequencies(person: &str, asked: &[String]) -> Query {
     let mut binds = Binds::default();
     let counts = asked.iter().map(|word| {
-        let matched = binds.put(words::match_sqlite(std::slice::from_ref(word), &words::owner(person)));
+        let matched = binds.put(words::match_sqlite(std::slice::from_ref(word), person));
         format!(
-            "select count(*) as memories from memory_service_words where memory_service_words match {matched}"
+            "select count(*) as memories from
+                (select 1 from memory_service_words where memory_service_words match {matched} limit {TOO_MANY})"
         )
     });
     let sql = counts.collect::<Vec<_>>().join(" union all ");
@@ -123,8 +126,7 @@ fn frequencies(person: &str, asked: &[String]) -> Query {
 /// SQLite is told by `cross join` to ask its index of words first: left to itself, it asks it once for each memory.
 fn worded(shape: Shape, person: &str, asked: &[String], filter: &Filter, limit: u32) -> Query {
     let mut binds = Binds::default();
-    let matched = binds
-        .put(shape.pick(words::match_sqlite(asked, &words::owner(person)), words::match_postgres(asked)));
+    let matched = binds.put(shape.pick(words::match_sqlite(asked, person), words::match_postgres(asked)));
     let person = binds.put(person);
     let filter = filter.sql(shape, &mut binds);
     let limit = binds.put(limit);

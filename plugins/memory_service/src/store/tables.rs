@@ -9,6 +9,8 @@ use plugin_api::{
     requests::sql::{Execute, Migrate},
 };
 
+use crate::words::OWNER_ENDS;
+
 /// No memory has this source or key.
 pub const NEVER: &str = "";
 
@@ -107,6 +109,18 @@ const POSTGRES: &str = "
     );
     create index memory_service_bits_memory on memory_service_bits (memory);";
 
+/// The owner stands before each word instead of beside them, which is quicker by half.
+fn owned_words() -> String {
+    format!(
+        "create virtual table memory_service_owned using fts5 (words, tokenize = 'unicode61 remove_diacritics 0');
+         insert into memory_service_owned (memory_service_owned, rank) values ('secure-delete', 1);
+         insert into memory_service_owned (rowid, words)
+            select rowid, replace(' ' || words, ' ', ' ' || owner || '{OWNER_ENDS}') from memory_service_words;
+         drop table memory_service_words;
+         alter table memory_service_owned rename to memory_service_words"
+    )
+}
+
 /// Not a version: whether the server has the extension may change between two starts.
 const PGVECTOR: [&str; 2] = [
     "create table if not exists memory_service_pgvectors (
@@ -128,7 +142,11 @@ pub fn migrate() -> Migrate {
         "{PEOPLE} create table memory_service_memories (seq bigint generated always as identity primary key, \
          {MEMORIES}, words tsvector not null); {AROUND} {POSTGRES}"
     );
-    Migrate::new(OWNER).version_of("people, memories, vectors, words", &sqlite, &postgres)
+    Migrate::new(OWNER).version_of("people, memories, vectors, words", &sqlite, &postgres).version_of(
+        "words with their owner",
+        &owned_words(),
+        "select 1",
+    )
 }
 
 /// The table for vectors of pgvector. Of several hosts that make it at once, all but one may be refused.
@@ -141,4 +159,34 @@ pub async fn make_pgvector(database: &Dependency) -> Result<(), OperationError> 
         };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::requests::sql::{Dialect, Query, Statement, Transaction};
+
+    use super::*;
+    use crate::{tests::database::Database, words};
+
+    #[test]
+    fn what_was_kept_without_an_owner_before_each_word_is_found() {
+        let database = Database::new();
+        let Migrate { owner, mut migrations } = migrate();
+        let later = migrations.split_off(1);
+        database.migrate(Migrate { owner, migrations }).expect("the first version");
+        database.run(
+            "insert into memory_service_words (rowid, owner, words) values (7, '15551234567', 'ada drinks tea')",
+        );
+        for version in later {
+            let script = version.sql.of(Dialect::Sqlite).to_owned();
+            for sql in script.split(';') {
+                let statements = vec![Statement::new(sql)];
+                database.transaction(Transaction { statements }).expect("the next version");
+            }
+        }
+        let matched = words::match_sqlite(&["tea".to_owned()], "+15551234567");
+        let query = "select rowid as seq from memory_service_words where memory_service_words match $1";
+        let found = database.query(Query::new(query).bind(matched)).expect("it is searched");
+        assert_eq!(found.rows, [[7_i64.into()]]);
+    }
 }

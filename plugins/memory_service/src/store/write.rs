@@ -154,11 +154,10 @@ fn text_or_null(text: Option<&str>) -> Value {
 
 fn put_words(person: &str, id: &str, words: &[String]) -> Statement {
     Statement::new(
-        "insert into memory_service_words (rowid, owner, words)
-         select seq, $1, $2 from memory_service_memories where id = $3",
+        "insert into memory_service_words (rowid, words)
+         select seq, $1 from memory_service_memories where id = $2",
     )
-    .bind(words::owner(person))
-    .bind(words.join(" "))
+    .bind(words::owned(words, person))
     .bind(id)
 }
 
