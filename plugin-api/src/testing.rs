@@ -26,6 +26,8 @@
 //! # });
 //! ```
 
+#[cfg(feature = "testing-database")]
+pub mod database;
 mod host;
 
 use std::{

@@ -1,6 +1,5 @@
 //! The plugin against a Google that keeps to a script, on a database in memory, and its pure parts.
 
-mod database;
 mod peer;
 mod setup;
 

@@ -3,9 +3,8 @@
 /// The very registration of sqlite-vec that `database` uses.
 #[path = "../../database/src/vec.rs"]
 mod vec;
-pub mod database;
 mod model;
-mod setup;
+pub mod setup;
 mod remembering;
 mod recalling;
 mod forgetting;

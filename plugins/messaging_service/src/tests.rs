@@ -1,7 +1,6 @@
 //! The tests: pure parts by tables and properties; the whole plugin in-process, with its tables in an SQLite in memory, and
 //! stand-ins for what it calls.
 
-mod database;
 mod setup;
 mod splitting;
 mod reading_webhooks;

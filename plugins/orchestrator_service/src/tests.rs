@@ -1,7 +1,6 @@
 //! The plugin in-process: a scripted model, tools that count, and a database that several instances share as hosts do,
 //! and that can be taken away from one of them at any write.
 
-mod database;
 mod deciding;
 mod limits;
 mod names;

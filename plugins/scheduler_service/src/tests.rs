@@ -1,6 +1,5 @@
 //! Each file tells one side of the plugin.
 
-mod database;
 mod setup;
 mod reading_times;
 mod occurrences;

@@ -2,11 +2,10 @@
 
 use expect_test::expect;
 use jiff::Timestamp;
-use plugin_api::{prelude::*, requests::http::Body, serde_json::json, tokio};
+use plugin_api::{prelude::*, requests::http::Body, serde_json::json, testing::database::Database, tokio};
 use proptest::prelude::*;
 
 use super::{
-    database::Database,
     peer::{Heard, Peer, Reply},
     setup::{self, begin, connect, connected, google, heading, no_events, plugin, shown, tokens},
 };

@@ -10,11 +10,11 @@ use plugin_api::{
     prelude::*,
     requests::calendar::ListEvents,
     serde_json::json,
+    testing::database::Database,
     tokio::{self, task::JoinSet},
 };
 
 use super::{
-    database::Database,
     peer::{Heard, Peer, Reply},
     setup::{
         self, EVENTS, Instance, connect, error, hurried, no_events, plugin, plugin_with, reported_failure,
@@ -142,14 +142,14 @@ async fn a_renewed_token_outlives_a_database_that_is_away() {
     let plugin = plugin(peer.port, &database);
     connect(&plugin).await;
     let before = refreshes(&peer);
-    database.take_writes(0);
+    database.set_writes_left(0);
     assert!(list(&plugin).await.is_err(), "without the lease nobody may refresh");
     assert_eq!(refreshes(&peer), before);
     // The lease is taken; then the database is away, and what Google replaced is kept in memory alone.
-    database.take_writes(1);
+    database.set_writes_left(1);
     list(&plugin).await.expect("the token is good all the same");
     assert_eq!(refreshes(&peer), before + 1);
-    database.take_writes(usize::MAX);
+    database.set_writes_left(i64::MAX);
     list(&plugin).await.expect("what was kept is used, and saved");
     let later = setup::plugin(peer.port, &database);
     list(&later).await.expect("the newest refresh token is in the database");

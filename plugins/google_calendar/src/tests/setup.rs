@@ -3,21 +3,14 @@
 use plugin_api::{
     prelude::*,
     protocol::CallHeader,
-    requests::{
-        host::Report,
-        http::Body,
-        sql::{Execute, Migrate, Query, Transaction},
-    },
+    requests::{host::Report, http::Body},
     serde_json::{self, Value, json},
-    testing::{TestInstance, TestPlugin},
+    testing::{TestInstance, TestPlugin, database::Database},
     tokio,
 };
 use reqwest::Url;
 
-use super::{
-    database::Database,
-    peer::{Heard, Peer, Reply},
-};
+use super::peer::{Heard, Peer, Reply};
 use crate::GoogleCalendar;
 
 pub const EVENTS: &str = "/calendars/primary/events";
@@ -44,14 +37,7 @@ pub fn plugin_with(port: u16, database: &Database, more: Value) -> Instance {
     });
     let all = settings.as_object_mut().expect("it is an object");
     all.extend(more.as_object().expect("settings are an object").clone());
-    let [one, two, three, four] = [0; 4].map(|_| database.clone());
-    TestPlugin::new(settings)
-        .fake("database", move |query: Query| one.query(query))
-        .fake("database", move |execute: Execute| two.execute(execute))
-        .fake("database", move |transaction: Transaction| three.transaction(transaction))
-        .fake("database", move |migrate: Migrate| four.migrate(migrate))
-        .create()
-        .expect("the settings are good")
+    database.serve(TestPlugin::new(settings)).create().expect("the settings are good")
 }
 
 /// Google's answer to a code or a refresh token.

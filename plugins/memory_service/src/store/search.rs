@@ -266,12 +266,12 @@ mod tests {
     use plugin_api::requests::sql::Dialect;
 
     use super::*;
-    use crate::{store::tables, tests::database::Database};
+    use crate::{store::tables, tests::setup::database};
 
     /// The other way round, a person with many memories is never answered.
     #[test]
     fn sqlite_asks_its_index_of_words_first() {
-        let database = Database::new();
+        let database = database();
         database.migrate(tables::migrate()).expect("the tables can be made");
         let shape = Shape { dialect: Dialect::Sqlite, keeping: Keeping::SqliteVec };
         let filter = Filter { kinds: vec![MemoryKind::Fact], since_ms: Some(1), ..Filter::default() };

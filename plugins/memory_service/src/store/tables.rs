@@ -166,11 +166,11 @@ mod tests {
     use plugin_api::requests::sql::{Dialect, Query, Statement, Transaction};
 
     use super::*;
-    use crate::{tests::database::Database, words};
+    use crate::{tests::setup::database, words};
 
     #[test]
     fn what_was_kept_without_an_owner_before_each_word_is_found() {
-        let database = Database::new();
+        let database = database();
         let Migrate { owner, mut migrations } = migrate();
         let later = migrations.split_off(1);
         database.migrate(Migrate { owner, migrations }).expect("the first version");

@@ -153,7 +153,7 @@ async fn without_the_database_nothing_is_pretended() {
 
 #[tokio::test]
 async fn a_database_that_comes_late_is_waited_for() {
-    let (database, model) = (super::database::Database::new(), super::model::Model::new());
+    let (database, model) = (super::setup::database(), super::model::Model::new());
     database.set_down(true);
     let plugin = instance(&database, &model, json!({}));
     let failure = plugin.init().await.expect_err("there are no tables");

@@ -9,14 +9,14 @@ use plugin_api::{
             Speaker,
         },
         openai::{Chat, Embed},
-        sql::{Describe, Execute, Migrate, Query, Transaction},
+        sql::Vector,
     },
     serde_json::{Value, json},
-    testing::{TestInstance, TestPlugin},
+    testing::{TestInstance, TestPlugin, database::Database},
     tokio,
 };
 
-use super::{database::Database, model::Model};
+use super::{model::Model, vec};
 use crate::MemoryService;
 
 pub type Instance = TestInstance<MemoryService>;
@@ -37,7 +37,7 @@ impl World {
     }
 
     pub async fn with(settings: Value) -> Self {
-        let (database, model) = (Database::new(), Model::new());
+        let (database, model) = (database(), Model::new());
         let plugin = instance(&database, &model, settings);
         plugin.init().await.expect("the database is there");
         Self { database, model, plugin }
@@ -81,19 +81,21 @@ impl World {
     }
 }
 
+/// An empty database with sqlite-vec.
+pub fn database() -> Database {
+    vec::register();
+    let vector = Vector { extension: "sqlite-vec".to_owned(), version: "0.1.9".to_owned(), installed: true };
+    Database::new().with_vector(vector)
+}
+
 /// An instance on this database and this model, as another host would have one.
 pub fn instance(database: &Database, model: &Model, settings: Value) -> Instance {
     let mut all = json!({});
     let given = settings.as_object().expect("settings are an object").clone();
     all.as_object_mut().expect("it is an object").extend(given);
-    let [one, two, three, four, five] = [0; 5].map(|_| database.clone());
     let (embedder, writer) = (model.clone(), model.clone());
-    TestPlugin::new(all)
-        .fake("database", move |query: Query| one.query(query))
-        .fake("database", move |execute: Execute| two.execute(execute))
-        .fake("database", move |transaction: Transaction| three.transaction(transaction))
-        .fake("database", move |migrate: Migrate| four.migrate(migrate))
-        .fake("database", move |_: Describe| five.describe())
+    database
+        .serve(TestPlugin::new(all))
         .fake("openai", move |embed: Embed| embedder.embed(embed))
         .fake("openai", move |chat: Chat| writer.chat(chat))
         .create()

@@ -86,10 +86,10 @@ async fn the_database_is_away_in_the_middle() {
     text(&host, ADA, "SM1", "one").await;
     let place = std::panic::Location::caller();
     wait(place, || attempts(&host), |attempts| *attempts >= 1).await;
-    world.database.set_away(true);
+    world.database.set_down(true);
     world.state().memory = None;
     assert!(host.call(ListUnprocessed::default()).await.is_err());
-    world.database.set_away(false);
+    world.database.set_down(false);
     world.wait_for_texts(&host, &["re: one"]).await;
 }
 

@@ -20,11 +20,11 @@ async fn what_is_delivered_again_is_answered_once() {
 async fn what_cannot_be_stored_is_not_taken() {
     let world = World::default();
     let host = world.host().await;
-    world.database.set_away(true);
+    world.database.set_down(true);
     let refused = deliver(&host, ADA, &[("MessageSid", "SM1"), ("Body", "hello")]).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Unavailable, "so that Twilio delivers it again");
     assert_eq!(refused.message, "messages cannot be stored: the database is away");
-    world.database.set_away(false);
+    world.database.set_down(false);
     text(&host, ADA, "SM1", "hello").await;
     world.wait_for_texts(&host, &["re: hello"]).await;
 }

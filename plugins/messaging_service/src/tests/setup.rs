@@ -19,17 +19,15 @@ use plugin_api::{
         },
         messaging::{ListUnprocessed, UnprocessedMessage},
         orchestrator::{FetchRun, Run, RunReport, RunState, RunUsage},
-        sql::{Describe, Description, Dialect, Execute, Migrate, Query, Transaction},
         twilio::{FetchMedia, Media},
         twilio_service::{LedgerKind, ListOptOuts, OptOuts, RecordOptOut, SendMessage, SentMessage},
     },
     serde::{Serialize, de::DeserializeOwned},
     serde_json::{self, Value, json},
-    testing::{TestInstance, TestPlugin},
+    testing::{TestInstance, TestPlugin, database::Database},
     tokio,
 };
 
-use super::database::Database;
 use crate::MessagingService;
 
 pub const ADA: &str = "+15550000001";
@@ -135,19 +133,7 @@ impl World {
     }
 
     fn plugin(&self, settings: Value) -> TestPlugin<MessagingService> {
-        self.with_memory(self.with_twilio(self.with_database(TestPlugin::new(settings))))
-    }
-
-    fn with_database(&self, plugin: TestPlugin<MessagingService>) -> TestPlugin<MessagingService> {
-        let [one, two, three, four] = [0; 4].map(|_| self.database.clone());
-        plugin
-            .fake("database", move |query: Query| one.query(query))
-            .fake("database", move |execute: Execute| two.execute(execute))
-            .fake("database", move |transaction: Transaction| three.transaction(transaction))
-            .fake("database", move |migrate: Migrate| four.migrate(migrate))
-            .fake("database", |_: Describe| {
-                Ok(Description { dialect: Dialect::Sqlite, version: "3".to_owned(), vector: None })
-            })
+        self.with_memory(self.with_twilio(self.database.serve(TestPlugin::new(settings))))
     }
 
     fn with_twilio(&self, plugin: TestPlugin<MessagingService>) -> TestPlugin<MessagingService> {

@@ -13,15 +13,13 @@ use plugin_api::{
         host::{CallTool, Tool},
         openai::{Chat, ChatAnswer, FinishReason, Message, ToolCall, Usage},
         orchestrator::{Decide, FetchRun, Run, RunReport, RunState},
-        sql::{Describe, Execute, Migrate, Query, Transaction},
         twilio_service::SendMessage,
     },
     serde_json::{self, Value, json},
-    testing::{TestInstance, TestPlugin},
+    testing::{TestInstance, TestPlugin, database::Database},
     tokio::time::{Instant, sleep},
 };
 
-use super::database::Database;
 use crate::Orchestrator;
 
 pub type Instance = TestInstance<Orchestrator>;
@@ -89,16 +87,11 @@ impl World {
         database: Database,
         model: impl Fn(&Chat) -> Result<ChatAnswer, OperationError> + Send + Sync + 'static,
     ) -> Instance {
-        let [one, two, three, four] = [0; 4].map(|_| database.clone());
         let (calls, mails, chats) =
             (self.seen.calls.clone(), self.seen.mails.clone(), self.seen.chats.clone());
         let (tool, texts) = (self.tool.clone(), self.seen.texts.clone());
-        let plugin = TestPlugin::new(self.settings.clone())
-            .fake("database", move |query: Query| one.query(query))
-            .fake("database", move |execute: Execute| two.execute(execute))
-            .fake("database", move |transaction: Transaction| three.transaction(transaction))
-            .fake("database", move |migrate: Migrate| four.migrate(migrate))
-            .fake("database", move |_: Describe| database.describe())
+        let plugin = database
+            .serve(TestPlugin::new(self.settings.clone()))
             .fake("openai", move |chat: Chat| {
                 chats.lock().expect("no test panics here").push(chat.clone());
                 model(&chat)

@@ -140,7 +140,7 @@ async fn what_was_done_while_the_database_was_away_is_written_when_it_is_back() 
     let world = World::new();
     let away = world.clone();
     world.answers("smtp", move |_| {
-        away.database.go_away(true);
+        away.database.set_down(true);
         Ok(json!({"message_id": "<1@x>", "accepted": [], "repeated": false}))
     });
     let plugin = world.start(json!({})).await;
@@ -150,7 +150,7 @@ async fn what_was_done_while_the_database_was_away_is_written_when_it_is_back() 
     wait_until("the mail", || world.calls("smtp").len() == 1).await;
     wait_until("a warning", || plugin.logs().iter().any(|log| log.message.contains("cannot be written yet")))
         .await;
-    world.database.go_away(false);
+    world.database.set_down(false);
     wait_for(&plugin, &job.id, JobState::Done).await;
     assert_eq!(world.calls("smtp").len(), 1);
 }

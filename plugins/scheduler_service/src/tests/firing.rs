@@ -225,10 +225,10 @@ async fn the_engine_turns_and_says_so() {
     let world = World::new();
     let plugin = world.start(json!({})).await;
     plugin.probe().await.unwrap();
-    world.database.go_away(true);
+    world.database.set_down(true);
     plugin.probe().await.expect("what the database is, is its own to show");
     let job = {
-        world.database.go_away(false);
+        world.database.set_down(false);
         schedule(&plugin, email()).await
     };
     wait_for(&plugin, &job.id, JobState::Done).await;

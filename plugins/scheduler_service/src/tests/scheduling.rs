@@ -254,10 +254,10 @@ async fn routes_do_the_same() {
 async fn what_is_away_is_said_and_nothing_is_scheduled() {
     let world = World::new();
     let plugin = world.start(json!({})).await;
-    world.database.go_away(true);
+    world.database.set_down(true);
     let error = try_schedule(&plugin, CallHeader::default(), later(email())).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
-    world.database.go_away(false);
+    world.database.set_down(false);
     assert!(plugin.call(List::default()).await.unwrap().jobs.is_empty());
 }
 

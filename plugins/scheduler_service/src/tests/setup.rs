@@ -12,14 +12,12 @@ use plugin_api::{
     requests::{
         host::Note,
         scheduler::{FetchJob, Job, JobState, Schedule, Scheduled},
-        sql::{Describe, Execute, Migrate, Query, Transaction},
     },
     serde_json::{Value, json},
-    testing::{TestInstance, TestPlugin},
+    testing::{TestInstance, TestPlugin, database::Database},
     tokio,
 };
 
-use super::database::Database;
 use crate::Scheduler;
 
 pub const ADA: &str = "+15550000001";
@@ -92,7 +90,7 @@ impl World {
         });
         let more = settings.as_object().expect("settings are an object").clone();
         all.as_object_mut().expect("it is an object").extend(more);
-        let mut plugin = with_database(TestPlugin::new(all), &self.database);
+        let mut plugin = self.database.serve(TestPlugin::new(all));
         for (name, operation, answer) in [
             ("messaging_service", "send", sent()),
             (
@@ -154,16 +152,6 @@ impl World {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no test panics here")
     }
-}
-
-fn with_database(plugin: TestPlugin<Scheduler>, database: &Database) -> TestPlugin<Scheduler> {
-    let [one, two, three, four, five] = [0; 5].map(|_| database.clone());
-    plugin
-        .fake("database", move |query: Query| one.query(query))
-        .fake("database", move |execute: Execute| two.execute(execute))
-        .fake("database", move |transaction: Transaction| three.transaction(transaction))
-        .fake("database", move |migrate: Migrate| four.migrate(migrate))
-        .fake("database", move |_: Describe| five.describe())
 }
 
 /// What `messaging_service` answers when it has sent a message.
