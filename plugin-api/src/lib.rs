@@ -49,6 +49,7 @@
 //! - [`error`]: what can go wrong, and what the host does about it.
 //! - [`stream`]: frames in both directions.
 //! - [`requests`]: the typed requests of the shipped operations.
+//! - [`web`]: text in pages, and where the host is reached.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring.
 //! - [`guide`]: how to write a plugin, page by page.
@@ -64,6 +65,7 @@ pub mod context;
 pub mod error;
 pub mod stream;
 pub mod requests;
+pub mod web;
 pub mod protocol;
 pub mod pipe;
 mod logging;

@@ -1,7 +1,7 @@
 //! What a person sees on the way to Google and back: plain pages that load nothing, run nothing and link to nowhere but
 //! this host. Everything that came from outside is escaped.
 
-use plugin_api::requests::http::HttpResponse;
+use plugin_api::{requests::http::HttpResponse, web::escape};
 
 use crate::settings::START_PATH;
 
@@ -125,21 +125,4 @@ pub fn not_registered(why: &str, registered: &[String]) -> HttpResponse {
     let place = place.map(|base| format!("Or open {base}{START_PATH}, if that leads to this host too."));
     let paragraphs: Vec<&str> = std::iter::once(why.as_str()).chain(place.as_deref()).collect();
     page(409, "Google would not find the way back", &paragraphs, Offer::Dashboard)
-}
-
-/// Text as HTML shows it.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter if letter.is_control() => escaped.push(' '),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }

@@ -1,7 +1,7 @@
 //! What a person sees behind a link: a plain page that loads nothing, runs nothing and decides nothing by being looked at.
 //! Everything in it is escaped.
 
-use plugin_api::{requests::http::HttpResponse, serde_json};
+use plugin_api::{requests::http::HttpResponse, serde_json, web::escape};
 
 use crate::{
     decisions::{self, Linked},
@@ -66,22 +66,4 @@ fn page(status: u16, heading: &str, body: &str) -> HttpResponse {
         .header("content-security-policy", POLICY)
         .header("referrer-policy", "no-referrer")
         .header("x-content-type-options", "nosniff")
-}
-
-/// Text as HTML shows it.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' => escaped.push('\n'),
-            letter if letter.is_control() => escaped.push(' '),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }

@@ -1,6 +1,6 @@
 //! The settings as plugins.toml and the environment give them -> [`Config`], checked, with every default decided. No I/O.
 
-use plugin_api::{prelude::*, settings::Span};
+use plugin_api::{prelude::*, settings::Span, web::public_base_url};
 
 const DEFAULT_STEPS: u32 = 20;
 const DEFAULT_TOKENS: u64 = 200_000;
@@ -104,7 +104,11 @@ impl Config {
             lease,
             approval_time: positive("approval_time", settings.approval_time, DEFAULT_APPROVAL_TIME)?,
             approver: settings.approver.as_deref().map(approver).transpose()?,
-            public_base_url: settings.public_base_url.as_deref().map(public_base_url).transpose()?,
+            public_base_url: settings
+                .public_base_url
+                .as_deref()
+                .map(|url| public_base_url(url, "people reach it"))
+                .transpose()?,
             keep: positive("keep", settings.keep, DEFAULT_KEEP)?,
         })
     }
@@ -134,19 +138,4 @@ fn approver(text: &str) -> Result<Approver, Failure> {
         "`approver` is `{text}`: expected an email address, or a number such as `+15551234567`"
     ))
     .setting("approver"))
-}
-
-fn public_base_url(text: &str) -> Result<String, Failure> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_address = rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', ' ']) && rest.is_ascii()
-    });
-    if is_address {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(Failure::config_invalid(format!(
-        "`public_base_url` is `{text}`: expected the address of this host as people reach it, such as \
-         `https://switchboard.example.com`"
-    ))
-    .setting("public_base_url"))
 }

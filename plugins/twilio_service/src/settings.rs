@@ -1,6 +1,6 @@
 //! The settings as plugins.toml and the environment give them -> [`Config`], checked. No I/O.
 
-use plugin_api::prelude::*;
+use plugin_api::{prelude::*, web::public_base_url};
 
 use crate::address;
 
@@ -52,25 +52,14 @@ impl Config {
             .setting("messaging_service_sid"));
         }
         Ok(Self {
-            public_base_url: settings.public_base_url.as_deref().map(public_base_url).transpose()?,
+            public_base_url: settings
+                .public_base_url
+                .as_deref()
+                .map(|url| public_base_url(url, "Twilio reaches it"))
+                .transpose()?,
             whatsapp_number: settings.whatsapp_number,
             messaging_service_sid: settings.messaging_service_sid,
             call_time_limit: settings.call_time_limit,
         })
     }
-}
-
-fn public_base_url(text: &str) -> Result<String, Failure> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_address = rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', ' ']) && rest.is_ascii()
-    });
-    if is_address {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(Failure::config_invalid(format!(
-        "`public_base_url` is `{text}`: expected the address of this host as Twilio reaches it, such as \
-         `https://switchboard.example.com`"
-    ))
-    .setting("public_base_url"))
 }

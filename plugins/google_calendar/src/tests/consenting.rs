@@ -201,7 +201,6 @@ proptest! {
         for page in [pages::google_refused(&text), pages::trouble(502, &text), pages::missing_scopes(&[&text])] {
             let tags = html(&page).matches('<').count();
             prop_assert!(tags <= html(&bare).matches('<').count(), "{}", html(&page));
-            prop_assert!(!pages::escape(&text).contains(['<', '>', '"', '\'']));
         }
     }
 }

@@ -6,6 +6,7 @@ use plugin_api::{
         twilio::Identity,
         twilio_service::{CallEvent, MachineDetection, PlaceCall, UpdateCall},
     },
+    web::escape,
 };
 
 use super::{Callback, Draft, Form, Kind, Mark, callback, check_range, check_url, fingerprint};
@@ -139,23 +140,4 @@ fn checked_twiml(twiml: &str) -> Result<(String, String), OperationError> {
         )));
     }
     Ok(("Twiml".to_owned(), twiml.to_owned()))
-}
-
-/// Text as XML takes it; what XML cannot hold is left out.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            '\t' | '\n' | '\r' => escaped.push(letter),
-            '\u{fffe}' | '\u{ffff}' => {}
-            letter if letter.is_control() => {}
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }
