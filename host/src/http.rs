@@ -10,6 +10,7 @@ mod render;
 mod outline;
 mod views;
 mod health;
+mod events;
 mod write;
 mod verify;
 mod operations;

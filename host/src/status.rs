@@ -15,11 +15,13 @@ mod standing;
 mod overall;
 mod snapshot;
 mod causes;
+mod journal;
 mod board;
 
 pub use board::Board;
 pub use causes::{Attention, Cause};
 pub use event::Event;
+pub use journal::{Change, Forgotten};
 pub use machine::MOST_ABANDONED;
 pub(crate) use model::kind_name;
 pub use model::{Dependency, Fix, PluginHealth, Reason, Retry, Settings, Status, Timing, Transition};

@@ -27,6 +27,8 @@ mod secrets;
 mod access;
 /// The health API answers as promised.
 mod health;
+/// Events of health: each once, whoever cuts them.
+mod events;
 /// Every command does what it says, and exits with what it means.
 mod commands;
 /// The database plugin on SQLite, as a fresh start has it.
@@ -78,6 +80,7 @@ fn main() {
         secrets::tests(),
         access::tests(),
         health::tests(),
+        events::tests(),
         commands::tests(),
         sqlite::tests(),
         postgres::tests(),

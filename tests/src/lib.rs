@@ -13,6 +13,10 @@ pub mod artifacts;
 pub mod process;
 /// A request becomes a status, headers and JSON.
 pub mod http;
+/// Server-sent events become events, whoever cuts the connection.
+pub mod events;
+/// A plugin goes to and fro between two statuses.
+pub mod flip;
 /// A function becomes a server.
 pub mod peer;
 /// plugins.toml, files and variables become a folder to start a host in.

@@ -94,7 +94,8 @@ fn serve_plugin(site: &Site, section: Section, name: &str, request: &Request) ->
     Ok(page.answer(request.headers(), strict))
 }
 
-fn reader(site: &Site, request: &Request) -> Reader {
+/// How much is for who asks.
+pub(super) fn reader(site: &Site, request: &Request) -> Reader {
     if site.access.is_operator(request) { Reader::Operator } else { Reader::Anybody }
 }
 

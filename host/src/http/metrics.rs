@@ -19,7 +19,7 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     site.access.operator(&request)?;
-    let mut families = families(&site.views.current().snapshot);
+    let mut families = families(&site.views.current().snapshot, site.events.open());
     families.extend(site.registry.gather());
     let text = TextEncoder::new().encode_to_string(&families).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
@@ -29,7 +29,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
 }
 
 /// What health has to say; a family without plugins is left out, as the format demands.
-fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
+fn families(snapshot: &Snapshot, event_streams: usize) -> Vec<MetricFamily> {
     let plugins = || snapshot.plugins.iter().map(Arc::as_ref);
     let build = labelled(&[("version", &snapshot.version)]);
     let families = [
@@ -38,6 +38,12 @@ fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
             "Which build of the host this is; always 1.",
             MetricType::GAUGE,
             vec![gauge(build, 1.0)],
+        ),
+        family(
+            "switchboard_event_streams_open",
+            "Clients that follow the events of health.",
+            MetricType::GAUGE,
+            vec![gauge(Vec::new(), event_streams as f64)],
         ),
         family(
             "switchboard_plugin_healthy",

@@ -101,12 +101,14 @@ struct Links {
     integrations: &'static str,
     services: &'static str,
     connections: &'static str,
+    events: &'static str,
 }
 
 const LINKS: Links = Links {
     integrations: "/api/health/integrations",
     services: "/api/health/services",
     connections: "/api/health/connections",
+    events: "/api/health/events",
 };
 
 /// Up to when the snapshot tells: the checker's last look, or what it heard of since.

@@ -15,6 +15,7 @@ use tower::layer::layer_fn;
 use super::{
     HttpState, Operations,
     access::Access,
+    events::{self, Events},
     health, liveness, login, metrics, operations, page, plugins,
     problem::{Problem, quoted},
     routes::{RouteTable, Routes},
@@ -26,6 +27,7 @@ use super::{
 /// What the handlers share.
 pub(super) struct Site {
     pub(super) views: Views,
+    pub(super) events: Events,
     pub(super) access: Access,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) routes: Routes,
@@ -34,7 +36,7 @@ pub(super) struct Site {
 }
 
 /// The paths that a person may have meant.
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/",
     "/api/health",
     "/api/health/integrations",
@@ -43,6 +45,7 @@ const PATHS: [&str; 13] = [
     "/api/health/services/{name}",
     "/api/health/connections",
     "/api/health/connections/summary",
+    "/api/health/events",
     "/api/operations/{plugin}/{operation}",
     "/login",
     "/livez",
@@ -54,6 +57,7 @@ const PATHS: [&str; 13] = [
 pub fn router(state: HttpState) -> Router {
     let HttpState { board, operations, routes, registry, draining, access, clock } = state;
     let site = Site {
+        events: Events::new(board.clone()),
         views: Views::new(board, clock),
         access: Access::new(access, clock),
         operations,
@@ -76,7 +80,8 @@ pub fn router(state: HttpState) -> Router {
         .route("/api/health/services", get(health::services))
         .route("/api/health/services/{name}", get(health::service))
         .route("/api/health/connections", get(health::connections))
-        .route("/api/health/connections/summary", get(health::summary));
+        .route("/api/health/connections/summary", get(health::summary))
+        .route("/api/health/events", get(events::follow));
     // A person's browser.
     let browser = Router::new()
         .route("/", get(page::show))

@@ -1,7 +1,17 @@
 //! A listener and a router become a server, until it is told to stop: what was taken by then is finished. Whoever sends
 //! slowly, sends too much or sends nothing costs others nothing.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{
@@ -17,7 +27,11 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
+
+/// How long the end of an endless answer may take to reach its client.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What one connection may cost.
 #[derive(Clone, Copy)]
@@ -66,6 +80,24 @@ impl Limits {
 #[derive(Clone)]
 pub(super) struct Place {
     _permit: Arc<OwnedSemaphorePermit>,
+    endless: Arc<AtomicBool>,
+}
+
+/// Held by an answer that ends only when the server does: a stop does not wait for a client that does not read it.
+pub(super) struct Endless(Arc<AtomicBool>);
+
+impl Place {
+    /// What it is asked for now has no end of its own.
+    pub(super) fn endless(&self) -> Endless {
+        self.endless.store(true, Ordering::Relaxed);
+        Endless(self.endless.clone())
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Serves until `stop`, and until the last request and the last WebSocket have ended: how long that may take is the
@@ -101,7 +133,7 @@ pub(super) async fn serve_within(
 /// The next connection, once there is room for it.
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Place) {
     let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let place = Place { _permit: Arc::new(permit) };
+    let place = Place { _permit: Arc::new(permit), endless: Arc::default() };
     loop {
         match listener.accept().await {
             Ok((stream, client)) => return (stream, client, place),
@@ -134,6 +166,7 @@ impl Connection {
         // Small frames of a WebSocket are not held back; a socket that refuses is as good.
         let _ = stream.set_nodelay(true);
         let Self { client, place, limits, router } = self;
+        let endless = place.endless.clone();
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |mut request: Request<Incoming>| {
             // Who is at the other end decides what he may.
@@ -152,7 +185,11 @@ impl Connection {
             outcome = connection.as_mut() => outcome,
             () = stop => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                if endless.load(Ordering::Relaxed) {
+                    timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+                } else {
+                    connection.await
+                }
             }
         };
         if let Err(error) = outcome {

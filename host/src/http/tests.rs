@@ -3,6 +3,7 @@
 mod reads;
 mod refusals;
 mod polling;
+mod events;
 mod writes;
 mod process;
 mod access;

@@ -193,6 +193,11 @@ impl Page {
         response(StatusCode::OK, etag, Some(self.body.clone()))
     }
 
+    /// What it shows.
+    pub(super) fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
     /// The body, whatever the client has.
     pub(super) fn show(&self) -> Response {
         response(StatusCode::OK, &self.etags[0], Some(self.body.clone()))

@@ -61,7 +61,8 @@ fn is_json(asked: Asked<'_>) -> Result<bool, Problem> {
     Err(Problem::unsupported_media_type(detail).hint("send `Content-Type: application/json`"))
 }
 
-fn no_query(uri: &Uri) -> Result<(), Problem> {
+/// Refuses a query.
+pub(super) fn no_query(uri: &Uri) -> Result<(), Problem> {
     match uri.query() {
         None | Some("") => Ok(()),
         Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))

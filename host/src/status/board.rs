@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     event::Event,
+    journal::{Change, Forgotten, Journal},
     machine::Machine,
     model::{Dependency, PluginHealth, Status, Transition, kind_name},
     names::Names,
@@ -29,7 +30,9 @@ pub struct Board {
 struct Shared {
     writer: Mutex<Writer>,
     current: ArcSwap<Snapshot>,
+    journal: Journal,
     changes: watch::Sender<u64>,
+    revisions: watch::Sender<u64>,
 }
 
 /// What only the writer needs. Plugins are numbered in the order of their names.
@@ -63,7 +66,9 @@ impl Board {
         let shared = Shared {
             writer: Mutex::new(writer),
             current: ArcSwap::from_pointee(snapshot),
+            journal: Journal::default(),
             changes: watch::Sender::new(0),
+            revisions: watch::Sender::new(1),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -74,7 +79,11 @@ impl Board {
         let mut writer = self.write();
         let number = self.shared.current.load().position(name)?;
         let (transition, changed) = writer.apply(number, event, now);
-        self.publish(&writer, &changed, |_| {});
+        self.publish(&writer, &changed, |snapshot| {
+            if let Some(transition) = &transition {
+                self.shared.journal.push(change(snapshot, number, transition));
+            }
+        });
         self.announce();
         transition
     }
@@ -134,6 +143,25 @@ impl Board {
         self.shared.changes.subscribe()
     }
 
+    /// Told after every change that a reader cares about: holds the revision.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.shared.revisions.subscribe()
+    }
+
+    /// The first changes of status above a revision, oldest first. All those up to the revision of a snapshot are there
+    /// before the snapshot is.
+    ///
+    /// # Errors
+    /// Some of them are forgotten.
+    pub fn changes_after(&self, revision: u64, most: usize) -> Result<Vec<Arc<Change>>, Forgotten> {
+        self.shared.journal.after(revision, most)
+    }
+
+    /// Whether a change of status, and nothing else, made this revision; as far as changes are kept.
+    pub fn is_change(&self, revision: u64) -> bool {
+        self.shared.journal.has(revision)
+    }
+
     fn write(&self) -> MutexGuard<'_, Writer> {
         // A panic within leaves at worst one event half taken in: better to go on than to lose all health.
         self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,7 +190,9 @@ impl Board {
             next.revision += 1;
         }
         edit(&mut next);
+        let revision = next.revision;
         self.shared.current.store(Arc::new(next));
+        self.shared.revisions.send_if_modified(|known| std::mem::replace(known, revision) != revision);
     }
 }
 
@@ -263,6 +293,19 @@ impl Writer {
             healthy,
             satisfied: healthy || (!spec.required && number.is_none()),
         }
+    }
+}
+
+/// What a transition made of the plugin at this place, and of the whole.
+fn change(snapshot: &Snapshot, place: usize, transition: &Transition) -> Change {
+    let plugin = &snapshot.plugins[place];
+    Change {
+        revision: snapshot.revision,
+        name: plugin.name.clone(),
+        kind: plugin.kind,
+        healthy: plugin.healthy,
+        overall: snapshot.overall,
+        transition: transition.clone(),
     }
 }
 

@@ -56,6 +56,9 @@ async fn the_metrics_of_one_plugin() {
         # HELP switchboard_build_info Which build of the host this is; always 1.
         # TYPE switchboard_build_info gauge
         switchboard_build_info{version="0.1.0"} 1
+        # HELP switchboard_event_streams_open Clients that follow the events of health.
+        # TYPE switchboard_event_streams_open gauge
+        switchboard_event_streams_open 0
         # HELP switchboard_plugin_healthy Whether the plugin is connected and everything that it requires is healthy.
         # TYPE switchboard_plugin_healthy gauge
         switchboard_plugin_healthy{kind="integration",plugin="database"} 1

@@ -32,7 +32,8 @@ async fn when_all_is_well() {
           "links":{
             "integrations":"/api/health/integrations",
             "services":"/api/health/services",
-            "connections":"/api/health/connections"
+            "connections":"/api/health/connections",
+            "events":"/api/health/events"
           }
         }
     "#]]);
@@ -267,7 +268,8 @@ async fn causes_come_with_what_they_affect() {
           "links":{
             "integrations":"/api/health/integrations",
             "services":"/api/health/services",
-            "connections":"/api/health/connections"
+            "connections":"/api/health/connections",
+            "events":"/api/health/events"
           }
         }
     "#]]);

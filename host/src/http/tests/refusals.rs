@@ -74,7 +74,7 @@ async fn what_is_not_there_is_answered_with_where_to_look() {
           "title":"Not Found",
           "status":404,
           "detail":"nothing is at `/api/heatlh`",
-          "hint":"the nearest are `/api/health`, `/api/health/services`, `/api/health/connections`"
+          "hint":"the nearest are `/api/health`, `/api/health/events`, `/api/health/services`"
         }
     "#]]);
     host.get("/api/health/integrations/%ff").await.check(expect![[r#"

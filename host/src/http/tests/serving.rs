@@ -173,3 +173,26 @@ async fn a_place_that_is_kept_keeps_the_server() {
     *kept.lock().unwrap() = None;
     served.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_who_does_not_read_what_has_no_end() {
+    let handler = |request: Request<Body>| async move {
+        let endless = request.extensions().get::<serve::Place>().unwrap().endless();
+        let piece = Bytes::from(vec![b'x'; 1 << 20]);
+        Body::from_stream(futures_util::stream::unfold(endless, move |endless| {
+            let piece = piece.clone();
+            async move { Some((Ok::<_, std::convert::Infallible>(piece), endless)) }
+        }))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let router = Router::new().route("/endless", get(handler));
+    let served = tokio::spawn(serve_within(PATIENT, listener, router, async move { _ = stopped.await }));
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"GET /endless HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    read_until(&mut connection, "xxx").await;
+    stop.send(()).unwrap();
+    served.await.unwrap();
+    drop(connection);
+}

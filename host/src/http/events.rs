@@ -1,0 +1,84 @@
+//! `GET /api/health/events`: what happens to health becomes server-sent events, for as many clients as there are seats.
+//! A stream is pulled by its connection and keeps a revision, no queue: a client that is slow gets what it missed from the
+//! board's journal, or the whole picture anew. Nobody is asked, waited for or slowed down by those who listen.
+
+mod frame;
+mod follower;
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::{StreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{health::reader, problem::Problem, router::Site, serve::Place, write::no_query};
+use crate::status::Board;
+
+use self::follower::{Follower, Has};
+
+/// How many streams at once: the rest of the connections stays for everybody else.
+const SEATS: usize = 512;
+
+/// When to come back to a host whose seats are taken, in seconds.
+const COME_BACK: u64 = 15;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Proxies that collect an answer before they hand it on would keep events back.
+const BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+
+/// What the streams share.
+pub(super) struct Events {
+    board: Board,
+    seats: Arc<Semaphore>,
+}
+
+impl Events {
+    pub(super) fn new(board: Board) -> Self {
+        Self { board, seats: Arc::new(Semaphore::new(SEATS)) }
+    }
+
+    /// How many streams are open.
+    pub(super) fn open(&self) -> usize {
+        SEATS - self.seats.available_permits()
+    }
+
+    fn seat(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.seats.clone().try_acquire_owned().map_err(|_| {
+            Problem::unavailable(format!("{SEATS} event streams are open, which is the limit"))
+                .hint("come back later, or poll `/api/health` with `If-None-Match`")
+                .retry_after(COME_BACK)
+        })
+    }
+}
+
+pub(super) async fn follow(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
+    no_query(request.uri())?;
+    if *site.draining.borrow() {
+        return Err(Problem::unavailable("the host is stopping"));
+    }
+    let seat = site.events.seat()?;
+    let endless = request.extensions().get::<Place>().map(Place::endless);
+    let has = Has::of(last_event_id(request.headers()), &site.views.current().snapshot);
+    let follower = Follower::new(site.clone(), reader(&site, &request), has);
+    let pieces = stream::unfold(follower, |mut follower| async move {
+        Some((Ok::<_, Infallible>(follower.next().await?), follower))
+    });
+    let pieces = pieces.inspect(move |_| {
+        // Held until the client is gone.
+        let _ = (&seat, &endless);
+    });
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache"), BUFFERING];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// What a client that comes back says it has; what is no text is nothing that we gave.
+fn last_event_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default()).filter(|id| !id.is_empty())
+}
