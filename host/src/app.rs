@@ -32,6 +32,7 @@ mod data_dir;
 mod libraries;
 mod prepare;
 mod seal;
+mod journal;
 mod units;
 mod difference;
 mod reload;
@@ -42,6 +43,8 @@ pub mod log;
 pub use data_dir::{DataDir, RunFile};
 pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, prepare};
 pub use reload::{ReloadError, Reloaded};
+
+use journal::Journal;
 
 /// The version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -86,6 +89,7 @@ struct Core {
     switch: Switch,
     lifecycle: Lifecycle,
     scrubber: Scrubber,
+    journal: Journal,
     routes: Routes,
     libraries: IntGauge,
     draining: watch::Sender<bool>,
@@ -136,6 +140,8 @@ impl Host {
         let sealer =
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
         tokio::spawn(tick(board.clone()));
+        let draining = watch::Sender::new(false);
+        let journal = Journal::keep(board.clone(), switch.clone(), data_dir.host_id()?, draining.subscribe());
 
         let routes = Routes::default();
         routes.replace(prepared.routes.clone());
@@ -146,9 +152,10 @@ impl Host {
             switch,
             lifecycle,
             scrubber,
+            journal,
             routes,
             libraries: open_libraries(&registry),
-            draining: watch::Sender::new(false),
+            draining,
         });
         core.switch.serve_host(host_operations::table(&core, &registry, sealer));
         let router = http::router(HttpState {
@@ -211,6 +218,7 @@ impl Host {
         self.core.draining.send_replace(true);
         // A reload in progress ends first: it holds the lock.
         let grace = self.core.current.lock().await.config.host.shutdown_grace;
+        self.core.journal.settle().await;
         self.core.lifecycle.stop(grace).await;
     }
 }
@@ -318,6 +326,11 @@ fn causes(board: &Board) -> Causes {
 
 /// Tells this run of the host from any other: eight letters and digits.
 fn boot_id() -> String {
+    letters().take(8).collect()
+}
+
+/// Letters and digits by chance, none that is easily taken for another.
+fn letters() -> impl Iterator<Item = char> {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    (0..8).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect()
+    std::iter::repeat_with(|| char::from(LETTERS[rand::random_range(0..LETTERS.len())]))
 }

@@ -105,6 +105,13 @@ impl Switch {
         });
     }
 
+    /// The instance of the plugin that its manifest calls so; the first by name if there are several.
+    pub fn instance_of(&self, plugin: &str) -> Option<String> {
+        let slots = self.inner.slots.load();
+        let instances = slots.values().filter(|slot| slot.manifest().name == plugin).map(|slot| slot.name());
+        instances.min().map(str::to_owned)
+    }
+
     /// Gives the host's own operations. Only the first time counts.
     pub fn serve_host(&self, operations: HostOperations) {
         let _ = self.inner.host.set(operations);

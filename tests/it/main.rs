@@ -29,6 +29,8 @@ mod access;
 mod health;
 /// Events of health: each once, whoever cuts them.
 mod events;
+/// What plugins went through survives the host.
+mod journal;
 /// Every command does what it says, and exits with what it means.
 mod commands;
 /// The database plugin on SQLite, as a fresh start has it.
@@ -81,6 +83,7 @@ fn main() {
         access::tests(),
         health::tests(),
         events::tests(),
+        journal::tests(),
         commands::tests(),
         sqlite::tests(),
         postgres::tests(),

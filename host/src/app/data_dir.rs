@@ -11,6 +11,9 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Where a running host says where it listens.
+const RUN_FILE: &str = "run.json";
+
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
@@ -51,7 +54,7 @@ pub struct RunFile {
 impl RunFile {
     /// What the host that runs in this folder says of itself; `None` if none does.
     pub fn read(data_dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(data_dir.join("run.json")).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(data_dir.join(RUN_FILE)).ok()?).ok()
     }
 }
 
@@ -83,6 +86,21 @@ impl DataDir {
         }
     }
 
+    /// What tells this folder, and so the host that runs in it, from every other: made once.
+    pub(super) fn host_id(&self) -> Result<String, DataDirError> {
+        let file = self.path.join("host_id");
+        match std::fs::read_to_string(&file) {
+            Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+                return Err(DataDirError::Unusable { path: file, reason });
+            }
+            _ => {}
+        }
+        let id: String = super::letters().take(16).collect();
+        self.write("host_id", format!("{id}\n").as_bytes())?;
+        Ok(id)
+    }
+
     /// Says where the host listens.
     pub(super) fn announce(&self, address: SocketAddr) -> Result<(), DataDirError> {
         let run = RunFile {
@@ -91,18 +109,22 @@ impl DataDir {
             version: super::VERSION.to_owned(),
             started_at: Timestamp::now(),
         };
-        let file = self.path.join("run.json");
         let json = serde_json::to_vec_pretty(&run).map_err(io::Error::other);
-        // Written beside and renamed, so that no reader sees half of it.
-        let beside = self.path.join("run.json.new");
-        json.and_then(|json| std::fs::write(&beside, json))
-            .and_then(|()| std::fs::rename(&beside, &file))
-            .map_err(|reason| DataDirError::Unusable { path: file, reason })
+        let json =
+            json.map_err(|reason| DataDirError::Unusable { path: self.path.join(RUN_FILE), reason })?;
+        self.write(RUN_FILE, &json)
+    }
+
+    /// Written beside and renamed, so that no reader sees half of it.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
+        let (file, beside) = (self.path.join(name), self.path.join(format!("{name}.new")));
+        let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, &file));
+        written.map_err(|reason| DataDirError::Unusable { path: file, reason })
     }
 
     /// Takes back what [`DataDir::announce`] said.
     pub(super) fn retract(&self) {
         // If it cannot be removed, its process is gone all the same, and the lock with it.
-        let _ = std::fs::remove_file(self.path.join("run.json"));
+        let _ = std::fs::remove_file(self.path.join(RUN_FILE));
     }
 }

@@ -116,6 +116,17 @@ impl Board {
         self.announce();
     }
 
+    /// Puts what earlier runs of the host saw of a plugin before what this one saw; only the first time counts.
+    pub fn recall(&self, name: &str, earlier: Vec<Transition>) {
+        let mut writer = self.write();
+        let Some(number) = self.shared.current.load().position(name) else { return };
+        let is_news = !earlier.is_empty();
+        writer.machines[number].history.recall(earlier);
+        self.publish(&writer, &BTreeSet::from([number]), |snapshot| {
+            snapshot.revision += u64::from(is_news);
+        });
+    }
+
     /// Tells how the start goes, or went.
     pub fn set_start(&self, start: StartReport) {
         let writer = self.write();
@@ -276,6 +287,7 @@ impl Writer {
             blocked_by: Names::new(&self.names, &standing.blocked_by),
             root_causes: Names::new(&self.names, &standing.root_causes),
             history: machine.history.shared(),
+            recalled: machine.history.is_recalled(),
             settled: machine.settled,
             timing: machine.timing,
             transitions: machine.history.total(),

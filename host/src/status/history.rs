@@ -16,6 +16,7 @@ pub(super) struct History {
     transitions: Arc<Vec<Transition>>,
     total: u64,
     stopped_at: Option<Timestamp>,
+    recalled: bool,
 }
 
 impl History {
@@ -26,6 +27,22 @@ impl History {
         }
         transitions.push(transition);
         self.total += 1;
+    }
+
+    /// Puts what earlier runs of the host saw, oldest first, before what this one saw. Only the first time counts.
+    pub(super) fn recall(&mut self, mut earlier: Vec<Transition>) {
+        if std::mem::replace(&mut self.recalled, true) {
+            return;
+        }
+        let room = KEPT - self.transitions.len();
+        let mut all = earlier.split_off(earlier.len().saturating_sub(room));
+        all.extend(self.transitions.iter().cloned());
+        self.transitions = Arc::new(all);
+    }
+
+    /// Whether it is known what earlier runs saw.
+    pub(super) fn is_recalled(&self) -> bool {
+        self.recalled
     }
 
     /// The plugin was stopped on purpose: what was before, and the stop itself, tell nothing of how steady it is.
@@ -43,12 +60,13 @@ impl History {
         self.total
     }
 
-    /// More than five transitions in ten minutes that nobody asked for.
+    /// More than five transitions in ten minutes that nobody asked for. Those of earlier runs count no more.
     pub(super) fn is_flapping(&self, now: Timestamp) -> bool {
         let recent = |transition: &&Transition| {
             now.duration_since(transition.at) < FLAPPING_WITHIN && Some(transition.at) > self.stopped_at
         };
-        self.transitions.iter().rev().take_while(recent).count() > FLAPPING_ABOVE
+        let own = self.transitions.len().min(usize::try_from(self.total).unwrap_or(usize::MAX));
+        self.transitions.iter().rev().take(own).take_while(recent).count() > FLAPPING_ABOVE
     }
 }
 
@@ -81,6 +99,19 @@ mod tests {
         assert!(!history([0, 1, 2, 3, 4]).is_flapping(at(4)));
         assert!(history([0, 1, 2, 3, 4, 5]).is_flapping(at(599)));
         assert!(!history([0, 1, 2, 3, 4, 5]).is_flapping(at(600)));
+    }
+
+    #[test]
+    fn what_was_before_is_recalled_once_and_makes_nobody_flap() {
+        let earlier = || history(0..100).shared().to_vec();
+        let mut history = history(100..103);
+        assert!(!history.is_recalled());
+        history.recall(earlier());
+        history.recall(earlier());
+        let seconds: Vec<_> = history.shared().iter().map(|one| one.at.as_second()).collect();
+        assert_eq!(seconds, (3..103).collect::<Vec<_>>());
+        assert!(history.is_recalled() && !history.is_flapping(Timestamp::from_second(103).unwrap()));
+        assert_eq!(history.total(), 3);
     }
 
     #[test]

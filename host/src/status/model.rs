@@ -199,6 +199,9 @@ pub struct PluginHealth {
     #[serde(skip)]
     pub history: Arc<Vec<Transition>>,
     /// The first attempt ended or timed out, or nothing will be attempted for now.
+    /// Whether the history has what earlier runs of the host saw.
+    #[serde(skip)]
+    pub recalled: bool,
     #[serde(skip)]
     pub settled: bool,
     #[serde(skip)]
