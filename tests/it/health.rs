@@ -3,7 +3,11 @@
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use switchboard_tests::{
-    Setup, TestHost, http, partners::promtool, trial::Outcome, trials, wait::wait_until,
+    Setup, TestHost, http,
+    partners::{openmetrics, prometheus::Prometheus, promtool},
+    trial::Outcome,
+    trials,
+    wait::wait_until,
 };
 
 pub fn tests() -> Vec<Trial> {
@@ -25,6 +29,8 @@ pub fn tests() -> Vec<Trial> {
         ten_thousand_reads_cause_no_probe,
         nor_do_they_while_every_plugin_hangs,
         metrics_are_clean,
+        metrics_are_openmetrics_for_who_asks,
+        a_real_prometheus_scrapes_them,
         malformed_requests_harm_nobody,
         oversized_requests_are_refused,
     ]
@@ -410,6 +416,74 @@ fn metrics_are_clean() -> Outcome {
     }
     assert!(metrics.contains("switchboard_build_info{"), "{metrics}");
     assert_eq!(promtool::complaints(&metrics)?, "");
+    Ok(())
+}
+
+fn metrics_are_openmetrics_for_who_asks() -> Outcome {
+    let host = mixed();
+    host.call("faulty", "echo", &json!({"text": "x"}));
+    host.call("faulty", "commit", &json!({"fault": "panic"}));
+    let accept = ("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    let response = host.request("GET", "/metrics", &[accept], None);
+    assert_eq!(
+        response.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    let (metrics, plain) = (response.body, host.get("/metrics").body);
+    assert!(metrics.ends_with("\n# EOF\n"), "{metrics}");
+    let samples = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    let read = openmetrics::samples(&metrics)?;
+    assert_eq!(read, Ok(samples(&metrics)));
+    assert_eq!(samples(&metrics), samples(&plain), "the same samples, another way");
+    for line in [
+        "# TYPE switchboard_plugin_transitions counter",
+        "# UNIT switchboard_call_duration_seconds seconds",
+        "# TYPE switchboard_build info",
+        r#"switchboard_calls_total{operation="echo",plugin="faulty"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no `{line}` in\n{metrics}");
+    }
+    Ok(())
+}
+
+fn a_real_prometheus_scrapes_them() -> Outcome {
+    const TOKEN: &str = "correct-horse-battery-staple";
+    let host = Setup::new("[plugins.faulty]\nprobe = { interval = \"1h\" }\n")
+        .env("SWITCHBOARD_LISTEN", "0.0.0.0:0")
+        .env("SWITCHBOARD_TOKEN", TOKEN)
+        .start();
+    host.wait_until_ready();
+    let target = host.address().replace("0.0.0.0", "127.0.0.1");
+    let prometheus = Prometheus::scraping(&target, Some(TOKEN))?;
+    let value = |query: &str| {
+        let series = prometheus.query(query);
+        series.first().and_then(|series| series["value"][1].as_str()).map(str::to_owned)
+    };
+    let (connected, error) = (
+        r#"switchboard_plugin_status{plugin="faulty",kind="integration",status="connected"}"#,
+        r#"switchboard_plugin_status{plugin="faulty",kind="integration",status="error"}"#,
+    );
+    let one = Some("1".to_owned());
+    wait_until("a scrape", || value(connected), |value| *value == one);
+    assert_eq!(prometheus.query("up{job=\"switchboard\"} == 1").len(), 1);
+    assert_eq!(
+        prometheus.metadata("switchboard_plugin_transitions")["type"],
+        "counter",
+        "it read OpenMetrics"
+    );
+
+    let authorized =
+        [("authorization", "Bearer correct-horse-battery-staple"), ("content-type", "application/json")];
+    let fault = r#"{"probe":{"fail":{"code":"auth_invalid"}}}"#;
+    host.request("POST", "/api/operations/faulty/become", &authorized, Some(fault));
+    host.request("POST", "/api/health/integrations/faulty/verify", &authorized, None);
+    wait_until("the change to be scraped", || value(error), |value| *value == one);
+    assert_eq!(value(connected).as_deref(), Some("0"));
+    wait_until(
+        "as many transitions",
+        || value(r#"sum(switchboard_plugin_transitions_total{plugin="faulty"})"#),
+        |value| value.as_deref() == Some("3"),
+    );
     Ok(())
 }
 

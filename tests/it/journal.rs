@@ -38,10 +38,14 @@ fn history(host: &TestHost) -> Vec<Value> {
 
 /// How many rows there are, of this host and of others.
 fn rows(host: &TestHost) -> u64 {
-    let sql = "select count(*) as rows from host_transitions where plugin = 'faulty'";
+    ask(host, "count(*)")
+}
+
+fn ask(host: &TestHost, what: &str) -> u64 {
+    let sql = format!("select {what} as answer from host_transitions where plugin = 'faulty'");
     let answer = host.call("database", "query", &json!({ "sql": sql }));
     // Before the table is there, there are none.
-    if answer.status == 200 { answer.json()["rows"][0][0].as_u64().expect("a number") } else { 0 }
+    if answer.status == 200 { answer.json()["rows"][0][0].as_u64().unwrap_or(0) } else { 0 }
 }
 
 /// Waits until the history that a host has from before it started begins like this.
@@ -85,6 +89,7 @@ fn the_last_hundred_transitions_are_kept() {
     (0..110).for_each(|turn| flip(&host, &[], turn));
     let known = history(&host);
     assert_eq!(known.len(), 100);
+    wait_until("the last one to be written", || ask(&host, "max(number)"), |last| *last == 112);
     wait_until("the older ones to be forgotten", || rows(&host), |rows| *rows == 100);
     let host = start(host.kill());
     // Two came with the start.

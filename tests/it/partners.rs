@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use libtest_mimic::Trial;
 use serde_json::json;
 use switchboard_tests::{
-    partners::{aimock, emulate, postgres::Postgres, promtool, smtp::SmtpServer},
+    partners::{aimock, emulate, openapi, openmetrics, postgres::Postgres, promtool, smtp::SmtpServer},
     trial::Outcome,
     trials,
 };
@@ -14,6 +14,8 @@ pub fn tests() -> Vec<Trial> {
     trials![
         postgres_comes_back_with_its_data,
         promtool_complains,
+        the_reader_of_openmetrics_complains,
+        the_validator_of_openapi_complains,
         the_smtp_server_listens,
         the_stand_ins_of_vendors_answer,
     ]
@@ -34,6 +36,21 @@ fn promtool_complains() -> Outcome {
         promtool::complaints("# HELP good_total Good.\n# TYPE good_total counter\ngood_total 1\n")?,
         ""
     );
+    Ok(())
+}
+
+fn the_reader_of_openmetrics_complains() -> Outcome {
+    let good = "# TYPE good counter\n# HELP good Good.\ngood_total 1\n";
+    assert!(openmetrics::samples(good)?.is_err(), "it has no end");
+    assert_eq!(openmetrics::samples(&format!("{good}# EOF\n"))?, Ok(1));
+    Ok(())
+}
+
+fn the_validator_of_openapi_complains() -> Outcome {
+    let mut document = json!({"openapi": "3.1.0", "info": {"title": "good", "version": "1"}, "paths": {}});
+    assert_eq!(openapi::complaints(&document)?, "");
+    document["paths"]["/bad/{id}"] = json!({"get": {"responses": {"200": {"description": "fine"}}}});
+    assert_ne!(openapi::complaints(&document)?, "", "`id` is not declared");
     Ok(())
 }
 

@@ -18,6 +18,12 @@ pub mod aimock;
 pub mod ideas;
 /// Prometheus' own judgement of metrics.
 pub mod promtool;
+/// A real Prometheus that scrapes.
+pub mod prometheus;
+/// A validator of OpenAPI documents.
+pub mod openapi;
+/// The strictest reader of OpenMetrics.
+pub mod openmetrics;
 
 use std::{
     env, fmt,

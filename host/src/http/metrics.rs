@@ -1,4 +1,8 @@
-//! A snapshot, and whatever others measure, becomes the Prometheus text format 0.0.4.
+//! A snapshot, and whatever others measure, becomes what scrapers read: the Prometheus text format 0.0.4, or OpenMetrics
+//! for who asks for it.
+
+mod format;
+mod openmetrics;
 
 use std::sync::Arc;
 
@@ -12,6 +16,7 @@ use prometheus::{
     proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
 };
 
+use self::format::Format;
 use super::{problem::Problem, router::Site};
 use crate::status::{MOST_ABANDONED, PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
 
@@ -21,11 +26,20 @@ pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
     site.access.operator(&request)?;
     let mut families = families(&site.views.current().snapshot, site.events.open());
     families.extend(site.registry.gather());
-    let text = TextEncoder::new().encode_to_string(&families).map_err(|error| {
+    let (content_type, text) = match Format::accepted(request.headers()) {
+        Format::OpenMetrics => (openmetrics::CONTENT_TYPE, openmetrics::encode(&families)),
+        Format::Text => (CONTENT_TYPE, plain(&families)?),
+    };
+    let headers =
+        [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
+    Ok((headers, text).into_response())
+}
+
+fn plain(families: &[MetricFamily]) -> Result<String, Problem> {
+    TextEncoder::new().encode_to_string(families).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
         Problem::internal("the metrics cannot be written")
-    })?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text).into_response())
+    })
 }
 
 /// What health has to say; a family without plugins is left out, as the format demands.
