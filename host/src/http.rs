@@ -21,6 +21,7 @@ mod login;
 mod routes;
 mod plugins;
 mod websocket;
+mod openapi;
 mod router;
 mod serve;
 

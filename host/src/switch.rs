@@ -28,7 +28,7 @@ mod tools;
 
 pub use attachment::Detached;
 pub use end::LogSink;
-pub use host_operations::{HostOperations, Request};
+pub use host_operations::{HostOperations, Offer, Request};
 pub use limits::Limits;
 pub use metrics::CallMetrics;
 pub use tools::{Pattern, ToolPolicy};
@@ -110,6 +110,20 @@ impl Switch {
         let slots = self.inner.slots.load();
         let instances = slots.values().filter(|slot| slot.manifest().name == plugin).map(|slot| slot.name());
         instances.min().map(str::to_owned)
+    }
+
+    /// What can be asked of whom: plugins sorted by name, and the host itself.
+    pub fn offers(&self) -> Vec<Offer> {
+        let slots = self.inner.slots.load();
+        let of_slot = |slot: &Arc<Slot>| Offer {
+            plugin: slot.name().to_owned(),
+            about: slot.manifest().about.clone(),
+            operations: slot.manifest().operations.clone(),
+        };
+        let mut offers: Vec<_> = slots.values().map(of_slot).collect();
+        offers.extend(self.inner.host.get().map(HostOperations::offer));
+        offers.sort_by(|one, other| one.plugin.cmp(&other.plugin));
+        offers
     }
 
     /// Gives the host's own operations. Only the first time counts.

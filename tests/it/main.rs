@@ -31,6 +31,8 @@ mod health;
 mod events;
 /// What plugins went through survives the host.
 mod journal;
+/// The OpenAPI document, and whether what it says is true.
+mod openapi;
 /// Every command does what it says, and exits with what it means.
 mod commands;
 /// The database plugin on SQLite, as a fresh start has it.
@@ -84,6 +86,7 @@ fn main() {
         health::tests(),
         events::tests(),
         journal::tests(),
+        openapi::tests(),
         commands::tests(),
         sqlite::tests(),
         postgres::tests(),

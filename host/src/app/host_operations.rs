@@ -5,11 +5,16 @@ use std::sync::{Arc, Weak};
 use jiff::Timestamp;
 use plugin_api::{
     error::OperationError,
-    requests::host::{
-        CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf, Tool,
+    requests::{
+        Empty,
+        host::{
+            CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf,
+            Tool,
+        },
     },
 };
 use prometheus::Registry;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,7 +22,7 @@ use crate::{
     lifecycle::Lifecycle,
     scrub::{self, Scrubber},
     status::{Board, Event},
-    switch::{Caller, HostOperations, Request, Switch},
+    switch::{Caller, HostOperations, Offer, Request, Switch},
 };
 
 use super::{Core, Reloaded, observations::Observations, seal::Sealer};
@@ -28,14 +33,14 @@ const MOST_NOTES: usize = 20;
 const LONGEST_NOTE: usize = 500;
 
 /// `host.verify`: a plugin asks for itself, an operator for any.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Verify {
     plugin: Option<String>,
 }
 
 /// All operations of `host`.
 pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> HostOperations {
-    let (tools, tool_caller) = (core.switch.clone(), core.switch.clone());
+    let (tools, tool_caller, offerer) = (core.switch.clone(), core.switch.clone(), core.switch.clone());
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
     let (notice_board, cleaner) = (core.board.clone(), core.scrubber.clone());
@@ -52,7 +57,9 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
             let status = status(&reader, &request.body.plugin);
             async move { status }
         })
+        .about("how a plugin stands")
         .with("verify", move |request: Request<Verify>| verify(verifier.clone(), request))
+        .about("probes a plugin now, and answers once the outcome is known")
         .with("report", move |request: Request<Report>| {
             let outcome = plugin(&request.caller).and_then(|name| reporter.report(name, request.body));
             async move { outcome }
@@ -65,6 +72,12 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
             async move { noted }
         })
         .with("reload", move |request: Request<Value>| reload(reloader.clone(), request.caller))
+        .about("reads plugins.toml again, and restarts what changed and what requires it")
+        .with("operations", move |request: Request<Empty>| {
+            let offers = offers(&offerer, &request.caller);
+            async move { offers }
+        })
+        .about("what can be asked of whom, with the schemas of requests and responses")
         .with("secret", move |request: Request<RegisterSecret>| {
             scrubber.add([request.body.value]);
             async { Ok(()) }
@@ -81,6 +94,7 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
             let fingerprint = key.fingerprint();
             async move { fingerprint }
         })
+        .about("tells the host's secret key from any other, and nothing of it")
         .with("tools", move |request: Request<Value>| {
             let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name));
             async move { listed }
@@ -127,6 +141,16 @@ async fn verify(lifecycle: Lifecycle, request: Request<Verify>) -> Result<Value,
         }
     }
     Ok(json!(null))
+}
+
+/// A plugin knows what it may call: what it declares, and its tools.
+fn offers(switch: &Switch, caller: &Caller) -> Result<Vec<Offer>, OperationError> {
+    match caller {
+        Caller::Operator => Ok(switch.offers()),
+        Caller::Plugin(name) => Err(OperationError::denied(format!(
+            "`{name}` is a plugin: only an operator may see all operations"
+        ))),
+    }
 }
 
 /// What plugins.toml says is for operators to bring into force.

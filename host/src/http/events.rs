@@ -20,6 +20,7 @@ use super::{health::reader, problem::Problem, router::Site, serve::Place, write:
 use crate::status::Board;
 
 use self::follower::{Follower, Has};
+pub(super) use self::frame::Told;
 
 /// How many streams at once: the rest of the connections stays for everybody else.
 const SEATS: usize = 512;

@@ -20,14 +20,17 @@ use self::format::Format;
 use super::{problem::Problem, router::Site};
 use crate::status::{MOST_ABANDONED, PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
 
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) use self::openmetrics::CONTENT_TYPE as OPENMETRICS;
+
+/// Of the text format.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     site.access.operator(&request)?;
     let mut families = families(&site.views.current().snapshot, site.events.open());
     families.extend(site.registry.gather());
     let (content_type, text) = match Format::accepted(request.headers()) {
-        Format::OpenMetrics => (openmetrics::CONTENT_TYPE, openmetrics::encode(&families)),
+        Format::OpenMetrics => (OPENMETRICS, openmetrics::encode(&families)),
         Format::Text => (CONTENT_TYPE, plain(&families)?),
     };
     let headers =

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     render::json,
     views::{Section, View},
 };
-use crate::status::{Overall, PluginHealth, Snapshot, Status, kind_name, rfc3339};
+use crate::status::{KindName, Moment, Overall, PluginHealth, Snapshot, Status, kind_name, rfc3339};
 
 /// The JSON of a view for who is no operator.
 pub(super) fn outline(view: View, snapshot: &Snapshot, status: Overall) -> Bytes {
@@ -29,8 +30,9 @@ pub(super) fn outline(view: View, snapshot: &Snapshot, status: Overall) -> Bytes
     }
 }
 
-#[derive(Serialize)]
-struct Whole<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WholeOutline")]
+pub(super) struct Whole<'a> {
     status: Overall,
     #[serde(skip_serializing_if = "Option::is_none")]
     integrations: Option<BTreeMap<&'a str, Outline<'a>>>,
@@ -38,12 +40,15 @@ struct Whole<'a> {
     services: Option<BTreeMap<&'a str, Outline<'a>>>,
 }
 
-#[derive(Serialize)]
-struct Outline<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PluginOutline")]
+pub(super) struct Outline<'a> {
     name: &'a str,
+    #[schemars(with = "KindName")]
     kind: &'static str,
     status: Status,
     healthy: bool,
+    #[schemars(with = "Moment")]
     since: String,
 }
 

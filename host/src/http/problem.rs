@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use plugin_api::error::{ErrorKind, OperationError, RootCause};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 const ECHO_LIMIT: usize = 80;
 
 /// An answer that is not what was asked for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Problem {
     r#type: &'static str,
     title: &'static str,
@@ -32,7 +33,7 @@ pub(super) struct Problem {
 }
 
 /// What an operation's error says beside its message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct FailedOperation {
     kind: ErrorKind,
     #[serde(skip_serializing_if = "Option::is_none")]

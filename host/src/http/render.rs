@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::status::{
-    Attention, Cause, Counts, Edge, Overall, PluginHealth, Snapshot, StartReport, Timing, Transition,
+    Attention, Cause, Counts, Edge, Moment, Overall, PluginHealth, Snapshot, StartReport, Timing, Transition,
     Verification, rfc3339,
 };
 
@@ -79,14 +80,16 @@ pub(super) fn uptime(snapshot: &Snapshot) -> SignedDuration {
     snapshot.ticked_at.duration_since(snapshot.started_at)
 }
 
-#[derive(Serialize)]
-struct Overview<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Overview<'a> {
     status: Overall,
     version: &'a str,
     boot_id: &'a str,
     revision: u64,
+    #[schemars(with = "Moment")]
     started_at: String,
     uptime_s: i64,
+    #[schemars(with = "Moment")]
     checked_at: String,
     stale: bool,
     total: usize,
@@ -96,7 +99,7 @@ struct Overview<'a> {
     links: Links,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Links {
     integrations: &'static str,
     services: &'static str,
@@ -118,10 +121,11 @@ fn checked_at(snapshot: &Snapshot) -> Timestamp {
 }
 
 /// What every list begins with.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Head {
     status: Overall,
     revision: u64,
+    #[schemars(with = "Moment")]
     checked_at: String,
 }
 
@@ -133,29 +137,30 @@ impl Head {
 
 type Plugins<'a> = BTreeMap<&'a str, &'a PluginHealth>;
 
-#[derive(Serialize)]
-struct Integrations<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Integrations<'a> {
     #[serde(flatten)]
     head: Head,
     integrations: Plugins<'a>,
 }
 
-#[derive(Serialize)]
-struct Services<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Services<'a> {
     #[serde(flatten)]
     head: Head,
     services: Plugins<'a>,
 }
 
-#[derive(Serialize)]
-struct WithHistory<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Plugin")]
+pub(super) struct WithHistory<'a> {
     #[serde(flatten)]
     plugin: &'a PluginHealth,
     history: &'a [Transition],
 }
 
-#[derive(Serialize)]
-struct Connections<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Connections<'a> {
     #[serde(flatten)]
     head: Head,
     integrations: Plugins<'a>,
@@ -164,22 +169,22 @@ struct Connections<'a> {
     start: Start<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Verified<'a> {
     #[serde(flatten)]
     plugin: &'a PluginHealth,
     verification: Verification,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Start<'a> {
     #[serde(flatten)]
     report: &'a StartReport,
     plugins: BTreeMap<&'a str, Timing>,
 }
 
-#[derive(Serialize)]
-struct Summary {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Summary {
     status: Overall,
     revision: u64,
     total: usize,
@@ -190,7 +195,7 @@ struct Summary {
     edges: EdgeCounts,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct EdgeCounts {
     satisfied: usize,
     unsatisfied: usize,

@@ -16,7 +16,7 @@ use super::{
     HttpState, Operations,
     access::Access,
     events::{self, Events},
-    health, liveness, login, metrics, operations, page, plugins,
+    health, liveness, login, metrics, openapi, operations, page, plugins,
     problem::{Problem, quoted},
     routes::{RouteTable, Routes},
     stamp, verify,
@@ -36,7 +36,7 @@ pub(super) struct Site {
 }
 
 /// The paths that a person may have meant.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 16] = [
     "/",
     "/api/health",
     "/api/health/integrations",
@@ -47,6 +47,8 @@ const PATHS: [&str; 14] = [
     "/api/health/connections/summary",
     "/api/health/events",
     "/api/operations/{plugin}/{operation}",
+    "/api/openapi.json",
+    "/api/docs",
     "/login",
     "/livez",
     "/readyz",
@@ -85,10 +87,12 @@ pub fn router(state: HttpState) -> Router {
     // A person's browser.
     let browser = Router::new()
         .route("/", get(page::show))
+        .route("/api/docs", get(openapi::docs))
         .route("/login", get(login::show).post(login::log_in).layer(DefaultBodyLimit::max(login::FORM_LIMIT)))
         .route("/logout", post(login::log_out));
     // Operators and the command line.
     let writes = Router::new()
+        .route("/api/openapi.json", get(openapi::document))
         .route("/api/health/integrations/{name}/verify", post(verify::integration).layer(body_limit()))
         .route("/api/health/services/{name}/verify", post(verify::service).layer(body_limit()))
         .route("/api/operations/{plugin}/{operation}", post(operations::call).layer(body_limit()));

@@ -9,10 +9,11 @@ use plugin_api::manifest::RouteManifest;
 use crate::config::Problem;
 
 /// What the host answers for itself, and below.
-const HOST_PATHS: [&str; 9] = [
+const HOST_PATHS: [&str; 10] = [
     "/api/health",
     "/api/operations",
     "/api/openapi.json",
+    "/api/docs",
     "/livez",
     "/readyz",
     "/metrics",
@@ -52,6 +53,7 @@ pub struct Guard {
 pub struct RouteTable {
     paths: Arc<Paths<Methods>>,
     listed: Arc<Vec<String>>,
+    routes: Arc<Vec<Arc<PluginRoute>>>,
 }
 
 /// The table in force, which a reload replaces. Cheap to clone.
@@ -102,6 +104,7 @@ impl RouteTable {
             }
         }
         let listed = by_path.keys().cloned().collect();
+        let all = by_path.values().flat_map(Methods::values).cloned().collect();
         let mut paths = Paths::new();
         for (path, methods) in by_path {
             let route = methods.values().next().cloned();
@@ -110,7 +113,7 @@ impl RouteTable {
             }
         }
         if problems.is_empty() {
-            Ok(Self { paths: Arc::new(paths), listed: Arc::new(listed) })
+            Ok(Self { paths: Arc::new(paths), listed: Arc::new(listed), routes: Arc::new(all) })
         } else {
             Err(problems)
         }
@@ -126,6 +129,11 @@ impl RouteTable {
     /// Every path, as the manifests write it.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.listed.iter().map(String::as_str)
+    }
+
+    /// Every route, sorted by path and method.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &PluginRoute> {
+        self.routes.iter().map(Arc::as_ref)
     }
 }
 

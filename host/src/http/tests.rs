@@ -4,6 +4,7 @@ mod reads;
 mod refusals;
 mod polling;
 mod events;
+mod openapi;
 mod writes;
 mod process;
 mod access;
@@ -31,6 +32,7 @@ struct Host {
     board: Board,
     draining: watch::Sender<bool>,
     operations: Arc<FakeOperations>,
+    routes: Routes,
     router: Router,
 }
 
@@ -78,16 +80,17 @@ impl Host {
             BoardConfig { boot_id: "k3v9".to_owned(), version: "0.1.0".to_owned(), plugins, now: ago(3600) };
         let (board, draining) = (Board::new(config), watch::Sender::new(false));
         let operations = Arc::new(FakeOperations::default());
+        let routes = Routes::default();
         let state = HttpState {
             board: board.clone(),
-            routes: Routes::default(),
+            routes: routes.clone(),
             operations: operations.clone(),
             registry: prometheus::Registry::new(),
             draining: draining.subscribe(),
             access,
             clock: now,
         };
-        Self { board, draining, operations, router: router(state) }
+        Self { board, draining, operations, routes, router: router(state) }
     }
 
     /// Everything works.

@@ -4,28 +4,30 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use plugin_api::error::{FixAction, ReasonCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     model::{Fix, PluginHealth, Reason, Status},
     snapshot::Snapshot,
-    time,
+    time::{self, Moment},
 };
 
 /// A plugin whose trouble is its own, and everything that it keeps from being healthy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cause {
     pub name: String,
     pub status: Status,
     pub code: Option<ReasonCode>,
     #[serde(serialize_with = "time::serialize")]
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// The other plugins that have it among their root causes.
     pub affects: Vec<String>,
 }
 
 /// A plugin that only a person can mend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Attention {
     pub name: String,
     pub status: Status,

@@ -1,18 +1,23 @@
 //! What a reader sees of one plugin; the field names and their order are those of the health API.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use jiff::Timestamp;
 use plugin_api::{
     error::{FixAction, ReasonCode},
     manifest::Kind,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::{names::Names, probes::ProbeDurations, time};
+use super::{
+    names::Names,
+    probes::ProbeDurations,
+    time::{self, Moment},
+};
 
 /// The status of a plugin after hysteresis. Trouble of a dependency never changes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It has no instance yet: its turn has not come, or a required dependency holds it.
@@ -67,7 +72,7 @@ impl fmt::Display for Status {
 }
 
 /// Why a plugin is not connected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reason {
     /// For programs.
     pub code: ReasonCode,
@@ -78,7 +83,7 @@ pub struct Reason {
 }
 
 /// What a person can do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fix {
     /// For programs.
     pub action: FixAction,
@@ -89,7 +94,7 @@ pub struct Fix {
 }
 
 /// How far the attempts to come up have got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Retry {
     /// The attempt that is under way or was the last one; 0 where none is to be repeated.
     pub attempt: u32,
@@ -97,11 +102,12 @@ pub struct Retry {
     pub max_attempts: u32,
     /// When the next one begins.
     #[serde(serialize_with = "time::serialize_option")]
+    #[schemars(with = "Option<Moment>")]
     pub next_attempt_at: Option<Timestamp>,
 }
 
 /// Settings that need a person: the environment variable's name, else `plugins.<name>.settings.<key>`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Settings {
     /// Required, and absent.
     pub missing: Vec<String>,
@@ -110,11 +116,12 @@ pub struct Settings {
 }
 
 /// A plugin's dependency, as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Dependency {
     /// The plugin depended on.
     pub name: String,
     /// `integration`, `service` or `unknown`; `null` if plugins.toml does not name it.
+    #[schemars(with = "Option<KindName>")]
     pub kind: Option<&'static str>,
     /// Whether it gates health.
     pub required: bool,
@@ -127,10 +134,11 @@ pub struct Dependency {
 }
 
 /// A change of status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Transition {
     /// When.
     #[serde(serialize_with = "time::serialize")]
+    #[schemars(with = "Moment")]
     pub at: Timestamp,
     /// From which status.
     pub from: Status,
@@ -143,7 +151,7 @@ pub struct Transition {
 }
 
 /// How a plugin's start went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Timing {
     /// How long it waited for what it depends on; `null` before it settled.
     pub waited_ms: Option<f64>,
@@ -152,11 +160,12 @@ pub struct Timing {
 }
 
 /// Everything a reader may know of one plugin. As JSON it is the health API's shape without the history.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PluginHealth {
     pub name: String,
     /// `None` if the library could not be loaded.
     #[serde(serialize_with = "serialize_kind")]
+    #[schemars(with = "KindName")]
     pub kind: Option<Kind>,
     /// Without it the host as a whole is unhealthy.
     pub required: bool,
@@ -169,11 +178,14 @@ pub struct PluginHealth {
     pub flapping: bool,
     /// When it came to its status.
     #[serde(serialize_with = "time::serialize")]
+    #[schemars(with = "Moment")]
     pub since: Timestamp,
     /// When a probe, an attempt or reported evidence last told of it.
     #[serde(serialize_with = "time::serialize_option")]
+    #[schemars(with = "Option<Moment>")]
     pub checked_at: Option<Timestamp>,
     #[serde(serialize_with = "time::serialize_option")]
+    #[schemars(with = "Option<Moment>")]
     pub next_check_at: Option<Timestamp>,
     /// How long the last probe or attempt took.
     pub latency_ms: Option<f64>,
@@ -190,10 +202,13 @@ pub struct PluginHealth {
     pub notes: Vec<String>,
     pub dependencies: Vec<Dependency>,
     /// The plugins that depend on it directly.
+    #[schemars(with = "Vec<String>")]
     pub dependents: Names,
     /// The direct required dependencies that are not healthy.
+    #[schemars(with = "Vec<String>")]
     pub blocked_by: Names,
     /// The transitive unhealthy plugins, itself included, that have no unhealthy required dependency of their own.
+    #[schemars(with = "Vec<String>")]
     pub root_causes: Names,
     /// The last transitions, oldest first.
     #[serde(skip)]
@@ -243,6 +258,23 @@ impl PluginHealth {
             && self.dependencies == other.dependencies
             && self.blocked_by == other.blocked_by
             && self.root_causes == other.root_causes
+    }
+}
+
+/// What a kind is in JSON, for schemas.
+pub(crate) struct KindName;
+
+impl JsonSchema for KindName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Kind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": ["integration", "service", "unknown"] })
     }
 }
 

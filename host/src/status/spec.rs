@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use plugin_api::manifest::Kind;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a board begins with.
@@ -69,7 +70,7 @@ pub struct DependencySpec {
 
 /// The order of the start, and what decided how long it took. How long each plugin took is told by
 /// [`Event::Settled`](super::Event::Settled).
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct StartReport {
     /// What could start together, dependencies first.
     pub waves: Vec<Vec<String>>,

@@ -1,9 +1,27 @@
 //! Times and durations become what stands in JSON: RFC 3339 in UTC with exactly three decimals, and milliseconds.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serializer;
+
+/// What a time is in JSON, for schemas.
+pub(crate) struct Moment;
+
+impl JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
 
 /// RFC 3339, UTC, milliseconds.
 pub fn rfc3339(time: Timestamp) -> String {

@@ -6,9 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures_util::{FutureExt, future::BoxFuture};
 use plugin_api::{
     error::OperationError,
+    manifest::{OperationManifest, OperationMode},
     protocol::{CallHeader, HOST},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{Caller, did_you_mean};
 
@@ -30,14 +33,27 @@ type Handler = Box<
 #[derive(Default)]
 pub struct HostOperations {
     handlers: BTreeMap<&'static str, Handler>,
+    manifests: Vec<OperationManifest>,
+}
+
+/// What a plugin, or the host, can be asked to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Offer {
+    /// The instance, or `host`.
+    pub plugin: String,
+    /// One sentence for people.
+    pub about: String,
+    /// Each with the schemas of request and response.
+    #[schemars(with = "Vec<Value>")]
+    pub operations: Vec<OperationManifest>,
 }
 
 impl HostOperations {
     /// With an operation of this name.
     pub fn with<T, R, F, Fut>(mut self, name: &'static str, function: F) -> Self
     where
-        T: DeserializeOwned + Send + 'static,
-        R: Serialize,
+        T: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Serialize + JsonSchema,
         F: Fn(Request<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, OperationError>> + Send + 'static,
     {
@@ -54,7 +70,23 @@ impl HostOperations {
             .boxed()
         });
         self.handlers.insert(name, handler);
+        self.manifests.push(manifest(name, schema::<T>(), schema::<R>()));
         self
+    }
+
+    /// What the operation given last does. Only what is described is offered to operators; what is not is for plugins.
+    pub fn about(mut self, about: &str) -> Self {
+        if let Some(last) = self.manifests.last_mut() {
+            last.about = about.to_owned();
+        }
+        self
+    }
+
+    /// What operators may ask of the host.
+    pub(super) fn offer(&self) -> Offer {
+        let operations =
+            self.manifests.iter().filter(|operation| !operation.about.is_empty()).cloned().collect();
+        Offer { plugin: HOST.to_owned(), about: "The host itself.".to_owned(), operations }
     }
 
     pub(super) async fn call(
@@ -74,4 +106,22 @@ impl HostOperations {
             }
         }
     }
+}
+
+fn manifest(name: &str, request: Value, response: Value) -> OperationManifest {
+    OperationManifest {
+        name: name.to_owned(),
+        mode: OperationMode::Call,
+        about: String::new(),
+        request,
+        response,
+        tool: false,
+        idempotent: false,
+        keyed: false,
+        needs_approval: false,
+    }
+}
+
+fn schema<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
 }

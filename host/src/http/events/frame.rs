@@ -2,10 +2,11 @@
 //! breaks of its own, so that one `data` line holds it.
 
 use axum::body::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::views::Reader;
-use crate::status::{Change, Overall, Status, Transition, kind_name, rfc3339};
+use crate::status::{Change, KindName, Moment, Overall, Status, Transition, kind_name, rfc3339};
 
 /// How long a client waits before it comes back, in milliseconds.
 pub(super) const BEGIN: Bytes = Bytes::from_static(b"retry: 1000\n\n");
@@ -40,12 +41,15 @@ fn head(kind: &str, boot_id: &str, revision: u64) -> String {
 }
 
 /// A change as anybody may see it, and what only operators get: a line of the plugin's history.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
+pub(in super::super) struct Told<'a> {
     name: &'a str,
+    #[schemars(with = "KindName")]
     kind: &'static str,
     status: Status,
     healthy: bool,
+    #[schemars(with = "Moment")]
     since: String,
     /// The host as a whole.
     overall: Overall,
@@ -53,7 +57,7 @@ struct Told<'a> {
     details: Option<Details<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Details<'a> {
     revision: u64,
     #[serde(flatten)]
