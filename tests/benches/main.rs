@@ -19,6 +19,7 @@ mod steps;
 mod inserting;
 mod webhook;
 mod claims;
+mod events;
 
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ use table::Row;
 /// A row of the design's table, or one beyond it: its number, and what measures it in so many rounds.
 type Subject = (u8, fn(usize) -> Vec<Row>);
 
-const SUBJECTS: [Subject; 10] = [
+const SUBJECTS: [Subject; 11] = [
     (1, health::reads),
     (2, outage::reads),
     (3, passing::calls),
@@ -41,6 +42,7 @@ const SUBJECTS: [Subject; 10] = [
     (9, steps::taken),
     (10, claims::jobs),
     (11, webhook::stored),
+    (12, events::delays),
 ];
 
 fn main() -> ExitCode {
