@@ -16,7 +16,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{health::reader, problem::Problem, router::Site, serve::Place, write::no_query};
+use super::{health::reader, problem::Problem, router::Site, serve::Place, views::Reader, write::no_query};
 use crate::status::Board;
 
 use self::follower::{Follower, Has};
@@ -24,6 +24,9 @@ pub(super) use self::frame::Told;
 
 /// How many streams at once: the rest of the connections stays for everybody else.
 const SEATS: usize = 512;
+
+/// How many of them are for operators alone.
+const RESERVED: usize = 64;
 
 /// When to come back to a host whose seats are taken, in seconds.
 const COME_BACK: u64 = 15;
@@ -49,9 +52,11 @@ impl Events {
         SEATS - self.seats.available_permits()
     }
 
-    fn seat(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.seats.clone().try_acquire_owned().map_err(|_| {
-            Problem::unavailable(format!("{SEATS} event streams are open, which is the limit"))
+    fn seat(&self, reader: Reader) -> Result<OwnedSemaphorePermit, Problem> {
+        let seats = if reader == Reader::Operator { SEATS } else { SEATS - RESERVED };
+        let free = (self.open() < seats).then(|| self.seats.clone().try_acquire_owned().ok()).flatten();
+        free.ok_or_else(|| {
+            Problem::unavailable(format!("{seats} event streams are open, which is the limit"))
                 .hint("come back later, or poll `/api/health` with `If-None-Match`")
                 .retry_after(COME_BACK)
         })
@@ -63,10 +68,11 @@ pub(super) async fn follow(State(site): State<Arc<Site>>, request: Request) -> R
     if *site.draining.borrow() {
         return Err(Problem::unavailable("the host is stopping"));
     }
-    let seat = site.events.seat()?;
+    let reader = reader(&site, &request);
+    let seat = site.events.seat(reader)?;
     let endless = request.extensions().get::<Place>().map(Place::endless);
     let has = Has::of(last_event_id(request.headers()), &site.views.current().snapshot);
-    let follower = Follower::new(site.clone(), reader(&site, &request), has);
+    let follower = Follower::new(site.clone(), reader, has);
     let pieces = stream::unfold(follower, |mut follower| async move {
         Some((Ok::<_, Infallible>(follower.next().await?), follower))
     });

@@ -94,14 +94,25 @@ async fn a_picture_first_and_then_each_change() {
     assert!(host.operations.calls.lock().unwrap().is_empty(), "nobody is asked");
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_may_not_see_details_gets_none() {
+/// A host that demands a token.
+fn exposed() -> Host {
     let settings = AccessSettings {
         is_beyond_loopback: true,
         token: Some(TOKEN.parse().unwrap()),
         ..AccessSettings::default()
     };
-    let host = Host::with_access(vec![database()], settings);
+    Host::with_access(vec![database()], settings)
+}
+
+/// A client that has it.
+async fn operator(host: &Host) -> Client {
+    let request = Request::get(PATH).header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+    Client::read(host.send(request.body(Body::empty()).unwrap()).await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_see_details_gets_none() {
+    let host = exposed();
     host.connect("database");
     host.board.tick(now());
     let mut client = Client::follow(&host, None).await;
@@ -124,8 +135,7 @@ async fn who_may_not_see_details_gets_none() {
             at + 1
         )
     );
-    let request = Request::get(PATH).header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
-    let mut operator = Client::read(host.send(request.body(Body::empty()).unwrap()).await);
+    let mut operator = operator(&host).await;
     assert!(operator.next().await.unwrap().contains("the password is rejected"));
 }
 
@@ -227,6 +237,17 @@ async fn when_all_seats_are_taken_others_may_poll() {
     assert!(host.get("/metrics").await.body.contains("\nswitchboard_event_streams_open 512\n"));
     clients.pop();
     Client::follow(&host, None).await.next().await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_takes_the_seats_of_operators() {
+    let host = exposed();
+    let mut clients = Vec::new();
+    for _ in 0..448 {
+        clients.push(Client::follow(&host, None).await);
+    }
+    assert!(host.get(PATH).await.body.contains("448 event streams are open, which is the limit"));
+    operator(&host).await.next().await.unwrap();
 }
 
 #[tokio::test]
