@@ -38,9 +38,13 @@ mod difference;
 mod reload;
 mod host_operations;
 mod observations;
+mod doctor;
+mod levels;
 pub mod log;
 
 pub use data_dir::{DataDir, RunFile};
+pub use doctor::{Diagnose, Diagnosis, Subject};
+pub use levels::{Levels, SetLevel};
 pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, prepare};
 pub use reload::{ReloadError, Reloaded};
 

@@ -14,14 +14,17 @@ use switchboard::{
 mod call;
 mod check;
 mod client;
+mod doctor;
 mod exit;
 mod graph;
+mod log;
 mod plugin;
 mod reload;
 mod run;
 mod schema;
 mod status;
 mod table;
+mod watch;
 
 pub use exit::{Exit, Failed};
 
@@ -63,12 +66,33 @@ enum Command {
     },
     /// Shows how a running host is: 0 healthy, 1 degraded, 2 unhealthy, 3 unreachable.
     Status {
-        /// Shows it again whenever it changes.
+        /// Goes on: redraws on a terminal, else prints a line for each change.
         #[arg(long)]
         watch: bool,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Examines a running host and everything that it joins, end to end, and says what to mend: 0 if nothing failed.
+    Doctor {
+        /// These alone; `host` is the host itself.
+        #[arg(value_name = "PLUGIN")]
+        plugins: Vec<String>,
+        /// Also does what others see, such as sending a mail to its own sender; it is said before.
+        #[arg(long)]
+        send: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the levels of a running host's log, or sets one until the host ends.
+    Log {
+        /// Whose: a plugin, or `host`.
+        #[arg(value_name = "PLUGIN", requires = "level")]
+        plugin: Option<String>,
+        /// `off`, `error`, `warn`, `info`, `debug` or `trace`; `default` is what plugins.toml says.
+        #[arg(value_name = "LEVEL")]
+        level: Option<String>,
     },
     /// Makes a running host read its configuration again: what changed is restarted, with what requires it.
     Reload {
@@ -140,6 +164,8 @@ pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
         Command::Check { connect, json } => check::check(&config, verbose, connect, json),
         Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
         Command::Status { watch, json } => status::status(&config, watch, json),
+        Command::Doctor { plugins, send, json } => doctor::doctor(&config, &plugins, send, json),
+        Command::Log { plugin, level } => log::log(&config, plugin.zip(level)),
         Command::Reload { json } => reload::reload(&config, json),
         Command::Call { target, request, person, idempotency_key } => {
             let marks = [("switchboard-person", person), ("idempotency-key", idempotency_key)];

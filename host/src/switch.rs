@@ -3,7 +3,7 @@
 //! causes when one fails.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
     time::{Duration, Instant as Clock},
 };
@@ -20,6 +20,7 @@ use crate::{config::closest, loader::Instance, scrub::Scrubber};
 mod attachment;
 mod end;
 mod host_operations;
+mod levels;
 mod limits;
 mod metrics;
 mod slot;
@@ -74,13 +75,15 @@ struct Inner {
     scrubber: Scrubber,
     metrics: CallMetrics,
     log: LogSink,
+    levels: ArcSwap<BTreeMap<String, String>>,
 }
 
 impl Switch {
     /// A switch without plugins.
     pub fn new(causes: Causes, scrubber: Scrubber, metrics: CallMetrics, log: LogSink) -> Self {
         let slots = ArcSwap::from_pointee(HashMap::new());
-        Self { inner: Arc::new(Inner { slots, host: OnceLock::new(), causes, scrubber, metrics, log }) }
+        let (host, levels) = (OnceLock::new(), ArcSwap::default());
+        Self { inner: Arc::new(Inner { slots, host, causes, scrubber, metrics, log, levels }) }
     }
 
     /// Makes plugins known, in the place of what was known of them. Calls of them are `unavailable` until they have an
@@ -133,6 +136,7 @@ impl Switch {
 
     /// From now on this instance serves the plugin's calls.
     pub fn attach(&self, name: &str, instance: Arc<dyn Instance>) {
+        self.keep_level(name, &instance);
         if let Some(slot) = self.inner.slots.load().get(name) {
             slot.attach(instance);
         }
@@ -205,6 +209,14 @@ impl Switch {
             let known = slots.keys().map(String::as_str);
             OperationError::not_found(format!("there is no plugin `{target}`{}", did_you_mean(target, known)))
         })
+    }
+
+    /// The operations of a plugin that are marked `doctor`; none without an instance.
+    pub fn examiners(&self, name: &str) -> Vec<String> {
+        let slots = self.inner.slots.load();
+        let slot = slots.get(name).filter(|slot| slot.has_instance());
+        let operations = slot.into_iter().flat_map(|slot| &slot.manifest().operations);
+        operations.filter(|operation| operation.doctor).map(|operation| operation.name.clone()).collect()
     }
 
     /// Runs an operation on a slot's instance, within its limits.

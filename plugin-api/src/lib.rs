@@ -51,7 +51,7 @@
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - [`web`]: text in pages, and where the host is reached.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
-//! - `tls` (feature): rustls with ring.
+//! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
 //! - [`guide`]: how to write a plugin, page by page.
 //! - [`protocol`], [`pipe`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
 

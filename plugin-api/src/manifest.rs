@@ -118,6 +118,9 @@ pub struct OperationManifest {
     /// A person must agree before a language model's call of it goes through.
     #[serde(default)]
     pub needs_approval: bool,
+    /// `switchboard doctor` runs it: it takes [`crate::requests::doctor::Examine`].
+    #[serde(default)]
+    pub doctor: bool,
 }
 
 impl Manifest {

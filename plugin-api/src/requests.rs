@@ -2,6 +2,7 @@
 //! checked at compile time, and the plugin that serves them uses the same types.
 
 pub mod host;
+pub mod doctor;
 pub mod http;
 pub mod sql;
 pub mod email;

@@ -59,6 +59,10 @@ mod memory;
 mod orchestrator;
 /// The scheduler: jobs that are done once, whoever is killed.
 mod scheduler;
+/// A host examines itself, and what it joins.
+mod doctor;
+/// Operators follow a host, and have it say more.
+mod operators;
 /// The configuration that ships.
 mod shipped;
 /// The whole story: a text becomes an event, a mail, a reminder and an answer.
@@ -100,6 +104,8 @@ fn main() {
         memory::tests(),
         orchestrator::tests(),
         scheduler::tests(),
+        doctor::tests(),
+        operators::tests(),
         shipped::tests(),
         assistant::tests(),
     ];

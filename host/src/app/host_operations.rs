@@ -25,7 +25,9 @@ use crate::{
     switch::{Caller, HostOperations, Offer, Request, Switch},
 };
 
-use super::{Core, Reloaded, observations::Observations, seal::Sealer};
+use super::{
+    Core, Diagnose, Diagnosis, Levels, Reloaded, SetLevel, observations::Observations, seal::Sealer,
+};
 
 /// What one plugin may have to say at once.
 const MOST_NOTES: usize = 20;
@@ -70,6 +72,18 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
                 notice_board.apply(name, Event::Noted { notes }, Timestamp::now());
             });
             async move { noted }
+        })
+        .with("doctor", {
+            let core = reloader.clone();
+            move |request: Request<Diagnose>| doctor(core.clone(), request)
+        })
+        .with("set_log_level", {
+            let core = reloader.clone();
+            move |request: Request<SetLevel>| set_log_level(core.clone(), request)
+        })
+        .with("log_levels", {
+            let core = reloader.clone();
+            move |request: Request<Value>| log_levels(core.clone(), request.caller)
         })
         .with("reload", move |request: Request<Value>| reload(reloader.clone(), request.caller))
         .about("reads plugins.toml again, and restarts what changed and what requires it")
@@ -155,13 +169,29 @@ fn offers(switch: &Switch, caller: &Caller) -> Result<Vec<Offer>, OperationError
 
 /// What plugins.toml says is for operators to bring into force.
 async fn reload(core: Weak<Core>, caller: Caller) -> Result<Reloaded, OperationError> {
-    if let Caller::Plugin(name) = caller {
-        return Err(OperationError::denied(format!("`{name}` is a plugin: only an operator may reload")));
-    }
-    let core = core.upgrade().ok_or_else(|| OperationError::unavailable("the host is stopping"))?;
+    let core = for_operators(&core, &caller, "reload")?;
     // To its end, even if who asked goes away.
     let reloaded = tokio::spawn(async move { core.reload().await }).await;
     Ok(reloaded.map_err(|error| OperationError::internal(error.to_string()))??)
+}
+
+async fn doctor(core: Weak<Core>, request: Request<Diagnose>) -> Result<Diagnosis, OperationError> {
+    for_operators(&core, &request.caller, "examine the host")?.diagnose(request.body).await
+}
+
+async fn set_log_level(core: Weak<Core>, request: Request<SetLevel>) -> Result<Levels, OperationError> {
+    for_operators(&core, &request.caller, "set levels of the log")?.set_log_level(request.body).await
+}
+
+async fn log_levels(core: Weak<Core>, caller: Caller) -> Result<Levels, OperationError> {
+    for_operators(&core, &caller, "read levels of the log")?.log_levels().await
+}
+
+fn for_operators(core: &Weak<Core>, caller: &Caller, what: &str) -> Result<Arc<Core>, OperationError> {
+    if let Caller::Plugin(name) = caller {
+        return Err(OperationError::denied(format!("`{name}` is a plugin: only an operator may {what}")));
+    }
+    core.upgrade().ok_or_else(|| OperationError::unavailable("the host is stopping"))
 }
 
 async fn call_tool(switch: Switch, request: Request<CallTool>) -> Result<Value, OperationError> {

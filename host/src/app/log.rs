@@ -1,15 +1,18 @@
 //! The host's log: its own events and those of plugins, as text or as JSON lines on standard error, with every secret
 //! taken out.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
-use plugin_api::protocol::LogRecord;
+use plugin_api::{error::OperationError, protocol::LogRecord};
 use prometheus::Registry;
 use serde_json::Value;
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
 use crate::{
-    config::{HostConfig, LogFormat},
+    config::{HostConfig, LogFormat, LogLevel},
     scrub::{Scrubber, is_steering},
     switch::LogSink,
 };
@@ -23,19 +26,59 @@ pub const PLUGIN_TARGET: &str = "plugin";
 
 /// Sends everything that is logged to standard error. Only the first call in a process counts.
 pub fn install(config: &HostConfig, scrubber: &Scrubber) {
-    // Plugins filter at the source, each by its own level: what arrives is wanted.
-    let level = config.log_level().as_str();
-    let filter = EnvFilter::new(format!("{level},{PLUGIN_TARGET}=trace"));
+    let level = config.log_level();
     let writer = ScrubbedStderr { scrubber: scrubber.clone() };
     let builder = fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(level))
         .with_writer(writer)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-    // An error says that the program that embeds the host has a subscriber of its own, which stays.
-    let _ = match config.log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    macro_rules! install {
+        ($builder:expr) => {{
+            let builder = $builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            let change: Change = Box::new(move |level| handle.reload(filter(level)).is_ok());
+            // An error says that the program that embeds the host has a subscriber of its own, which stays.
+            builder.try_init().is_ok().then_some(change)
+        }};
+    }
+    let change = match config.log.format {
+        LogFormat::Text => install!(builder),
+        LogFormat::Json => install!(builder.json().flatten_event(true)),
     };
+    if let Some(change) = change {
+        let _ = OWN.set(Own { level: Mutex::new(level), change });
+    }
+}
+
+/// Sets the level of the host's own log, not that of plugins.
+pub(super) fn set_level(level: LogLevel) -> Result<(), OperationError> {
+    let own = OWN.get().filter(|own| (own.change)(level)).ok_or_else(|| {
+        OperationError::conflict(
+            "the program that embeds this host has a log of its own: set its level there",
+        )
+    })?;
+    *own.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
+    Ok(())
+}
+
+/// The level of the host's own log; `None` if it is not ours.
+pub(super) fn level() -> Option<LogLevel> {
+    OWN.get().map(|own| *own.level.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+type Change = Box<dyn Fn(LogLevel) -> bool + Send + Sync>;
+
+/// The log of this process, once it is installed.
+struct Own {
+    level: Mutex<LogLevel>,
+    change: Change,
+}
+
+static OWN: OnceLock<Own> = OnceLock::new();
+
+/// Plugins filter at the source, each by its own level: what arrives is wanted.
+fn filter(level: LogLevel) -> EnvFilter {
+    EnvFilter::new(format!("{},{PLUGIN_TARGET}=trace", level.as_str()))
 }
 
 /// The most bytes of a record's message, and as many of its fields.

@@ -163,7 +163,7 @@ fn pace(plugin: &PreparedPlugin) -> Pace {
 }
 
 /// Which environment variable a setting may come from, by the setting's key.
-fn variables(manifest: &Manifest) -> BTreeMap<String, String> {
+pub(super) fn variables(manifest: &Manifest) -> BTreeMap<String, String> {
     let Some(properties) = manifest.settings.get("properties").and_then(Value::as_object) else {
         return BTreeMap::new();
     };

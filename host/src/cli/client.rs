@@ -5,14 +5,21 @@ use std::{
     path::Path,
 };
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use switchboard::{
     app::RunFile,
     config::{HostConfig, Token},
 };
 
-use super::{Exit, Failed, load};
+use super::{Exit, Failed, call::problem_text, load};
+
+/// The media type of server-sent events.
+const EVENTS: &str = "text/event-stream";
 
 /// A way to the running host.
 pub struct HostClient {
@@ -44,6 +51,48 @@ impl HostClient {
     pub async fn get(&self, path: &str) -> Result<Value, Failed> {
         let answer = self.with_token(self.http.get(format!("{}{path}", self.base))).send().await;
         self.json(answer).await.map(|(_, body)| body)
+    }
+
+    /// Reads a route unless it is still what it was under this entity tag; gives the new tag with the answer.
+    pub async fn get_if_changed(
+        &self,
+        path: &str,
+        known: Option<&str>,
+    ) -> Result<Option<(Option<String>, Value)>, Failed> {
+        let request = self.with_token(self.http.get(format!("{}{path}", self.base)));
+        let request = match known {
+            Some(tag) => request.header(IF_NONE_MATCH, tag),
+            None => request,
+        };
+        let answer = request.send().await;
+        if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::NOT_MODIFIED) {
+            return Ok(None);
+        }
+        let tag = answer.as_ref().ok().and_then(|answer| answer.headers().get(ETAG));
+        let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        self.json(answer).await.map(|(_, body)| Some((tag, body)))
+    }
+
+    /// Listens to a route that tells events; `None` if there is none, or it takes nobody any more.
+    pub async fn listen(&self, path: &str) -> Option<Response> {
+        let request = self.http.get(format!("{}{path}", self.base)).header(ACCEPT, EVENTS);
+        let answer = self.with_token(request).send().await.ok()?;
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        (answer.status().is_success() && kind.starts_with(EVENTS)).then_some(answer)
+    }
+
+    /// Asks an operation of the host itself.
+    ///
+    /// # Errors
+    /// What the host refused it by.
+    pub async fn ask<T: DeserializeOwned>(&self, operation: &str, request: &Value) -> Result<T, Failed> {
+        let (status, answer) = self.post(&format!("/api/operations/host/{operation}"), request, &[]).await?;
+        if status >= 400 {
+            return Err(Failed::new(Exit::Failed, problem_text(&answer)));
+        }
+        serde_json::from_value(answer).map_err(|error| {
+            Failed::new(Exit::Failed, format!("the host answered what this command does not know: {error}"))
+        })
     }
 
     /// Posts JSON with the headers that have a value; gives the HTTP status with the answer.

@@ -1,43 +1,34 @@
 //! `switchboard status`: how a running host is.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use super::{Exit, Failed, client::HostClient, runtime, show};
-
-/// How often `--watch` looks. Reads are answered from memory.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+use super::{Exit, Failed, client::HostClient, runtime, show, watch};
 
 /// Prints the statuses, once or whenever they change.
 pub fn status(path: &Path, watch: bool, json: bool) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
         let host = HostClient::find(path)?;
-        let mut shown = None;
-        loop {
-            let connections = host.get("/api/health/connections").await?;
-            let revision = connections.get("revision").cloned();
-            if shown != Some(revision.clone()) {
-                print(&connections, json);
-                shown = Some(revision);
-            }
-            if !watch {
-                return Ok(exit(&connections));
-            }
-            tokio::time::sleep(WATCH_INTERVAL).await;
+        if watch {
+            let never = watch::watch(&host, json).await?;
+            match never {}
         }
+        let connections = host.get("/api/health/connections").await?;
+        match json {
+            true => show(format_args!("{connections:#}")),
+            false => show(table(&connections)),
+        }
+        Ok(exit(&connections))
     })
 }
 
-fn print(connections: &Value, json: bool) {
-    if json {
-        show(format_args!("{connections:#}"));
-        return;
-    }
+/// All plugins as a person reads them, and how the whole is.
+pub(super) fn table(connections: &Value) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "SINCE", "DETAIL"]);
-    for plugin in ["integrations", "services"].iter().flat_map(|kind| plugins(connections, kind)) {
+    for plugin in plugins(connections) {
         let text = |key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default();
         let reason = plugin.pointer("/reason/message").and_then(Value::as_str).map(str::to_owned);
         let latency = plugin.get("latency_ms").and_then(Value::as_f64);
@@ -45,14 +36,17 @@ fn print(connections: &Value, json: bool) {
         let detail = reason.or_else(answered).unwrap_or_default();
         table.add_row([text("name"), text("kind"), text("status"), text("since"), &detail]);
     }
-    show(format_args!("{}\n\nThe host is {}.", table.trim_fmt(), overall(connections)));
+    format!("{}\n\nThe host is {}.", table.trim_fmt(), overall(connections))
 }
 
-fn plugins<'a>(connections: &'a Value, kind: &str) -> impl Iterator<Item = &'a Value> {
-    connections.get(kind).and_then(Value::as_object).into_iter().flat_map(|plugins| plugins.values())
+/// Integrations, then services.
+pub(super) fn plugins(connections: &Value) -> impl Iterator<Item = &Value> {
+    let section = |kind| connections.get(kind).and_then(Value::as_object);
+    ["integrations", "services"].into_iter().filter_map(section).flat_map(|plugins| plugins.values())
 }
 
-fn overall(connections: &Value) -> &str {
+/// How the whole is.
+pub(super) fn overall(connections: &Value) -> &str {
     connections.get("status").and_then(Value::as_str).unwrap_or("unknown")
 }
 

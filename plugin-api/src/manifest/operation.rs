@@ -91,6 +91,7 @@ impl<P: Plugin> Operation<P> {
             idempotent: false,
             keyed: false,
             needs_approval: false,
+            doctor: false,
         };
         Self { manifest, handler }
     }
@@ -128,6 +129,14 @@ impl<P: Plugin> Operation<P> {
     /// A person must agree before a language model's call of it goes through.
     pub fn needs_approval(mut self) -> Self {
         self.manifest.needs_approval = true;
+        self
+    }
+
+    /// `switchboard doctor` runs it, to prove that what the plugin joins works end to end. It takes an
+    /// [`Examine`](crate::requests::doctor::Examine) and answers an
+    /// [`Examination`](crate::requests::doctor::Examination).
+    pub fn doctor(mut self) -> Self {
+        self.manifest.doctor = true;
         self
     }
 }

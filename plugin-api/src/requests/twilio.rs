@@ -182,3 +182,37 @@ pub struct Media {
     /// Its bytes in standard base64.
     pub content: String,
 }
+
+/// Posts a form to a webhook of this host, as Twilio would: to prove that it is reached, and that nobody but Twilio is let
+/// in.
+///
+/// # Errors
+/// - `invalid`: it is no web address.
+/// - `unavailable`: it is not reached, or there is no secret to sign with; the message says which.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct RehearseWebhook {
+    /// The address, as Twilio would call it.
+    pub url: String,
+    /// The form, not encoded.
+    #[serde(default)]
+    pub params: Vec<(String, String)>,
+    /// Whether it carries the signature that Twilio would make.
+    pub signed: bool,
+}
+
+impl Request for RehearseWebhook {
+    const OPERATION: &'static str = "rehearse_webhook";
+    type Response = Heard;
+}
+
+/// What a webhook answered.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct Heard {
+    /// The status.
+    pub status: u16,
+    /// The first of the body, as text.
+    pub body: String,
+}

@@ -99,6 +99,14 @@ impl Client {
         }
     }
 
+    /// The file, if it is SQLite.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Sqlite(path) => Some(path),
+            Target::Postgres(_) => None,
+        }
+    }
+
     /// The time that a request may take.
     pub fn budget(&self, caller: Option<Duration>) -> Budget {
         Budget::new(self.limits.statement, caller)

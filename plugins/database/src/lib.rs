@@ -13,7 +13,7 @@
 //! - `scrub`: no password in what the database says.
 //! - `budget`: how long it may take.
 //! - `session`: one connection, one transaction.
-//! - `statements`, `migrate`, `describe`: the operations.
+//! - `statements`, `migrate`, `describe`, `doctor`: the operations.
 
 mod settings;
 mod target;
@@ -28,12 +28,14 @@ mod session;
 mod statements;
 mod migrate;
 mod describe;
+mod doctor;
 #[cfg(test)]
 mod tests;
 
 use plugin_api::{
     prelude::*,
     requests::{
+        doctor::{Examination, Examine},
         host::Report,
         sql::{
             Committed, Describe, Description, Execute, Executed, Migrate, Migrated, Query, Rows, Transaction,
@@ -67,6 +69,12 @@ impl Plugin for Database {
             .operation(Operation::of(Self::migrate).about("brings an owner's tables up to date").idempotent())
             .operation(
                 Operation::of(Self::describe).about("tells dialect, version and vector support").idempotent(),
+            )
+            .operation(
+                Operation::of(Self::doctor)
+                    .about("proves that it can be written and read, and tells of migrations and room")
+                    .idempotent()
+                    .doctor(),
             )
     }
 
@@ -114,6 +122,11 @@ impl Database {
 
     async fn describe(self: Arc<Self>, _: Describe, call: Call) -> Result<Description, OperationError> {
         self.answer(self.client.describe(call.remaining()).await)
+    }
+
+    async fn doctor(self: Arc<Self>, _: Examine, call: Call) -> Result<Examination, OperationError> {
+        let checks = self.client.examine(call.remaining()).await;
+        Ok(Examination { checks, clock: None })
     }
 
     /// Tells the caller; and the host too, if the database as a whole is away.

@@ -10,3 +10,4 @@ mod sqlite_files;
 mod postgres_outages;
 mod postgres_tls;
 mod postgres_pooler;
+mod examining;

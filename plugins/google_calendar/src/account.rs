@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use plugin_api::{
     error::Policy,
     prelude::*,
-    requests::host::Report,
+    requests::{doctor, host::Report},
     serde_json::Value,
     tokio::{
         self,
@@ -147,6 +147,11 @@ impl Account {
             }
         }
         outcome
+    }
+
+    /// Google's clock, as its last answer told it.
+    pub fn clock(&self) -> Option<doctor::Clock> {
+        self.client.clock()
     }
 
     /// A token that Google does not take is refreshed once, however long it should have held.

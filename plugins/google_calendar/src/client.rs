@@ -1,11 +1,15 @@
 //! The Calendar API over HTTP: one request, its answer as JSON, tried again where that is safe and the time allows. Never
 //! follows a redirect, so that no token goes where nobody meant it to.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+};
 
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 use plugin_api::{
     prelude::*,
+    requests::doctor::Clock,
     serde_json::{self, Value},
     tls,
     tokio::time::{Instant, sleep_until, timeout_at},
@@ -39,6 +43,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     timeout: Duration,
+    /// Google's clock, as its last answer told it.
+    clock: Arc<Mutex<Option<Clock>>>,
 }
 
 /// What is asked of the API.
@@ -113,7 +119,12 @@ impl Client {
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| Failure::internal("no HTTP client can be made"))?;
-        Ok(Self { http, base, timeout })
+        Ok(Self { http, base, timeout, clock: Arc::default() })
+    }
+
+    /// Google's clock, as its last answer told it.
+    pub fn clock(&self) -> Option<Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks, and asks again while that may help: with growing pauses, or after what Google says.
@@ -173,12 +184,20 @@ impl Client {
         let work = async {
             let response =
                 self.http.execute(request).await.map_err(|error| errors::transport(&error, &host))?;
+            self.note_clock(&host, &response);
             let status = response.status().as_u16();
             let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
             let wait = errors::retry_after(wait);
             Ok((status, wait, body_of(response, &host).await?))
         };
         timeout_at(deadline, work).await.unwrap_or(Err(Fault::OutOfTime { sent: true }))
+    }
+
+    fn note_clock(&self, host: &str, response: &Response) {
+        let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(clock) = date.and_then(|date| Clock::read(host, date)) {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+        }
     }
 
     fn url(&self, ask: &Ask) -> Url {

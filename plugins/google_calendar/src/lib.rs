@@ -13,6 +13,7 @@
 //! - `event`, `slots`: events as JSON, and when nobody is busy.
 //! - `agenda`, `changes`: the operations.
 //! - `routes`: the same over HTTP.
+//! - `doctor`: consent, scopes, and whether the calendar answers.
 
 mod settings;
 mod client_secrets;
@@ -31,14 +32,18 @@ mod slots;
 mod agenda;
 mod changes;
 mod routes;
+mod doctor;
 #[cfg(test)]
 mod tests;
 
 use plugin_api::{
     prelude::*,
-    requests::calendar::{
-        Busy, Changed, Changes, CreateEvent, Created, DeleteEvent, Deleted, Event, Events, FindFreeSlot,
-        FreeBusy, GetEvent, ListEvents, Slots, UpdateEvent,
+    requests::{
+        calendar::{
+            Busy, Changed, Changes, CreateEvent, Created, DeleteEvent, Deleted, Event, Events, FindFreeSlot,
+            FreeBusy, GetEvent, ListEvents, Slots, UpdateEvent,
+        },
+        doctor::{Examination, Examine},
     },
     tokio::time::Instant,
 };
@@ -148,6 +153,12 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
             Operation::new("disconnect", GoogleCalendar::disconnect)
                 .about("Ends the access to the Google account, at Google and here.")
                 .idempotent(),
+        )
+        .operation(
+            Operation::of(GoogleCalendar::doctor)
+                .about("Proves that consent, its scopes and the calendar are there.")
+                .idempotent()
+                .doctor(),
         )
 }
 
@@ -260,6 +271,10 @@ impl GoogleCalendar {
         let hint =
             "Google could not be told: take the access away at https://myaccount.google.com/permissions";
         Ok(Disconnected { revoked, hint: (!revoked).then(|| hint.to_owned()) })
+    }
+
+    async fn doctor(self: Arc<Self>, _: Examine, call: Call) -> Result<Examination, OperationError> {
+        Ok(doctor::examine(&self.account, &self.agenda, deadline(&call)).await)
     }
 }
 

@@ -10,3 +10,4 @@ mod consenting;
 mod renewing;
 mod working_with_events;
 mod following_changes;
+mod examining;

@@ -36,6 +36,8 @@ pub struct Grant {
     access: Secret,
     expires_at: Timestamp,
     renew_at: Timestamp,
+    /// What it covers, where Google said so.
+    scopes: Option<Vec<String>>,
 }
 
 /// The tokens of the one account.
@@ -71,12 +73,15 @@ impl Grant {
             access: tokens.access.clone(),
             expires_at: tokens.expires_at,
             renew_at: tokens.expires_at.saturating_sub(ahead).unwrap_or(Timestamp::MIN),
+            scopes: tokens.scopes.clone(),
         }
     }
 
     /// Google need not send the refresh token again: then the old one stays good.
     fn renewed(&self, tokens: &oauth::Tokens) -> Self {
-        Self::from_tokens(tokens, tokens.refresh.clone().unwrap_or_else(|| self.refresh.clone()))
+        let renewed =
+            Self::from_tokens(tokens, tokens.refresh.clone().unwrap_or_else(|| self.refresh.clone()));
+        Self { scopes: renewed.scopes.or_else(|| self.scopes.clone()), ..renewed }
     }
 
     fn is_fresh(&self, refused: Option<&Secret>) -> bool {
@@ -94,6 +99,7 @@ impl Grant {
             "access": self.access.expose(),
             "expires_at": self.expires_at.to_string(),
             "renew_at": self.renew_at.to_string(),
+            "scopes": self.scopes,
         })
         .to_string()
     }
@@ -106,6 +112,11 @@ impl Grant {
             access: Secret::new(text("access")?),
             expires_at: text("expires_at")?.parse().ok()?,
             renew_at: text("renew_at")?.parse().ok()?,
+            // What was written by an older version says nothing of it.
+            scopes: json
+                .get("scopes")
+                .and_then(|scopes| serde_json::from_value(scopes.clone()).ok())
+                .flatten(),
         })
     }
 }
@@ -160,6 +171,12 @@ impl Tokens {
         let sealed = self.seal(&grant).await?;
         let version = self.store.put_grant(&sealed).await?;
         self.hold(grant, version, false).await
+    }
+
+    /// What the grant covers; `None` where Google did not say.
+    pub async fn scopes(&self) -> Result<Option<Vec<String>>, Failure> {
+        let stored = self.usable().await?;
+        Ok(self.open(&stored.sealed).await?.scopes)
     }
 
     /// The token to revoke, if there is one that can be opened.

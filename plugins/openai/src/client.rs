@@ -16,6 +16,7 @@ use async_openai::{
     types::stream::StreamResponse,
 };
 use plugin_api::{
+    requests::doctor::Clock,
     serde_json::Value,
     tokio::{sync::OnceCell, time::timeout},
 };
@@ -23,7 +24,7 @@ use serde_json::value::RawValue;
 
 use self::{
     endpoint::Endpoint,
-    transport::{Answers, Transport},
+    transport::{Answers, LastClock, Transport},
     trust::Trust,
 };
 use crate::{
@@ -40,6 +41,7 @@ pub struct Client {
     trust: Arc<Trust>,
     /// Made when it is needed first: it reads whom to trust.
     http: OnceCell<reqwest::Client>,
+    clock: LastClock,
 }
 
 /// The answer of a chat while it comes: events of JSON. Dropping it ends the answer at the server.
@@ -50,7 +52,12 @@ pub struct Events {
 
 impl Client {
     pub fn new(config: Arc<Config>, trust: Arc<Trust>) -> Self {
-        Self { config, trust, http: OnceCell::new() }
+        Self { config, trust, http: OnceCell::new(), clock: LastClock::default() }
+    }
+
+    /// The server's clock, as its last answer told it.
+    pub fn clock(&self) -> Option<Clock> {
+        self.clock.get()
     }
 
     /// The list of models, and with it whether the key is known.
@@ -93,7 +100,7 @@ impl Client {
     /// async-openai with our connections, and without its own retries.
     async fn api(&self, answers: Answers) -> Result<Api<Endpoint>, Trouble> {
         let http = self.http.get_or_try_init(|| self.trust.http_client(&self.config)).await?;
-        let transport = Transport::new(http.clone(), self.config.clone(), answers);
+        let transport = Transport::new(http.clone(), self.config.clone(), answers, self.clock.clone());
         Ok(Api::build(http.clone(), Endpoint::new(&self.config)).with_http_service(transport))
     }
 

@@ -9,6 +9,7 @@
 //! - `models`: the list of models -> whether those of the settings are there.
 //! - `evidence`: what calls show -> what the host is told.
 //! - `service`: all of this together, one method an operation.
+//! - `doctor`: the models of the settings, and one vector.
 
 mod settings;
 mod wire;
@@ -21,12 +22,16 @@ mod realtime;
 mod models;
 mod evidence;
 mod service;
+mod doctor;
 #[cfg(test)]
 mod tests;
 
 use plugin_api::{
     prelude::*,
-    requests::openai::{CHAT_STREAM, Chat, ChatAnswer, Embed, Embeddings, REALTIME, Realtime},
+    requests::{
+        doctor::{Examination, Examine},
+        openai::{CHAT_STREAM, Chat, ChatAnswer, Embed, Embeddings, REALTIME, Realtime},
+    },
 };
 
 use crate::{
@@ -65,6 +70,12 @@ impl Plugin for OpenAi {
                 Operation::stream(REALTIME, Self::realtime)
                     .about("The Realtime API's WebSocket: its events, as they are, in both directions"),
             )
+            .operation(
+                Operation::of(Self::doctor)
+                    .about("Proves that key and models are good, by the list of models and one vector")
+                    .idempotent()
+                    .doctor(),
+            )
     }
 
     fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
@@ -93,6 +104,10 @@ impl OpenAi {
 
     async fn embed(self: Arc<Self>, request: Embed, _: Call) -> Result<Embeddings, OperationError> {
         self.service.embed(&request).await
+    }
+
+    async fn doctor(self: Arc<Self>, _: Examine, _: Call) -> Result<Examination, OperationError> {
+        Ok(doctor::examine(&self.service).await)
     }
 
     async fn realtime(

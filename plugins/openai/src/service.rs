@@ -49,6 +49,14 @@ impl Service {
         }
     }
 
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Whether the server knows the key, and has the models of the settings. Costs nothing.
     pub async fn verify(&self) -> Result<(), Trouble> {
         let list = self.client.models().await.map_err(|trouble| self.without_list(trouble))?;
@@ -151,7 +159,7 @@ impl Service {
     }
 
     /// Whether a model is not there: neither in the list nor when it is asked for by its name, as a short form may be.
-    async fn lacks(&self, names: &[&str], model: &Model) -> Result<bool, Trouble> {
+    pub async fn lacks(&self, names: &[&str], model: &Model) -> Result<bool, Trouble> {
         if !models::lacks(names, model) {
             return Ok(false);
         }

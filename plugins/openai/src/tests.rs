@@ -13,3 +13,4 @@ mod embedding;
 mod realtime;
 mod evidence;
 mod parsing;
+mod examining;

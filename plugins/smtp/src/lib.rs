@@ -7,6 +7,7 @@
 //! - `errors`: what went wrong there -> why the plugin does not work, or why a mail was not sent.
 //! - `ledger`: idempotency keys -> what became of the mail.
 //! - `mailer`: all of this together: a request in, its outcome out, never two mails.
+//! - `doctor`: a login, and a mail to oneself where one agrees.
 
 mod settings;
 mod address;
@@ -16,12 +17,16 @@ mod client;
 mod errors;
 mod ledger;
 mod mailer;
+mod doctor;
 #[cfg(test)]
 mod tests;
 
 use plugin_api::{
     prelude::*,
-    requests::email::{SendEmail, Sent},
+    requests::{
+        doctor::{Examination, Examine},
+        email::{SendEmail, Sent},
+    },
 };
 
 use crate::{
@@ -54,6 +59,11 @@ impl Plugin for Smtp {
                     )
                     .tool(),
             )
+            .operation(
+                Operation::of(Self::doctor)
+                    .about("Proves that mail can be handed over: by a login, and with `effects` by a mail to the sender")
+                    .doctor(),
+            )
     }
 
     fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
@@ -73,6 +83,11 @@ impl Plugin for Smtp {
 impl Smtp {
     async fn send_email(self: Arc<Self>, request: SendEmail, call: Call) -> Result<Sent, OperationError> {
         self.mailer.send(&request, Asker::of(&call)).await
+    }
+
+    async fn doctor(self: Arc<Self>, request: Examine, call: Call) -> Result<Examination, OperationError> {
+        let checks = doctor::examine(&self.mailer, &request, Asker::of(&call)).await;
+        Ok(Examination { checks, clock: None })
     }
 }
 

@@ -68,6 +68,11 @@ impl Mailer {
         Self { config, client, ledger: Arc::default(), reporter: Reporter(context) }
     }
 
+    /// Where mail is handed over, and in whose name.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Whether the server lets us in.
     pub async fn verify(&self) -> Result<(), Failure> {
         self.client.verify().await

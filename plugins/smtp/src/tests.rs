@@ -10,3 +10,4 @@ mod connecting;
 mod sending;
 mod sending_once;
 mod real_server;
+mod examining;

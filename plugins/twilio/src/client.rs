@@ -32,6 +32,8 @@ pub struct Answer {
     pub status: u16,
     /// How long it asks to wait.
     pub retry_after: Option<Duration>,
+    /// Twilio's clock, as the header `Date` tells it.
+    pub date: Option<String>,
     /// `None`: it is no JSON.
     pub json: Option<Value>,
 }
@@ -74,17 +76,15 @@ impl Client {
         let url = self.url(&request.path, &request.query);
         let builder = match request.method {
             RestMethod::Get => self.http.get(url),
-            RestMethod::Post => self
-                .http
-                .post(url)
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(encode(&request.form)),
+            RestMethod::Post => self.post_form(url, &request.form),
         };
         let exchange = async {
             let response = self.send(self.authenticated(builder)).await?;
             let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+            let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+            let date = date.map(str::to_owned);
             let body = self.read(response, ANSWER_LIMIT).await?.unwrap_or_default();
-            Ok(Answer { status, retry_after, json: serde_json::from_slice(&body).ok() })
+            Ok(Answer { status, retry_after, date, json: serde_json::from_slice(&body).ok() })
         };
         timeout(limit, exchange)
             .await
@@ -100,6 +100,14 @@ impl Client {
     pub fn get(&self, url: Url, with_credentials: bool) -> RequestBuilder {
         let builder = self.http.get(url);
         if with_credentials { self.authenticated(builder) } else { builder }
+    }
+
+    /// Posts a form to any address, as Twilio does: without the credentials of the REST API.
+    pub fn post_form(&self, url: Url, form: &[(String, String)]) -> RequestBuilder {
+        self.http
+            .post(url)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(encode(form))
     }
 
     /// Sends it and waits for the head of the answer.

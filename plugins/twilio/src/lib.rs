@@ -9,6 +9,8 @@
 //! - `media`: files of messages and calls.
 //! - `signature`: a text, a secret -> whether Twilio signed it. Pure.
 //! - `webhook`: a request on a route -> the texts that Twilio may have signed. Pure.
+//! - `rehearsal`: a form -> what a webhook answers to it, signed as by Twilio or not.
+//! - `doctor`: account, number and rights -> what works, and what to mend in Twilio's console.
 
 mod settings;
 mod client;
@@ -19,13 +21,19 @@ mod verify;
 mod media;
 mod signature;
 mod webhook;
+mod rehearsal;
+mod doctor;
 #[cfg(test)]
 mod tests;
 
 use plugin_api::{
     prelude::*,
-    requests::twilio::{
-        FetchMedia, Identify, Identity, Media, RestRequest, RestResponse, Verified, VerifySignature,
+    requests::{
+        doctor::{Examination, Examine},
+        twilio::{
+            FetchMedia, Heard, Identify, Identity, Media, RehearseWebhook, RestRequest, RestResponse,
+            Verified, VerifySignature,
+        },
     },
 };
 
@@ -68,6 +76,16 @@ impl Plugin for Twilio {
                 Operation::of(Self::fetch_media)
                     .about("Fetches a file that came with a message or call")
                     .idempotent(),
+            )
+            .operation(
+                Operation::of(Self::rehearse_webhook)
+                    .about("Posts a form to a webhook of this host, signed as Twilio signs it or not; for twilio_service"),
+            )
+            .operation(
+                Operation::of(Self::doctor)
+                    .about("Proves that account, number and rights are what the other plugins need")
+                    .idempotent()
+                    .doctor(),
             )
     }
 
@@ -118,6 +136,18 @@ impl Twilio {
 
     async fn fetch_media(self: Arc<Self>, request: FetchMedia, call: Call) -> Result<Media, OperationError> {
         media::fetch(&self.rest, &request, Until::of(&call)).await
+    }
+
+    async fn rehearse_webhook(
+        self: Arc<Self>,
+        request: RehearseWebhook,
+        _: Call,
+    ) -> Result<Heard, OperationError> {
+        rehearsal::rehearse(self.rest.client(), &request).await
+    }
+
+    async fn doctor(self: Arc<Self>, _: Examine, _: Call) -> Result<Examination, OperationError> {
+        Ok(doctor::examine(self.rest.client()).await)
     }
 }
 

@@ -86,7 +86,7 @@ fn next(client: &Client, url: &Url, response: &Response) -> Result<Url, Operatio
 }
 
 fn refused(rest: &Rest, status: u16) -> OperationError {
-    let refusal = Refusal::of(&Answer { status, retry_after: None, json: None });
+    let refusal = Refusal::of(&Answer { status, retry_after: None, date: None, json: None });
     let config = rest.client().config();
     if let Some(failure) = refusal.failure(config) {
         rest.reporter().failure(failure);

@@ -9,3 +9,4 @@ mod altered_webhooks;
 mod verifying;
 mod asking;
 mod fetching;
+mod examining;

@@ -20,8 +20,8 @@ use crate::{
 /// Refusals are in the log no more often than this: anybody can cause them.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-const SIGNATURE: &str = "x-twilio-signature";
-const SIGNATURE_SETTINGS: &str = "x-twilio-webhooks-signature-settings";
+pub const SIGNATURE: &str = "x-twilio-signature";
+pub const SIGNATURE_SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 const FORM: &str = "application/x-www-form-urlencoded";
 const BODY_HASH: &str = "bodySHA256";
 

@@ -9,6 +9,7 @@
 //! - `reader`: messages and calls as Twilio has them.
 //! - `status`: Twilio's reports -> the newest status, in whatever order they come. Pure.
 //! - `guard`: a webhook that Twilio signed -> the person behind it. Pure.
+//! - `doctor`: a webhook to this host itself, and where Twilio sends its own -> what to mend in Twilio's console.
 
 mod settings;
 mod address;
@@ -19,6 +20,7 @@ mod sender;
 mod reader;
 mod status;
 mod guard;
+mod doctor;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +29,7 @@ use std::sync::OnceLock;
 use plugin_api::{
     prelude::*,
     requests::{
+        doctor::{Examination, Examine},
         http::Admission,
         twilio::{FetchMedia, Media, VerifySignature},
         twilio_service::{
@@ -68,6 +71,22 @@ impl Plugin for TwilioService {
                 Route::post(STATUS_PATH, "receive_status")
                     .guard("twilio_service.verify_webhook")
                     .body_limit(STATUS_BODY_LIMIT),
+            )
+            .route(
+                Route::post(doctor::PATH, "receive_rehearsal")
+                    .guard("twilio_service.verify_webhook")
+                    .body_limit(STATUS_BODY_LIMIT),
+            )
+            .operation(
+                Operation::of(Self::doctor)
+                    .about("Proves that webhooks reach this host, signed ones alone, and that Twilio sends them here")
+                    .idempotent()
+                    .doctor(),
+            )
+            .operation(
+                Operation::new("receive_rehearsal", Self::receive_rehearsal)
+                    .about("Takes the webhook by which the doctor proves the way to this host")
+                    .idempotent(),
             );
         webhooks(reading(sending(manifest)))
     }
@@ -263,6 +282,20 @@ impl TwilioService {
         let report = status::read(&request)?;
         self.sender.take_report(report).await?;
         Ok(HttpResponse::empty(204))
+    }
+
+    async fn doctor(self: Arc<Self>, _: Examine, _: Call) -> Result<Examination, OperationError> {
+        let twilio = self.context.dependency(TWILIO)?;
+        let checks = doctor::examine(&twilio, self.config.public_base_url.as_deref()).await;
+        Ok(Examination { checks, clock: None })
+    }
+
+    async fn receive_rehearsal(
+        self: Arc<Self>,
+        request: HttpRequest,
+        _: Call,
+    ) -> Result<HttpResponse, OperationError> {
+        Ok(HttpResponse::text(doctor::echo(&request)?))
     }
 
     async fn claim_webhook(

@@ -11,3 +11,4 @@ mod remembering;
 mod sending_once;
 mod claiming;
 mod reading;
+mod examining;

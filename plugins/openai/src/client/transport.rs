@@ -4,14 +4,17 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
 use async_openai::{error::OpenAIError, middleware::HttpRequestFactory};
-use plugin_api::{serde::de::IgnoredAny, serde_json, tokio::time::timeout};
-use reqwest::{Body, Request, Response, header::CONTENT_TYPE};
+use plugin_api::{requests::doctor::Clock, serde::de::IgnoredAny, serde_json, tokio::time::timeout};
+use reqwest::{
+    Body, Request, Response,
+    header::{CONTENT_TYPE, DATE},
+};
 use tokio_tungstenite::tungstenite::http;
 use tower::Service;
 
@@ -46,11 +49,29 @@ pub struct Transport {
     http: reqwest::Client,
     config: Arc<Config>,
     answers: Answers,
+    clock: LastClock,
+}
+
+/// The server's clock, as its last answer told it.
+#[derive(Clone, Default)]
+pub struct LastClock(Arc<Mutex<Option<Clock>>>);
+
+impl LastClock {
+    pub fn get(&self) -> Option<Clock> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, server: &str, response: &Response) {
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(clock) = date.and_then(|date| Clock::read(server, date)) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+        }
+    }
 }
 
 impl Transport {
-    pub fn new(http: reqwest::Client, config: Arc<Config>, answers: Answers) -> Self {
-        Self { http, config, answers }
+    pub fn new(http: reqwest::Client, config: Arc<Config>, answers: Answers, clock: LastClock) -> Self {
+        Self { http, config, answers, clock }
     }
 
     async fn exchange(self, request: Request) -> Result<Response, Trouble> {
@@ -93,6 +114,7 @@ impl Transport {
     /// An answer that is no refusal.
     async fn good(&self, request: Request) -> Result<Response, Trouble> {
         let response = self.http.execute(request).await.map_err(|error| self.no_answer(&error))?;
+        self.clock.note(&self.config.server(), &response);
         let status = response.status();
         if status.is_success() {
             return Ok(response);

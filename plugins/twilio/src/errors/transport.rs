@@ -21,7 +21,7 @@ pub fn too_slow(limit: Duration, config: &Config) -> Failure {
 pub fn broken(error: &reqwest::Error, config: &Config) -> Broken {
     tracing::debug!(error = ?error, "no answer from Twilio");
     if error.is_connect() || error.is_builder() {
-        return Broken::Unsent(connecting(error, config));
+        return Broken::Unsent(connecting(error, &config.address(), config.timeout));
     }
     Broken::Sent(Failure::unavailable(format!(
         "`{}` broke the connection before it answered",
@@ -29,10 +29,10 @@ pub fn broken(error: &reqwest::Error, config: &Config) -> Broken {
     )))
 }
 
-fn connecting(error: &reqwest::Error, config: &Config) -> Failure {
-    let server = config.address();
+/// Why there is no connection to this server.
+pub fn connecting(error: &reqwest::Error, server: &str, limit: Duration) -> Failure {
     if error.is_timeout() {
-        return Failure::timeout(format!("no connection to `{server}` within {:?}", config.timeout));
+        return Failure::timeout(format!("no connection to `{server}` within {limit:?}"));
     }
     for cause in causes(error) {
         // hyper says so in words only.
@@ -42,7 +42,7 @@ fn connecting(error: &reqwest::Error, config: &Config) -> Failure {
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return untrusted(tls, &server);
+                return untrusted(tls, server);
             }
             if io.kind() == io::ErrorKind::ConnectionRefused {
                 return Failure::refused(format!("nobody listens at `{server}`"));

@@ -1,0 +1,265 @@
+//! Everything that runs is examined: each plugin by its status and by the operations that it marks `doctor`, the host by
+//! its folder, its disk and its clock. Nothing is mended here; what a person has to do is said.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use futures_util::future::join_all;
+use plugin_api::{
+    error::OperationError,
+    protocol::{CallHeader, HOST},
+    requests::doctor::{Check, Clock, Examination, Examine, Verdict},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    scrub::one_line,
+    status::{PluginHealth, Status},
+    switch::Caller,
+};
+
+use super::{Core, units::variables};
+
+/// Beyond it, what others sign and let expire is judged wrongly here.
+const CLOCK_TOLERANCE_MS: u64 = 30_000;
+
+/// Which variable a setting may come from, by its key.
+type Variables = BTreeMap<String, String>;
+
+/// `host.doctor`: what is to be examined.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Diagnose {
+    /// Also what others see, such as a mail to oneself.
+    pub effects: bool,
+    /// These alone, `host` among them; empty: everything.
+    pub plugins: Vec<String>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Nothing failed.
+    pub passed: bool,
+    /// The host first, then the plugins by name.
+    pub subjects: Vec<Subject>,
+}
+
+/// What was found of the host or of one plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `host`, or the plugin's name.
+    pub name: String,
+    /// In the order in which they build on each other.
+    pub checks: Vec<Check>,
+}
+
+impl Diagnosis {
+    /// Of these.
+    pub fn of(subjects: Vec<Subject>) -> Self {
+        let mut checks = subjects.iter().flat_map(|subject| &subject.checks);
+        Self { passed: checks.all(|check| check.verdict != Verdict::Failed), subjects }
+    }
+}
+
+impl Core {
+    /// Examines what is asked for, all at the same time.
+    pub(super) async fn diagnose(&self, wanted: Diagnose) -> Result<Diagnosis, OperationError> {
+        let snapshot = self.board.snapshot();
+        let is_known = |name: &String| name == HOST || snapshot.plugin(name).is_some();
+        if let Some(unknown) = wanted.plugins.iter().find(|name| !is_known(name)) {
+            return Err(OperationError::not_found(format!("there is no plugin `{unknown}`")));
+        }
+        let is_wanted =
+            |name: &str| wanted.plugins.is_empty() || wanted.plugins.iter().any(|one| one == name);
+        let variables = self.variables().await;
+        let plugins = snapshot.plugins.iter().filter(|plugin| is_wanted(&plugin.name));
+        let examined = join_all(plugins.map(|plugin| self.examine(plugin, wanted.effects))).await;
+        let clocks: Vec<Clock> = examined.iter().flat_map(|(_, clocks)| clocks.clone()).collect();
+        let mut subjects = Vec::new();
+        if is_wanted(HOST) {
+            let folder = self.current.lock().await.config.host.data_dir.clone();
+            subjects.push(Subject { name: HOST.to_owned(), checks: host(&folder, &clocks) });
+        }
+        subjects.extend(examined.into_iter().map(|(subject, _)| subject));
+        for subject in &mut subjects {
+            let variables = variables.get(&subject.name);
+            subject.checks.iter_mut().for_each(|check| self.finish(check, &subject.name, variables));
+        }
+        Ok(Diagnosis::of(subjects))
+    }
+
+    async fn examine(&self, plugin: &PluginHealth, effects: bool) -> (Subject, Vec<Clock>) {
+        let mut checks = vec![status(plugin)];
+        let mut clocks = Vec::new();
+        for operation in self.switch.examiners(&plugin.name) {
+            match self.call_examiner(&plugin.name, &operation, effects).await {
+                Ok(examination) => {
+                    checks.extend(examination.checks);
+                    clocks.extend(examination.clock);
+                }
+                Err(error) => checks.push(Check::of_call(&operation, Err(error))),
+            }
+        }
+        (Subject { name: plugin.name.clone(), checks }, clocks)
+    }
+
+    async fn call_examiner(
+        &self,
+        plugin: &str,
+        operation: &str,
+        effects: bool,
+    ) -> Result<Examination, OperationError> {
+        let internal = |error: serde_json::Error| {
+            OperationError::internal(format!(
+                "`{plugin}.{operation}` does not answer as a doctor does: {error}"
+            ))
+        };
+        let header = CallHeader {
+            plugin: plugin.to_owned(),
+            operation: operation.to_owned(),
+            ..CallHeader::default()
+        };
+        let request = serde_json::to_vec(&Examine { effects }).map_err(internal)?;
+        let answer = self.switch.call(&Caller::Operator, header, request).await?;
+        serde_json::from_slice(&answer).map_err(internal)
+    }
+
+    /// Which variable a setting may come from, by plugin and key.
+    async fn variables(&self) -> HashMap<String, Variables> {
+        let current = self.current.lock().await;
+        let plugins = current.prepared.plugins.iter();
+        plugins
+            .filter_map(|plugin| Some((plugin.config.name.clone(), variables(plugin.manifest()?))))
+            .collect()
+    }
+
+    /// Makes what a plugin says fit to be shown, and names the variable of a setting.
+    fn finish(&self, check: &mut Check, plugin: &str, variables: Option<&Variables>) {
+        if let (None, Some(key)) = (&check.fix, &check.setting) {
+            let variable = variables.and_then(|variables| variables.get(key)).cloned();
+            let place = variable.unwrap_or_else(|| format!("plugins.{plugin}.settings.{key}"));
+            check.fix = Some(format!("correct `{place}`"));
+        }
+        for text in [Some(&mut check.name), Some(&mut check.seen), check.fix.as_mut()].into_iter().flatten() {
+            self.scrubber.clean(text);
+            *text = one_line(text);
+        }
+    }
+}
+
+/// What its health says. What is not configured, or held by that, is nobody's failure unless the host requires it.
+fn status(plugin: &PluginHealth) -> Check {
+    const NAME: &str = "status";
+    if plugin.status == Status::Connected {
+        let answered = plugin.latency_ms.map(|latency| format!("connected, answered in {latency:.1} ms"));
+        return Check::ok(NAME, answered.unwrap_or_else(|| "connected".to_owned()));
+    }
+    let why = plugin.reason.as_ref().map(|reason| format!(": {}", reason.message)).unwrap_or_default();
+    let seen = format!("{}{why}", plugin.status.as_str());
+    let is_left_out = matches!(plugin.status, Status::NotConfigured | Status::NotInitialized);
+    let check = match is_left_out && !plugin.required {
+        true => Check::skipped(NAME, seen),
+        false => Check::failed(NAME, seen),
+    };
+    match &plugin.fix {
+        Some(fix) => {
+            let link = fix.href.as_ref().map(|href| format!(": {href}")).unwrap_or_default();
+            check.fix(format!("{}{link}", fix.label))
+        }
+        None => check,
+    }
+}
+
+fn host(folder: &Path, clocks: &[Clock]) -> Vec<Check> {
+    vec![data_dir(folder), Check::disk("disk", folder), clock(clocks)]
+}
+
+/// It can be written, and by nobody else.
+fn data_dir(folder: &Path) -> Check {
+    const NAME: &str = "data_dir";
+    let place = folder.display();
+    if let Err(error) = tempfile::NamedTempFile::new_in(folder) {
+        return Check::failed(NAME, format!("`{place}` cannot be written: {error}"))
+            .fix(format!("give `{place}` to the user of this process, or set `data_dir` of `[host]`"));
+    }
+    if is_open_to_all(folder) {
+        return Check::failed(NAME, format!("everybody on this machine may write into `{place}`"))
+            .fix(format!("chmod o-w '{place}'"));
+    }
+    Check::ok(NAME, format!("`{place}` can be written"))
+}
+
+#[cfg(unix)]
+fn is_open_to_all(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_: &Path) -> bool {
+    false
+}
+
+/// Beside the clock of whoever told the time.
+fn clock(clocks: &[Clock]) -> Check {
+    const NAME: &str = "clock";
+    let Some(worst) = clocks.iter().max_by_key(|clock| clock.ahead_ms.unsigned_abs()) else {
+        return Check::skipped(NAME, "nobody who was asked told the time");
+    };
+    let Clock { server, ahead_ms } = worst;
+    let seconds = ahead_ms.unsigned_abs().div_ceil(1000);
+    if ahead_ms.unsigned_abs() <= CLOCK_TOLERANCE_MS {
+        return Check::ok(NAME, format!("within {seconds} s of `{server}`"));
+    }
+    let direction = if *ahead_ms > 0 { "ahead of" } else { "behind" };
+    Check::failed(NAME, format!("this machine's clock is {seconds} s {direction} that of `{server}`"))
+        .fix("let this machine keep its time by NTP: `timedatectl set-ntp true`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ahead_ms: i64) -> Clock {
+        Clock { server: "a".to_owned(), ahead_ms }
+    }
+
+    #[test]
+    fn the_clock_that_is_furthest_away_counts() {
+        assert_eq!(clock(&[]).verdict, Verdict::Skipped);
+        assert_eq!(clock(&[at(-400), at(900)]).seen, "within 1 s of `a`");
+        let behind = clock(&[at(100), at(-31_500)]);
+        assert_eq!(
+            (behind.verdict, behind.seen.as_str()),
+            (Verdict::Failed, "this machine's clock is 32 s behind that of `a`")
+        );
+        assert_eq!(clock(&[at(30_001)]).seen, "this machine's clock is 31 s ahead of that of `a`");
+        assert_eq!(clock(&[at(i64::MIN)]).verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_or_is_open_to_all_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(data_dir(folder.path()).verdict, Verdict::Ok);
+        let missing = data_dir(&folder.path().join("gone"));
+        assert_eq!(missing.verdict, Verdict::Failed);
+        assert!(missing.seen.contains("gone` cannot be written"), "{}", missing.seen);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+            let open = data_dir(folder.path());
+            assert_eq!(open.fix, Some(format!("chmod o-w '{}'", folder.path().display())));
+        }
+    }
+
+    #[test]
+    fn one_failure_is_enough() {
+        let subject = |check| Subject { name: "a".to_owned(), checks: vec![Check::ok("x", "y"), check] };
+        assert!(Diagnosis::of(vec![subject(Check::skipped("a", "b"))]).passed);
+        assert!(!Diagnosis::of(vec![subject(Check::failed("a", "b"))]).passed);
+    }
+}

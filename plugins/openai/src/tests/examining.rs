@@ -1,0 +1,68 @@
+//! The doctor's questions to a server: key, model, one vector, and the time.
+
+use plugin_api::{
+    requests::doctor::{Examination, Examine, Verdict},
+    serde_json::json,
+    tokio,
+};
+
+use super::{
+    peer::{Peer, closed_port},
+    setup::plugin,
+};
+
+const DATED: &[&str] = &["Date: Thu, 01 Jan 2026 00:00:00 GMT"];
+
+/// A server that lists one model of chat, and makes vectors or has no model for them.
+fn server(model: &'static str, makes_vectors: bool) -> Peer {
+    Peer::start(move |talk| {
+        while let Some(asked) = talk.hear() {
+            match asked.line.as_str() {
+                "GET /v1/models" => {
+                    talk.answer(200, DATED, &json!({ "data": [{ "id": model }] }).to_string())?
+                }
+                "POST /v1/embeddings" if makes_vectors => talk.json(&json!({
+                    "model": "vectors-1", "data": [{ "index": 0, "embedding": [0.1, 0.2, 0.3] }],
+                }))?,
+                _ => talk.answer(404, &[], r#"{"error":{"code":"model_not_found"}}"#)?,
+            }
+        }
+        None
+    })
+}
+
+fn told(found: &Examination) -> Vec<(&str, Verdict)> {
+    found.checks.iter().map(|check| (check.name.as_str(), check.verdict)).collect()
+}
+
+#[tokio::test]
+async fn a_good_server_passes_and_tells_the_time() {
+    let peer = server("test-model", true);
+    let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();
+    assert_eq!(told(&found), [("key", Verdict::Ok), ("model", Verdict::Ok), ("embeddings", Verdict::Ok)]);
+    assert_eq!(found.checks[2].seen, "a vector of 3 numbers by `vectors-1`");
+    assert!(found.clock.is_some_and(|clock| clock.ahead_ms > 0));
+}
+
+#[tokio::test]
+async fn models_that_are_not_there_are_named_by_their_variables() {
+    let peer = server("another-model", false);
+    let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();
+    assert_eq!(
+        told(&found),
+        [("key", Verdict::Ok), ("model", Verdict::Failed), ("embeddings", Verdict::Failed)]
+    );
+    let fix = |check: usize| found.checks[check].fix.clone().unwrap_or_default();
+    assert!(fix(1).starts_with("set `OPENAI_MODEL` to a model"), "{}", fix(1));
+    assert!(fix(2).starts_with("set `OPENAI_EMBEDDING_MODEL` to a model"), "{}", fix(2));
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_leads_to_the_console_and_an_outage_does_not() {
+    let peer = Peer::answering(401, &[], r#"{"error":{"code":"invalid_api_key"}}"#);
+    let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();
+    assert_eq!(told(&found), [("key", Verdict::Failed)]);
+    assert!(found.checks[0].fix.as_ref().is_some_and(|fix| fix.contains("platform.openai.com")), "{found:?}");
+    let found = plugin(closed_port(), json!({})).call(Examine::default()).await.unwrap();
+    assert_eq!((told(&found), found.checks[0].fix.as_deref()), (vec![("key", Verdict::Failed)], None));
+}
