@@ -185,6 +185,11 @@ impl Host {
         self.core.board.snapshot()
     }
 
+    /// Whether the loop turns that keeps health: what `/livez` answers by.
+    pub fn is_alive(&self) -> bool {
+        !self.snapshot().checker_is_stale(Timestamp::now())
+    }
+
     /// Waits until every plugin has settled, or for `limit`.
     pub async fn settled(&self, limit: Duration) -> Arc<Snapshot> {
         self.until(limit, |snapshot| snapshot.settled).await

@@ -61,8 +61,12 @@ mod orchestrator;
 mod scheduler;
 /// A host examines itself, and what it joins.
 mod doctor;
+/// How it is installed and deployed.
+mod deploy;
 /// Operators follow a host, and have it say more.
 mod operators;
+/// What the README says of trouble.
+mod troubleshooting;
 /// The configuration that ships.
 mod shipped;
 /// The whole story: a text becomes an event, a mail, a reminder and an answer.
@@ -105,7 +109,9 @@ fn main() {
         orchestrator::tests(),
         scheduler::tests(),
         doctor::tests(),
+        deploy::tests(),
         operators::tests(),
+        troubleshooting::tests(),
         shipped::tests(),
         assistant::tests(),
     ];

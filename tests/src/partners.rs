@@ -16,6 +16,8 @@ pub mod twilio;
 pub mod aimock;
 /// A small OpenAI whose vectors are known.
 pub mod ideas;
+/// Judges of units and manifests.
+pub mod deploy;
 /// Prometheus' own judgement of metrics.
 pub mod promtool;
 /// A real Prometheus that scrapes.

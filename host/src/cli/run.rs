@@ -7,6 +7,7 @@ use switchboard::app::{self, Host, StartError};
 use self::signals::{Hangups, Signals};
 use super::{Exit, Failed, load_and_log, reload, runtime, show, table};
 
+mod service_manager;
 mod signals;
 
 /// How long the table waits for plugins that take their time.
@@ -20,7 +21,12 @@ pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
         // Before anything starts: a signal that nobody watches ends the process without a word to the plugins.
         let (signals, hangups) = (Signals::watch(), Hangups::watch());
         let started = async |address: SocketAddr, host: &Host| {
-            tokio::join!(announce(address, host), reload_when_told(hangups, host));
+            tokio::join!(
+                announce(address, host),
+                service_manager::ready(host),
+                service_manager::watchdog(host),
+                reload_when_told(hangups, host)
+            );
         };
         app::run(config, scrubber, told_to_stop(signals), started).await
     });
@@ -50,16 +56,19 @@ async fn announce(address: SocketAddr, host: &Host) {
 async fn reload_when_told(mut hangups: Hangups, host: &Host) {
     loop {
         hangups.next().await;
+        service_manager::reloading();
         match host.reload().await {
             Ok(reloaded) => tracing::info!("reloaded: {}", reload::lines(&reloaded).join("; ")),
             Err(error) => tracing::error!("not reloaded, and nothing was changed: {error}"),
         }
+        service_manager::reloaded();
     }
 }
 
 /// Waits for the first signal to stop. The second one ends the process at once.
 async fn told_to_stop(mut signals: Signals) {
     signals.next().await;
+    service_manager::stopping();
     tokio::spawn(async move {
         signals.next().await;
         eprintln!("stopped at once");

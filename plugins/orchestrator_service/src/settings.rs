@@ -52,7 +52,7 @@ pub struct Settings {
     /// links, and decisions are made by `switchboard call` or the routes.
     #[setting(env = "PUBLIC_BASE_URL")]
     pub public_base_url: Option<String>,
-    /// How long a run is kept after its end. Default 90days.
+    /// How long a run is kept after its end. Default 2160h, which is 90 days.
     pub keep: Option<Span>,
 }
 
