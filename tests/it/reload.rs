@@ -5,7 +5,9 @@ use std::{fs, thread};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use switchboard_tests::{Setup, TestHost, artifacts::artifacts, http::Response, trials, wait::wait_until};
+use switchboard_tests::{
+    Setup, TestHost, artifacts::artifacts, footprint::Footprint, http::Response, trials, wait::wait_until,
+};
 use tungstenite::Message;
 
 use crate::routes::{closed, connect};
@@ -316,41 +318,20 @@ fn a_hundred_reloads_leak_nothing() {
     let settled = |what: &str, at_most: [u64; 2]| {
         wait_until(
             what,
-            || [threads(process), descriptors(process)],
-            |now| now[0] <= at_most[0] && now[1] <= at_most[1],
+            || Footprint::of(process),
+            |now| now.threads <= at_most[0] && now.descriptors <= at_most[1],
         )
     };
     reload_times(1..11);
     let before = settled("a count", [u64::MAX; 2]);
     let libraries = libraries_open(&host);
-    let memory = resident(process);
+    let memory = before.memory_kib;
     reload_times(11..111);
     // The threads of the last instance may take a moment to end.
-    settled("no thread and no descriptor to be left over", [before[0] + 2, before[1] + 2]);
+    settled("no thread and no descriptor to be left over", [before.threads + 2, before.descriptors + 2]);
     assert_eq!(libraries_open(&host), libraries);
-    let grown = resident(process).saturating_sub(memory);
+    let grown = Footprint::of(process).memory_kib.saturating_sub(memory);
     assert!(grown < 20_000, "100 reloads took {grown} kB");
     assert_eq!(generations(&host), [111, 111, 1]);
     assert_eq!(host.get("/api/health").json()["status"], "healthy");
-}
-
-/// A number from `/proc/<process>/status`.
-fn status_of(process: u32, key: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with(key)).expect("the kernel tells it");
-    let number = line.split_whitespace().nth(1).and_then(|number| number.parse().ok());
-    number.expect("it is a number")
-}
-
-fn threads(process: u32) -> u64 {
-    status_of(process, "Threads:")
-}
-
-/// In kB.
-fn resident(process: u32) -> u64 {
-    status_of(process, "VmRSS:")
-}
-
-fn descriptors(process: u32) -> u64 {
-    fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").count() as u64
 }

@@ -11,6 +11,8 @@ pub mod wait;
 pub mod artifacts;
 /// A command becomes a process with its output, ended with the test.
 pub mod process;
+/// A process becomes what it holds of the machine.
+pub mod footprint;
 /// A request becomes a status, headers and JSON.
 pub mod http;
 /// Server-sent events become events, whoever cuts the connection.

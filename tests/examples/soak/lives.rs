@@ -1,18 +1,17 @@
-//! A soak: one host under load for as long as wanted, killed, stopped and started again, its plugins misbehaving at
-//! random, and what must hold held all the time. `cargo run -p switchboard-tests --example soak -- --minutes 10`.
+//! One host, killed and stopped by turns and started again, its plugins misbehaving at random: what was acknowledged is
+//! there, and what was taken is answered.
 
 use std::{
     collections::BTreeSet,
-    fs,
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::process::Signal;
 use serde_json::json;
-use switchboard_tests::{Setup, TestHost, http, wait::wait_until, writers::Writers};
+use switchboard_tests::{Setup, TestHost, footprint::Footprint, http, wait::wait_until, writers::Writers};
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [host]
 shutdown_grace = "25s"
 
@@ -34,7 +33,7 @@ library = "faulty"
 "#;
 
 /// Faults that a plugin survives; those that block its thread cost an instance each, and five are all there are.
-const FAULTS: [&str; 7] = [
+pub const FAULTS: [&str; 7] = [
     "\"panic\"",
     "\"garbage\"",
     "\"hang\"",
@@ -55,41 +54,29 @@ struct Seen {
     requests: u64,
     kills: u64,
     stops: u64,
-    most_kib: u64,
-    most_threads: u64,
+    most: Footprint,
 }
 
-fn main() {
-    let ends = Instant::now() + Duration::from_secs(60 * minutes());
+/// Lives until then, one at least.
+pub fn run(ends: Instant) {
     let mut setup = Setup::new(CONFIG);
     let mut seen = Seen::default();
     while seen.rounds == 0 || Instant::now() < ends {
         seen.rounds += 1;
         setup = round(setup, &mut seen);
         println!(
-            "round {}: {} rows, {} requests, {} kills, {} stops, at most {} MiB and {} threads",
+            "life {}: {} rows, {} requests, {} kills, {} stops, at most {} MiB and {} threads",
             seen.rounds,
             seen.acknowledged.len(),
             seen.requests,
             seen.kills,
             seen.stops,
-            seen.most_kib / 1024,
-            seen.most_threads
+            seen.most.memory_kib / 1024,
+            seen.most.threads
         );
     }
     let host = setup.start();
     (1..=seen.rounds).for_each(|round| all_there(&host, &seen.acknowledged, round));
-    println!("the soak has passed");
-}
-
-/// The number behind `--minutes`; one without it.
-fn minutes() -> u64 {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => 1,
-        (Some("--minutes"), Some(minutes)) => minutes.parse().expect("`--minutes` takes a number"),
-        _ => panic!("usage: soak [--minutes N]"),
-    }
 }
 
 /// One life of the host: load and faults, then a kill or a stop, by turns.
@@ -104,7 +91,7 @@ fn round(setup: Setup, seen: &mut Seen) -> Setup {
         misbehave(&host, fault);
         seen.requests += 3;
         unharmed(&host);
-        measure(&host, seen);
+        measure(&mut host, seen);
         writers.wait_for_more(20);
     }
     // Each third life has one fault that costs an instance.
@@ -129,7 +116,7 @@ fn round(setup: Setup, seen: &mut Seen) -> Setup {
     setup
 }
 
-fn misbehave(host: &TestHost, fault: &str) {
+pub fn misbehave(host: &TestHost, fault: &str) {
     let request = format!("{{\"fault\":{fault}}}");
     let headers = [("content-type", "application/json")];
     host.request("POST", "/api/operations/faulty/commit", &headers, Some(&request));
@@ -140,7 +127,7 @@ fn misbehave(host: &TestHost, fault: &str) {
 }
 
 #[track_caller]
-fn unharmed(host: &TestHost) {
+pub fn unharmed(host: &TestHost) {
     for path in ["/livez", "/readyz", "/api/health/connections", "/metrics"] {
         assert_eq!(host.get(path).status, 200, "{path}");
     }
@@ -184,15 +171,9 @@ fn all_there(host: &TestHost, acknowledged: &BTreeSet<u64>, round: u64) {
     assert!(lost.is_empty(), "acknowledged rows are lost: {lost:?}");
 }
 
-/// Memory and threads, where the system tells.
-fn measure(host: &TestHost, seen: &mut Seen) {
-    let run = fs::read_to_string(host.setup().path("data/run.json")).unwrap_or_default();
-    let run: serde_json::Value = serde_json::from_str(&run).unwrap_or_default();
-    let status = fs::read_to_string(format!("/proc/{}/status", run["pid"])).unwrap_or_default();
-    let number = |name: &str| -> u64 {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
-    };
-    seen.most_kib = seen.most_kib.max(number("VmRSS:"));
-    seen.most_threads = seen.most_threads.max(number("Threads:"));
+/// Memory and threads.
+fn measure(host: &mut TestHost, seen: &mut Seen) {
+    let now = Footprint::of(host.process().id());
+    seen.most.memory_kib = seen.most.memory_kib.max(now.memory_kib);
+    seen.most.threads = seen.most.threads.max(now.threads);
 }
