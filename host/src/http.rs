@@ -16,6 +16,7 @@ mod verify;
 mod operations;
 mod liveness;
 mod metrics;
+mod assets;
 mod page;
 mod login;
 mod routes;

@@ -52,13 +52,28 @@ pub fn request(
     headers: &[(&str, &str)],
     body: Option<&str>,
 ) -> Result<Response, String> {
+    request_within(TIMEOUT, address, method, path, headers, body)
+}
+
+/// The same, for what may take longer, or less long.
+///
+/// # Errors
+/// As [`request`].
+pub fn request_within(
+    limit: Duration,
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> Result<Response, String> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)
         .max_redirects(0)
         .max_idle_connections(0)
         .proxy(None)
-        .timeout_global(Some(TIMEOUT))
+        .timeout_global(Some(limit))
         .build()
         .into();
     let mut request = http::Request::builder().method(method).uri(format!("http://{address}{path}"));

@@ -18,6 +18,8 @@ pub mod aimock;
 pub mod ideas;
 /// Judges of units and manifests.
 pub mod deploy;
+/// A browser.
+pub mod browser;
 /// Prometheus' own judgement of metrics.
 pub mod promtool;
 /// A real Prometheus that scrapes.

@@ -23,7 +23,7 @@ fn opaque(tag: &[u8]) -> &[u8] {
 }
 
 /// FNV-1a: the same in every build, as entity tags outlive a process behind a load balancer.
-fn fnv(text: &str) -> u64 {
+pub(super) fn fnv(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::{
     Form,
     extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
 };
+use maud::html;
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{
     access::{Access, Asked, COOKIE, LIFETIME, Lock},
-    page::{STYLE, escape},
+    page::{careful, frame},
     problem::Problem,
     router::Site,
     write::{self, BODY_PATIENCE},
@@ -31,7 +32,7 @@ struct Login {
 /// The form.
 pub(super) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     lock(&site.access)?;
-    Ok(page(StatusCode::OK, ""))
+    Ok(page(StatusCode::OK, None))
 }
 
 /// The token becomes a cookie.
@@ -85,26 +86,27 @@ fn cookie(access: &Access, asked: Asked<'_>, value: &str, seconds: i64) -> Heade
     HeaderMap::from_iter([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, NO_STORE)])
 }
 
-const NO_STORE: axum::http::HeaderValue = axum::http::HeaderValue::from_static("no-store");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The form once more, with what was wrong.
 fn refused(problem: Problem) -> Response {
-    let said = format!("<p role=\"alert\">{}</p>", escape(&problem.text()));
-    let mut response = page(problem.status(), &said);
+    let mut response = page(problem.status(), Some(&problem.text()));
     response.headers_mut().extend(problem.headers());
     response
 }
 
-fn page(status: StatusCode, said: &str) -> Response {
-    // `no-referrer` would have the browser hide from us that the form is ours.
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "same-origin")];
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Switchboard: log in</title>\
-         <style>{STYLE}</style></head><body><h1>Switchboard</h1>{said}\
-         <form method=\"post\" action=\"/login\"><p><label>The operator's token<br>\
-         <input type=\"password\" name=\"token\" autocomplete=\"current-password\" required autofocus></label></p>\
-         <p><button>Log in</button></p></form></body></html>\n"
-    );
-    (status, headers, Html(html)).into_response()
+fn page(status: StatusCode, said: Option<&str>) -> Response {
+    let content = html! {
+        main.login {
+            h1 { "Switchboard" }
+            @if let Some(said) = said { p role="alert" { (said) } }
+            form method="post" action="/login" {
+                label for="token" { "The operator's token" }
+                input #token type="password" name="token" autocomplete="current-password" required autofocus;
+                button.main { "Log in" }
+            }
+        }
+    };
+    let page = frame("Switchboard: log in", html! {}, content);
+    (status, careful(NO_STORE), page.into_string()).into_response()
 }

@@ -1,28 +1,30 @@
-//! A snapshot becomes a plain page for a person's browser: how it stands, what to do, where to read on.
+//! A snapshot, and what calls were counted, become the dashboard: one page that tells everything without a script. The
+//! scripts read the same page again and again, and put what changed in its place.
 
-use std::{fmt::Write as _, sync::Arc};
+mod frame;
+mod words;
+mod overall;
+mod roots;
+mod traffic;
+mod spark;
+mod plugin;
+mod feeds;
+mod start;
+mod journal;
+
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::header,
-    response::{Html, IntoResponse, Redirect, Response},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
 };
+use maud::{Markup, html};
 
-use super::{access::Asked, problem::Problem, render, router::Site, views::Rendered};
-use crate::status::PluginHealth;
+use self::traffic::Traffic;
+use super::{access::Asked, assets, etag, problem::Problem, router::Site, views::Rendered};
 
-pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}\
-     table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;\
-     border-bottom:1px solid #8884;vertical-align:top}:root{color-scheme:light dark}";
-
-const LINKS: [&str; 6] = [
-    "/api/health",
-    "/api/health/integrations",
-    "/api/health/services",
-    "/api/health/connections",
-    "/api/health/connections/summary",
-    "/metrics",
-];
+pub(super) use frame::{careful, frame};
 
 /// A browser that may not see it is sent to where it can log in.
 pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
@@ -30,77 +32,89 @@ pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
         let can_log_in = site.access.lock.is_some() && Asked::from(&request).wants_a_page();
         return if can_log_in { Ok(Redirect::to("/login").into_response()) } else { Err(problem) };
     }
-    // Its form must not hide from us that it is ours.
-    let headers = [(header::CACHE_CONTROL, "no-cache"), (header::REFERRER_POLICY, "same-origin")];
-    let exit = if site.access.is_session(&request) { LOG_OUT } else { "" };
-    Ok((headers, Html(page(&site.views.current(), exit))).into_response())
+    let rendered = site.views.current();
+    let page = page(&site, &rendered, site.access.is_session(&request)).into_string();
+    Ok(answer(request.headers(), &rendered, page))
 }
 
-const LOG_OUT: &str = "<form method=\"post\" action=\"/logout\"><button>Log out</button></form>";
-
-fn page(rendered: &Rendered, exit: &str) -> String {
+/// The page, or 304 if the browser has this very one.
+fn answer(asked: &HeaderMap, rendered: &Rendered, page: String) -> Response {
     let snapshot = &rendered.snapshot;
-    let (overall, version) = (rendered.overall(), escape(&snapshot.version));
-    let uptime = render::uptime(snapshot).as_secs();
-    let rows: String = snapshot.plugins.iter().map(|plugin| row(plugin)).collect();
-    let links: String = LINKS.iter().fold(String::new(), |mut links, link| {
-        // Writing to a string cannot fail.
-        let _ = write!(links, "<li><a href=\"{link}\">{link}</a></li>");
-        links
-    });
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Switchboard: {overall}</title>\
-         <style>{STYLE}</style></head><body><h1>Switchboard is {overall}</h1>\
-         <p>version {version}, up for {uptime} s</p>\
-         <table><thead><tr><th>plugin</th><th>kind</th><th>status</th><th>why</th><th>what to do</th></tr></thead>\
-         <tbody>{rows}</tbody></table><h2>Read on</h2><ul>{links}</ul>{exit}</body></html>\n"
-    )
-}
-
-fn row(plugin: &PluginHealth) -> String {
-    let name = escape(&plugin.name);
-    let section = if plugin.is_service() { "services" } else { "integrations" };
-    let kind = crate::status::kind_name(plugin.kind);
-    let status = plugin.status;
-    let why = match &plugin.reason {
-        Some(reason) => escape(&reason.message),
-        None if plugin.blocked_by.is_empty() => String::new(),
-        None => format!("waits for {}", escape(&plugin.root_causes.to_string())),
-    };
-    let fix = fix(plugin);
-    format!(
-        "<tr><td><a href=\"/api/health/{section}/{name}\">{name}</a></td><td>{kind}</td><td>{status}</td>\
-         <td>{why}</td><td>{fix}</td></tr>"
-    )
-}
-
-/// A link only where it leads to a page: a plugin could name anything.
-fn fix(plugin: &PluginHealth) -> String {
-    let Some(fix) = &plugin.fix else { return String::new() };
-    let label = escape(&fix.label);
-    let is_page =
-        |href: &&String| href.starts_with("https://") || (href.starts_with('/') && !href.starts_with("//"));
-    match fix.href.as_ref().filter(is_page) {
-        Some(href) => format!("<a href=\"{}\">{label}</a>", escape(href)),
-        None => label,
+    let tag = etag::etag(&snapshot.boot_id, snapshot.revision, &page);
+    let is_known = etag::is_known(asked, &tag);
+    let mut headers = careful(HeaderValue::from_static("no-cache"));
+    headers.insert(header::ETAG, tag);
+    if is_known {
+        (StatusCode::NOT_MODIFIED, headers).into_response()
+    } else {
+        (headers, page).into_response()
     }
 }
 
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+fn page(site: &Site, rendered: &Rendered, is_session: bool) -> Markup {
+    let snapshot = &*rendered.snapshot;
+    let traffic = Traffic::of(&site.registry.gather());
+    let scripts = html! {
+        @for script in assets::scripts() { link rel="modulepreload" href=(script); }
+        script type="module" src=(assets::path("main.js")) {}
+    };
+    let content = html! {
+        a.skip href="#plugins" { "Skip to the plugins" }
+        (words::glyphs())
+        (top(is_session))
+        main {
+            p #outage role="alert" hidden data-own {}
+            (overall::show(rendered))
+            (roots::show(snapshot))
+            section #graph aria-labelledby="graph-title" hidden data-own {
+                div.heading {
+                    h2 #graph-title { "Dependencies" }
+                    p.hint { "What stands left is needed by what stands right." }
+                }
+                div #canvas {}
+            }
+            (plugin::list(snapshot, &traffic))
+            (feeds::show(&site.routes.current(), snapshot))
+            (start::show(snapshot))
+            (journal::show(snapshot))
+        }
+        (bottom(&snapshot.version))
+        p #say.unseen role="status" data-own {}
+    };
+    frame(&format!("Switchboard: {}", rendered.overall()), scripts, content)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::escape;
+fn top(is_session: bool) -> Markup {
+    html! {
+        header.top {
+            a.brand href="/" { svg.mark aria-hidden="true" { use href="#glyph-mark" {} } "Switchboard" }
+            p #line data-own { noscript { "as it was when this page was loaded" } }
+            div.tools {
+                button #reload type="button" hidden data-own { "Reload plugins.toml" }
+                @if is_session {
+                    form method="post" action="/logout" { button { "Log out" } }
+                }
+            }
+        }
+    }
+}
 
-    #[test]
-    fn what_a_plugin_says_stays_text() {
-        assert_eq!(escape("<b a='1' c=\"2\">&"), "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;");
+/// Where to read on.
+fn bottom(version: &str) -> Markup {
+    let links = [
+        ("/api/health", "health"),
+        ("/api/health/integrations", "integrations"),
+        ("/api/health/services", "services"),
+        ("/api/health/connections", "connections"),
+        ("/api/health/connections/summary", "summary"),
+        ("/metrics", "metrics"),
+    ];
+    html! {
+        footer.bottom {
+            p { "Switchboard " (version) }
+            nav aria-label="For programs" {
+                ul { @for (path, name) in links { li { a href=(path) { (name) } } } }
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use tower::layer::layer_fn;
 use super::{
     HttpState, Operations,
     access::Access,
+    assets,
     events::{self, Events},
     health, liveness, login, metrics, openapi, operations, page, plugins,
     problem::{Problem, quoted},
@@ -89,7 +90,8 @@ pub fn router(state: HttpState) -> Router {
         .route("/", get(page::show))
         .route("/api/docs", get(openapi::docs))
         .route("/login", get(login::show).post(login::log_in).layer(DefaultBodyLimit::max(login::FORM_LIMIT)))
-        .route("/logout", post(login::log_out));
+        .route("/logout", post(login::log_out))
+        .route("/assets/{fingerprint}/{name}", get(assets::show));
     // Operators and the command line.
     let writes = Router::new()
         .route("/api/openapi.json", get(openapi::document))

@@ -7,6 +7,7 @@ mod events;
 mod openapi;
 mod writes;
 mod process;
+mod pages;
 mod access;
 mod stamps;
 mod serving;

@@ -1,6 +1,11 @@
-//! How long probes took becomes counts by bucket, for the metrics.
+//! How long probes took becomes counts by bucket, for the metrics, and the last of them one by one, for people.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
+
+use super::time;
+
+/// How many durations are kept one by one: an hour's, where a probe comes every minute.
+const RECENT: usize = 60;
 
 /// A histogram of probe durations.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -10,6 +15,8 @@ pub struct ProbeDurations {
     pub count: u64,
     /// How many seconds they took together.
     pub sum: f64,
+    /// The last ones in milliseconds, oldest first.
+    pub recent: VecDeque<f64>,
 }
 
 impl ProbeDurations {
@@ -31,6 +38,10 @@ impl ProbeDurations {
         }
         self.count += 1;
         self.sum += seconds;
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(time::millis(duration));
     }
 }
 
@@ -48,5 +59,13 @@ mod tests {
         assert_eq!(first, [(0.001, 1), (0.005, 2), (0.01, 3)]);
         assert_eq!(probes.cumulative().last(), Some((10.0, 3)));
         assert_eq!((probes.count, probes.sum), (4, 60.012));
+    }
+
+    #[test]
+    fn the_last_ones_are_kept_one_by_one() {
+        let mut probes = ProbeDurations::default();
+        (1..=62).for_each(|millis| probes.observe(Duration::from_millis(millis)));
+        assert_eq!(probes.recent.len(), RECENT);
+        assert_eq!((probes.recent.front(), probes.recent.back()), (Some(&3.0), Some(&62.0)));
     }
 }

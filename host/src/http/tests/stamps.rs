@@ -17,7 +17,8 @@ async fn every_answer_keeps_browsers_careful() {
     }
     assert_eq!(
         host.get("/").await.header(header::CONTENT_SECURITY_POLICY),
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     );
 }
 

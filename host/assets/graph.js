@@ -1,0 +1,218 @@
+// The dependencies, as the list of plugins tells them, become a drawing. A cause has a double border and says what it
+// takes down; what it takes down has a dashed one and says what it waits for. One stop of the tab key; arrows move on.
+
+import { NODE_HEIGHT, place } from "./layout.js";
+import { make } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+/** How much a wide graph may shrink before it scrolls instead. */
+const SMALLEST = 0.72;
+
+let drawn = { signature: "", placed: null, structure: "" };
+let current = null;
+
+/** Draws it anew, if anything in it changed. */
+export function drawGraph() {
+    const section = document.querySelector("#graph");
+    const canvas = document.querySelector("#canvas");
+    const { plugins, edges } = read();
+    section.hidden = plugins.length < 2;
+    if (section.hidden) return;
+    const width = canvas.clientWidth;
+    const signature = JSON.stringify([plugins, edges, width]);
+    if (signature === drawn.signature) return;
+    const structure = JSON.stringify([plugins.map(({ name }) => name), edges.map(({ from, to }) => [from, to]), width]);
+    const placed = structure === drawn.structure ? drawn.placed : place(plugins, edges, width);
+    drawn = { signature, structure, placed };
+    const focused = canvas.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+    const [left, top] = [canvas.scrollLeft, canvas.scrollTop];
+    canvas.replaceChildren(drawing(plugins, edges, placed, width), legend());
+    canvas.scrollTo(left, top);
+    if (focused) node(focused)?.focus({ preventScroll: true });
+}
+
+addEventListener("resize", () => drawGraph());
+
+function read() {
+    const rows = [...document.querySelectorAll("#plugins .plugin")];
+    const names = new Set(rows.map((row) => row.dataset.key));
+    const plugins = rows.map(({ dataset }) => ({
+        name: dataset.key,
+        look: dataset.look,
+        status: dataset.status.replaceAll("_", " "),
+        isCause: "cause" in dataset,
+        roots: dataset.roots ? dataset.roots.split(", ").filter((root) => root !== dataset.key) : [],
+    }));
+    const edges = rows.flatMap((row) => [...row.querySelectorAll(".dependencies > li")].map(({ dataset }) => ({
+        from: row.dataset.key,
+        to: dataset.to,
+        isRequired: "required" in dataset,
+        isSatisfied: "satisfied" in dataset,
+    })));
+    for (const plugin of plugins) {
+        plugin.takesDown = plugins.filter((other) => other.roots.includes(plugin.name)).length;
+        plugin.note = note(plugin);
+    }
+    return { plugins, edges: edges.filter((edge) => names.has(edge.to)) };
+}
+
+/** The line below the name. */
+function note({ status, isCause, roots, takesDown }) {
+    if (isCause && takesDown) return `${status}, takes down ${takesDown}`;
+    if (roots.length > 1) return `waits for ${roots.length} causes`;
+    return roots.length ? `waits for ${roots[0]}` : status;
+}
+
+function drawing(plugins, edges, placed, available) {
+    const scale = Math.min(1, Math.max(SMALLEST, available / placed.width));
+    const svg = shape("svg", {
+        viewBox: `0 0 ${placed.width} ${placed.height}`,
+        width: Math.round(placed.width * scale),
+        height: Math.round(placed.height * scale),
+        role: "group",
+        "aria-label": `Dependencies of ${plugins.length} plugins; arrow keys move between them`,
+    });
+    const lines = edges.map((edge, index) => line(edge, placed.lines[index]));
+    const nodes = plugins.map((plugin) => box(plugin, placed.nodes.get(plugin.name)));
+    svg.append(...lines, ...nodes);
+    current = plugins.some(({ name }) => name === current) ? current : plugins[0].name;
+    nodes.find((box) => box.dataset.name === current).setAttribute("tabindex", "0");
+    svg.addEventListener("pointerover", (event) => point(svg, edges, event.target.closest(".node")?.dataset.name));
+    svg.addEventListener("pointerleave", () => point(svg, edges, null));
+    svg.addEventListener("focusin", (event) => {
+        const { name } = event.target.dataset;
+        stop(svg, name);
+        point(svg, edges, name);
+    });
+    svg.addEventListener("focusout", () => point(svg, edges, null));
+    svg.addEventListener("keydown", (event) => move(event, placed));
+    return svg;
+}
+
+function box(plugin, { x, y, width }) {
+    const { name, look, isCause, roots, takesDown } = plugin;
+    const role = isCause && takesDown ? "root" : roots.length ? "victim" : "";
+    const link = shape("a", {
+        href: `#plugin-${name}`,
+        class: `node is-${look} ${role}`,
+        "data-name": name,
+        tabindex: "-1",
+        "aria-label": `${name}: ${plugin.note === plugin.status ? "" : `${plugin.status}, `}${plugin.note}`,
+        transform: `translate(${x - width / 2} ${y - NODE_HEIGHT / 2})`,
+    });
+    if (role === "root") {
+        link.append(shape("rect", { class: "halo", x: -4, y: -4, width: width + 8, height: NODE_HEIGHT + 8, rx: 10 }));
+    }
+    const head = shape("text", { x: 34, y: 20, class: "title" });
+    head.append(name);
+    const below = shape("text", { x: 34, y: 35, class: "below" });
+    below.append(fitting(plugin.note, width));
+    link.append(
+        shape("rect", { class: "box", width, height: NODE_HEIGHT, rx: 7 }),
+        shape("use", { href: `#glyph-${look}`, class: "glyph", x: 11, y: 9, width: 15, height: 15 }),
+        head,
+        below,
+    );
+    return link;
+}
+
+/** As much of a text as a box has room for. */
+function fitting(text, width) {
+    const most = Math.floor((width - 40) / 6.1);
+    return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+function line({ from, to, isRequired, isSatisfied }, points) {
+    const kind = isRequired ? (isSatisfied ? "" : "broken") : "wanted";
+    const group = shape("g", { class: `edge ${kind}`, "data-from": from, "data-to": to, "aria-hidden": "true" });
+    group.append(shape("path", { d: curve(points) }));
+    if (kind === "broken") {
+        const { x, y } = points[Math.floor(points.length / 2)];
+        group.append(shape("path", { class: "cross", d: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` }));
+    }
+    return group;
+}
+
+/** Through the points, round at each but the ends. */
+function curve(points) {
+    const [first, ...rest] = points;
+    const last = rest.pop();
+    const middles = rest.map((point, index) => {
+        const next = rest[index + 1] ?? last;
+        const end = index === rest.length - 1 ? last : { x: (point.x + next.x) / 2, y: (point.y + next.y) / 2 };
+        return `Q${point.x} ${point.y} ${end.x} ${end.y}`;
+    });
+    return `M${first.x} ${first.y}${middles.join("") || `L${last.x} ${last.y}`}`;
+}
+
+/** What a plugin leans on and what leans on it stands out. */
+function point(svg, edges, name) {
+    svg.classList.toggle("pointing", Boolean(name));
+    if (!name) return;
+    const near = new Set([...reach(name, edges, "from", "to"), ...reach(name, edges, "to", "from")]);
+    for (const node of svg.querySelectorAll(".node")) node.classList.toggle("near", near.has(node.dataset.name));
+    for (const edge of svg.querySelectorAll(".edge")) {
+        edge.classList.toggle("near", near.has(edge.dataset.from) && near.has(edge.dataset.to));
+    }
+}
+
+function reach(name, edges, here, there) {
+    const seen = new Set([name]);
+    for (const at of seen) {
+        for (const edge of edges) if (edge[here] === at) seen.add(edge[there]);
+    }
+    return seen;
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** To the nearest box in the direction of the arrow. */
+function move(event, placed) {
+    const arrow = ARROWS[event.key];
+    const { name } = event.target.dataset;
+    if (!arrow || !name) return;
+    event.preventDefault();
+    const from = placed.nodes.get(name);
+    let [best, shortest] = [null, Infinity];
+    for (const [other, to] of placed.nodes) {
+        const [dx, dy] = [to.x - from.x, to.y - from.y];
+        const along = dx * arrow[0] + dy * arrow[1];
+        const aside = Math.abs(dx * arrow[1]) + Math.abs(dy * arrow[0]);
+        if (along > 1 && along + 2 * aside < shortest) [best, shortest] = [other, along + 2 * aside];
+    }
+    if (best) node(best).focus();
+}
+
+/** Where the tab key stops. */
+function stop(svg, name) {
+    current = name;
+    for (const node of svg.querySelectorAll(".node")) {
+        node.setAttribute("tabindex", node.dataset.name === name ? "0" : "-1");
+    }
+}
+
+function node(name) {
+    return document.querySelector(`#canvas .node[data-name="${CSS.escape(name)}"]`);
+}
+
+function legend() {
+    const sample = (kind, words) => {
+        const svg = shape("svg", { width: 34, height: 12, viewBox: "0 0 34 12", "aria-hidden": "true" });
+        svg.append(line({ isRequired: kind !== "wanted", isSatisfied: kind !== "broken" },
+            [{ x: 0, y: 6 }, { x: 17, y: 6 }, { x: 34, y: 6 }]));
+        return make("li", {}, svg, words);
+    };
+    return make("ul", { class: "legend" },
+        sample("", "required"),
+        sample("broken", "required, and does not work"),
+        sample("wanted", "wanted"),
+        make("li", {}, make("span", { class: "key root" }), "a cause"),
+        make("li", {}, make("span", { class: "key victim" }), "kept from working"),
+    );
+}
+
+function shape(name, attributes) {
+    const element = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    return element;
+}

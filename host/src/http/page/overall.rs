@@ -1,0 +1,98 @@
+//! The host as a whole, in a word, a sentence and six counts.
+
+use maud::{Markup, html};
+
+use super::words;
+use crate::{
+    http::views::Rendered,
+    status::{Cause, Overall, Snapshot, Status},
+};
+
+pub(super) fn show(rendered: &Rendered) -> Markup {
+    let (overall, snapshot) = (rendered.overall(), &*rendered.snapshot);
+    let look = match overall {
+        Overall::Healthy => "connected",
+        Overall::Degraded => "blocked",
+        Overall::Unhealthy => "error",
+    };
+    html! {
+        section #overall.overall data-overall=(overall.as_str()) aria-labelledby="overall-title" {
+            h1 #overall-title { (words::glyph(look)) span { (capital(overall.as_str())) } }
+            p.sentence { (sentence(rendered)) }
+            (counts(snapshot))
+            p.hint { "started " (words::time(snapshot.started_at)) }
+        }
+    }
+}
+
+fn counts(snapshot: &Snapshot) -> Markup {
+    let counted = Status::ALL
+        .map(|status| (status, snapshot.plugins.iter().filter(|plugin| plugin.status == status).count()));
+    html! {
+        ul.counts {
+            @for (status, count) in counted {
+                @if count > 0 {
+                    li { (words::glyph(status.as_str())) b { (count) } " " (words::status(status)) }
+                }
+            }
+            @if snapshot.blocked() > 0 {
+                li { (words::glyph("blocked")) b { (snapshot.blocked()) } " kept from working" }
+            }
+        }
+    }
+}
+
+/// What matters most.
+fn sentence(rendered: &Rendered) -> String {
+    let snapshot = &*rendered.snapshot;
+    let (causes, bare) = troubled(snapshot);
+    let flapping = snapshot.plugins.iter().filter(|plugin| plugin.flapping).count();
+    if rendered.is_stale() {
+        "The checker has not looked for a while: nothing below can be relied on.".to_owned()
+    } else if !snapshot.settled {
+        let up = snapshot.counts.connected;
+        format!("Starting: {up} of {} are up.", words::many(snapshot.plugins.len(), "plugin"))
+    } else if !causes.is_empty() {
+        of_causes(&causes)
+    } else if flapping > 0 {
+        format!("{} changed too often of late.", words::many(flapping, "plugin"))
+    } else if bare > 0 {
+        format!("What is set up works. {} not set up yet.", be(bare))
+    } else {
+        "Everything works.".to_owned()
+    }
+}
+
+/// The causes of trouble, and how many plugins are only not set up.
+fn troubled(snapshot: &Snapshot) -> (Vec<Cause>, usize) {
+    let is_trouble = |cause: &Cause| {
+        let required = snapshot.plugin(&cause.name).is_some_and(|plugin| plugin.required);
+        cause.status != Status::NotConfigured || required
+    };
+    (snapshot.causes().into_iter().filter(is_trouble).collect(), snapshot.counts.not_configured)
+}
+
+fn of_causes(causes: &[Cause]) -> String {
+    let mut affected: Vec<_> = causes.iter().flat_map(|cause| &cause.affects).collect();
+    affected.sort_unstable();
+    affected.dedup();
+    let names: Vec<_> = causes.iter().map(|cause| cause.name.as_str()).take(3).collect();
+    let more = causes.len() - names.len();
+    let names = if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) };
+    let trouble = if causes.len() == 1 { "is in trouble" } else { "are in trouble" };
+    match affected.len() {
+        0 => format!("{names} {trouble}; nothing else is kept from working."),
+        1 => format!("{names} {trouble}, and keeps {} from working.", affected[0]),
+        others if causes.len() == 1 => format!("{names} {trouble}, and keeps {others} others from working."),
+        others => format!("{names} {trouble}, and keep {others} others from working."),
+    }
+}
+
+fn be(number: usize) -> String {
+    format!("{} {}", words::many(number, "plugin"), if number == 1 { "is" } else { "are" })
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}

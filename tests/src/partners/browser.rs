@@ -1,0 +1,79 @@
+//! Chromium, driven by playwright: a script becomes what it gives back. What a page asks of other hosts, what its policy
+//! forbids and what its scripts fail at is heard.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Missing, node::NodeServer};
+use crate::{artifacts::repository, http::request_within, wait::LIMIT};
+
+/// Debian's.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// A running browser; ended when dropped.
+pub struct Browser {
+    server: NodeServer,
+}
+
+impl Browser {
+    /// Starts it without a window.
+    ///
+    /// # Errors
+    /// If Chromium or playwright is not there.
+    ///
+    /// # Panics
+    /// If they are, and it does not start.
+    pub fn start() -> Result<Self, Missing> {
+        if !Path::new(CHROMIUM).is_file() {
+            return Err(Missing::of("Chromium"));
+        }
+        let modules = repository().join(".partners/node/node_modules");
+        if !modules.join("playwright-core").is_dir() || !modules.join("axe-core").is_dir() {
+            return Err(Missing::of("playwright-core and axe-core"));
+        }
+        let program = repository().join("tests/partners/browser.mjs");
+        let server = NodeServer::start(&program.to_string_lossy(), "/", |port, _| {
+            vec![port.into(), modules.clone().into(), CHROMIUM.into()]
+        })?;
+        Ok(Self { server })
+    }
+
+    /// Opens an address in a new window with these options of playwright, and waits until it is loaded.
+    #[track_caller]
+    pub fn open(&self, address: &str, options: &Value) {
+        self.run(&format!("await (await tools.open({options})).goto('http://{address}/', {{ waitUntil: 'load' }})"));
+    }
+
+    /// Runs a script with the open `page`, as playwright knows it, and gives what it returns.
+    ///
+    /// # Panics
+    /// If it fails, or waits longer than anything may take.
+    #[track_caller]
+    pub fn run(&self, script: &str) -> Value {
+        // What waits within the page gives up before.
+        let answer = request_within(2 * LIMIT, self.server.address(), "POST", "/", &[], Some(script))
+            .unwrap_or_else(|error| panic!("the browser does not answer: {error}\n{script}"));
+        assert_eq!(answer.status, 200, "{script}\n{}", answer.body.replace("\\n", "\n"));
+        answer.json()
+    }
+
+    /// Waits until an expression is true within the page.
+    #[track_caller]
+    pub fn wait(&self, expression: &str) {
+        self.run(&format!("await page.waitForFunction(() => {expression})"));
+    }
+
+    /// What an expression is within the page.
+    #[track_caller]
+    pub fn ask(&self, expression: &str) -> Value {
+        self.run(&format!("return await page.evaluate(() => {expression})"))
+    }
+
+    /// Fails with what axe finds serious or critical, and with whatever else went wrong in the page.
+    #[track_caller]
+    pub fn check(&self, state: &str) {
+        let found = self.run("return [...await tools.findings(), ...tools.heard()]");
+        assert_eq!(found, serde_json::json!([]), "{state}");
+    }
+}
