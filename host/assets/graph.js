@@ -41,6 +41,7 @@ function read() {
         look: dataset.look,
         status: dataset.status.replaceAll("_", " "),
         isCause: "cause" in dataset,
+        isCalm: "calm" in dataset,
         roots: dataset.roots ? dataset.roots.split(", ").filter((root) => root !== dataset.key) : [],
     }));
     const edges = rows.flatMap((row) => [...row.querySelectorAll(".dependencies > li")].map(({ dataset }) => ({
@@ -49,16 +50,27 @@ function read() {
         isRequired: "required" in dataset,
         isSatisfied: "satisfied" in dataset,
     })));
+    const calm = new Set(plugins.filter((plugin) => plugin.isCalm).map(({ name }) => name));
+    const isCalm = ({ name, roots, isCalm }) => isCalm || (roots.length > 0 && roots.every((root) => calm.has(root)));
+    const idle = new Set(plugins.filter(isCalm).map(({ name }) => name));
+    for (const edge of edges) edge.isIdle = idle.has(edge.to);
     for (const plugin of plugins) {
+        plugin.isIdle = idle.has(plugin.name);
         plugin.takesDown = plugins.filter((other) => other.roots.includes(plugin.name)).length;
         plugin.note = note(plugin);
     }
-    return { plugins, edges: edges.filter((edge) => names.has(edge.to)) };
+    const known = edges.filter((edge) => names.has(edge.to));
+    for (const plugin of plugins) {
+        // Wide enough for whatever it may come to wait for.
+        const behind = [...reach(plugin.name, known, "from", "to")].map((name) => name.length);
+        plugin.longestNote = "waits for ".length + Math.max(...behind);
+    }
+    return { plugins, edges: known };
 }
 
 /** The line below the name. */
-function note({ status, isCause, roots, takesDown }) {
-    if (isCause && takesDown) return `${status}, takes down ${takesDown}`;
+function note({ status, isCause, isCalm, roots, takesDown }) {
+    if (isCause && takesDown) return isCalm ? `holds ${takesDown}` : `takes down ${takesDown}`;
     if (roots.length > 1) return `waits for ${roots.length} causes`;
     return roots.length ? `waits for ${roots[0]}` : status;
 }
@@ -90,14 +102,15 @@ function drawing(plugins, edges, placed, available) {
 }
 
 function box(plugin, { x, y, width }) {
-    const { name, look, isCause, roots, takesDown } = plugin;
+    const { name, look, isCause, isIdle, roots, takesDown } = plugin;
     const role = isCause && takesDown ? "root" : roots.length ? "victim" : "";
     const link = shape("a", {
         href: `#plugin-${name}`,
-        class: `node is-${look} ${role}`,
+        class: `node is-${look} ${role} ${isIdle ? "idle" : ""}`,
         "data-name": name,
         tabindex: "-1",
-        "aria-label": `${name}: ${plugin.note === plugin.status ? "" : `${plugin.status}, `}${plugin.note}`,
+        // Begins with what is to be seen.
+        "aria-label": `${name} ${plugin.note}${plugin.note === plugin.status ? "" : `, ${plugin.status}`}`,
         transform: `translate(${x - width / 2} ${y - NODE_HEIGHT / 2})`,
     });
     if (role === "root") {
@@ -106,25 +119,21 @@ function box(plugin, { x, y, width }) {
     const head = shape("text", { x: 34, y: 20, class: "title" });
     head.append(name);
     const below = shape("text", { x: 34, y: 35, class: "below" });
-    below.append(fitting(plugin.note, width));
+    below.append(plugin.note);
     link.append(
         shape("rect", { class: "box", width, height: NODE_HEIGHT, rx: 7 }),
         shape("use", { href: `#glyph-${look}`, class: "glyph", x: 11, y: 9, width: 15, height: 15 }),
         head,
+        // Or it would be one word to those who hear it.
+        " ",
         below,
     );
     return link;
 }
 
-/** As much of a text as a box has room for. */
-function fitting(text, width) {
-    const most = Math.floor((width - 40) / 6.1);
-    return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-}
-
-function line({ from, to, isRequired, isSatisfied }, points) {
+function line({ from, to, isRequired, isSatisfied, isIdle }, points) {
     const kind = isRequired ? (isSatisfied ? "" : "broken") : "wanted";
-    const group = shape("g", { class: `edge ${kind}`, "data-from": from, "data-to": to, "aria-hidden": "true" });
+    const group = shape("g", { class: `edge ${kind} ${isIdle ? "idle" : ""}`, "data-from": from, "data-to": to, "aria-hidden": "true" });
     group.append(shape("path", { d: curve(points) }));
     if (kind === "broken") {
         const { x, y } = points[Math.floor(points.length / 2)];
@@ -178,7 +187,8 @@ function move(event, placed) {
         const [dx, dy] = [to.x - from.x, to.y - from.y];
         const along = dx * arrow[0] + dy * arrow[1];
         const aside = Math.abs(dx * arrow[1]) + Math.abs(dy * arrow[0]);
-        if (along > 1 && along + 2 * aside < shortest) [best, shortest] = [other, along + 2 * aside];
+        const isThere = along > 1 && 2 * along >= aside;
+        if (isThere && along + 2 * aside < shortest) [best, shortest] = [other, along + 2 * aside];
     }
     if (best) node(best).focus();
 }

@@ -6,12 +6,13 @@ export const NODE_HEIGHT = 46;
 const MARGIN = 16;
 const GAP = 14;
 /** Room for the shape and the edges beside a name. */
-const BESIDE_TEXT = 52;
-const LETTER = 7.4;
+const BESIDE_TEXT = 48;
+const LETTER = 8.2;
+const SMALL_LETTER = 6.2;
 const NARROWEST = 128;
 
 /**
- * `plugins`: `{ name, note }`; `edges`: `{ from, to }`, from the dependent to the dependency. `width`: what there is.
+ * `plugins`: `{ name, longestNote }`; `edges`: `{ from, to }`, from the dependent to the dependency. `width`: what there is.
  * Gives `{ width, height, nodes: Map(name -> { x, y, width }), lines: [[point]] }`, a line an edge, and nodes by their
  * centre. What depends on nothing and is needed by nothing stands below, in rows.
  */
@@ -58,7 +59,7 @@ function inRows(plugins, layers, width) {
     return { width: right, height, nodes, lines };
 }
 
-/** Wide enough for the name and for the line below it, which may change: names decide. */
-function nodeWidth({ name }) {
-    return Math.max(NARROWEST, Math.round(name.length * LETTER) + BESIDE_TEXT);
+/** Wide enough for the name, and for the longest line that may come to stand below it: the place stays. */
+function nodeWidth({ name, longestNote }) {
+    return Math.max(NARROWEST, Math.round(Math.max(name.length * LETTER, longestNote * SMALL_LETTER)) + BESIDE_TEXT);
 }

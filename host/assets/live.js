@@ -1,7 +1,7 @@
 // Keeps the page up to date: the host's events tell when to look, and without them it is looked every few seconds. What
 // is shown while the host cannot be reached says how old it is.
 
-import { age, announce } from "./words.js";
+import { age, announce, now, setClock } from "./words.js";
 
 const POLL_MS = 5000;
 const RETRY_MS = 2000;
@@ -14,7 +14,7 @@ const EVENTS = ["snapshot", "transition", "resync", "message"];
  * Gives back `look`, which looks at once.
  */
 export function watch({ show, beat }) {
-    const state = { etag: null, seen: Date.now(), lost: null, stream: null, timer: 0, looking: null, again: false };
+    const state = { etag: null, seen: now(), lost: null, stream: null, timer: 0, looking: null, again: false };
 
     async function look() {
         if (state.looking) {
@@ -77,6 +77,7 @@ async function lookOnce(state, show) {
             location.assign("/login");
             return false;
         }
+        setClock(answer.headers.get("date"));
         if (answer.status === 200) {
             const text = await answer.text();
             state.etag = answer.headers.get("etag");
@@ -87,7 +88,7 @@ async function lookOnce(state, show) {
         found(state);
         return true;
     } catch {
-        state.lost ??= Date.now();
+        state.lost ??= now();
         return false;
     }
 }
@@ -95,7 +96,7 @@ async function lookOnce(state, show) {
 function found(state) {
     if (state.lost) announce("the host answers again");
     state.lost = null;
-    state.seen = Date.now();
+    state.seen = now();
 }
 
 /** How the page stands to the host, at its top. */

@@ -20,7 +20,7 @@ function bring(old, now) {
 }
 
 /** What a reader opened stays open; whether a button is to be seen is for scripts to say. */
-const KEPT = new Set(["open", "hidden"]);
+const KEPT = new Set(["open", "hidden", "aria-busy"]);
 
 function bringAttributes(old, now) {
     for (const { name } of [...old.attributes]) {

@@ -1,8 +1,23 @@
 // Times and changes in words.
 
+/** How far the host's clock is ahead of the browser's, in milliseconds. */
+let ahead = 0;
+
+/** Times are the host's: what its answers are dated with is what it takes for now. */
+export function setClock(date) {
+    const difference = Date.parse(date) - Date.now();
+    // A date has whole seconds, and was on its way.
+    if (Math.abs(difference - ahead) > 2000) ahead = difference;
+}
+
+/** What the host takes for now. */
+export function now() {
+    return Date.now() + ahead;
+}
+
 /** How long ago something was, roughly. */
 export function age(time) {
-    const seconds = Math.max(0, Math.round((Date.now() - time) / 1000));
+    const seconds = Math.max(0, Math.round((now() - time) / 1000));
     if (seconds < 60) return `${seconds} s`;
     const minutes = Math.floor(seconds / 60);
     if (minutes < 60) return `${minutes} min`;
@@ -12,14 +27,14 @@ export function age(time) {
 
 /** `3 min ago`, `in 20 s`. */
 export function distance(time) {
-    return time > Date.now() + 500 ? `in ${age(2 * Date.now() - time)}` : `${age(time)} ago`;
+    return time > now() + 500 ? `in ${age(2 * now() - time)}` : `${age(time)} ago`;
 }
 
 /** Every time in the page says how long ago it is; the time itself shows when it is pointed at. */
 export function tellTimes() {
     for (const time of document.querySelectorAll("time")) {
         const at = Date.parse(time.dateTime);
-        const text = distance(at);
+        const text = time.classList.contains("since") ? `for ${age(at)}` : distance(at);
         if (time.textContent !== text) time.textContent = text;
         const title = new Date(at).toLocaleString();
         if (time.title !== title) time.title = title;

@@ -67,6 +67,8 @@ mod deploy;
 mod operators;
 /// What the README says of trouble.
 mod troubleshooting;
+/// The dashboard in a browser.
+mod dashboard;
 /// The configuration that ships.
 mod shipped;
 /// The whole story: a text becomes an event, a mail, a reminder and an answer.
@@ -112,6 +114,7 @@ fn main() {
         deploy::tests(),
         operators::tests(),
         troubleshooting::tests(),
+        dashboard::tests(),
         shipped::tests(),
         assistant::tests(),
     ];

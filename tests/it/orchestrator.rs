@@ -41,6 +41,11 @@ pub fn tests() -> Vec<Trial> {
     ]
 }
 
+/// A host with the orchestrator and its fixtures.
+pub fn started() -> TestHost {
+    start(setup("", ""))
+}
+
 fn a_goal_is_reached_by_a_real_model_and_a_tool() -> Outcome {
     let call = json!({ "toolCalls": [{ "name": "toolbox-note", "arguments": { "what": "milk" } }] });
     let fixtures = json!({ "fixtures": [

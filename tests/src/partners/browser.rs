@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Missing, node::NodeServer};
 use crate::{artifacts::repository, http::request_within, wait::LIMIT};
@@ -42,7 +42,9 @@ impl Browser {
     /// Opens an address in a new window with these options of playwright, and waits until it is loaded.
     #[track_caller]
     pub fn open(&self, address: &str, options: &Value) {
-        self.run(&format!("await (await tools.open({options})).goto('http://{address}/', {{ waitUntil: 'load' }})"));
+        self.run(&format!(
+            "await (await tools.open({options})).goto('http://{address}/', {{ waitUntil: 'load' }})"
+        ));
     }
 
     /// Runs a script with the open `page`, as playwright knows it, and gives what it returns.
@@ -70,10 +72,25 @@ impl Browser {
         self.run(&format!("return await page.evaluate(() => {expression})"))
     }
 
+    /// What a reader sees of the first element that fits a selector.
+    #[track_caller]
+    pub fn text(&self, selector: &str) -> String {
+        self.texts(selector).into_iter().next().unwrap_or_else(|| panic!("nothing fits `{selector}`"))
+    }
+
+    /// What a reader sees of every element that fits a selector.
+    #[track_caller]
+    pub fn texts(&self, selector: &str) -> Vec<String> {
+        let script = "return await page.locator(SELECTOR).allInnerTexts()";
+        let texts = self.run(&script.replace("SELECTOR", &json!(selector).to_string()));
+        let texts = texts.as_array().into_iter().flatten().filter_map(Value::as_str);
+        texts.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
     /// Fails with what axe finds serious or critical, and with whatever else went wrong in the page.
     #[track_caller]
     pub fn check(&self, state: &str) {
         let found = self.run("return [...await tools.findings(), ...tools.heard()]");
-        assert_eq!(found, serde_json::json!([]), "{state}");
+        assert_eq!(found, json!([]), "{state}");
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::words;
+use super::{roots, words};
 use crate::{
     http::views::Rendered,
     status::{Cause, Overall, Snapshot, Status},
@@ -65,11 +65,11 @@ fn sentence(rendered: &Rendered) -> String {
 
 /// The causes of trouble, and how many plugins are only not set up.
 fn troubled(snapshot: &Snapshot) -> (Vec<Cause>, usize) {
-    let is_trouble = |cause: &Cause| {
-        let required = snapshot.plugin(&cause.name).is_some_and(|plugin| plugin.required);
-        cause.status != Status::NotConfigured || required
-    };
-    (snapshot.causes().into_iter().filter(is_trouble).collect(), snapshot.counts.not_configured)
+    let plugin = |cause: &Cause| snapshot.plugin(&cause.name);
+    let mut causes = snapshot.causes();
+    causes.retain(|cause| plugin(cause).is_some_and(|plugin| !roots::is_only_not_set_up(plugin)));
+    causes.sort_by_key(|cause| plugin(cause).map(|plugin| roots::weight(plugin)));
+    (causes, snapshot.counts.not_configured)
 }
 
 fn of_causes(causes: &[Cause]) -> String {
@@ -77,8 +77,11 @@ fn of_causes(causes: &[Cause]) -> String {
     affected.sort_unstable();
     affected.dedup();
     let names: Vec<_> = causes.iter().map(|cause| cause.name.as_str()).take(3).collect();
-    let more = causes.len() - names.len();
-    let names = if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) };
+    let names = match (names.as_slice(), causes.len() - names.len()) {
+        ([first @ .., last], 0) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        (names, 0) => names.concat(),
+        (names, more) => format!("{} and {more} more", names.join(", ")),
+    };
     let trouble = if causes.len() == 1 { "is in trouble" } else { "are in trouble" };
     match affected.len() {
         0 => format!("{names} {trouble}; nothing else is kept from working."),

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use plugin_api::{error::FixAction, manifest::Kind};
 
 use super::{
-    spark,
+    roots, spark,
     traffic::{Calls, Traffic},
     words,
 };
@@ -41,6 +41,7 @@ fn row(plugin: &PluginHealth, calls: Calls) -> Markup {
     html! {
         li.plugin.{ "is-" (look) } id={ "plugin-" (plugin.name) } tabindex="-1" data-key=(plugin.name) data-look=(look)
             data-status=(plugin.status) data-healthy[plugin.healthy]
+            data-calm[roots::is_only_not_set_up(plugin)]
             data-cause[!plugin.healthy && plugin.root_causes.contains(&plugin.name)]
             data-roots=(plugin.root_causes)
         {
@@ -50,15 +51,14 @@ fn row(plugin: &PluginHealth, calls: Calls) -> Markup {
                 @if plugin.required { " " span.tag { "required" } }
             }
             div.state {
-                p { b { (words::status(plugin.status)) } " since " (words::time(plugin.since)) (flags(plugin)) }
-                (reason(plugin))
-                @if !plugin.blocked_by.is_empty() {
-                    p.waits { "waits for " (words::links(plugin.root_causes.iter())) }
-                }
+                p { b { (words::status(plugin.status)) } " " (words::since(plugin.since)) (flags(plugin)) }
+                @if !plugin.is_held() { (reason(plugin)) }
+                (waits(plugin))
                 @for note in &plugin.notes { p.note { (words::prose(note)) } }
-                (fix(plugin, "row"))
+                (fix(plugin))
             }
             (measures(plugin, calls))
+            div.action { (verify(plugin)) }
             (details(plugin, calls))
         }
     }
@@ -68,6 +68,20 @@ fn flags(plugin: &PluginHealth) -> Markup {
     html! {
         @if plugin.stale { " " span.tag.warns title="no check has ended for three intervals" { "stale" } }
         @if plugin.flapping { " " span.tag.warns title="more than five changes in ten minutes" { "flapping" } }
+    }
+}
+
+/// What keeps it from working, or from starting, and what is behind that.
+fn waits(plugin: &PluginHealth) -> Markup {
+    let what = if plugin.is_held() { "cannot start before " } else { "waits for " };
+    let is_direct = plugin.blocked_by == plugin.root_causes;
+    html! {
+        @if !plugin.blocked_by.is_empty() {
+            p.waits {
+                (what) (words::links(plugin.blocked_by.iter()))
+                @if !is_direct { ", because of " (words::links(plugin.root_causes.iter())) }
+            }
+        }
     }
 }
 
@@ -99,33 +113,34 @@ pub(super) fn reason(plugin: &PluginHealth) -> Markup {
     }
 }
 
-/// What to do: the variables to set, a link to follow, a button. `place` tells buttons of the same plugin apart.
-pub(super) fn fix(plugin: &PluginHealth, place: &str) -> Markup {
-    let action = plugin.fix.as_ref().map(|fix| fix.action);
+/// What to do: the variables to set, a link to follow, or words.
+pub(super) fn fix(plugin: &PluginHealth) -> Markup {
+    let Some(fix) = &plugin.fix else { return html! {} };
     let settings = &plugin.settings;
-    let lists_missing = action == Some(FixAction::SetVariables) && !settings.missing.is_empty();
-    let lists_invalid = action == Some(FixAction::CorrectSetting) && !settings.invalid.is_empty();
     html! {
-        @if lists_missing { (variables("Set, then reload:", &settings.missing)) }
-        @if lists_invalid { (variables("Correct, then reload:", &settings.invalid)) }
-        @if let Some(fix) = &plugin.fix {
-            @if let Some(href) = fix.href.as_deref().filter(|href| is_page(href)) {
-                p.fix { a.button.main href=(href) { (fix.label) } }
-            } @else if !lists_missing && !lists_invalid && action != Some(FixAction::SeeDependency) {
-                p.fix.words { (fix.label) }
+        @if let Some(href) = fix.href.as_deref().filter(|href| is_page(href)) {
+            p.fix { a.button.main href=(href) { (fix.label) } }
+        } @else {
+            @match fix.action {
+                FixAction::SetVariables if !settings.missing.is_empty() => (variables("To set:", &settings.missing)),
+                FixAction::CorrectSetting if !settings.invalid.is_empty() => (variables("To correct:", &settings.invalid)),
+                FixAction::SeeDependency => {}
+                _ => p.fix.words { (fix.label) },
             }
-        }
-        @if plugin.status != Status::NotConfigured && action != Some(FixAction::Upgrade) && !plugin.is_held() {
-            (verify(plugin, place))
         }
     }
 }
 
+/// Each in a box of its own; where one of several is enough, both.
 fn variables(what: &str, names: &[String]) -> Markup {
     html! {
         div.fix.variables {
             span { (what) }
-            ul { @for name in names { li { code { (name) } } } }
+            ul {
+                @for name in names {
+                    li { @for (place, one) in name.split(" or ").enumerate() { @if place > 0 { " or " } code { (one) } } }
+                }
+            }
         }
     }
 }
@@ -135,15 +150,16 @@ fn is_page(href: &str) -> bool {
     href.starts_with("https://") || (href.starts_with('/') && !href.starts_with("//"))
 }
 
-/// Works by script alone: the route takes JSON, which no form sends.
-fn verify(plugin: &PluginHealth, place: &str) -> Markup {
-    let section = section(plugin);
-    let is_main = plugin.status == Status::Error;
+/// Works by script alone: the route takes JSON, which no form sends. Only what has an instance can be verified.
+pub(super) fn verify(plugin: &PluginHealth) -> Markup {
+    let has_instance = !matches!(plugin.status, Status::NotInitialized | Status::NotConfigured)
+        && plugin.fix.as_ref().is_none_or(|fix| fix.action != FixAction::Upgrade);
     html! {
-        button.verify.main[is_main] type="button" hidden
-            id={ "verify-" (place) "-" (plugin.name) }
-            data-verify={ "/api/health/" (section) "/" (plugin.name) "/verify" }
-            aria-label={ "Verify " (plugin.name) " now" } { "Verify now" }
+        @if has_instance {
+            button.verify type="button" hidden
+                data-verify={ "/api/health/" (section(plugin)) "/" (plugin.name) "/verify" }
+                aria-label={ "Verify " (plugin.name) " now" } { "Verify" }
+        }
     }
 }
 

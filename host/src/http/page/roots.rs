@@ -13,7 +13,7 @@ pub(super) fn show(snapshot: &Snapshot) -> Markup {
     let mut roots: Vec<_> =
         snapshot.plugins.iter().filter(|plugin| plugin.root_causes.contains(&plugin.name)).collect();
     roots.sort_by_key(|plugin| weight(plugin));
-    let is_trouble = roots.iter().any(|plugin| weight(plugin) < NOT_SET_UP);
+    let is_trouble = !roots.iter().all(|plugin| is_only_not_set_up(plugin));
     let title = if is_trouble { "What is wrong" } else { "What is not set up" };
     html! {
         @if !roots.is_empty() {
@@ -27,16 +27,19 @@ pub(super) fn show(snapshot: &Snapshot) -> Markup {
     }
 }
 
-const NOT_SET_UP: u8 = 3;
-
 /// What is worst comes first.
-fn weight(plugin: &PluginHealth) -> u8 {
+pub(super) fn weight(plugin: &PluginHealth) -> u8 {
     match plugin.status {
         _ if plugin.required => 0,
         Status::Error => 1,
         Status::Disconnected | Status::Initializing => 2,
-        _ => NOT_SET_UP,
+        _ => 3,
     }
+}
+
+/// Nothing is wrong with it: nobody has set it up, and nobody has to.
+pub(super) fn is_only_not_set_up(plugin: &PluginHealth) -> bool {
+    plugin.status == Status::NotConfigured && !plugin.required
 }
 
 /// Which others each plugin keeps from working.
@@ -54,9 +57,10 @@ fn cause(plugin: &PluginHealth, affected: Option<&Vec<&str>>) -> Markup {
     html! {
         li.cause.{ "is-" (plugin.status) } data-key=(plugin.name) {
             h3 { (words::glyph(plugin.status.as_str())) (words::link(&plugin.name)) }
-            p.state { (words::status(plugin.status)) " since " (words::time(plugin.since)) }
+            p.state { (words::status(plugin.status)) " " (words::since(plugin.since)) }
             (plugin::reason(plugin))
-            (plugin::fix(plugin, ""))
+            (plugin::fix(plugin))
+            (plugin::verify(plugin))
             @if let Some(affected) = affected {
                 p.victims {
                     (words::glyph("blocked")) "keeps from working: " (words::links(affected.iter().copied()))

@@ -73,9 +73,18 @@ pub(super) fn prose(text: &str) -> Markup {
     }
 }
 
+/// Since when something is so; scripts tell for how long.
+pub(super) fn since(time: Timestamp) -> Markup {
+    html! { time.since datetime=(rfc3339(time)) { "since " (utc(time)) } }
+}
+
 /// In UTC; scripts tell how long ago it was.
 pub(super) fn time(time: Timestamp) -> Markup {
-    html! { time datetime=(rfc3339(time)) { (time.strftime("%-d %b %H:%M:%S UTC")) } }
+    html! { time datetime=(rfc3339(time)) { (utc(time)) } }
+}
+
+fn utc(time: Timestamp) -> String {
+    time.strftime("%-d %b %H:%M:%S UTC").to_string()
 }
 
 /// `182 ms`, `1.20 s`.

@@ -182,7 +182,7 @@ async fn a_browser_logs_in_and_out() {
     let wrong = host.log_in("correct-horse", &[("accept", "text/html")]).await;
     assert_eq!((wrong.status, wrong.header(header::SET_COOKIE)), (StatusCode::UNAUTHORIZED, ""));
     assert!(
-        wrong.body.contains("not the operator&#39;s token") && wrong.body.contains("<form"),
+        wrong.body.contains("not the operator's token") && wrong.body.contains("<form"),
         "{}",
         wrong.body
     );

@@ -4,13 +4,10 @@ use plugin_api::manifest::{Access, RouteManifest};
 
 use super::*;
 
-/// A page without what a reader does not see.
+/// What a reader sees of a page.
 fn text(page: &str) -> String {
-    let mut text = String::new();
-    for piece in page.split('<').skip(1) {
-        text.push_str(piece.split_once('>').map_or(piece, |(_, after)| after));
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let pieces = page.split('<').map(|piece| piece.split_once('>').map_or("", |(_, text)| text));
+    pieces.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
@@ -51,8 +48,8 @@ async fn a_page_for_people() {
         &causes,
         &[
             "What is wrong",
-            "keeps from working: messaging_service , twilio_service",
-            "`libacme.so` is a text file".trim_start_matches('`').split('`').next().unwrap(),
+            "keeps from working: messaging_service, twilio_service",
+            "libacme.so is a text file, not a library",
         ],
     );
 }
@@ -64,13 +61,13 @@ async fn what_works_is_told_in_few_words() {
     host.board.apply("database", Event::ProbeSucceeded { latency: Duration::from_millis(182) }, ago(30));
     host.board.tick(now());
     let page = host.get("/").await.body;
-    contains(&text(&page), &["Healthy Everything works. 2 connected", "182 ms"]);
+    contains(&text(&page), &["HealthyEverything works.2 connected", "182 ms"]);
     contains(&page, &["aria-label=\"the last 2 checks took 4.0 ms to 182 ms\""]);
     assert!(!page.contains("id=\"causes\""), "{page}");
     let start = text(section(&page, "id=\"start\""));
-    contains(&start, &["Ready after 40.5 ms".replace("40.5", "40").as_str(), "memory_service critical path 0.0 ms 20 ms"]);
+    contains(&start, &["Ready after 40 ms", "memory_service critical path0.0 ms20 ms"]);
     let events = text(section(&page, "id=\"events\""));
-    contains(&events, &["database : initializing → connected"]);
+    contains(&events, &["database: initializing → connected"]);
 }
 
 #[tokio::test]
@@ -91,10 +88,7 @@ async fn a_page_that_a_browser_has_is_not_sent_again() {
 async fn everything_that_the_page_loads_is_ours_and_kept_for_ever() {
     let host = Host::connected();
     let page = host.get("/").await.body;
-    let loaded: Vec<_> = page
-        .split(['"', ' '])
-        .filter(|word| word.starts_with("/assets/"))
-        .collect();
+    let loaded: Vec<_> = page.split(['"', ' ']).filter(|word| word.starts_with("/assets/")).collect();
     assert!(loaded.len() > 10, "{loaded:?}");
     for path in loaded {
         let asset = host.get(path).await;
@@ -142,7 +136,8 @@ async fn lists_of_plugins_are_there_where_their_plugins_run() {
         patience: Duration::from_secs(1),
     };
     let routes = Routes::default();
-    let table = [route("messaging_service", "/api/messages/threads"), route("newsletter_service", "/api/runs")];
+    let table =
+        [route("messaging_service", "/api/messages/threads"), route("newsletter_service", "/api/runs")];
     routes.replace(RouteTable::new(table).unwrap_or_default());
     host.router = router(HttpState {
         board: host.board.clone(),

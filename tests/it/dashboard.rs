@@ -1,0 +1,366 @@
+//! The dashboard in a real browser: what people see in each state of a host, by mouse, by keyboard, on a phone, in the
+//! dark, without scripts, and while the host is gone. Axe looks at each of them.
+
+mod ground;
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use switchboard_tests::{
+    Setup,
+    partners::{browser::Browser, free_port},
+    trial::Outcome,
+    trials,
+    wait::wait_until,
+};
+
+use crate::shipped;
+use ground::{TROUBLED, become_faulty, many, troubled};
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        everything_works,
+        a_first_run_says_what_to_set,
+        a_cause_is_shown_with_what_it_takes_down,
+        what_changes_is_shown_and_said,
+        two_hundred_plugins_can_be_searched,
+        it_fits_a_phone_and_the_dark,
+        everything_can_be_reached_by_keyboard,
+        without_scripts_it_still_tells_everything,
+        a_host_that_is_gone_is_shown_as_gone_and_comes_back,
+        a_press_of_verify_brings_a_plugin_back,
+        a_reload_says_what_it_did_and_why_it_did_not,
+        behind_a_token_it_asks_for_a_login_and_works_by_the_cookie,
+        runs_are_listed_where_the_orchestrator_runs,
+    ]
+}
+
+const DESK: Value = Value::Null;
+
+fn everything_works() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new(
+        "[plugins.database]\nrequired = true\n\
+         [plugins.faulty]\nprobe = { interval = \"200ms\", timeout = \"2s\" }\n[plugins.dependent]\n",
+    )
+    .start();
+    for name in ["database", "faulty", "dependent"] {
+        host.wait_for_status(name, "connected");
+    }
+    host.call("faulty", "echo", &json!({ "text": "hello" }));
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('h1').innerText === 'Healthy'");
+    browser.wait("document.querySelector('#graph .node.is-connected[data-name=faulty]')");
+    assert_eq!(browser.text(".overall .sentence"), "Everything works.");
+    assert_eq!(browser.ask("document.querySelectorAll('#causes, .feed').length"), 0);
+    // As probes go on, their durations become a line.
+    browser.wait("document.querySelector('#plugin-faulty .spark polyline').points.length > 3");
+    browser.wait("document.querySelector('#plugin-faulty .traffic').innerText === '1 call'");
+    assert_eq!(browser.text("#start .sentence").split('.').next_back(), Some(""));
+    browser
+        .wait("document.querySelector('#events').innerText.includes('dependent: initializing → connected')");
+    browser.check("healthy");
+    Ok(())
+}
+
+fn a_first_run_says_what_to_set() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new(&shipped::text()).start();
+    host.wait_until_ready();
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('#graph .node.root.idle[data-name=openai]')");
+    assert_eq!(browser.text("#causes-title"), "What is not set up");
+    let variables = browser.texts("#plugin-twilio .variables code");
+    assert_eq!(
+        variables,
+        ["TWILIO_ACCOUNT_SID", "TWILIO_PHONE_NUMBER", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY"]
+    );
+    assert_eq!(browser.texts(".cause[data-key=openai] .variables code"), ["OPENAI_API_KEY"]);
+    let waits = browser.text("#plugin-memory_service .waits");
+    assert_eq!(waits, "cannot start before openai");
+    assert_eq!(browser.ask("document.querySelectorAll('#plugin-openai .verify').length"), 0);
+    browser.check("first run");
+    Ok(())
+}
+
+fn a_cause_is_shown_with_what_it_takes_down() -> Outcome {
+    let browser = Browser::start()?;
+    let host = troubled();
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('#graph .node.root[data-name=openai]')");
+    assert_eq!(browser.text("h1"), "Unhealthy");
+    assert_eq!(browser.text(".cause[data-key=openai] .victims"), "keeps from working: bridge, memory, voice");
+    assert_eq!(browser.text(".cause[data-key=openai] .reason"), "no answer within 10 s");
+    assert_eq!(browser.text("#plugin-bridge .waits"), "waits for voice, because of openai");
+    let described =
+        |name: &str| browser.ask(&format!("document.querySelector('.node[data-name={name}]').ariaLabel"));
+    assert_eq!(described("openai"), "openai takes down 3, error");
+    assert_eq!(described("bridge"), "bridge waits for openai, connected");
+    // Not by colour alone: a double border, a dashed one, and a cross on what does not carry.
+    assert_eq!(browser.ask("document.querySelectorAll('.node.root .halo').length"), 1);
+    assert_eq!(browser.ask("document.querySelectorAll('#canvas > svg .edge.broken .cross').length"), 3);
+    let dashes = "getComputedStyle(document.querySelector('.node.victim .box')).strokeDasharray";
+    assert_ne!(browser.ask(dashes), "none");
+    // What a plugin leans on, and what leans on it, stands out.
+    browser.run("await page.hover('.node[data-name=voice]')");
+    let near =
+        browser.ask("[...document.querySelectorAll('.node.near')].map((node) => node.dataset.name).sort()");
+    assert_eq!(near, json!(["bridge", "openai", "voice"]));
+    browser.run("await page.mouse.move(0, 0)");
+    browser.check("trouble");
+    Ok(())
+}
+
+fn what_changes_is_shown_and_said() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new(TROUBLED).start();
+    host.wait_for_status("mail", "connected");
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('#graph .node.is-connected[data-name=mail]')");
+    // What a reader opened, and where he is, stays.
+    browser.run("await page.click('#plugin-mail summary'); await page.focus('#plugin-mail .verify')");
+    become_faulty(&host, "mail", "refused");
+    host.wait_for_status("mail", "error");
+    browser.wait("document.querySelector('#graph .node.is-error[data-name=mail]')");
+    browser.wait("document.querySelector('#say').innerText.includes('mail is error')");
+    assert_eq!(browser.text("#plugin-mail .reason"), "as told by the settings");
+    let stays =
+        "[document.querySelector('#plugin-mail details').open, document.activeElement.dataset.verify]";
+    assert_eq!(browser.ask(stays), json!([true, "/api/health/integrations/mail/verify"]));
+    assert!(browser.text("#events li").contains("mail: connected → error"), "{}", browser.text("#events li"));
+    browser.check("after a change");
+    Ok(())
+}
+
+fn two_hundred_plugins_can_be_searched() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new(&many(200)).start();
+    host.wait_until_ready();
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelectorAll('#plugins .plugin').length === 200");
+    browser.wait("document.querySelectorAll('#graph .node').length === 200");
+    browser.wait("document.querySelector('#filter output').value === '200 of 200'");
+    browser.run("await page.fill('#search', 'service_001_')");
+    assert_eq!(browser.text("#filter output"), "10 of 200");
+    browser.run("await page.fill('#search', ''); await page.check('#troubled')");
+    // Number 7 is in error, and ten lean on it.
+    assert_eq!(browser.text("#filter output"), "11 of 200");
+    assert_eq!(browser.ask("document.documentElement.scrollWidth <= innerWidth"), true);
+    browser.check("two hundred plugins");
+    Ok(())
+}
+
+fn it_fits_a_phone_and_the_dark() -> Outcome {
+    let browser = Browser::start()?;
+    let host = troubled();
+    let phone = json!({ "viewport": { "width": 360, "height": 740 }, "hasTouch": true, "isMobile": true });
+    browser.open(host.address(), &phone);
+    browser.wait("document.querySelector('#graph .node.root[data-name=openai]')");
+    assert_eq!(browser.ask("document.documentElement.scrollWidth <= innerWidth"), true, "nothing sticks out");
+    let tops = "['openai', 'voice', 'bridge'].map((name) => \
+                document.querySelector(`.node[data-name=${name}]`).getBoundingClientRect().top)";
+    let tops = browser.ask(tops);
+    let tops: Vec<f64> = tops.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    assert!(tops.is_sorted() && tops.len() == 3, "dependencies stand above: {tops:?}");
+    browser.check("phone");
+
+    let paper = "getComputedStyle(document.body).backgroundColor";
+    let light = browser.ask(paper);
+    let still = json!({ "colorScheme": "dark", "reducedMotion": "reduce" });
+    browser.open(host.address(), &still);
+    browser.wait("document.querySelector('#graph .node.root[data-name=openai]')");
+    assert_ne!(browser.ask(paper), light);
+    assert_eq!(browser.ask("getComputedStyle(document.documentElement).scrollBehavior"), "auto");
+    assert_eq!(
+        browser.ask("getComputedStyle(document.querySelector('.node')).transitionDuration"),
+        "0s",
+        "nothing moves for who wants no motion"
+    );
+    browser.check("dark");
+    Ok(())
+}
+
+fn everything_can_be_reached_by_keyboard() -> Outcome {
+    let browser = Browser::start()?;
+    let host = troubled();
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('#graph .node.root[data-name=openai]')");
+    let press = |key: &str| browser.run(&format!("await page.keyboard.press('{key}')"));
+    let focused = "document.activeElement.dataset.name ?? document.activeElement.id ?? ''";
+    press("Tab");
+    assert_eq!(browser.ask("document.activeElement.className"), "skip");
+    assert_eq!(browser.ask("document.activeElement.getBoundingClientRect().top >= 0"), true, "it is seen");
+    // One stop in the graph, however many plugins.
+    let in_graph = "await (async () => { for (let tries = 0; tries < 60; tries += 1) { \
+                    await page.keyboard.press('Tab'); \
+                    if (await page.evaluate(() => document.activeElement.closest('#canvas') !== null)) return; } \
+                    throw new Error('no stop in the graph'); })()";
+    browser.run(in_graph);
+    browser.run("await page.evaluate(() => document.querySelector('.node[data-name=openai]').focus())");
+    press("ArrowRight");
+    let beside = browser.ask(focused);
+    assert!(beside == "memory" || beside == "voice", "{beside}");
+    press("Tab");
+    assert_eq!(browser.ask("document.activeElement.closest('#canvas') === null"), true);
+    press("Shift+Tab");
+    assert_eq!(browser.ask(focused), beside, "the stop is where one was");
+    press("Enter");
+    browser.wait(&format!("document.activeElement.id === 'plugin-{}'", beside.as_str().unwrap_or_default()));
+    // The next stops are within the plugin: what it waits for, then its button.
+    browser.run("await page.focus('#plugin-openai .verify')");
+    let outline = "getComputedStyle(document.activeElement).outlineStyle";
+    press("Shift+Tab");
+    press("Tab");
+    assert_eq!(browser.ask(outline), "solid", "one sees where one is");
+    press("Enter");
+    browser.wait("document.querySelector('#told p').innerText === 'openai was verified: error'");
+    assert_eq!(
+        browser.ask("document.activeElement.dataset.verify"),
+        "/api/health/integrations/openai/verify"
+    );
+    Ok(())
+}
+
+fn without_scripts_it_still_tells_everything() -> Outcome {
+    let browser = Browser::start()?;
+    let host = troubled();
+    browser.open(host.address(), &json!({ "javaScriptEnabled": false }));
+    let shown = browser.run("return await page.innerText('body')");
+    let shown = shown.as_str().unwrap_or_default();
+    for expected in [
+        "Unhealthy",
+        "no answer within 10 s",
+        "keeps from working: bridge, memory, voice",
+        "waits for voice, because of openai",
+        "The critical path: ",
+        "initializing → connected",
+        "as it was when this page was loaded",
+    ] {
+        assert!(shown.contains(expected), "{expected} is not in {shown}");
+    }
+    for absent in ["Reload plugins.toml", "Verify", "Dependencies\n"] {
+        assert!(!shown.contains(absent), "{absent} does nothing without scripts: {shown}");
+    }
+    let connect =
+        browser.run("return await page.getAttribute('#plugin-calendar .fix a', 'href').catch(() => null)");
+    assert_eq!(connect, Value::Null, "the fixture names no page");
+    // Details open without scripts.
+    browser.run("await page.click('#plugin-bridge summary')");
+    let details = browser.run("return await page.innerText('#plugin-bridge details')");
+    assert!(details.as_str().is_some_and(|text| text.contains("Requires")), "{details}");
+    Ok(())
+}
+
+fn a_host_that_is_gone_is_shown_as_gone_and_comes_back() -> Outcome {
+    let browser = Browser::start()?;
+    let address = format!("127.0.0.1:{}", free_port());
+    let setup = Setup::new("[plugins.faulty]\n[plugins.dependent]\n").env("SWITCHBOARD_LISTEN", &address);
+    let host = setup.start();
+    host.wait_for_status("dependent", "connected");
+    browser.open(&address, &DESK);
+    browser.wait("document.querySelector('h1').innerText === 'Healthy'");
+    let setup = host.kill();
+    browser.wait("document.querySelector('#line').innerText === 'host unreachable'");
+    browser.wait("/as it was \\d+ (s|min) ago/.test(document.querySelector('#outage').innerText)");
+    assert_eq!(browser.text("h1"), "Healthy", "what was known stays");
+    browser.check("gone");
+    browser.run("await page.click('#plugin-faulty .verify')");
+    browser.wait("document.querySelector('#told p').innerText === 'the host cannot be reached'");
+
+    let host = setup.start();
+    host.wait_for_status("dependent", "connected");
+    browser.wait("document.querySelector('#outage').hidden");
+    browser.wait("['live', 'polling'].includes(document.querySelector('#line').dataset.way)");
+    become_faulty(&host, "faulty", "auth_invalid");
+    host.post("/api/health/integrations/faulty/verify", &json!({}));
+    browser.wait("document.querySelector('#plugin-faulty').dataset.status === 'error'");
+    Ok(())
+}
+
+fn a_press_of_verify_brings_a_plugin_back() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new("[plugins.faulty]\nsettings = { init = { fail = { code = \"auth_invalid\" } } }\n")
+        .start();
+    host.wait_for_status("faulty", "error");
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('#plugin-faulty').dataset.status === 'error'");
+    host.call("faulty", "become", &json!({}));
+    browser.run("await page.click('.cause[data-key=faulty] .verify')");
+    browser.wait("document.querySelector('#told p').innerText === 'faulty was verified: connected'");
+    browser.wait("document.querySelector('h1').innerText === 'Healthy'");
+    assert_eq!(host.status("faulty"), "connected");
+    browser.check("verified");
+    browser.run("await page.click('#told button')");
+    assert_eq!(browser.ask("document.querySelector('#told')"), Value::Null);
+    Ok(())
+}
+
+fn a_reload_says_what_it_did_and_why_it_did_not() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new("[plugins.faulty]\n").start();
+    host.wait_for_status("faulty", "connected");
+    browser.open(host.address(), &DESK);
+    let file = host.setup().path("plugins.toml");
+    let write = |text: &str| std::fs::write(&file, text).expect("a file can be written");
+    write("[plugins.faulty]\n[plugins.second]\nlibrary = \"faulty\"\n");
+    browser.run("await page.click('#reload')");
+    browser.wait(
+        "document.querySelector('#told p').innerText === 'plugins.toml was read again: started second'",
+    );
+    browser.wait("document.querySelector('#plugin-second')?.dataset.status === 'connected'");
+    write("[plugins.faulty]\nrequierd = true\n");
+    browser.run("await page.click('#reload')");
+    browser.wait("document.querySelector('#told.failed pre')?.innerText.includes('requierd')");
+    browser.check("a refused reload");
+    Ok(())
+}
+
+fn behind_a_token_it_asks_for_a_login_and_works_by_the_cookie() -> Outcome {
+    const TOKEN: &str = "correct-horse-battery-staple";
+    let browser = Browser::start()?;
+    let address = format!("127.0.0.1:{}", free_port());
+    let host = Setup::new("[plugins.faulty]\n[plugins.dependent]\n")
+        .env("SWITCHBOARD_LISTEN", &address)
+        .env("SWITCHBOARD_TOKEN", TOKEN)
+        .env("PUBLIC_BASE_URL", &format!("http://{address}"))
+        .start();
+    host.wait_until_ready();
+    browser.open(&address, &DESK);
+    browser.wait("location.pathname === '/login'");
+    browser.check("login");
+    let log_in = |token: &str| {
+        browser.run(&format!("await page.fill('#token', '{token}'); await page.keyboard.press('Enter')"))
+    };
+    log_in("battery-staple-correct-horse");
+    browser.wait("document.querySelector('[role=alert]')?.innerText.includes('not the operator')");
+    log_in(TOKEN);
+    browser.wait("document.querySelector('#plugin-faulty')?.dataset.status === 'connected'");
+    browser.run("await page.click('#plugin-faulty .verify')");
+    browser.wait("document.querySelector('#told p')?.innerText === 'faulty was verified: connected'");
+    browser.check("logged in");
+    // The session ends elsewhere: the page notices, and asks for the token again.
+    browser.run("await page.evaluate(() => fetch('/logout', { method: 'POST' }))");
+    browser.wait("location.pathname === '/login'");
+    Ok(())
+}
+
+fn runs_are_listed_where_the_orchestrator_runs() -> Outcome {
+    let browser = Browser::start()?;
+    let host = crate::orchestrator::started();
+    let goal = json!([[["toolbox-spend", { "what": "all" }]], "done"]).to_string();
+    let started = host.post("/api/runs", &json!({ "goal": goal, "person": "+15550001111" }));
+    assert_eq!(started.status, 201, "{}", started.body);
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('[data-feed=runs] li')?.innerText.includes('waiting')");
+    assert!(browser.text("[data-feed=runs] li").contains("+15550001111"));
+    let run = started.json()["run"].as_str().expect("it has a name").to_owned();
+    host.post(&format!("/api/runs/{run}/cancel"), &json!({}));
+    browser.wait("document.querySelector('[data-feed=runs] li')?.innerText.includes('cancelled')");
+    browser.check("runs");
+    // Only where something changed is drawn anew.
+    wait_until(
+        "the list to be as the host has it",
+        || browser.ask("document.querySelectorAll('[data-feed=runs] li').length"),
+        |count| *count == 1,
+    );
+    Ok(())
+}
