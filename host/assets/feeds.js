@@ -89,7 +89,7 @@ function since(millis) {
 }
 
 function steps(usage) {
-    return usage ? `${usage.steps} steps` : null;
+    return usage ? `${usage.steps} step${usage.steps === 1 ? "" : "s"}` : null;
 }
 
 function counted(number, words) {

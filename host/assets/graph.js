@@ -1,24 +1,30 @@
 // The dependencies, as the list of plugins tells them, become a drawing. A cause has a double border and says what it
 // takes down; what it takes down has a dashed one and says what it waits for. One stop of the tab key; arrows move on.
 
-import { NODE_HEIGHT, place } from "./layout.js";
+import { NODE_HEIGHT, place, standsAbove } from "./layout.js";
 import { make } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** How much a wide graph may shrink before it scrolls instead. */
 const SMALLEST = 0.72;
 
+/** With more plugins than this, one sees no trouble for all that works. */
+const LARGE = 60;
+
 let drawn = { signature: "", placed: null, structure: "" };
 let current = null;
+let shown = "";
 
 /** Draws it anew, if anything in it changed. */
 export function drawGraph() {
     const section = document.querySelector("#graph");
     const canvas = document.querySelector("#canvas");
-    const { plugins, edges } = read();
-    section.hidden = plugins.length < 2;
+    const all = read();
+    section.hidden = all.plugins.length < 2;
     if (section.hidden) return;
+    const { plugins, edges } = chosen(all);
     const width = canvas.clientWidth;
+    tellDirection(width);
     const signature = JSON.stringify([plugins, edges, width]);
     if (signature === drawn.signature) return;
     const structure = JSON.stringify([plugins.map(({ name }) => name), edges.map(({ from, to }) => [from, to]), width]);
@@ -27,11 +33,48 @@ export function drawGraph() {
     const focused = canvas.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const [left, top] = [canvas.scrollLeft, canvas.scrollTop];
     canvas.replaceChildren(drawing(plugins, edges, placed, width), legend());
+    const isNew = structure !== shown;
+    shown = structure;
     canvas.scrollTo(left, top);
+    if (isNew) showFirstCause(canvas);
     if (focused) node(focused)?.focus({ preventScroll: true });
 }
 
 addEventListener("resize", () => drawGraph());
+
+/** Where not all of it has room, the cause is what one came for. */
+function showFirstCause(canvas) {
+    const cause = canvas.querySelector(".node.root");
+    if (!cause) return;
+    const [inside, outside] = [cause.getBoundingClientRect(), canvas.getBoundingClientRect()];
+    canvas.scrollBy({
+        left: inside.left - outside.left - (outside.width - inside.width) / 2,
+        top: inside.top - outside.top - (outside.height - inside.height) / 2,
+        behavior: "instant",
+    });
+}
+
+/** Of many plugins, those in trouble and what is around them; all, if one wants. */
+function chosen({ plugins, edges }) {
+    const troubled = plugins.filter(({ isCause, roots }) => isCause || roots.length > 0);
+    const field = document.querySelector("#all-plugins");
+    const isLarge = plugins.length > LARGE && troubled.length > 0;
+    field.parentElement.hidden = !isLarge;
+    field.onchange ??= () => drawGraph();
+    if (!isLarge || field.checked) return { plugins, edges };
+    const near = new Set(troubled.flatMap(({ name }) => [...reach(name, edges, "from", "to")]));
+    return {
+        plugins: plugins.filter(({ name }) => near.has(name)),
+        edges: edges.filter(({ from, to }) => near.has(from) && near.has(to)),
+    };
+}
+
+function tellDirection(width) {
+    const sides = standsAbove(width) ? ["above", "below"] : ["left", "right"];
+    const text = `What stands ${sides[0]} is needed by what stands ${sides[1]}.`;
+    const hint = document.querySelector("#graph-hint");
+    if (hint.textContent !== text) hint.textContent = text;
+}
 
 function read() {
     const rows = [...document.querySelectorAll("#plugins .plugin")];
@@ -84,7 +127,7 @@ function drawing(plugins, edges, placed, available) {
         role: "group",
         "aria-label": `Dependencies of ${plugins.length} plugins; arrow keys move between them`,
     });
-    const lines = edges.map((edge, index) => line(edge, placed.lines[index]));
+    const lines = edges.map((edge, index) => line(edge, placed.lines[index], standsAbove(available)));
     const nodes = plugins.map((plugin) => box(plugin, placed.nodes.get(plugin.name)));
     svg.append(...lines, ...nodes);
     current = plugins.some(({ name }) => name === current) ? current : plugins[0].name;
@@ -131,27 +174,35 @@ function box(plugin, { x, y, width }) {
     return link;
 }
 
-function line({ from, to, isRequired, isSatisfied, isIdle }, points) {
+function line({ from, to, isRequired, isSatisfied, isIdle }, points, isTall) {
     const kind = isRequired ? (isSatisfied ? "" : "broken") : "wanted";
     const group = shape("g", { class: `edge ${kind} ${isIdle ? "idle" : ""}`, "data-from": from, "data-to": to, "aria-hidden": "true" });
-    group.append(shape("path", { d: curve(points) }));
+    group.append(shape("path", { d: curve(points, isTall) }));
     if (kind === "broken") {
-        const { x, y } = points[Math.floor(points.length / 2)];
+        const { x, y } = halfway(points);
         group.append(shape("path", { class: "cross", d: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` }));
     }
     return group;
 }
 
-/** Through the points, round at each but the ends. */
-function curve(points) {
-    const [first, ...rest] = points;
-    const last = rest.pop();
-    const middles = rest.map((point, index) => {
-        const next = rest[index + 1] ?? last;
-        const end = index === rest.length - 1 ? last : { x: (point.x + next.x) / 2, y: (point.y + next.y) / 2 };
-        return `Q${point.x} ${point.y} ${end.x} ${end.y}`;
+/** Through the points, leaving and reaching each in the direction of the layers. */
+function curve(points, isTall) {
+    const [start, ...rest] = points;
+    let from = start;
+    const bends = rest.map((to) => {
+        const bend = isTall
+            ? `C${from.x} ${(from.y + to.y) / 2} ${to.x} ${(from.y + to.y) / 2} ${to.x} ${to.y}`
+            : `C${(from.x + to.x) / 2} ${from.y} ${(from.x + to.x) / 2} ${to.y} ${to.x} ${to.y}`;
+        from = to;
+        return bend;
     });
-    return `M${first.x} ${first.y}${middles.join("") || `L${last.x} ${last.y}`}`;
+    return `M${start.x} ${start.y}${bends.join("")}`;
+}
+
+/** Halfway, where a cross is seen best. */
+function halfway(points) {
+    const [one, other] = [points[Math.floor((points.length - 1) / 2)], points[Math.ceil((points.length - 1) / 2)]];
+    return one === other ? one : { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2 };
 }
 
 /** What a plugin leans on and what leans on it stands out. */

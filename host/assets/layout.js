@@ -23,13 +23,27 @@ export function place(plugins, edges, width) {
     return inRows(alone, layers, Math.max(width, layers.width));
 }
 
+/** Where it is narrow, dependencies stand above; else left. */
+export function standsAbove(width) {
+    return width < 700;
+}
+
+/** From the side of one box to the facing side of the other, by the way that the library found past those in between. */
+function between(first, points, last, isTall) {
+    const side = ({ x, y, width }, sign) =>
+        (isTall ? { x, y: y + (sign * NODE_HEIGHT) / 2 } : { x: x + (sign * width) / 2, y });
+    // A single point in between passes nobody: it stands where a label would.
+    const middle = points.length > 3 ? points.slice(1, -1) : [];
+    return [side(first, 1), ...middle, side(last, -1)];
+}
+
 function layered(plugins, edges, width) {
     const graph = new Graph({ multigraph: false });
-    // Where it is narrow, dependencies stand above; else left.
+    const isTall = standsAbove(width);
     graph.setGraph({
-        rankdir: width < 700 ? "TB" : "LR",
+        rankdir: isTall ? "TB" : "LR",
         nodesep: GAP,
-        ranksep: width < 700 ? 44 : 56,
+        ranksep: isTall ? 44 : 56,
         edgesep: 10,
         marginx: MARGIN,
         marginy: MARGIN,
@@ -40,7 +54,7 @@ function layered(plugins, edges, width) {
     if (plugins.length === 0) return { width: 0, height: MARGIN, nodes: new Map(), lines: [] };
     layout(graph);
     const nodes = new Map(plugins.map(({ name }) => [name, graph.node(name)]));
-    const lines = edges.map(({ from, to }) => graph.edge(to, from).points);
+    const lines = edges.map(({ from, to }) => between(nodes.get(to), graph.edge(to, from).points, nodes.get(from), isTall));
     const size = graph.graph();
     return { width: size.width, height: size.height, nodes, lines };
 }

@@ -30,8 +30,12 @@ export function distance(time) {
     return time > now() + 500 ? `in ${age(2 * now() - time)}` : `${age(time)} ago`;
 }
 
-/** Every time in the page says how long ago it is; the time itself shows when it is pointed at. */
+/**
+ * Every time in the page says how long ago it is; the time itself shows when it is pointed at. While the host is gone,
+ * nobody knows for how much longer anything was so.
+ */
 export function tellTimes() {
+    if (document.documentElement.classList.contains("lost")) return;
     for (const time of document.querySelectorAll("time")) {
         const at = Date.parse(time.dateTime);
         const text = time.classList.contains("since") ? `for ${age(at)}` : distance(at);

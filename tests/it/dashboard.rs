@@ -137,6 +137,9 @@ fn two_hundred_plugins_can_be_searched() -> Outcome {
     host.wait_until_ready();
     browser.open(host.address(), &DESK);
     browser.wait("document.querySelectorAll('#plugins .plugin').length === 200");
+    // The graph shows what is in trouble first, and all of them if one wants.
+    browser.wait("document.querySelectorAll('#graph .node').length === 11");
+    browser.run("await page.check('#all-plugins')");
     browser.wait("document.querySelectorAll('#graph .node').length === 200");
     browser.wait("document.querySelector('#filter output').value === '200 of 200'");
     browser.run("await page.fill('#search', 'service_001_')");
@@ -156,6 +159,10 @@ fn it_fits_a_phone_and_the_dark() -> Outcome {
     browser.open(host.address(), &phone);
     browser.wait("document.querySelector('#graph .node.root[data-name=openai]')");
     assert_eq!(browser.ask("document.documentElement.scrollWidth <= innerWidth"), true, "nothing sticks out");
+    let (cause, canvas) = ("'.node.root'", "'#canvas'");
+    let edges = |of: &str| format!("document.querySelector({of}).getBoundingClientRect()");
+    let is_seen = format!("{0}.left >= {1}.left && {0}.right <= {1}.right", edges(cause), edges(canvas));
+    assert_eq!(browser.ask(&is_seen), true, "the cause is in sight");
     let tops = "['openai', 'voice', 'bridge'].map((name) => \
                 document.querySelector(`.node[data-name=${name}]`).getBoundingClientRect().top)";
     let tops = browser.ask(tops);

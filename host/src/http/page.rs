@@ -69,7 +69,8 @@ fn page(site: &Site, rendered: &Rendered, is_session: bool) -> Markup {
             section #graph aria-labelledby="graph-title" hidden data-own {
                 div.heading {
                     h2 #graph-title { "Dependencies" }
-                    p.hint { "What stands left is needed by what stands right." }
+                    p #graph-hint.hint {}
+                    label hidden { input #all-plugins type="checkbox"; " all plugins" }
                 }
                 div #canvas {}
             }

@@ -1,5 +1,7 @@
 //! What happened of late, to whichever plugin, the newest first.
 
+use std::cmp::Reverse;
+
 use maud::{Markup, html};
 
 use super::words;
@@ -14,7 +16,7 @@ pub(super) fn show(snapshot: &Snapshot) -> Markup {
         snapshot.plugins.iter().flat_map(|plugin| plugin.history.iter().map(told(&**plugin))).collect();
     // Stable: what happened to a plugin at one moment keeps its order.
     events.reverse();
-    events.sort_by(|one, other| other.1.at.cmp(&one.1.at));
+    events.sort_by_key(|(_, change)| Reverse(change.at));
     events.truncate(TOLD);
     html! {
         section #events aria-labelledby="events-title" {
