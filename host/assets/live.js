@@ -14,25 +14,24 @@ const EVENTS = ["snapshot", "transition", "resync", "message"];
  * Gives back `look`, which looks at once.
  */
 export function watch({ show, beat }) {
-    const state = { etag: null, seen: now(), lost: null, stream: null, timer: 0, looking: null, again: false };
+    const state = { etag: null, seen: now(), lost: null, stream: null, timer: 0, isLooking: false, again: false };
 
     async function look() {
-        if (state.looking) {
-            // What is on its way may have left before whatever happened.
-            state.again = true;
-            return state.looking;
-        }
+        // What is on its way may have left before whatever happened.
+        state.again = state.isLooking;
+        if (state.isLooking) return;
+        state.isLooking = true;
         clearTimeout(state.timer);
-        state.looking = lookOnce(state, show);
-        const found = await state.looking;
-        state.looking = null;
-        if (found) beat();
+        const wasLost = state.lost !== null;
+        const answer = await read(state);
+        state.isLooking = false;
+        if (!document.hidden) state.timer = setTimeout(look, state.lost === null ? POLL_MS : RETRY_MS);
+        if (state.again) look();
         tell(state);
-        if (state.again) {
-            state.again = false;
-            return look();
-        }
-        if (!document.hidden) state.timer = setTimeout(look, found ? POLL_MS : RETRY_MS);
+        if (!answer) return;
+        if (wasLost) listen();
+        if (answer.page) show(answer.page);
+        beat();
     }
 
     function listen() {
@@ -43,10 +42,13 @@ export function watch({ show, beat }) {
         stream.addEventListener("open", () => { tell(state); look(); });
         stream.addEventListener("error", () => {
             tell(state);
-            // The browser tries again by itself after a cut, and never after a refusal.
-            if (stream.readyState !== EventSource.CLOSED) return;
-            state.stream = null;
-            setTimeout(listen, STREAM_AGAIN_MS);
+            if (stream.readyState === EventSource.CLOSED) {
+                // The browser tries again by itself after a cut, and never after a refusal.
+                state.stream = null;
+                setTimeout(listen, STREAM_AGAIN_MS);
+            } else {
+                look();
+            }
         });
     }
 
@@ -68,28 +70,24 @@ export function watch({ show, beat }) {
     return { look };
 }
 
-/** Reads the page, unless this is the one that is shown. `false`: the host could not be reached. */
-async function lookOnce(state, show) {
+/** Reads the page; `page` is left out if it is the one that is shown. Nothing, if the host could not be reached. */
+async function read(state) {
     try {
         const headers = state.etag ? { "If-None-Match": state.etag } : {};
         const answer = await fetch("/", { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
         if (answer.redirected || answer.status === 401) {
             location.assign("/login");
-            return false;
+            return null;
         }
+        if (answer.status !== 200 && answer.status !== 304) throw new Error(`status ${answer.status}`);
+        const text = answer.status === 200 ? await answer.text() : null;
         setClock(answer.headers.get("date"));
-        if (answer.status === 200) {
-            const text = await answer.text();
-            state.etag = answer.headers.get("etag");
-            show(new DOMParser().parseFromString(text, "text/html"));
-        } else if (answer.status !== 304) {
-            throw new Error(`status ${answer.status}`);
-        }
+        state.etag = answer.headers.get("etag");
         found(state);
-        return true;
+        return { page: text && new DOMParser().parseFromString(text, "text/html") };
     } catch {
         state.lost ??= now();
-        return false;
+        return null;
     }
 }
 

@@ -60,10 +60,11 @@ impl Browser {
         answer.json()
     }
 
-    /// Waits until an expression is true within the page.
+    /// Waits until an expression is true within the page; what it speaks of need not be there yet.
     #[track_caller]
     pub fn wait(&self, expression: &str) {
-        self.run(&format!("await page.waitForFunction(() => {expression})"));
+        let attempt = format!("() => {{ try {{ return {expression} }} catch {{ return false }} }}");
+        self.run(&format!("await page.waitForFunction({attempt})"));
     }
 
     /// What an expression is within the page.
