@@ -15,14 +15,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Request, State},
-    http::header,
-    response::{Html, IntoResponse, Response},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
 };
 use plugin_api::protocol::HOST;
 use serde_json::{Map, Value, json};
 
 use self::{components::Components, endpoint::Endpoint};
-use super::{access::COOKIE, health::reader, problem::Problem, router::Site, views::Reader, write::no_query};
+use super::{
+    access::COOKIE, health::reader, page::careful, problem::Problem, router::Site, views::Reader,
+    write::no_query,
+};
 use crate::switch::Offer;
 
 const ABOUT: &str = "Everything that can be asked of this host over HTTP. `GET` stands for `HEAD`, too. Failures are \
@@ -42,7 +45,8 @@ pub(super) async fn document(State(site): State<Arc<Site>>, request: Request) ->
 pub(super) async fn docs(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     let sees = sees(&site, &request)?;
     let description = describe(&site, sees).await?;
-    Ok(([(header::CACHE_CONTROL, "no-cache")], Html(page::render(&description))).into_response())
+    let headers = careful(HeaderValue::from_static("no-cache"));
+    Ok((headers, page::render(&description).into_string()).into_response())
 }
 
 /// What document and page tell.
