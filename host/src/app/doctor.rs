@@ -12,6 +12,7 @@ use plugin_api::{
     protocol::{CallHeader, HOST},
     requests::doctor::{Check, Clock, Examination, Examine, Verdict},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,7 +30,7 @@ const CLOCK_TOLERANCE_MS: u64 = 30_000;
 type Variables = BTreeMap<String, String>;
 
 /// `host.doctor`: what is to be examined.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Diagnose {
     /// Also what others see, such as a mail to oneself.
@@ -39,7 +40,7 @@ pub struct Diagnose {
 }
 
 /// What was found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnosis {
     /// Nothing failed.
     pub passed: bool,
@@ -48,7 +49,7 @@ pub struct Diagnosis {
 }
 
 /// What was found of the host or of one plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
     /// `host`, or the plugin's name.
     pub name: String,

@@ -77,14 +77,17 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
             let core = reloader.clone();
             move |request: Request<Diagnose>| doctor(core.clone(), request)
         })
+        .about("examines the host and what it joins end to end, and says what to mend; some of it takes a minute")
         .with("set_log_level", {
             let core = reloader.clone();
             move |request: Request<SetLevel>| set_log_level(core.clone(), request)
         })
+        .about("sets the level of a plugin's log, or of the host's, until the host ends")
         .with("log_levels", {
             let core = reloader.clone();
             move |request: Request<Value>| log_levels(core.clone(), request.caller)
         })
+        .about("tells the levels of the logs")
         .with("reload", move |request: Request<Value>| reload(reloader.clone(), request.caller))
         .about("reads plugins.toml again, and restarts what changed and what requires it")
         .with("operations", move |request: Request<Empty>| {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use plugin_api::{error::OperationError, protocol::HOST};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::LogLevel;
@@ -11,7 +12,7 @@ use crate::config::LogLevel;
 use super::{Core, log};
 
 /// Asks for a level, or for the levels as they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SetLevel {
     /// Whose: a plugin, or `host` itself.
@@ -21,7 +22,7 @@ pub struct SetLevel {
 }
 
 /// The levels that are in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Levels {
     /// By name, `host` among them.
     pub levels: BTreeMap<String, LogLevel>,

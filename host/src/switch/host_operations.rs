@@ -119,6 +119,7 @@ fn manifest(name: &str, request: Value, response: Value) -> OperationManifest {
         idempotent: false,
         keyed: false,
         needs_approval: false,
+        doctor: false,
     }
 }
 
