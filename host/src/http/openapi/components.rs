@@ -72,7 +72,10 @@ fn lead(schema: &mut Value, own: &str) -> bool {
             }
             found
         }
-        Value::Array(list) => list.iter_mut().fold(false, |found, value| lead(value, own) || found),
+        // All of them, not only up to the first that has some.
+        Value::Array(list) => {
+            list.iter_mut().map(|value| lead(value, own)).filter(|found| *found).count() > 0
+        }
         _ => false,
     }
 }

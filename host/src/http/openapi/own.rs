@@ -171,6 +171,9 @@ fn pages(problem: &Value) -> Vec<Endpoint> {
             .body("application/x-www-form-urlencoded", form)
             .answer("303", "It is right.", [])
             .answer("401", "It is wrong.", refused),
+        Endpoint::new("GET", "/assets/{fingerprint}/{name}", "pages", "A file of the pages of this build.")
+            .answer("200", "Its contents, which never change.", [("*/*", json!(true))])
+            .answer("304", "As the browser has it.", []),
         Endpoint::new("POST", "/logout", "pages", "Ends the session.").answer("303", "It is over.", []),
     ]
 }
