@@ -22,6 +22,7 @@ pub fn tests() -> Vec<Trial> {
         a_first_run_says_what_to_set,
         a_cause_is_shown_with_what_it_takes_down,
         what_changes_is_shown_and_said,
+        without_events_it_asks_every_few_seconds,
         two_hundred_plugins_can_be_searched,
         it_fits_a_phone_and_the_dark,
         everything_can_be_reached_by_keyboard,
@@ -58,7 +59,11 @@ fn everything_works() -> Outcome {
     assert_eq!(browser.text("#start .sentence").split('.').next_back(), Some(""));
     browser
         .wait("document.querySelector('#events').innerText.includes('dependent: initializing → connected')");
+    browser.wait("document.querySelector('#line').innerText === 'live'");
     browser.check("healthy");
+    browser.run("await page.click('.bottom a[href=\"/api/docs\"]')");
+    browser.wait("document.querySelector('.docs details')");
+    browser.check("what can be asked");
     Ok(())
 }
 
@@ -128,6 +133,23 @@ fn what_changes_is_shown_and_said() -> Outcome {
     assert_eq!(browser.ask(stays), json!([true, "/api/health/integrations/mail/verify"]));
     assert!(browser.text("#events li").contains("mail: connected → error"), "{}", browser.text("#events li"));
     browser.check("after a change");
+    Ok(())
+}
+
+fn without_events_it_asks_every_few_seconds() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new("[plugins.faulty]\n").start();
+    host.wait_for_status("faulty", "connected");
+    // Something between browser and host that lets no events through.
+    let cut = "const page = await tools.open({}); \
+               await page.route('**/api/health/events', (route) => route.fulfill({ status: 503 })); \
+               await page.goto('http://ADDRESS/')";
+    browser.run(&cut.replace("ADDRESS", host.address()));
+    browser.wait("document.querySelector('#line').innerText === 'checked every 5 s'");
+    become_faulty(&host, "faulty", "auth_invalid");
+    host.post("/api/health/integrations/faulty/verify", &json!({}));
+    browser.wait("document.querySelector('#plugin-faulty').dataset.status === 'error'");
+    assert_eq!(browser.text("#line"), "checked every 5 s");
     Ok(())
 }
 
@@ -276,7 +298,7 @@ fn a_host_that_is_gone_is_shown_as_gone_and_comes_back() -> Outcome {
     let host = setup.start();
     host.wait_for_status("dependent", "connected");
     browser.wait("document.querySelector('#outage').hidden");
-    browser.wait("['live', 'polling'].includes(document.querySelector('#line').dataset.way)");
+    browser.wait("document.querySelector('#line').innerText === 'live'");
     become_faulty(&host, "faulty", "auth_invalid");
     host.post("/api/health/integrations/faulty/verify", &json!({}));
     browser.wait("document.querySelector('#plugin-faulty').dataset.status === 'error'");

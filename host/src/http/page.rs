@@ -109,6 +109,7 @@ fn bottom(version: &str) -> Markup {
         ("/api/health/connections", "connections"),
         ("/api/health/connections/summary", "summary"),
         ("/metrics", "metrics"),
+        ("/api/docs", "everything"),
     ];
     html! {
         footer.bottom {
