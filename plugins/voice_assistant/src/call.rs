@@ -1,0 +1,86 @@
+//! What a conversation needs of its call, whoever keeps it: who it is with, what is written down, and how it goes on.
+
+use plugin_api::{
+    prelude::*,
+    requests::{memory::Speaker, voice::MediaReport},
+};
+
+/// A call whose conversation begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallBrief {
+    /// The call, `CA…`.
+    pub call: String,
+    /// The number of the other side as Twilio gave it; it may be withheld or forged.
+    pub number: Option<String>,
+    /// The person of whom memory may speak: a verified number. `None`: nobody is known for sure.
+    pub person: Option<String>,
+    /// What this call is to reach, if we placed it.
+    pub objective: Option<String>,
+}
+
+/// Something that happened in a conversation, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// Somebody said something. What an interrupted assistant said holds only what was heard.
+    Said {
+        /// Who.
+        speaker: Speaker,
+        /// In words.
+        text: String,
+        /// It was cut short by the caller.
+        interrupted: bool,
+    },
+    /// A tool was called and has answered, or failed.
+    Tool {
+        /// `plugin.operation`, or a name of this plugin's own.
+        tool: String,
+        /// As the model wrote them.
+        arguments: String,
+        /// What the model was told.
+        result: String,
+        /// Whether it did what it was to do.
+        ok: bool,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+    },
+    /// How long the caller waited for the first audio of an answer, on the media clock.
+    FirstAudio { after_ms: u64 },
+    /// How long what was being said went on after the caller began to speak, on the media clock.
+    Interruption { after_ms: u64 },
+    /// The conversation with the model was renewed or taken up again; why, in words.
+    Reconnected { reason: String },
+    /// The audio is over.
+    Media(MediaReport),
+}
+
+/// How a call goes on when its media stream has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// It ends.
+    HangUp,
+    /// To somebody else.
+    Transfer { to: String },
+    /// Turn by turn, as the model's socket cannot be had.
+    Turns { reason: String },
+}
+
+/// Who keeps calls.
+pub trait Ledger: Send + Sync + 'static {
+    /// Redeems the token of a call's media stream, once.
+    ///
+    /// # Errors
+    /// `denied`: it is of another call, was used, or has expired; the database's.
+    fn redeem(
+        &self,
+        call: &str,
+        stream: &str,
+        token: &str,
+    ) -> impl Future<Output = Result<CallBrief, OperationError>> + Send;
+
+    /// Writes down what happened. It never fails: what the database cannot take is kept, written later, and logged.
+    fn record(&self, call: &str, entry: Entry) -> impl Future<Output = ()> + Send;
+
+    /// Decides how the call goes on when its media stream ends; the last decision counts. Without one, after a media
+    /// stream that ended by itself, the caller has hung up.
+    fn decide(&self, call: &str, next: Next) -> impl Future<Output = ()> + Send;
+}
