@@ -1,4 +1,7 @@
-//! What the `voice_assistant` plugin offers: the conversation of a telephone call.
+//! What the `voice_assistant` plugin offers: telephone calls that are answered, placed, kept and shown; and the
+//! conversation of a call that is carried in real time.
+//!
+//! Moments are milliseconds since 1970, UTC, where nothing else is said.
 //!
 //! [`SESSION`] is a stream between whoever carries the call's audio, the bridge, and the conversation. Both ends speak
 //! as follows; moments on it are milliseconds of audio since the call's media stream began, whatever the wall clock says.
@@ -10,7 +13,18 @@
 //! | session | binary | audio for the caller: [`spoken`] |
 //! | session | text | a [`SessionEvent`] |
 
-use crate::message;
+use super::{
+    memory::Speaker,
+    orchestrator::{RunReport, RunState},
+    twilio::Media,
+};
+use crate::{message, requests::Request};
+
+/// The route that Twilio asks what to do with a call. What follows in the same call is below it.
+pub const VOICE_PATH: &str = "/webhooks/twilio/voice";
+
+/// The WebSocket that Twilio carries the audio of a call to.
+pub const MEDIA_PATH: &str = "/media/twilio";
 
 /// The stream operation that takes a [`Session`] and is the conversation of one call. It is taken when the token is
 /// redeemed, and refused with:
@@ -141,6 +155,337 @@ pub fn spoken(utterance: u32, audio: &[u8]) -> Vec<u8> {
 pub fn read_spoken(frame: &[u8]) -> Option<(u32, &[u8])> {
     let (number, audio) = frame.split_first_chunk::<4>()?;
     Some((u32::from_be_bytes(*number), audio))
+}
+
+/// One turn of a conversation in text, answered as on the phone: the same persona, tools and memory. With an idempotency
+/// key it is answered once.
+///
+/// # Errors
+/// `invalid`: the request, or it is on behalf of nobody. The others as `run` of `orchestrator_service`.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Respond {
+    /// What the person says.
+    pub text: String,
+}
+
+impl Request for Respond {
+    const OPERATION: &'static str = "respond";
+    type Response = Responded;
+}
+
+/// How far an answer is.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct Responded {
+    /// The run that answers; `fetch_run` of `orchestrator_service` tells how it goes on.
+    pub run: String,
+    /// How far it is.
+    pub state: RunState,
+    /// What is answered, once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Why there will be no answer, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl From<RunReport> for Responded {
+    fn from(report: RunReport) -> Self {
+        Self { run: report.run, state: report.state, answer: report.answer, error: report.error }
+    }
+}
+
+/// Rings somebody up, and has the assistant pursue an objective with them. With an idempotency key it rings once.
+///
+/// # Errors
+/// - `denied`: on behalf of a person, `to` is somebody else.
+/// - `conflict`: the idempotency key was used for another call.
+/// - `unavailable`: the database, Twilio, or the public address of the host is missing; nobody was called.
+/// - The others as `place_call` of `twilio_service`.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct CallPerson {
+    /// Whom to ring up, as `+15551234567`. Leave it out: it is the person of this conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What the call is to reach, in words for whoever will speak.
+    pub objective: String,
+    /// The first words, once they answer. Left out, those of the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<String>,
+    /// What a machine is told that answers instead. Left out, what the settings say; without either, it is hung up on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How long to let it ring, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 600))]
+    pub ring_seconds: Option<u32>,
+}
+
+impl Request for CallPerson {
+    const OPERATION: &'static str = "call_person";
+    type Response = CalledPerson;
+}
+
+/// Twilio rings them up; `show_call` tells how it goes.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct CalledPerson {
+    /// The call, `CA…`.
+    pub call: String,
+    /// Its status at Twilio then, such as `queued`.
+    pub status: String,
+    /// An earlier request with the same idempotency key placed it.
+    pub repeated: bool,
+}
+
+/// Connects the call that the person is in with somebody else, as soon as the assistant has spoken its answer.
+///
+/// # Errors
+/// `not_found`: there is nobody of this name; the message lists who there is. `conflict`: the person is in no call.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct TransferCall {
+    /// To whom: one of the names that the settings allow.
+    pub to: String,
+}
+
+impl Request for TransferCall {
+    const OPERATION: &'static str = "transfer_call";
+    type Response = ();
+}
+
+/// Ends the call that the person is in, as soon as the assistant has spoken its answer. Operators name the call, and it
+/// ends at once.
+///
+/// # Errors
+/// `conflict`: the person is in no call, or it is over.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct EndCall {
+    /// The call, for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+}
+
+impl Request for EndCall {
+    const OPERATION: &'static str = "end_call";
+    type Response = ();
+}
+
+/// How a call was answered.
+#[message]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum CallWay {
+    /// It was not answered yet.
+    None,
+    /// In real time.
+    Realtime,
+    /// Turn by turn: Twilio hears and speaks.
+    Turns,
+    /// By a request for a message.
+    Voicemail,
+}
+
+/// Lists calls, the newest first. On behalf of a person, only their own.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ListCalls {
+    /// Only those with this person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Only those that are in progress, or only those that are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<bool>,
+    /// At most so many, 1 to 200; 50 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+    /// [`CallList::next`] of an answer, to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+impl Request for ListCalls {
+    const OPERATION: &'static str = "list_calls";
+    type Response = CallList;
+}
+
+/// Some of the calls.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct CallList {
+    /// The calls.
+    pub calls: Vec<CallSummary>,
+    /// There are more: give it as `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A call in a list.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct CallSummary {
+    /// The call, `CA…`.
+    pub call: String,
+    /// Whether we placed it.
+    pub outbound: bool,
+    /// The number of the other side, as Twilio gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// The person, if the number is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// What it was to reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+    /// How it was answered, last.
+    pub way: CallWay,
+    /// Whether it is in progress.
+    pub live: bool,
+    /// How it went, in words; left out as long as there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Who answered, as Twilio names it, where that was to be found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
+    /// When it began.
+    pub started_ms: i64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<i64>,
+}
+
+/// Shows a call with all that was said and done in it. On behalf of a person, only their own.
+///
+/// # Errors
+/// `not_found`: there is no such call.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ShowCall {
+    /// The call, `CA…`.
+    pub call: String,
+}
+
+impl Request for ShowCall {
+    const OPERATION: &'static str = "show_call";
+    type Response = CallRecord;
+}
+
+/// A call with all that was said and done in it.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct CallRecord {
+    /// The call.
+    #[serde(flatten)]
+    pub call: CallSummary,
+    /// What happened, in order.
+    pub entries: Vec<CallEntry>,
+    /// There were more entries than are shown.
+    #[serde(default)]
+    pub truncated: bool,
+    /// What was recorded of it: `fetch_recording` fetches it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<CallRecording>,
+}
+
+/// Something that happened in a call.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct CallEntry {
+    /// When.
+    pub at_ms: i64,
+    /// What.
+    #[serde(flatten)]
+    pub what: CallEvent,
+}
+
+/// What may happen in a call.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CallEvent {
+    /// Somebody said something.
+    Said {
+        /// Who.
+        speaker: Speaker,
+        /// In words; in real time only what was heard.
+        text: String,
+        /// It was cut short by the caller.
+        #[serde(default)]
+        interrupted: bool,
+        /// How long the caller waited for it, in milliseconds, where it was answered turn by turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took_ms: Option<u64>,
+    },
+    /// A tool was called.
+    Tool {
+        /// `plugin.operation`.
+        tool: String,
+        /// As the model wrote them.
+        arguments: String,
+        /// What the model was told.
+        result: String,
+        /// Whether it did what it was to do.
+        ok: bool,
+        /// How long it took, in milliseconds; left out where nobody measured it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took_ms: Option<u64>,
+    },
+    /// How long the caller waited for the first audio of an answer, on the media clock.
+    FirstAudio {
+        /// In milliseconds.
+        after_ms: u64,
+    },
+    /// How long what was being said went on after the caller began to speak, on the media clock.
+    Interruption {
+        /// In milliseconds.
+        after_ms: u64,
+    },
+    /// Something else, in words: how the audio went, why the conversation was taken up again.
+    Note {
+        /// For a person.
+        text: String,
+    },
+}
+
+/// A recording of a call.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct CallRecording {
+    /// The recording, `RE…`.
+    pub recording: String,
+    /// Whether it is a message that was left, or else the call itself.
+    pub voicemail: bool,
+    /// How long it is, in seconds.
+    pub seconds: u32,
+    /// When it was made.
+    pub at_ms: i64,
+}
+
+/// Fetches a recording from Twilio, as a sound. Not on behalf of a person.
+///
+/// # Errors
+/// `not_found`: no call here has it. The others as `fetch_media` of `twilio`.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct FetchRecording {
+    /// The recording, `RE…`.
+    pub recording: String,
+}
+
+impl Request for FetchRecording {
+    const OPERATION: &'static str = "fetch_recording";
+    type Response = Media;
 }
 
 #[cfg(test)]

@@ -18,6 +18,14 @@ pub struct CallBrief {
     pub objective: Option<String>,
 }
 
+impl CallBrief {
+    /// On whose behalf tools are called. Nobody would be an operator, and a number that may be forged somebody else: an
+    /// unverified caller is a person of this call alone, of whom nothing is known.
+    pub fn on_behalf(&self) -> String {
+        self.person.clone().unwrap_or_else(|| format!("unverified:{}", self.call))
+    }
+}
+
 /// Something that happened in a conversation, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {

@@ -40,6 +40,10 @@ pub struct PlaceCall {
     /// Find out whether a machine answers. Twilio ignores it together with `send_digits`, so that is `invalid`.
     #[serde(default)]
     pub machine_detection: Option<MachineDetection>,
+    /// With `machine_detection`: the call goes on at once, and Twilio tells there who answered, once it is known. Left
+    /// out, the call waits in silence until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_detection_callback: Option<String>,
     /// Which steps Twilio reports. Left out: all.
     #[serde(default)]
     pub status_events: Option<Vec<CallEvent>>,

@@ -105,6 +105,14 @@ fn options(request: &PlaceCall, config: &Config, form: &mut Form) -> Result<(), 
         }
         (None, _) => {}
     }
+    if let Some(url) = &request.machine_detection_callback {
+        if request.machine_detection.is_none() {
+            return Err(OperationError::invalid("`machine_detection_callback` needs `machine_detection`"));
+        }
+        check_url("machine_detection_callback", url)?;
+        add("AsyncAmd", "true".to_owned());
+        add("AsyncAmdStatusCallback", url.clone());
+    }
     Ok(())
 }
 

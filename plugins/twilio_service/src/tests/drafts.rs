@@ -182,6 +182,7 @@ fn calls_of_every_kind() {
         ring_seconds: Some(20),
         time_limit_seconds: Some(60),
         machine_detection: Some(MachineDetection::DetectMessageEnd),
+        machine_detection_callback: Some("https://a/machine".into()),
         status_events: Some(vec![CallEvent::Answered]),
         status_callback: Some("https://b/".into()),
         ..PlaceCall::default()
@@ -196,6 +197,8 @@ fn calls_of_every_kind() {
         Timeout=20
         TimeLimit=60
         MachineDetection=DetectMessageEnd
+        AsyncAmd=true
+        AsyncAmdStatusCallback=https://a/machine
         StatusCallbackEvent=answered
         StatusCallback=https://b/
     "#]],
@@ -253,6 +256,11 @@ fn calls_that_cannot_be_placed() {
         expect![
             "invalid: `machine_detection` and `send_digits` exclude each other: Twilio would detect nothing"
         ],
+    );
+    call(
+        &with(|c| c.machine_detection_callback = Some("https://a".into())),
+        &none,
+        expect!["invalid: `machine_detection_callback` needs `machine_detection`"],
     );
     call(
         &with(|c| c.from = Some("ACME".into())),
