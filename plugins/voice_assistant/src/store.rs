@@ -1,0 +1,109 @@
+//! Calls, what was said and done in them, recordings and orders, in the database. Every change is one statement or one
+//! transaction that may be repeated, so that a host may be killed between any two, and hosts that share the database never
+//! do a step twice.
+//! - [`tables`]: the tables.
+//! - [`writes`]: what is written while a call goes on.
+//! - [`tokens`]: the right to carry a call's audio, once.
+//! - [`due`]: what is still to be done: remembered, announced, closed.
+//! - [`orders`]: calls that are to be placed.
+//! - [`reading`]: what is shown, and what a turn needs to know.
+
+mod tables;
+mod writes;
+mod tokens;
+mod due;
+mod orders;
+mod reading;
+
+use plugin_api::{
+    context::{Context, Dependency},
+    error::{ErrorKind, OperationError},
+    jiff::Timestamp,
+    prelude::Duration,
+    requests::sql::{Committed, Execute, Executed, Query, Rows, Statement, Transaction},
+    tokio::sync::OnceCell,
+};
+use ring::digest::{SHA256, digest};
+
+pub use due::{DueTurn, QuietCall, Voicemail};
+pub use orders::Order;
+pub use reading::Known;
+pub use writes::{NewCall, Written};
+
+use crate::DATABASE;
+
+/// How long a step may take: Twilio waits for the sum of a few.
+const STEP: Duration = Duration::from_secs(2);
+
+type Outcome<T> = Result<T, OperationError>;
+
+/// The tables.
+pub struct Store {
+    context: Context,
+    migrated: OnceCell<()>,
+}
+
+impl Store {
+    pub fn new(context: Context) -> Self {
+        Self { context, migrated: OnceCell::new() }
+    }
+
+    /// Whether plugins.toml names a database.
+    pub fn is_named(&self) -> bool {
+        self.context.has(DATABASE)
+    }
+
+    /// Brings the tables to their newest version, once.
+    pub async fn migrate(&self) -> Outcome<()> {
+        self.database().await.map(drop)
+    }
+
+    /// The database, with the tables in it. It may come up after us.
+    async fn database(&self) -> Outcome<Dependency> {
+        let database = self.context.dependency(DATABASE)?.deadline(STEP);
+        let migrate = || async {
+            let slowly = self.context.dependency(DATABASE)?;
+            slowly.call(tables::migrations()).await.map(drop)
+        };
+        self.migrated.get_or_try_init(migrate).await.map_err(named)?;
+        Ok(database)
+    }
+
+    async fn query(&self, query: Query) -> Outcome<Rows> {
+        self.database().await?.call(query).await.map_err(named)
+    }
+
+    async fn execute(&self, execute: Execute) -> Outcome<Executed> {
+        self.database().await?.call(execute).await.map_err(named)
+    }
+
+    async fn commit(&self, statements: Vec<Statement>) -> Outcome<Committed> {
+        self.database().await?.call(Transaction { statements }).await.map_err(named)
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A name that nothing else has, and nobody guesses.
+pub fn random_id() -> String {
+    format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
+}
+
+/// The SHA-256 of a text, in hexadecimal digits.
+pub fn hash_of(text: &str) -> String {
+    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Text, or nothing.
+fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The error says whose it is. A step whose commit is unknown may be repeated like one that was not made.
+fn named(error: OperationError) -> OperationError {
+    let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
+    OperationError { kind, message: format!("calls cannot be kept: {}", error.message), ..error }
+}

@@ -1,0 +1,115 @@
+//! What is still to be done for calls, by whichever host: what was said is to be remembered, messages are to be announced,
+//! and calls of which nobody hears any more are to be closed.
+
+use plugin_api::requests::{
+    memory::Speaker,
+    sql::{Execute, Query, Row},
+};
+
+use super::{
+    Outcome, Store, some,
+    writes::{speaker_named, way_named},
+};
+use plugin_api::requests::voice::CallWay;
+
+const AT_ONCE: u32 = 100;
+
+/// Something said that is not in the memory yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTurn {
+    pub call: String,
+    pub seq: i64,
+    pub person: String,
+    pub speaker: Speaker,
+    pub text: String,
+}
+
+/// A message that was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voicemail {
+    pub recording: String,
+    pub number: Option<String>,
+    pub seconds: i64,
+}
+
+/// A call in progress of which nothing was heard for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuietCall {
+    pub call: String,
+    pub way: CallWay,
+    pub started_ms: i64,
+}
+
+impl Store {
+    /// What was said with known people and is not in the memory yet, in order.
+    pub async fn due_turns(&self) -> Outcome<Vec<DueTurn>> {
+        let query = "
+            select e.call, e.seq, e.subject, e.body, c.person
+            from voice_assistant_entries e join voice_assistant_calls c on c.call = e.call
+            where e.is_remembered = 0 and c.person <> '' order by e.at_ms, e.call";
+        let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
+        rows.iter().map(due_turn).collect()
+    }
+
+    pub async fn is_remembered(&self, turn: &DueTurn) -> Outcome<()> {
+        let set = "update voice_assistant_entries set is_remembered = 1 where call = $1 and seq = $2";
+        self.execute(Execute::new(set).bind(&turn.call).bind(turn.seq)).await.map(drop)
+    }
+
+    /// Messages that nobody was told of yet.
+    pub async fn due_voicemails(&self) -> Outcome<Vec<Voicemail>> {
+        let query = "select recording, number, seconds from voice_assistant_recordings
+            where is_announced = 0 and is_voicemail = 1 order by at_ms";
+        let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
+        let voicemail = |row: Row<'_>| {
+            Ok(Voicemail {
+                recording: row.get("recording")?,
+                number: some(row.get("number")?),
+                seconds: row.get("seconds")?,
+            })
+        };
+        rows.iter().map(voicemail).collect()
+    }
+
+    pub async fn is_announced(&self, recording: &str) -> Outcome<()> {
+        let set = "update voice_assistant_recordings set is_announced = 1 where recording = $1";
+        self.execute(Execute::new(set).bind(recording)).await.map(drop)
+    }
+
+    /// Calls in progress of which nothing was heard since then.
+    pub async fn quiet_calls(&self, inbound_ms: i64, outbound_ms: i64) -> Outcome<Vec<QuietCall>> {
+        let query = "select call, way, started_ms from voice_assistant_calls
+            where state = 'live' and heard_ms < case is_outbound when 1 then $2 else $1 end order by heard_ms";
+        let query = Query::new(query).bind(inbound_ms).bind(outbound_ms).row_limit(AT_ONCE);
+        let quiet = |row: Row<'_>| {
+            Ok(QuietCall {
+                call: row.get("call")?,
+                way: way_named(&row.get::<String>("way")?),
+                started_ms: row.get("started_ms")?,
+            })
+        };
+        self.query(query).await?.iter().map(quiet).collect()
+    }
+
+    /// Somebody has just said that the call goes on.
+    pub async fn touch(&self, call: &str, now_ms: i64) -> Outcome<()> {
+        let set = "update voice_assistant_calls set heard_ms = $2 where call = $1";
+        self.execute(Execute::new(set).bind(call).bind(now_ms)).await.map(drop)
+    }
+
+    /// Forgets orders that nobody repeats any more.
+    pub async fn forget_old(&self, before_ms: i64) -> Outcome<()> {
+        let delete = "delete from voice_assistant_orders where created_ms < $1";
+        self.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
+    }
+}
+
+fn due_turn(row: Row<'_>) -> Outcome<DueTurn> {
+    Ok(DueTurn {
+        call: row.get("call")?,
+        seq: row.get("seq")?,
+        person: row.get("person")?,
+        speaker: speaker_named(&row.get::<String>("subject")?),
+        text: row.get("body")?,
+    })
+}

@@ -1,0 +1,61 @@
+//! Calls that are to be placed: written down before Twilio is asked, under the key that makes each of them one.
+
+use plugin_api::{
+    error::OperationError,
+    requests::sql::{Execute, Query, Row},
+};
+
+use super::{Outcome, Store, now_ms, some};
+
+/// What a call of ours is to reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    pub reference: String,
+    /// Tells the request from others.
+    pub fingerprint: String,
+    pub person: String,
+    pub objective: String,
+    pub opening: Option<String>,
+    /// For a machine that answers.
+    pub message: Option<String>,
+}
+
+impl Store {
+    /// Writes an order down; one with the same key must be the same.
+    ///
+    /// # Errors
+    /// `conflict`: the key was used for another order.
+    pub async fn order(&self, order: &Order) -> Outcome<()> {
+        let insert = Execute::new(
+            "insert into voice_assistant_orders
+                (reference, fingerprint, person, objective, opening, message, created_ms)
+            values ($1, $2, $3, $4, $5, $6, $7) on conflict (reference) do nothing",
+        );
+        let insert = insert.bind(&order.reference).bind(&order.fingerprint).bind(&order.person);
+        let insert = insert.bind(&order.objective).bind(order.opening.as_deref().unwrap_or_default());
+        let insert = insert.bind(order.message.as_deref().unwrap_or_default()).bind(now_ms());
+        if self.execute(insert).await?.rows_affected == 1 {
+            return Ok(());
+        }
+        match self.order_of(&order.reference).await? {
+            Some(known) if known.fingerprint == order.fingerprint => Ok(()),
+            _ => Err(OperationError::conflict("the idempotency key was used for another call")),
+        }
+    }
+
+    pub async fn order_of(&self, reference: &str) -> Outcome<Option<Order>> {
+        let query = "select * from voice_assistant_orders where reference = $1";
+        self.query(Query::new(query).bind(reference)).await?.first().map(order).transpose()
+    }
+}
+
+fn order(row: Row<'_>) -> Outcome<Order> {
+    Ok(Order {
+        reference: row.get("reference")?,
+        fingerprint: row.get("fingerprint")?,
+        person: row.get("person")?,
+        objective: row.get("objective")?,
+        opening: some(row.get("opening")?),
+        message: some(row.get("message")?),
+    })
+}

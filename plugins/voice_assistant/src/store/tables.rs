@@ -1,0 +1,69 @@
+//! The tables, version by version.
+
+use plugin_api::requests::sql::Migrate;
+
+const OWNER: &str = "voice_assistant";
+
+const TABLES: &str = "
+    create table voice_assistant_calls (
+        call text primary key,
+        is_outbound bigint not null,
+        number text not null,
+        person text not null,
+        objective text not null,
+        way text not null,
+        state text not null,
+        outcome text not null,
+        answered_by text not null,
+        token_hash text not null,
+        token_ms bigint not null,
+        redeemed_ms bigint not null,
+        next text not null,
+        next_detail text not null,
+        started_ms bigint not null,
+        heard_ms bigint not null,
+        ended_ms bigint not null
+    );
+    create index voice_assistant_calls_state on voice_assistant_calls (state, heard_ms);
+    create index voice_assistant_calls_person on voice_assistant_calls (person, started_ms);
+    create index voice_assistant_calls_started on voice_assistant_calls (started_ms, call);
+    create table voice_assistant_entries (
+        call text not null,
+        seq bigint not null,
+        kind text not null,
+        subject text not null,
+        body text not null,
+        result text not null,
+        flag bigint not null,
+        took_ms bigint not null,
+        at_ms bigint not null,
+        is_remembered bigint not null,
+        primary key (call, seq)
+    );
+    create index voice_assistant_entries_due on voice_assistant_entries (is_remembered, at_ms);
+    create table voice_assistant_recordings (
+        recording text primary key,
+        call text not null,
+        is_voicemail bigint not null,
+        url text not null,
+        number text not null,
+        seconds bigint not null,
+        is_announced bigint not null,
+        at_ms bigint not null
+    );
+    create index voice_assistant_recordings_due on voice_assistant_recordings (is_announced, at_ms);
+    create index voice_assistant_recordings_call on voice_assistant_recordings (call, at_ms);
+    create table voice_assistant_orders (
+        reference text primary key,
+        fingerprint text not null,
+        person text not null,
+        objective text not null,
+        opening text not null,
+        message text not null,
+        created_ms bigint not null
+    )";
+
+/// All versions there ever were.
+pub fn migrations() -> Migrate {
+    Migrate::new(OWNER).version("calls, entries, recordings, orders", TABLES)
+}

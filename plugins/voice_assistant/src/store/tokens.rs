@@ -1,0 +1,64 @@
+//! The right to carry a call's audio: minted once in a call's life, good for one use within a short time. Only its hash is
+//! kept.
+
+use plugin_api::{
+    error::OperationError,
+    requests::sql::{Execute, Query, Statement},
+};
+
+use super::{
+    Outcome, Store, hash_of, now_ms, random_id, some,
+    writes::{NewCall, begin},
+};
+use crate::call::CallBrief;
+
+/// Twilio opens the media stream at once.
+const LIFE_MS: i64 = 60_000;
+
+impl Store {
+    /// A token for a call that was not answered yet; `None`: it was, so whoever asks is told nothing new.
+    pub async fn mint(&self, new: &NewCall) -> Outcome<Option<String>> {
+        let token = random_id();
+        let mint = Statement::new(
+            "update voice_assistant_calls set token_hash = $2, token_ms = $3, way = 'realtime'
+            where call = $1 and way = 'none' and token_hash = '' and state = 'live'",
+        );
+        let mint = mint.bind(&new.call).bind(hash_of(&token)).bind(now_ms() + LIFE_MS);
+        let committed = self.commit(vec![begin(new), mint]).await?;
+        let is_minted = committed.results.last().is_some_and(|minted| minted.rows_affected == 1);
+        Ok(is_minted.then_some(token))
+    }
+
+    /// Uses a token up, in one statement.
+    ///
+    /// # Errors
+    /// `denied`: it is of another call, was used, or has expired.
+    pub async fn redeem(&self, call: &str, token: &str) -> Outcome<CallBrief> {
+        let redeem = Execute::new(
+            "update voice_assistant_calls set redeemed_ms = $3, heard_ms = $3
+            where call = $1 and token_hash = $2 and token_hash <> '' and redeemed_ms = 0 and token_ms >= $3
+                and state = 'live'
+            returning number, person, objective",
+        );
+        let redeemed = self.execute(redeem.bind(call).bind(hash_of(token)).bind(now_ms())).await?;
+        let Some(row) = redeemed.returned.first() else { return Err(self.why_not(call, token).await?) };
+        Ok(CallBrief {
+            call: call.to_owned(),
+            number: some(row.get("number")?),
+            person: some(row.get("person")?),
+            objective: some(row.get("objective")?),
+        })
+    }
+
+    async fn why_not(&self, call: &str, token: &str) -> Outcome<OperationError> {
+        let query = "select redeemed_ms, state from voice_assistant_calls where call = $1 and token_hash = $2";
+        let rows = self.query(Query::new(query).bind(call).bind(hash_of(token))).await?;
+        let why = match rows.first() {
+            None => "the token is not one of this call",
+            Some(row) if row.get::<i64>("redeemed_ms")? != 0 => "the token was used before",
+            Some(row) if row.get::<String>("state")? != "live" => "the call is over",
+            Some(_) => "the token has expired",
+        };
+        Ok(OperationError::denied(why))
+    }
+}
