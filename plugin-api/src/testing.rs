@@ -213,6 +213,14 @@ impl<P: Plugin> TestInstance<P> {
         self.exchange(CallHeader { operation: operation.to_owned(), ..CallHeader::default() }, &request).await
     }
 
+    /// Calls the operation that a header names, with any JSON.
+    ///
+    /// # Errors
+    /// The operation's.
+    pub async fn call_json_with(&self, header: CallHeader, request: Value) -> Result<Value, OperationError> {
+        self.exchange(header, &request).await
+    }
+
     /// Opens a stream, and comes back when the plugin has taken it by its first send or receive.
     ///
     /// # Errors

@@ -47,8 +47,9 @@ pub fn listen(config: &Config, text: &str, turn: Turn) -> Vec<Verb> {
 }
 
 /// Says it, and asks again what to do.
-pub fn wait(config: &Config, text: &str, turn: Turn, looks: i64) -> Vec<Verb> {
-    let again = format!("{VOICE_PATH}/wait?n={}&failed={}&looks={looks}", turn.n, turn.failed);
+pub fn wait(config: &Config, text: &str, turn: Turn, looks: i64, since: i64) -> Vec<Verb> {
+    let Turn { n, failed, .. } = turn;
+    let again = format!("{VOICE_PATH}/wait?n={n}&failed={failed}&looks={looks}&since={since}");
     let mut verbs = say(config, text);
     verbs.push(Verb::new("Redirect").with("method", "POST").text(config.url(&again)));
     verbs

@@ -6,11 +6,7 @@ use plugin_api::requests::{
     sql::{Execute, Query, Row},
 };
 
-use super::{
-    Outcome, Store, some,
-    writes::{speaker_named, way_named},
-};
-use plugin_api::requests::voice::CallWay;
+use super::{Outcome, Store, some, writes::speaker_named};
 
 const AT_ONCE: u32 = 100;
 
@@ -36,8 +32,8 @@ pub struct Voicemail {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuietCall {
     pub call: String,
-    pub way: CallWay,
     pub started_ms: i64,
+    pub heard_ms: i64,
 }
 
 impl Store {
@@ -78,14 +74,14 @@ impl Store {
 
     /// Calls in progress of which nothing was heard since then.
     pub async fn quiet_calls(&self, inbound_ms: i64, outbound_ms: i64) -> Outcome<Vec<QuietCall>> {
-        let query = "select call, way, started_ms from voice_assistant_calls
+        let query = "select call, started_ms, heard_ms from voice_assistant_calls
             where state = 'live' and heard_ms < case is_outbound when 1 then $2 else $1 end order by heard_ms";
         let query = Query::new(query).bind(inbound_ms).bind(outbound_ms).row_limit(AT_ONCE);
         let quiet = |row: Row<'_>| {
             Ok(QuietCall {
                 call: row.get("call")?,
-                way: way_named(&row.get::<String>("way")?),
                 started_ms: row.get("started_ms")?,
+                heard_ms: row.get("heard_ms")?,
             })
         };
         self.query(query).await?.iter().map(quiet).collect()

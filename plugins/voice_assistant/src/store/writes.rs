@@ -60,7 +60,8 @@ fn statements(written: &Written) -> Vec<Statement> {
             of_call("way = $2, heard_ms = $3", call).bind(way_name(*way)).bind(*at_ms),
         ],
         Written::Happened { call, seq, entry, took_ms, is_remembered } => {
-            let row = EntryRow { took_ms: took_ms.map_or(-1, signed), ..row_of(entry) };
+            let row = row_of(entry);
+            let row = EntryRow { took_ms: took_ms.map_or(row.took_ms, signed), ..row };
             vec![insert(call, *seq, &row, *is_remembered), heard(call, *seq)]
         }
         Written::Noted { call, seq, text } => vec![insert(call, *seq, &note(text.clone()), true)],
@@ -174,7 +175,8 @@ fn row_of(entry: &Entry) -> EntryRow<'_> {
             body: arguments.clone(),
             result,
             flag: *ok,
-            took_ms: signed(*took_ms),
+            // Of the tools of a run nobody measures it.
+            took_ms: if *took_ms == 0 { -1 } else { signed(*took_ms) },
         },
         Entry::FirstAudio { after_ms } => measured("first_audio", after_ms),
         Entry::Interruption { after_ms } => measured("interruption", after_ms),

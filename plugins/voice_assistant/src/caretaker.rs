@@ -1,0 +1,196 @@
+//! What is still to be done for calls, done in the background, on whichever host: what was said is remembered, messages are
+//! announced, calls of which nobody hears any more are closed. Doing it twice does nothing.
+
+use plugin_api::{
+    context::Context,
+    error::{ErrorKind, OperationError},
+    prelude::{Arc, Duration},
+    requests::{
+        memory::Medium,
+        twilio_service::{FetchCall, ReadDelivery, SendMessage},
+    },
+    tracing,
+};
+
+use crate::{
+    MEMORY, TWILIO_SERVICE,
+    desk::{Desk, turn},
+    events::outcome_of,
+    store::{QuietCall, Voicemail, now_ms},
+};
+
+/// How often it looks for what other hosts left.
+const LOOK: Duration = Duration::from_secs(2);
+const CALL: Duration = Duration::from_secs(15);
+/// An inbound call is asked for when nothing was heard of it for so long.
+const QUIET_MS: i64 = 120_000;
+/// Of our own calls Twilio reports the end to `twilio_service`, so that asking costs nothing.
+const QUIET_OUTBOUND_MS: i64 = 5_000;
+/// Beyond its time limit, a call that nobody knows anything of is over.
+const GRACE_MS: i64 = 60 * 60 * 1000;
+/// Orders are kept as long as keys may be repeated.
+const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// Looks between two tidyings.
+const TIDYING: u32 = 1000;
+
+type Outcome<T> = Result<T, OperationError>;
+
+/// Works for ever.
+pub async fn run(desk: Arc<Desk>) {
+    let mut looks = 0u32;
+    loop {
+        desk.journal.flush().await;
+        let done = async {
+            desk.announce_unkept().await;
+            if desk.journal.store.is_named() {
+                desk.remember().await?;
+                desk.announce().await?;
+                desk.close_quiet().await?;
+                if looks.is_multiple_of(TIDYING) {
+                    desk.journal.store.forget_old(now_ms() - ORDERS_MS).await?;
+                    desk.journal.forget_old();
+                }
+            }
+            Ok::<_, OperationError>(())
+        };
+        if let Err(error) = done.await {
+            tracing::debug!(%error, "what is due for calls waits");
+        }
+        looks = looks.wrapping_add(1);
+        desk.work(LOOK).await;
+    }
+}
+
+impl Desk {
+    /// Gives what was said to the memory, in order.
+    async fn remember(&self) -> Outcome<()> {
+        if !self.context.has(MEMORY) {
+            return Ok(());
+        }
+        for due in self.journal.store.due_turns().await? {
+            let source = format!("{}:{}", due.call, due.seq);
+            let said = turn(due.speaker, Medium::Voice, &due.text, source, Some(due.seq));
+            let memory = self.context.dependency(MEMORY)?.person(&due.person).deadline(CALL);
+            match memory.call(said).await {
+                Ok(_) => {}
+                Err(error) if error.kind == ErrorKind::Invalid => {
+                    tracing::warn!(call = due.call, %error, "something said on the phone cannot be remembered");
+                }
+                Err(error) => return Err(error),
+            }
+            self.journal.store.is_remembered(&due).await?;
+        }
+        Ok(())
+    }
+
+    async fn announce(&self) -> Outcome<()> {
+        for voicemail in self.journal.store.due_voicemails().await? {
+            if self.tell_owner(&voicemail).await {
+                self.journal.store.is_announced(&voicemail.recording).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Without a database.
+    async fn announce_unkept(&self) {
+        for voicemail in self.journal.voicemails() {
+            if self.tell_owner(&voicemail).await {
+                self.journal.announced(&voicemail.recording);
+            }
+        }
+    }
+
+    /// Tells the owner of a message, once; whether nothing more is to be done.
+    async fn tell_owner(&self, voicemail: &Voicemail) -> bool {
+        let Some(owner) = &self.config.owner_number else { return true };
+        let message =
+            SendMessage { to: Some(owner.clone()), body: Some(announcement(voicemail)), ..Default::default() };
+        match send(&self.context, &voicemail.recording, message).await {
+            Ok(()) => {
+                self.journal.count("voicemails_announced", 1).await;
+                true
+            }
+            Err(error) if is_for_good(&error) => {
+                tracing::warn!(recording = voicemail.recording, %error, "nobody can be told of a message");
+                true
+            }
+            Err(error) => {
+                tracing::debug!(recording = voicemail.recording, %error, "a message is announced later");
+                false
+            }
+        }
+    }
+
+    /// Closes calls that ended unheard: the host that carried them may be gone.
+    async fn close_quiet(&self) -> Outcome<()> {
+        let now = now_ms();
+        let quiet = self.journal.store.quiet_calls(now - QUIET_MS, now - QUIET_OUTBOUND_MS).await?;
+        for call in quiet {
+            if let Some(status) = self.reported(&call.call).await.filter(|status| is_over(status)) {
+                self.ended(&call.call, outcome_of(&status)).await;
+            } else if now - call.heard_ms > QUIET_MS {
+                self.ask_for(&call).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How a call is, as Twilio reported it.
+    async fn reported(&self, call: &str) -> Option<String> {
+        let twilio = self.context.dependency(TWILIO_SERVICE).ok()?.deadline(CALL);
+        let reported = twilio.call(ReadDelivery { sid: call.to_owned() }).await;
+        reported.ok().map(|delivery| delivery.status)
+    }
+
+    async fn ask_for(&self, call: &QuietCall) -> Outcome<()> {
+        let fetched = async {
+            let twilio = self.context.dependency(TWILIO_SERVICE)?.deadline(CALL);
+            twilio.call(FetchCall { sid: call.call.clone() }).await
+        };
+        match fetched.await {
+            Ok(record) if is_over(&record.status) => {
+                self.ended(&call.call, outcome_of(&record.status)).await;
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) if self.is_beyond_all_limits(call) => {
+                tracing::warn!(call = call.call, %error, "a call is closed whose end nobody knows");
+                self.ended(&call.call, "nobody knows when it ended").await;
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::debug!(call = call.call, %error, "nobody knows whether a call goes on");
+            }
+        }
+        self.journal.store.touch(&call.call, now_ms()).await
+    }
+
+    /// Beyond what may be, and an hour.
+    fn is_beyond_all_limits(&self, call: &QuietCall) -> bool {
+        let limit = i64::try_from(self.config.call_time_limit.as_millis()).unwrap_or(i64::MAX);
+        now_ms() - call.started_ms > limit.saturating_add(GRACE_MS)
+    }
+}
+
+async fn send(context: &Context, key: &str, message: SendMessage) -> Outcome<()> {
+    let twilio = context.dependency(TWILIO_SERVICE)?.idempotency_key(key).deadline(CALL);
+    twilio.call(message).await.map(drop)
+}
+
+fn announcement(voicemail: &Voicemail) -> String {
+    let number = voicemail.number.as_deref().unwrap_or("a number that is withheld");
+    let Voicemail { seconds, recording, .. } = voicemail;
+    format!("{number} left a message of {seconds} seconds on the phone: recording {recording}.")
+}
+
+fn is_over(status: &str) -> bool {
+    matches!(status, "completed" | "busy" | "failed" | "no-answer" | "canceled")
+}
+
+fn is_for_good(error: &OperationError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Conflict | ErrorKind::NotFound
+    )
+}

@@ -1,0 +1,289 @@
+//! What happens in calls -> the database, in order; and, in memory, as much of the calls of this host as their next turn
+//! needs. A database that is away holds up nobody: what it cannot take waits here and is written later. What is lost, as it
+//! was too much or the host ended, is logged and counted.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use plugin_api::{
+    context::Context,
+    error::{ErrorKind, OperationError},
+    prelude::Duration,
+    requests::{memory::Speaker, voice::CallWay},
+    tokio, tracing,
+};
+
+use crate::{
+    call::{CallBrief, Entry, Ledger, Next},
+    store::{Known, NewCall, Store, Voicemail, Written, now_ms},
+};
+
+/// A database that has just failed is not asked again for so long: somebody is on the phone.
+const PAUSE: Duration = Duration::from_secs(2);
+/// What may wait for the database.
+const MOST_WAITING: usize = 10_000;
+const BATCH: usize = 100;
+/// No call is as long; its end was never heard of here.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+/// Words of a call that are kept in memory.
+const MOST_SAID: usize = 200;
+
+/// Keeps calls.
+pub struct Journal {
+    pub store: Store,
+    context: Context,
+    calls: Mutex<HashMap<String, InMemory>>,
+    waiting: Mutex<VecDeque<Written>>,
+    writing: tokio::sync::Mutex<Option<Instant>>,
+    /// Without a database: messages that nobody was told of yet.
+    voicemails: Mutex<Vec<Voicemail>>,
+}
+
+/// A call of which this host has heard.
+struct InMemory {
+    known: Known,
+    said: Vec<(i64, Speaker, String)>,
+    last_seq: i64,
+    touched: Instant,
+}
+
+impl Journal {
+    pub fn new(context: Context) -> Self {
+        Self {
+            store: Store::new(context.clone()),
+            context,
+            calls: Mutex::default(),
+            waiting: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            voicemails: Mutex::default(),
+        }
+    }
+
+    /// Writes it down: now, or as soon as the database can take it.
+    pub async fn write(&self, written: Vec<Written>) {
+        written.iter().for_each(|written| self.keep(written));
+        if !self.store.is_named() {
+            return;
+        }
+        let lost = self.queue(written);
+        if lost > 0 {
+            tracing::warn!(lost, "the database is away for too long: what happened in calls is lost");
+            self.count("lost", lost).await;
+        }
+        self.flush().await;
+    }
+
+    /// Writes what waits, if the database can take it.
+    pub async fn flush(&self) {
+        let mut failed = self.writing.lock().await;
+        if failed.is_some_and(|at| at.elapsed() < PAUSE) {
+            return;
+        }
+        *failed = None;
+        loop {
+            let batch: Vec<_> = locked(&self.waiting).iter().take(BATCH).cloned().collect();
+            if batch.is_empty() {
+                return;
+            }
+            if let Err(error) = self.write_batch(&batch).await {
+                tracing::warn!(%error, "what happens in calls waits to be written");
+                *failed = Some(Instant::now());
+                return;
+            }
+            locked(&self.waiting).drain(..batch.len());
+        }
+    }
+
+    /// One that can never be written does not hold up the others.
+    async fn write_batch(&self, batch: &[Written]) -> Result<(), OperationError> {
+        match self.store.write(batch).await {
+            Err(error) if is_for_good(&error) => {}
+            outcome => return outcome,
+        }
+        for written in batch {
+            match self.store.write(std::slice::from_ref(written)).await {
+                Err(error) if is_for_good(&error) => {
+                    tracing::warn!(%error, "something that happened in a call cannot be written, and is lost");
+                    self.count("lost", 1).await;
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Something that is of no use to who is on the phone.
+    pub async fn count(&self, name: &str, by: u64) {
+        if let Err(error) = self.context.host().count(name, by).await {
+            tracing::debug!(%error, "`{name}` could not be counted");
+        }
+    }
+
+    fn queue(&self, written: Vec<Written>) -> u64 {
+        let mut waiting = locked(&self.waiting);
+        let room = MOST_WAITING.saturating_sub(waiting.len());
+        let lost = written.len().saturating_sub(room);
+        waiting.extend(written.into_iter().take(room));
+        lost as u64
+    }
+
+    /// What is known of a call: from the database, which other hosts write, and from what waits here.
+    pub async fn known(&self, call: &str) -> Option<Known> {
+        let here = locked(&self.calls).get(call).map(|call| call.known.clone());
+        let stored = match self.store.is_named() {
+            true => self.store.known(call).await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "a call is known only as far as this host heard of it");
+                None
+            }),
+            false => None,
+        };
+        match (stored, here) {
+            (Some(stored), Some(here)) => Some(Known { next: here.next.or(stored.next), ..stored }),
+            (stored, here) => stored.or(here),
+        }
+    }
+
+    /// What was said in a call, in order, with its place in it.
+    pub async fn said(&self, call: &str) -> Vec<(i64, Speaker, String)> {
+        let mut said = match self.store.is_named() {
+            true => self.store.said(call).await.unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let here = locked(&self.calls).get(call).map(|call| call.said.clone()).unwrap_or_default();
+        said.extend(here);
+        said.sort_by_key(|(seq, ..)| *seq);
+        said.dedup_by_key(|(seq, ..)| *seq);
+        said
+    }
+
+    /// Messages that nobody was told of, where no database keeps them.
+    pub fn voicemails(&self) -> Vec<Voicemail> {
+        locked(&self.voicemails).clone()
+    }
+
+    pub fn announced(&self, recording: &str) {
+        locked(&self.voicemails).retain(|voicemail| voicemail.recording != recording);
+    }
+
+    /// Forgets calls whose end was never heard of here.
+    pub fn forget_old(&self) {
+        locked(&self.calls).retain(|_, call| call.touched.elapsed() < FORGOTTEN);
+    }
+
+    /// What is written down, as the next turn needs it.
+    fn keep(&self, written: &Written) {
+        let mut calls = locked(&self.calls);
+        match written {
+            Written::Begun(new) => {
+                calls.entry(new.call.clone()).or_insert_with(|| begun(new));
+            }
+            Written::Happened { call, seq, entry: Entry::Said { speaker, text, .. }, .. } => {
+                if let Some(known) = calls.get_mut(call) {
+                    known.hear(*seq, *speaker, text);
+                }
+            }
+            Written::Decided { call, next } => {
+                if let Some(known) = calls.get_mut(call) {
+                    known.known.next = Some(next.clone());
+                }
+            }
+            Written::Ended { call, .. } => drop(calls.remove(call)),
+            Written::Recorded { recording, is_voicemail: true, number, seconds, is_announced: false, .. } => {
+                self.keep_voicemail(recording, number.as_deref(), *seconds);
+            }
+            _ => {}
+        }
+    }
+
+    fn keep_voicemail(&self, recording: &str, number: Option<&str>, seconds: i64) {
+        let mut kept = locked(&self.voicemails);
+        let is_known = kept.iter().any(|voicemail| voicemail.recording == recording);
+        if !is_known && !self.store.is_named() {
+            let (recording, number) = (recording.to_owned(), number.map(str::to_owned));
+            kept.push(Voicemail { recording, number, seconds });
+        }
+    }
+
+    /// The place of what happens now, and whether the memory is to have it.
+    fn place(&self, call: &str, entry: &Entry) -> (i64, bool) {
+        let mut calls = locked(&self.calls);
+        let Some(call) = calls.get_mut(call) else { return (now_ms(), !is_said(entry)) };
+        call.last_seq = now_ms().max(call.last_seq + 1);
+        (call.last_seq, call.known.person.is_none() || !is_said(entry))
+    }
+}
+
+impl Ledger for Journal {
+    async fn redeem(&self, call: &str, stream: &str, token: &str) -> Result<CallBrief, OperationError> {
+        let brief = self.store.redeem(call, token).await?;
+        self.keep(&Written::Begun(NewCall {
+            call: call.to_owned(),
+            number: brief.number.clone(),
+            person: brief.person.clone(),
+            objective: brief.objective.clone(),
+            started_ms: now_ms(),
+            is_outbound: brief.objective.is_some(),
+        }));
+        let text = format!("the media stream {stream} began");
+        self.write(vec![Written::Noted { call: call.to_owned(), seq: now_ms(), text }]).await;
+        Ok(brief)
+    }
+
+    async fn record(&self, call: &str, entry: Entry) {
+        let (seq, is_remembered) = self.place(call, &entry);
+        let call = call.to_owned();
+        self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered }]).await;
+    }
+
+    async fn decide(&self, call: &str, next: Next) {
+        let mut written = vec![Written::Decided { call: call.to_owned(), next: next.clone() }];
+        if let Next::Turns { reason } = &next {
+            let (call, at_ms) = (call.to_owned(), now_ms());
+            let text = format!("it goes on turn by turn: {reason}");
+            written.push(Written::Noted { call: call.clone(), seq: at_ms, text });
+            written.push(Written::Way { call, way: CallWay::Turns, at_ms });
+        }
+        self.write(written).await;
+    }
+}
+
+impl InMemory {
+    fn hear(&mut self, seq: i64, speaker: Speaker, text: &str) {
+        self.touched = Instant::now();
+        self.last_seq = self.last_seq.max(seq);
+        if !self.said.iter().any(|(known, ..)| *known == seq) {
+            self.said.push((seq, speaker, text.to_owned()));
+        }
+        let surplus = self.said.len().saturating_sub(MOST_SAID);
+        self.said.drain(..surplus);
+    }
+}
+
+fn begun(new: &NewCall) -> InMemory {
+    let known = Known {
+        call: new.call.clone(),
+        number: new.number.clone(),
+        person: new.person.clone(),
+        objective: new.objective.clone(),
+        next: None,
+        is_live: true,
+        started_ms: new.started_ms,
+    };
+    InMemory { known, said: Vec::new(), last_seq: 0, touched: Instant::now() }
+}
+
+fn is_said(entry: &Entry) -> bool {
+    matches!(entry, Entry::Said { text, .. } if !text.trim().is_empty())
+}
+
+/// Another try would fail again.
+fn is_for_good(error: &OperationError) -> bool {
+    matches!(error.kind, ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Denied | ErrorKind::NotFound)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

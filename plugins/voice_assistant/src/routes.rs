@@ -1,0 +1,106 @@
+//! HTTP -> the operations, and back; and a webhook -> its handler, which has so much time and no more.
+
+use plugin_api::{
+    prelude::*,
+    requests::twilio_service::{ClaimWebhook, SettleWebhook, WebhookState},
+    serde::de::DeserializeOwned,
+    serde_json::{self, Map, Value},
+    tokio::{self, time::timeout},
+    tracing,
+};
+
+use crate::{TWILIO_SERVICE, desk::Desk, twiml, twiml::Verb, webhook::Webhook};
+
+/// Twilio waits 15 seconds.
+const ANSWER_TIME: Duration = Duration::from_secs(12);
+/// A claim costs no more of it than this.
+const CLAIM_TIME: Duration = Duration::from_secs(2);
+
+/// The answer to what only tells something.
+pub fn noted() -> HttpResponse {
+    twiml::response(&[])
+}
+
+/// Handles a webhook within the time that Twilio gives. The handler goes on when Twilio no longer waits: what was said is
+/// kept all the same. `otherwise` is said where it takes too long, or something broke.
+pub async fn within_time<F>(call: Call, handle: F, otherwise: Vec<Verb>) -> HttpResponse
+where
+    F: Future<Output = Vec<Verb>> + Send + 'static,
+{
+    let handling = tokio::spawn(call.scope(handle));
+    let verbs = match timeout(ANSWER_TIME, handling).await {
+        Ok(Ok(verbs)) => verbs,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a webhook could not be handled");
+            otherwise
+        }
+        Err(_) => {
+            tracing::warn!("a webhook takes longer than Twilio waits");
+            otherwise
+        }
+    };
+    twiml::response(&verbs)
+}
+
+/// The right to handle a webhook.
+pub struct Once {
+    key: String,
+    /// `None`: nobody could be asked, or somebody has it.
+    claim: Option<String>,
+    /// Whether it comes for the first time, as far as anybody knows.
+    pub is_first: bool,
+}
+
+impl Once {
+    /// Asks whether it was handled before, on whichever host. Where nobody can be asked, it counts as new: what must not
+    /// happen twice is made sure of where it happens.
+    pub async fn of(desk: &Desk, hook: &Webhook) -> Self {
+        let key = hook.key();
+        let claim = ClaimWebhook { key: key.clone(), lease_seconds: None };
+        let claimed = async {
+            desk.context.dependency(TWILIO_SERVICE)?.deadline(CLAIM_TIME).call(claim).await
+        };
+        match claimed.await {
+            Ok(claim) => Self { key, is_first: claim.state == WebhookState::Claimed, claim: claim.claim },
+            Err(error) => {
+                tracing::warn!(call = hook.call, %error, "nobody knows whether a webhook came before");
+                Self { key, claim: None, is_first: true }
+            }
+        }
+    }
+
+    /// It is handled.
+    pub async fn settle(self, desk: &Desk) {
+        let Some(claim) = self.claim else { return };
+        let settle = SettleWebhook { key: self.key, claim, done: true };
+        let settled =
+            async { desk.context.dependency(TWILIO_SERVICE)?.deadline(CLAIM_TIME).call(settle).await };
+        if let Err(error) = settled.await {
+            tracing::debug!(%error, "a webhook is forgotten as if it had not come");
+        }
+    }
+}
+
+/// The query, and what the path names, as a request.
+pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, OperationError> {
+    let mut json = Map::new();
+    for (key, value) in request.query() {
+        let value = match key.as_str() {
+            "limit" => number(&key, &value)?,
+            "live" => Value::from(value == "true" || value == "1"),
+            _ => Value::from(value),
+        };
+        if json.insert(key.clone(), value).is_some() {
+            return Err(OperationError::invalid(format!("`{key}` is given twice")));
+        }
+    }
+    // The path wins.
+    json.extend(request.params.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
+    serde_json::from_value(Value::Object(json))
+        .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))
+}
+
+fn number(key: &str, text: &str) -> Result<Value, OperationError> {
+    let number = text.parse::<u32>().map(Value::from);
+    number.map_err(|_| OperationError::invalid(format!("`{key}` is no number from 0 up")))
+}
