@@ -17,7 +17,7 @@ use crate::{
     desk::Desk,
     mind,
     speech::{self, Turn},
-    store::{Known, NewCall, Written, now_ms},
+    store::{Known, NewCall, Written, now_ms, now_us},
     twiml::Verb,
     webhook::Webhook,
 };
@@ -56,7 +56,7 @@ impl Desk {
 
     /// Says something, and listens.
     pub async fn open(&self, call: &NewCall, text: &str, is_own_words: bool) -> Vec<Verb> {
-        let now = now_ms();
+        let now = now_us();
         let entry = said(Speaker::Assistant, text);
         let is_remembered = !is_own_words || call.person.is_none();
         let happened =
@@ -95,7 +95,7 @@ impl Desk {
         let Some((.., text)) = said.into_iter().find(|(seq, ..)| *seq == turn.n) else {
             return self.stumble(turn, "what was said is lost", &hook.call).await;
         };
-        let since = hook.asked("since").unwrap_or(turn.n);
+        let since = hook.asked("since").unwrap_or(turn.n / 1000);
         let looks = hook.asked("looks").unwrap_or(0);
         self.answer(Asked { brief: &brief(known), turn, text, since, looks }).await
     }
@@ -242,11 +242,9 @@ impl Desk {
     /// Nobody can answer: a message may be left.
     pub async fn give_up(&self, call: &str, why: &str) -> Vec<Verb> {
         tracing::warn!(call, "nobody can answer on the phone: {why}");
-        let at_ms = now_ms();
-        let (one, other) = (call.to_owned(), call.to_owned());
-        let text = format!("nobody could answer: {why}");
-        let noted = Written::Noted { call: one, seq: at_ms, text };
-        self.journal.write(vec![noted, Written::Way { call: other, way: CallWay::Voicemail, at_ms }]).await;
+        let noted = self.journal.note(call, format!("nobody could answer: {why}"));
+        let way = Written::Way { call: call.to_owned(), way: CallWay::Voicemail, at_ms: now_ms() };
+        self.journal.write(vec![noted, way]).await;
         self.journal.count("apologies", 1).await;
         speech::voicemail(&self.config, &self.config.texts.apology)
     }
@@ -262,19 +260,18 @@ impl Desk {
     }
 
     pub async fn note(&self, call: &str, text: &str) {
-        let (call, text) = (call.to_owned(), text.to_owned());
-        self.journal.write(vec![Written::Noted { call, seq: now_ms(), text }]).await;
+        self.journal.write(vec![self.journal.note(call, text)]).await;
     }
 }
 
 fn turn_of(hook: &Webhook) -> Turn {
     let number = |name| hook.asked(name).unwrap_or(0).max(0);
-    let n = hook.asked("n").unwrap_or_else(now_ms);
+    let n = hook.asked("n").unwrap_or_else(now_us);
     Turn { n, silent: number("silent"), failed: number("failed") }
 }
 
 fn next_turn(turn: Turn, failed: i64) -> Turn {
-    Turn { n: now_ms().max(turn.n + NEXT_TURN), silent: 0, failed }
+    Turn { n: now_us().max(turn.n + NEXT_TURN), silent: 0, failed }
 }
 
 fn brief(known: Known) -> CallBrief {

@@ -69,7 +69,7 @@ impl Desk {
         }
         for due in self.journal.store.due_turns().await? {
             let source = format!("{}:{}", due.call, due.seq);
-            let said = turn(due.speaker, Medium::Voice, &due.text, source, Some(due.seq));
+            let said = turn(due.speaker, Medium::Voice, &due.text, source, Some(due.seq / 1000));
             let memory = self.context.dependency(MEMORY)?.person(&due.person).deadline(CALL);
             match memory.call(said).await {
                 Ok(_) => {}
@@ -104,8 +104,11 @@ impl Desk {
     /// Tells the owner of a message, once; whether nothing more is to be done.
     async fn tell_owner(&self, voicemail: &Voicemail) -> bool {
         let Some(owner) = &self.config.owner_number else { return true };
-        let message =
-            SendMessage { to: Some(owner.clone()), body: Some(announcement(voicemail)), ..Default::default() };
+        let message = SendMessage {
+            to: Some(owner.clone()),
+            body: Some(announcement(voicemail)),
+            ..Default::default()
+        };
         match send(&self.context, &voicemail.recording, message).await {
             Ok(()) => {
                 self.journal.count("voicemails_announced", 1).await;
@@ -189,8 +192,5 @@ fn is_over(status: &str) -> bool {
 }
 
 fn is_for_good(error: &OperationError) -> bool {
-    matches!(
-        error.kind,
-        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Conflict | ErrorKind::NotFound
-    )
+    matches!(error.kind, ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Conflict | ErrorKind::NotFound)
 }

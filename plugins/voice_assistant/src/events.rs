@@ -7,7 +7,7 @@ use crate::{
     call::Next,
     desk::Desk,
     speech::{self, Turn},
-    store::{NewCall, Order, Written, now_ms},
+    store::{NewCall, Order, Written, now_ms, now_us},
     twiml::Verb,
     webhook::{Webhook, is_sid},
 };
@@ -79,7 +79,7 @@ impl Desk {
             self.ended(&hook.call, CALLER_HUNG_UP).await;
             return vec![Verb::new("Hangup")];
         }
-        let turn = Turn { n: now_ms(), ..Turn::default() };
+        let turn = Turn { n: now_us(), ..Turn::default() };
         if matches!(next, Some(Next::HangUp | Next::Transfer { .. })) {
             return self.go_on(&hook.call, "", next, turn).await;
         }

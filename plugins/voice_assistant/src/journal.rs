@@ -18,7 +18,7 @@ use plugin_api::{
 
 use crate::{
     call::{CallBrief, Entry, Ledger, Next},
-    store::{Known, NewCall, Store, Voicemail, Written, now_ms},
+    store::{Known, NewCall, Store, Voicemail, Written, now_ms, now_us},
 };
 
 /// A database that has just failed is not asked again for so long: somebody is on the phone.
@@ -191,7 +191,9 @@ impl Journal {
                 }
             }
             Written::Ended { call, .. } => drop(calls.remove(call)),
-            Written::Recorded { recording, is_voicemail: true, number, seconds, is_announced: false, .. } => {
+            Written::Recorded {
+                recording, is_voicemail: true, number, seconds, is_announced: false, ..
+            } => {
                 self.keep_voicemail(recording, number.as_deref(), *seconds);
             }
             _ => {}
@@ -207,12 +209,23 @@ impl Journal {
         }
     }
 
-    /// The place of what happens now, and whether the memory is to have it.
-    fn place(&self, call: &str, entry: &Entry) -> (i64, bool) {
+    /// The place of what happens now: behind all that this host has heard of the call.
+    fn place(&self, call: &str) -> i64 {
         let mut calls = locked(&self.calls);
-        let Some(call) = calls.get_mut(call) else { return (now_ms(), !is_said(entry)) };
-        call.last_seq = now_ms().max(call.last_seq + 1);
-        (call.last_seq, call.known.person.is_none() || !is_said(entry))
+        let Some(call) = calls.get_mut(call) else { return now_us() };
+        call.last_seq = now_us().max(call.last_seq + 1);
+        call.last_seq
+    }
+
+    /// Whether the memory has no use for it.
+    fn is_forgettable(&self, call: &str, entry: &Entry) -> bool {
+        let is_nobody = |call: &InMemory| call.known.person.is_none();
+        !is_said(entry) || locked(&self.calls).get(call).is_some_and(is_nobody)
+    }
+
+    /// Something that is to be known of a call, in words.
+    pub fn note(&self, call: &str, text: impl Into<String>) -> Written {
+        Written::Noted { call: call.to_owned(), seq: self.place(call), text: text.into() }
     }
 }
 
@@ -227,13 +240,12 @@ impl Ledger for Journal {
             started_ms: now_ms(),
             is_outbound: brief.objective.is_some(),
         }));
-        let text = format!("the media stream {stream} began");
-        self.write(vec![Written::Noted { call: call.to_owned(), seq: now_ms(), text }]).await;
+        self.write(vec![self.note(call, format!("the media stream {stream} began"))]).await;
         Ok(brief)
     }
 
     async fn record(&self, call: &str, entry: Entry) {
-        let (seq, is_remembered) = self.place(call, &entry);
+        let (seq, is_remembered) = (self.place(call), self.is_forgettable(call, &entry));
         let call = call.to_owned();
         self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered }]).await;
     }
@@ -241,10 +253,8 @@ impl Ledger for Journal {
     async fn decide(&self, call: &str, next: Next) {
         let mut written = vec![Written::Decided { call: call.to_owned(), next: next.clone() }];
         if let Next::Turns { reason } = &next {
-            let (call, at_ms) = (call.to_owned(), now_ms());
-            let text = format!("it goes on turn by turn: {reason}");
-            written.push(Written::Noted { call: call.clone(), seq: at_ms, text });
-            written.push(Written::Way { call, way: CallWay::Turns, at_ms });
+            written.push(self.note(call, format!("it goes on turn by turn: {reason}")));
+            written.push(Written::Way { call: call.to_owned(), way: CallWay::Turns, at_ms: now_ms() });
         }
         self.write(written).await;
     }

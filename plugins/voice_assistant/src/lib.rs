@@ -16,7 +16,10 @@
 //! - `showing`: calls as they are shown; text; transfers and ends.
 //! - `routes`: HTTP -> the operations, and back; each webhook in time and once.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "only a conversation in real time redeems tokens and records"))]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "only a conversation in real time redeems tokens and records")
+)]
 
 mod settings;
 mod call;
@@ -113,7 +116,9 @@ impl Plugin for VoiceAssistant {
         let desk = &self.desk;
         self.caretaker.get_or_init(|| tokio::spawn(caretaker::run(desk.clone())));
         if !desk.journal.store.is_named() {
-            tracing::warn!("calls are answered and not kept: add a section `[plugins.database]` to plugins.toml");
+            tracing::warn!(
+                "calls are answered and not kept: add a section `[plugins.database]` to plugins.toml"
+            );
         } else if let Err(error) = desk.journal.store.migrate().await {
             tracing::warn!(%error, "calls are kept as soon as the database answers");
         }
@@ -182,7 +187,9 @@ fn routes(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<VoiceAss
                 .idempotent(),
         )
         .operation(
-            Operation::new("route_call", VoiceAssistant::route_call).about("`show_call`, over HTTP").idempotent(),
+            Operation::new("route_call", VoiceAssistant::route_call)
+                .about("`show_call`, over HTTP")
+                .idempotent(),
         )
         .route(Route::get("/api/calls", "route_calls"))
         .route(Route::get("/api/calls/{call}", "route_call"))

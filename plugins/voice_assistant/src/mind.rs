@@ -66,7 +66,11 @@ pub async fn question(
 ///
 /// # Errors
 /// Those of `orchestrator_service`.
-pub async fn run(context: &Context, question: &Question, wait: Duration) -> Result<RunReport, OperationError> {
+pub async fn run(
+    context: &Context,
+    question: &Question,
+    wait: Duration,
+) -> Result<RunReport, OperationError> {
     let run = Run {
         goal: question.text.clone(),
         history: question.history.clone(),
@@ -153,7 +157,10 @@ pub fn history(brief: &CallBrief, n: i64, earlier: &ThreadSummary, said: &[Said]
     let here = said.iter().filter(|(seq, ..)| *seq < n).map(|(_, speaker, text)| (*speaker, text.as_str()));
     let spoken = before.chain(here).filter(|(_, text)| !text.is_empty());
     spoken
-        .map(|(speaker, text)| Utterance { by_assistant: speaker == Speaker::Assistant, text: text.to_owned() })
+        .map(|(speaker, text)| Utterance {
+            by_assistant: speaker == Speaker::Assistant,
+            text: text.to_owned(),
+        })
         .collect()
 }
 

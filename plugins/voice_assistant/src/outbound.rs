@@ -82,7 +82,8 @@ impl Desk {
             Ok(_) => self.outcome(&call, outcome).await,
             Err(error) => {
                 tracing::warn!(call, %error, "a machine answered, and the call could not be changed");
-                self.note(&call, &format!("a machine answered, and was spoken with: {}", error.message)).await;
+                self.note(&call, &format!("a machine answered, and was spoken with: {}", error.message))
+                    .await;
             }
         }
     }

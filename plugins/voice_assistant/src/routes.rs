@@ -57,9 +57,8 @@ impl Once {
     pub async fn of(desk: &Desk, hook: &Webhook) -> Self {
         let key = hook.key();
         let claim = ClaimWebhook { key: key.clone(), lease_seconds: None };
-        let claimed = async {
-            desk.context.dependency(TWILIO_SERVICE)?.deadline(CLAIM_TIME).call(claim).await
-        };
+        let claimed =
+            async { desk.context.dependency(TWILIO_SERVICE)?.deadline(CLAIM_TIME).call(claim).await };
         match claimed.await {
             Ok(claim) => Self { key, is_first: claim.state == WebhookState::Claimed, claim: claim.claim },
             Err(error) => {

@@ -166,7 +166,10 @@ fn texts(settings: &Settings) -> Result<Texts, Failure> {
         fillers,
         goodbye: or(&settings.goodbye_text, "Goodbye!"),
         failure: or(&settings.failure_text, "I am sorry, that did not work. Could you say it again?"),
-        approval: or(&settings.approval_text, "I have asked for the approval that this needs. What else can I do?"),
+        approval: or(
+            &settings.approval_text,
+            "I have asked for the approval that this needs. What else can I do?",
+        ),
         apology: or(&settings.apology_text, "I am sorry, I cannot answer at the moment."),
         voicemail: or(&settings.voicemail_text, "Please leave a message after the tone."),
         thanks: or(&settings.thanks_text, "Thank you. Your message was recorded. Goodbye!"),

@@ -9,7 +9,8 @@ use plugin_api::{
         twilio::{FetchMedia, Media},
         twilio_service::UpdateCall,
         voice::{
-            CallList, CallRecord, EndCall, FetchRecording, ListCalls, Respond, Responded, ShowCall, TransferCall,
+            CallList, CallRecord, EndCall, FetchRecording, ListCalls, Respond, Responded, ShowCall,
+            TransferCall,
         },
     },
     tracing,

@@ -15,7 +15,7 @@ const QUIET_SECONDS: &str = "5";
 /// A turn that is to come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// Its number: the moment from which on it is listened, so that it is the same for all tries.
+    /// Its number, the same for all tries: the moment from which on it is listened, in microseconds.
     pub n: i64,
     /// How often nothing was heard.
     pub silent: i64,
@@ -26,7 +26,10 @@ pub struct Turn {
 /// Says it, and ends a sentence that was too long in the next verb.
 pub fn say(config: &Config, text: &str) -> Vec<Verb> {
     let say = |piece: &str| {
-        Verb::new("Say").maybe("voice", config.voice.as_deref()).with("language", &config.language).text(piece)
+        Verb::new("Say")
+            .maybe("voice", config.voice.as_deref())
+            .with("language", &config.language)
+            .text(piece)
     };
     twiml::pieces(text).into_iter().map(say).collect()
 }
@@ -92,7 +95,8 @@ pub fn voicemail(config: &Config, why: &str) -> Vec<Verb> {
 pub fn transfer(config: &Config, number: &str) -> Vec<Verb> {
     let mut verbs = say(config, &config.texts.transfer);
     let ended = config.url(&format!("{VOICE_PATH}/dial-ended"));
-    let dial = Verb::new("Dial").with("action", ended).with("method", "POST").with("timeout", TRANSFER_SECONDS);
+    let dial =
+        Verb::new("Dial").with("action", ended).with("method", "POST").with("timeout", TRANSFER_SECONDS);
     verbs.push(dial.holding([Verb::new("Number").text(number)]));
     verbs
 }

@@ -30,7 +30,8 @@ impl Webhook {
     pub fn read(request: &HttpRequest, person: Option<&str>) -> Result<Self, OperationError> {
         let form = request.form()?;
         let call = value(&form, "CallSid").filter(|sid| is_sid(sid));
-        let call = call.ok_or_else(|| OperationError::invalid("this is about no call: `CallSid` is missing"))?;
+        let call =
+            call.ok_or_else(|| OperationError::invalid("this is about no call: `CallSid` is missing"))?;
         let is_outbound = value(&form, "Direction").is_some_and(|way| way.starts_with("outbound"));
         let number = value(&form, if is_outbound { "To" } else { "From" });
         Ok(Self {

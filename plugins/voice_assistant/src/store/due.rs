@@ -42,7 +42,7 @@ impl Store {
         let query = "
             select e.call, e.seq, e.subject, e.body, c.person
             from voice_assistant_entries e join voice_assistant_calls c on c.call = e.call
-            where e.is_remembered = 0 and c.person <> '' order by e.at_ms, e.call";
+            where e.is_remembered = 0 and c.person <> '' order by e.seq, e.call";
         let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
         rows.iter().map(due_turn).collect()
     }

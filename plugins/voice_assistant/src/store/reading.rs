@@ -149,7 +149,8 @@ fn entry(row: Row<'_>) -> Outcome<CallEntry> {
     let text = |column: &str| row.get::<String>(column);
     let flag: bool = row.get("flag")?;
     let took_ms = u64::try_from(row.get::<i64>("took_ms")?).ok();
-    let after_ms = || text("body")?.parse().map_err(|_| OperationError::internal("a measurement is no number"));
+    let after_ms =
+        || text("body")?.parse().map_err(|_| OperationError::internal("a measurement is no number"));
     let what = match text("kind")?.as_str() {
         "said" => CallEvent::Said {
             speaker: speaker_named(&text("subject")?),

@@ -51,7 +51,8 @@ impl Store {
     }
 
     async fn why_not(&self, call: &str, token: &str) -> Outcome<OperationError> {
-        let query = "select redeemed_ms, state from voice_assistant_calls where call = $1 and token_hash = $2";
+        let query =
+            "select redeemed_ms, state from voice_assistant_calls where call = $1 and token_hash = $2";
         let rows = self.query(Query::new(query).bind(call).bind(hash_of(token))).await?;
         let why = match rows.first() {
             None => "the token is not one of this call",

@@ -20,19 +20,55 @@ pub struct NewCall {
     pub started_ms: i64,
 }
 
-/// Something that is written down of a call.
+/// Something that is written down of a call. `seq` is the moment in microseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Written {
     Begun(NewCall),
-    Way { call: String, way: CallWay, at_ms: i64 },
-    Happened { call: String, seq: i64, entry: Entry, took_ms: Option<u64>, is_remembered: bool },
-    Noted { call: String, seq: i64, text: String },
-    Decided { call: String, next: Next },
+    Way {
+        call: String,
+        way: CallWay,
+        at_ms: i64,
+    },
+    Happened {
+        call: String,
+        seq: i64,
+        entry: Entry,
+        took_ms: Option<u64>,
+        is_remembered: bool,
+    },
+    Noted {
+        call: String,
+        seq: i64,
+        text: String,
+    },
+    Decided {
+        call: String,
+        next: Next,
+    },
     /// How it went; what is known first counts.
-    Outcome { call: String, outcome: String },
-    AnsweredBy { call: String, who: String },
-    Ended { call: String, outcome: String, at_ms: i64 },
-    Recorded { call: String, recording: String, is_voicemail: bool, url: String, number: Option<String>, seconds: i64, is_announced: bool, at_ms: i64 },
+    Outcome {
+        call: String,
+        outcome: String,
+    },
+    AnsweredBy {
+        call: String,
+        who: String,
+    },
+    Ended {
+        call: String,
+        outcome: String,
+        at_ms: i64,
+    },
+    Recorded {
+        call: String,
+        recording: String,
+        is_voicemail: bool,
+        url: String,
+        number: Option<String>,
+        seconds: i64,
+        is_announced: bool,
+        at_ms: i64,
+    },
 }
 
 /// A row of the entries.
@@ -56,13 +92,13 @@ impl Store {
 fn statements(written: &Written) -> Vec<Statement> {
     match written {
         Written::Begun(new) => vec![begin(new)],
-        Written::Way { call, way, at_ms } => vec![
-            of_call("way = $2, heard_ms = $3", call).bind(way_name(*way)).bind(*at_ms),
-        ],
+        Written::Way { call, way, at_ms } => {
+            vec![of_call("way = $2, heard_ms = $3", call).bind(way_name(*way)).bind(*at_ms)]
+        }
         Written::Happened { call, seq, entry, took_ms, is_remembered } => {
             let row = row_of(entry);
             let row = EntryRow { took_ms: took_ms.map_or(row.took_ms, signed), ..row };
-            vec![insert(call, *seq, &row, *is_remembered), heard(call, *seq)]
+            vec![insert(call, *seq, &row, *is_remembered), heard(call, *seq / 1000)]
         }
         Written::Noted { call, seq, text } => vec![insert(call, *seq, &note(text.clone()), true)],
         Written::Decided { call, next } => {
@@ -119,7 +155,7 @@ fn insert(call: &str, seq: i64, row: &EntryRow<'_>, is_remembered: bool) -> Stat
     Statement::new(
         "insert into voice_assistant_entries
             (call, seq, kind, subject, body, result, flag, took_ms, at_ms, is_remembered)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $2, $9)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (call, seq) do nothing",
     )
     .bind(call)
@@ -130,11 +166,13 @@ fn insert(call: &str, seq: i64, row: &EntryRow<'_>, is_remembered: bool) -> Stat
     .bind(row.result.replace('\0', ""))
     .bind(i64::from(row.flag))
     .bind(row.took_ms)
+    .bind(seq / 1000)
     .bind(i64::from(is_remembered))
 }
 
 fn recorded(written: &Written) -> Option<Statement> {
-    let Written::Recorded { call, recording, is_voicemail, url, number, seconds, is_announced, at_ms } = written
+    let Written::Recorded { call, recording, is_voicemail, url, number, seconds, is_announced, at_ms } =
+        written
     else {
         return None;
     };

@@ -122,7 +122,10 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     let (host, ada) = (world.host().await, Phone::ada());
     let twiml = ada.ring(&host).await;
     let twiml = ada.say(&host, &twiml, "look it up").await;
-    let (path, _) = redirect(&twiml).split_once("&since=").map(|(path, rest)| (path.to_owned(), rest.to_owned())).unwrap();
+    let (path, _) = redirect(&twiml)
+        .split_once("&since=")
+        .map(|(path, rest)| (path.to_owned(), rest.to_owned()))
+        .unwrap();
     let twiml = ada.post(&host, &format!("{path}&since=1"), &[]).await;
     assert_eq!(spoken(&twiml), ["I am sorry, that did not work. Could you say it again?"]);
     assert_eq!(world.state().cancelled.len(), 1);

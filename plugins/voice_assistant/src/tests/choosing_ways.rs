@@ -57,7 +57,10 @@ async fn the_whole_call_is_recorded_where_that_is_wanted() {
     let world = World::default();
     let (host, ada) = (world.host_with(json!({ "record_calls": true })).await, Phone::ada());
     let twiml = ada.ring(&host).await;
-    assert!(twiml.starts_with("<Response><Start><Recording channels=\"dual\" recordingStatusCallback="), "{twiml}");
+    assert!(
+        twiml.starts_with("<Response><Start><Recording channels=\"dual\" recordingStatusCallback="),
+        "{twiml}"
+    );
     let recorded = [
         ("RecordingSid", "RE1"),
         ("RecordingUrl", "https://api.twilio.com/RE1"),
@@ -94,7 +97,9 @@ async fn a_call_goes_on_turn_by_turn_when_its_stream_breaks() {
     assert_eq!(spoken(&twiml), ["I am sorry, that did not work. Could you say it again?"]);
     assert_eq!(spoken(&ada.say(&host, &twiml, "hello?").await), ["re: hello?"]);
     assert_eq!(shown(&host).await.call.way, CallWay::Turns);
-    assert!(super::setup::lines(&host).await.contains(&"(the media stream failed: connection lost)".to_owned()));
+    assert!(
+        super::setup::lines(&host).await.contains(&"(the media stream failed: connection lost)".to_owned())
+    );
 }
 
 #[tokio::test]

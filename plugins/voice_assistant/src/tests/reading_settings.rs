@@ -28,7 +28,10 @@ fn what_cannot_be_is_refused() {
     for (settings, expected) in [
         (json!({ "patience": "9s" }), "`patience` is 9s: expected 1s to 8s"),
         (json!({ "voicemail_limit": long }), "`voicemail_limit` is 660s: expected whole seconds, 5s to 600s"),
-        (json!({ "gather_timeout": "1500ms" }), "`gather_timeout` is 1.5s: expected whole seconds, 1s to 60s"),
+        (
+            json!({ "gather_timeout": "1500ms" }),
+            "`gather_timeout` is 1.5s: expected whole seconds, 1s to 60s",
+        ),
         (json!({ "filler_texts": [] }), "`filler_texts` is empty: leave it out, or give one text or more"),
         (
             json!({ "owner_number": "555" }),

@@ -19,6 +19,7 @@ use plugin_api::{
         orchestrator::{
             CancelRun, Run, RunRecord, RunReport, RunState, RunUsage, ShowRun, ToolRecord, ToolState,
         },
+        twilio::FetchMedia,
         twilio_service::{
             CallRecord, ClaimWebhook, Delivery, FetchCall, LedgerKind, PlaceCall, PlacedCall, ReadDelivery,
             SendMessage, SentMessage, SettleWebhook, UpdateCall, WebhookClaim, WebhookState,
@@ -173,6 +174,7 @@ impl World {
                 Ok(WebhookClaim { state, claim, ledger: LedgerKind::Memory })
             })
             .fake("twilio_service", |_: SettleWebhook| Ok(()))
+            .fake("twilio_service", |fetch: FetchMedia| Ok(super::voicemail::media(&fetch)))
             .fake_json("twilio_service", SendMessage::OPERATION, move |header, message| {
                 let mut state = two.state();
                 state.twilio_works()?;
@@ -221,7 +223,13 @@ impl World {
             .fake_json("memory_service", Summarise::OPERATION, move |header, _| {
                 let turns = two.thread(&person(&header))?;
                 let summary = "they met".to_owned();
-                Ok(to_json(ThreadSummary { summary, turns, tokens: 1, summarised_turns: 0, missing_turns: 0 }))
+                Ok(to_json(ThreadSummary {
+                    summary,
+                    turns,
+                    tokens: 1,
+                    summarised_turns: 0,
+                    missing_turns: 0,
+                }))
             })
     }
 
@@ -324,7 +332,8 @@ impl World {
     pub fn said(&self, of: &str) -> Vec<String> {
         let state = self.state();
         let theirs = state.turns.iter().filter(|(person, _)| person == of);
-        let line = |turn: &AddTurn| format!("{:?} {:?}: {}", turn.medium, turn.speaker, turn.text).to_lowercase();
+        let line =
+            |turn: &AddTurn| format!("{:?} {:?}: {}", turn.medium, turn.speaker, turn.text).to_lowercase();
         theirs.map(|(_, turn)| line(turn)).collect()
     }
 }

@@ -31,7 +31,9 @@ fn what_xml_cannot_hold_is_left_out() {
 #[test]
 fn verbs_hold_verbs() {
     check(
-        Verb::new("Gather").with("input", "speech").holding([Verb::new("Say").text("hi"), Verb::new("Pause")]),
+        Verb::new("Gather")
+            .with("input", "speech")
+            .holding([Verb::new("Say").text("hi"), Verb::new("Pause")]),
         "<Gather input=\"speech\"><Say>hi</Say><Pause/></Gather>",
     );
     assert_eq!(document(&[]), format!("{HEAD}<Response/>"));

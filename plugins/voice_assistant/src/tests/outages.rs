@@ -1,0 +1,130 @@
+//! Whatever is away, before a call or in the middle of it: what the caller hears is defined.
+
+use plugin_api::{error::OperationError, serde_json::json, tokio};
+
+use super::setup::{ADA, OWNER, Phone, World, action, away, lines, redirect, spoken, wait};
+
+const APOLOGY: &str = "I am sorry, I cannot answer at the moment.";
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_later() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    world.database.set_down(true);
+    let twiml = ada.ring(&host).await;
+    let twiml = ada.say(&host, &twiml, "one").await;
+    assert_eq!(spoken(&twiml), ["re: one"]);
+    let twiml = ada.say(&host, &twiml, "two").await;
+    assert_eq!(spoken(&twiml), ["re: two"]);
+    let history: Vec<_> = world.state().runs[1].1.history.iter().map(|said| said.text.clone()).collect();
+    assert_eq!(history, ["Hello! How can I help you?", "one", "re: one"], "it is known from memory");
+    world.database.set_down(false);
+    wait(
+        || async { world.database.number("select count(*) from voice_assistant_entries") },
+        |kept| *kept == 5,
+    )
+    .await;
+    assert_eq!(lines(&host).await.len(), 5);
+    wait(|| async { world.said(ADA) }, |said| said.len() == 4).await;
+}
+
+#[tokio::test]
+async fn without_any_database_calls_are_answered_and_messages_announced() {
+    let world = World::default();
+    let host = world.host_without_database(json!({ "owner_number": OWNER })).await;
+    let ada = Phone::ada();
+    let twiml = ada.ring(&host).await;
+    let twiml = ada.say(&host, &twiml, "one").await;
+    assert_eq!(spoken(&ada.say(&host, &twiml, "two").await), ["re: two"]);
+    assert_eq!(world.state().runs[1].1.history.len(), 3);
+    let left =
+        [("RecordingSid", "RE1"), ("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "4")];
+    ada.post(&host, "/voicemail", &left).await;
+    wait(|| async { world.state().sent.len() }, |sent| *sent == 1).await;
+}
+
+#[tokio::test]
+async fn the_model_alone_answers_where_the_assistant_is_away() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    world.state().assistant = Some(away());
+    let twiml = ada.say(&host, &twiml, "hello").await;
+    assert_eq!(spoken(&twiml), ["I can only talk."]);
+    world.state().assistant = None;
+    assert_eq!(spoken(&ada.say(&host, &twiml, "and now?").await), ["re: and now?"]);
+}
+
+#[tokio::test]
+async fn a_message_may_be_left_where_the_model_is_away_too() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    world.state().assistant = Some(away());
+    world.state().model = Some(away());
+    let twiml = ada.say(&host, &twiml, "hello").await;
+    assert_eq!(spoken(&twiml)[0], APOLOGY);
+    assert!(lines(&host).await.contains(&"(nobody could answer: it is away)".to_owned()));
+}
+
+#[tokio::test]
+async fn openai_goes_away_while_an_answer_is_waited_for() {
+    let world = World::default();
+    world.state().answer = |_| super::setup::report(plugin_api::requests::orchestrator::RunState::Running);
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    let twiml = ada.say(&host, &twiml, "look it up").await;
+    world.state().connected.clear();
+    let twiml = ada.post(&host, &redirect(&twiml), &[]).await;
+    assert_eq!(spoken(&twiml)[0], APOLOGY);
+    assert_eq!(world.state().cancelled.len(), 1, "nobody waits for it");
+}
+
+#[tokio::test]
+async fn an_assistant_that_does_not_answer_in_time_is_asked_again() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    world.state().assistant = Some(OperationError::deadline("it takes too long"));
+    let twiml = ada.say(&host, &twiml, "hello").await;
+    assert_eq!(spoken(&twiml), ["One moment, please."]);
+    world.state().assistant = None;
+    let twiml = ada.post(&host, &redirect(&twiml), &[]).await;
+    assert_eq!(spoken(&twiml), ["re: hello"]);
+}
+
+#[tokio::test]
+async fn without_the_memory_the_assistant_is_a_stranger_who_answers() {
+    let world = World::default();
+    world.state().memory = Some(away());
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    assert_eq!(spoken(&ada.say(&host, &twiml, "hello").await), ["re: hello"]);
+    assert!(world.said(ADA).is_empty());
+    world.state().memory = None;
+    let said = wait(|| async { world.said(ADA) }, |said| said.len() == 2).await;
+    assert_eq!(said, ["voice person: hello", "voice assistant: re: hello"], "it learns of it later");
+}
+
+#[tokio::test]
+async fn without_twilio_a_call_in_progress_goes_on() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    world.state().twilio = Some(away());
+    let twiml = ada.ring(&host).await;
+    assert_eq!(spoken(&ada.say(&host, &twiml, "hello").await), ["re: hello"]);
+}
+
+#[tokio::test]
+async fn a_call_outlives_the_host_that_took_it() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    let twiml = ada.say(&host, &twiml, "one").await;
+    drop(host);
+    let other = world.host().await;
+    let twiml = ada.say(&other, &twiml, "two").await;
+    assert_eq!(spoken(&twiml), ["re: two"]);
+    assert_eq!(world.state().runs[1].1.history.len(), 3);
+    assert!(action(&twiml).starts_with("/turn?n="));
+}
