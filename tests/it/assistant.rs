@@ -2,7 +2,7 @@
 //! makes an event and writes a mail once a person has agreed, schedules a reminder and sends it, and answers. The host is
 //! killed after each step, and nothing is done twice.
 
-mod model;
+pub mod model;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};

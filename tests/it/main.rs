@@ -49,6 +49,8 @@ mod openai;
 mod twilio;
 /// Messages of people: taken once, answered in order, whoever is killed.
 mod messaging;
+/// Telephone calls, turn by turn: answered whatever is down, placed, kept.
+mod voice;
 /// The kit for authors: new plugins, the checklist, and the guide as it stands.
 mod kit;
 /// The calendar plugin with a stand-in of Google.
@@ -105,6 +107,7 @@ fn main() {
         openai::tests(),
         twilio::tests(),
         messaging::tests(),
+        voice::tests(),
         kit::tests(),
         calendar::tests(),
         memory::tests(),

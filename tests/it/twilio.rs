@@ -43,7 +43,8 @@ const SECRET: &str = "a-secret-that-nobody-may-see";
 const NUMBER: &str = "+15551234567";
 const ADA: &str = "+15550000001";
 
-fn account(status: &str) -> Value {
+/// The account of the stand-in, in this state.
+pub fn account(status: &str) -> Value {
     json!({"twilio": {
         "account": {"sid": ACCOUNT, "auth_token": TOKEN, "status": status},
         "api_keys": [{"sid": KEY, "secret": SECRET}],

@@ -54,15 +54,14 @@ impl Desk {
         })
     }
 
-    /// Says something, and listens.
-    pub async fn open(&self, call: &NewCall, text: &str, is_own_words: bool) -> Vec<Verb> {
+    /// Writes the first words down. What is always said is no memory of anybody.
+    pub async fn note_opening(&self, call: &NewCall, text: &str, is_own_words: bool) {
         let now = now_us();
         let entry = said(Speaker::Assistant, text);
         let is_remembered = !is_own_words || call.person.is_none();
         let happened =
             Written::Happened { call: call.call.clone(), seq: now, entry, took_ms: None, is_remembered };
         self.journal.write(vec![happened]).await;
-        speech::listen(&self.config, text, Turn { n: now + 1, ..Turn::default() })
     }
 
     /// Somebody said something, pressed a key, or was silent.

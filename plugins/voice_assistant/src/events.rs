@@ -27,29 +27,35 @@ impl Desk {
         let mut verbs = speech::record_call(&self.config);
         match (token, &self.config.public_base_url) {
             (Some(token), Some(base)) => {
-                self.begin(&call, CallWay::Realtime).await;
+                self.begin(&call, CallWay::Realtime, is_first).await;
                 // The conversation opens the model's socket here, while the webhook is being answered.
                 verbs.extend(speech::connect(&self.config, base, &token));
             }
             _ if way == CallWay::Voicemail => {
-                self.begin(&call, CallWay::None).await;
+                self.begin(&call, CallWay::Voicemail, is_first).await;
                 verbs.extend(self.give_up(&call.call, "openai is not connected").await);
             }
             _ => {
-                self.begin(&call, CallWay::Turns).await;
+                self.begin(&call, CallWay::Turns, is_first).await;
                 let opening = order.as_ref().and_then(|order| order.opening.as_deref());
                 let text = opening.unwrap_or(&self.config.texts.greeting);
-                verbs.extend(self.open(&call, text, opening.is_some()).await);
+                if is_first {
+                    self.note_opening(&call, text, opening.is_some()).await;
+                }
+                verbs.extend(speech::listen(&self.config, text, Turn { n: now_us(), ..Turn::default() }));
             }
         }
         verbs
     }
 
-    async fn begin(&self, call: &NewCall, way: CallWay) {
-        let at_ms = now_ms();
-        let way = Written::Way { call: call.call.clone(), way, at_ms };
-        self.journal.write(vec![Written::Begun(call.clone()), way]).await;
-        self.journal.count("calls", 1).await;
+    /// A webhook that comes again says nothing of how the call is going by now.
+    async fn begin(&self, call: &NewCall, way: CallWay, is_first: bool) {
+        let mut written = vec![Written::Begun(call.clone())];
+        if is_first {
+            written.push(Written::Way { call: call.call.clone(), way, at_ms: now_ms() });
+            self.journal.count("calls", 1).await;
+        }
+        self.journal.write(written).await;
     }
 
     /// The right to carry the call's audio, if the database can keep it.

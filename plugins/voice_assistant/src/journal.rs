@@ -217,12 +217,6 @@ impl Journal {
         call.last_seq
     }
 
-    /// Whether the memory has no use for it.
-    fn is_forgettable(&self, call: &str, entry: &Entry) -> bool {
-        let is_nobody = |call: &InMemory| call.known.person.is_none();
-        !is_said(entry) || locked(&self.calls).get(call).is_some_and(is_nobody)
-    }
-
     /// Something that is to be known of a call, in words.
     pub fn note(&self, call: &str, text: impl Into<String>) -> Written {
         Written::Noted { call: call.to_owned(), seq: self.place(call), text: text.into() }
@@ -245,9 +239,9 @@ impl Ledger for Journal {
     }
 
     async fn record(&self, call: &str, entry: Entry) {
-        let (seq, is_remembered) = (self.place(call), self.is_forgettable(call, &entry));
-        let call = call.to_owned();
-        self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered }]).await;
+        let (seq, call) = (self.place(call), call.to_owned());
+        // The conversation itself gives its words to the memory: it knows which of them were heard.
+        self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered: true }]).await;
     }
 
     async fn decide(&self, call: &str, next: Next) {
@@ -283,10 +277,6 @@ fn begun(new: &NewCall) -> InMemory {
         started_ms: new.started_ms,
     };
     InMemory { known, said: Vec::new(), last_seq: 0, touched: Instant::now() }
-}
-
-fn is_said(entry: &Entry) -> bool {
-    matches!(entry, Entry::Said { text, .. } if !text.trim().is_empty())
 }
 
 /// Another try would fail again.

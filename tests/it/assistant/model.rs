@@ -54,7 +54,8 @@ fn answer(request: &Asked, asked: &AtomicUsize) -> Value {
     }
 }
 
-fn embeddings(body: &Value) -> Value {
+/// The same vector for every text.
+pub fn embeddings(body: &Value) -> Value {
     let count = body["input"].as_array().map_or(1, Vec::len);
     let vector =
         |index| json!({ "object": "embedding", "index": index, "embedding": [1.0, 0.5, 0.25, 0.125] });
@@ -68,14 +69,18 @@ fn chat(body: &Value) -> Value {
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
     let results = messages.iter().filter(|message| message["role"] == "tool");
     let results: Vec<&str> = results.filter_map(|message| message["content"].as_str()).collect();
-    let (reason, message) = match next(&results) {
+    completion(next(&results), &format!("call-{}", results.len()), ANSWER)
+}
+
+/// What a model answers: a tool call under this id, or words.
+pub fn completion(tool: Option<(&str, Value)>, id: &str, words: &str) -> Value {
+    let (reason, message) = match tool {
         Some((tool, arguments)) => {
             let function = json!({ "name": tool, "arguments": arguments.to_string() });
-            let call =
-                json!({ "id": format!("call-{}", results.len()), "type": "function", "function": function });
+            let call = json!({ "id": id, "type": "function", "function": function });
             ("tool_calls", json!({ "role": "assistant", "content": null, "tool_calls": [call] }))
         }
-        None => ("stop", json!({ "role": "assistant", "content": ANSWER })),
+        None => ("stop", json!({ "role": "assistant", "content": words })),
     };
     json!({
         "id": "c", "object": "chat.completion", "created": 0, "model": "of-the-story",
