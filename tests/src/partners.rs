@@ -20,6 +20,8 @@ pub mod ideas;
 pub mod deploy;
 /// A browser.
 pub mod browser;
+/// A scripted Realtime API.
+pub mod realtime;
 /// Prometheus' own judgement of metrics.
 pub mod promtool;
 /// A real Prometheus that scrapes.
