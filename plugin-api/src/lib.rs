@@ -52,6 +52,7 @@
 //! - [`web`]: text in pages, and where the host is reached.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
+//! - `tools` (feature): tools as a language model is offered them.
 //! - [`guide`]: how to write a plugin, page by page.
 //! - [`protocol`], [`pipe`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
 
@@ -73,6 +74,8 @@ mod instance;
 pub mod export;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tools")]
+pub mod tools;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod guide;

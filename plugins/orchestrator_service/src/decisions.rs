@@ -15,6 +15,7 @@ use plugin_api::{
         twilio_service::SendMessage,
     },
     serde_json::{Value, json},
+    tools::{data::cut_off, toolbox},
     tracing,
 };
 
@@ -24,7 +25,6 @@ use crate::{
     run::{Run, ToolRun},
     settings::Approver,
     store::Decided,
-    toolbox::{self, cut_off},
 };
 
 pub const SMTP: &str = "smtp";

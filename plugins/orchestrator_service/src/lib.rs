@@ -1,9 +1,8 @@
 //! Runs: a goal is pursued for a person by a model and the tools that plugins.toml allows. In the order in which a run
 //! passes:
 //! - `settings`: what the operator gives -> a checked `Config`.
-//! - `random`, `names`: names, tokens and hashes; the names of tools as a model's server takes them. Pure.
+//! - `random`: names, tokens and hashes. Pure.
 //! - `run`: a run, its steps and tool calls. Types only.
-//! - `toolbox`: the tools that are allowed, and what becomes of a call that the model wants. Pure.
 //! - `prompt`: a run -> the chat that the model goes on with. Pure.
 //! - `starting`: a request -> a run that may be kept. Pure.
 //! - `store`: what lasts, in the database.
@@ -15,9 +14,7 @@
 
 mod settings;
 mod random;
-mod names;
 mod run;
-mod toolbox;
 mod prompt;
 mod starting;
 mod store;

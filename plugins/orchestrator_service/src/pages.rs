@@ -1,12 +1,11 @@
 //! What a person sees behind a link: a plain page that loads nothing, runs nothing and decides nothing by being looked at.
 //! Everything in it is escaped.
 
-use plugin_api::{requests::http::HttpResponse, serde_json, web::escape};
+use plugin_api::{requests::http::HttpResponse, serde_json, tools::data::cut_off, web::escape};
 
 use crate::{
     decisions::{self, Linked},
     run::ToolRun,
-    toolbox::cut_off,
 };
 
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:8vh auto;padding:0 1rem;\

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use plugin_api::{
     prelude::*,
     requests::orchestrator::{RunList, RunRecord, RunReport, RunSummary, ToolRecord},
+    tools::data::cut_off,
 };
 
 use crate::{
     decisions::Decisions,
     pool::Shared,
     run::{Run, ToolRun},
-    toolbox::cut_off,
 };
 
 const LISTED_GOAL: usize = 200;

@@ -3,7 +3,6 @@
 
 mod deciding;
 mod limits;
-mod names;
 mod prompting;
 mod reading_settings;
 mod resuming;

@@ -14,13 +14,13 @@ use plugin_api::{
         sync::watch,
         time::{Instant, sleep},
     },
+    tools::Toolbox,
 };
 
 use crate::{
     pool::{Shared, millis, now_ms},
     run::{Run, Step},
     store::{Claim, Progress},
-    toolbox::Toolbox,
 };
 
 /// Between two tries to write.

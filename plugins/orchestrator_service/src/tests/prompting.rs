@@ -8,6 +8,7 @@ use plugin_api::{
         orchestrator::{RunState, RunUsage, ToolState, Utterance},
     },
     serde_json::{Value, json},
+    tools::data,
 };
 
 use crate::{
@@ -105,7 +106,7 @@ fn an_empty_answer_is_asked_for_again() {
 
 #[test]
 fn a_long_result_is_cut_off_with_a_note() {
-    let kept = prompt::result(&Value::from("ä".repeat(500_000)), 1001);
+    let kept = data::result(&Value::from("ä".repeat(500_000)), 1001);
     assert!(kept.starts_with("ää") && kept.len() < 1100, "{}", kept.len());
     assert!(kept.ends_with("\n[cut off: these are the first 1000 of 1000000 bytes; ask for less]"), "{kept}");
 }

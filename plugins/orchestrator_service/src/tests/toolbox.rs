@@ -1,10 +1,12 @@
 //! What becomes of a call that a model wants.
 
 use expect_test::{Expect, expect};
-use plugin_api::requests::openai::ToolCall;
+use plugin_api::{
+    requests::openai::ToolCall,
+    tools::{Toolbox, Verdict, data::cut_off, toolbox::arguments},
+};
 
 use super::setup::tools;
-use crate::toolbox::{Toolbox, Verdict, arguments, cut_off};
 
 fn check(name: &str, arguments: &str, expected: Expect) {
     let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments: arguments.to_owned() };

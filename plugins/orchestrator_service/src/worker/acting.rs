@@ -10,15 +10,14 @@ use plugin_api::{
         orchestrator::{Question, ToolState},
     },
     tokio::{task::JoinSet, time::sleep},
+    tools::{Toolbox, data, toolbox},
 };
 
 use super::{Halt, Worker, held};
 use crate::{
     pool::{Shared, millis, now_ms},
-    prompt,
     run::{Run, ToolRun},
     store::Claim,
-    toolbox::{self, Toolbox},
 };
 
 /// How often a call that may be repeated is begun by itself, over all hosts.
@@ -190,11 +189,11 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
             None => host,
         };
         let error = match host.call_tool(&call.tool, arguments.clone()).await {
-            Ok(value) => return Outcome::Settled { is_ok: true, result: prompt::result(&value, most) },
+            Ok(value) => return Outcome::Settled { is_ok: true, result: data::result(&value, most) },
             Err(error) => error,
         };
         if is_certain(error.kind) || marks.idempotent {
-            return Outcome::Settled { is_ok: false, result: prompt::failure(&error, most) };
+            return Outcome::Settled { is_ok: false, result: data::failure(&error, most) };
         }
         if !marks.keyed || repeats == REPEATS {
             return Outcome::Unknown;

@@ -10,6 +10,7 @@ use plugin_api::{
     },
     serde_json,
     tokio::{select, time::sleep},
+    tools::{Toolbox, Verdict, data::cut_off},
     tracing,
 };
 
@@ -18,7 +19,6 @@ use crate::{
     pool::{millis, now_ms},
     prompt,
     run::{Step, ToolRun},
-    toolbox::{Toolbox, Verdict, cut_off},
 };
 
 const OPENAI: &str = "openai";

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::{
-    requests::{
-        host::Tool,
-        openai::{ToolCall, ToolDefinition},
-    },
-    serde_json::{self, Map, Value},
-};
+use serde_json::{Map, Value};
 
-use crate::names;
+use super::{data::cut_off, names};
+use crate::requests::{
+    host::Tool,
+    openai::{ToolCall, ToolDefinition},
+};
 
 /// Most calls of one answer; a model that wants more is told so.
 pub const CALLS_AT_ONCE: usize = 16;
@@ -38,6 +36,7 @@ pub enum Verdict {
 }
 
 impl Toolbox {
+    /// Of these tools.
     pub fn new(tools: Vec<Tool>) -> Self {
         Self { tools: tools.into_iter().map(|tool| (names::for_model(&tool.name), tool)).collect() }
     }
@@ -78,7 +77,10 @@ impl Toolbox {
     }
 }
 
-/// The arguments as the model wrote them.
+/// The arguments as the model wrote them; none are an empty object.
+///
+/// # Errors
+/// What they are instead of a JSON object, in words.
 pub fn arguments(text: &str) -> Result<Value, String> {
     if text.len() > LONGEST_ARGUMENTS {
         return Err(format!("the arguments are longer than {LONGEST_ARGUMENTS} bytes"));
@@ -106,13 +108,4 @@ fn check(tool: &Tool, arguments: &Value) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("the arguments do not fit the schema: {}", faults.join("; ")))
-}
-
-/// So many bytes at most, whole letters.
-pub fn cut_off(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

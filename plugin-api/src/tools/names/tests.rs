@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::names::{for_model, for_people};
+use super::{for_model, for_people};
 
 #[test]
 fn a_dot_becomes_a_hyphen_and_back() {

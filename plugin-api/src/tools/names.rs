@@ -3,7 +3,11 @@
 //! The names of plugins and operations hold no `-`, so one stands for the dot. What would be too long is cut, and ends
 //! with a hash of the whole: it is found again among the tools that were offered.
 
-use crate::random::hash;
+#[cfg(test)]
+mod tests;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::digest::{SHA256, digest};
 
 const LONGEST: usize = 64;
 const HASH: usize = 10;
@@ -14,7 +18,8 @@ pub fn for_model(tool: &str) -> String {
     if name.len() <= LONGEST && !name.contains('.') {
         return name;
     }
-    let hash: String = hash(tool).chars().filter(char::is_ascii_alphanumeric).take(HASH).collect();
+    let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, tool.as_bytes()));
+    let hash: String = hash.chars().filter(char::is_ascii_alphanumeric).take(HASH).collect();
     let kept: String = name.chars().filter(|letter| *letter != '.').take(LONGEST - HASH - 2).collect();
     format!("{kept}--{hash}")
 }
