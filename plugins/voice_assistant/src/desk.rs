@@ -2,7 +2,7 @@
 
 use plugin_api::{
     context::Context,
-    prelude::Duration,
+    prelude::{Arc, Duration},
     requests::{
         memory::{AddTurn, Medium, Speaker},
         voice::CallWay,
@@ -10,20 +10,22 @@ use plugin_api::{
     tokio::{sync::Notify, time::timeout},
 };
 
-use crate::{BRIDGE, OPENAI, journal::Journal, settings::Config};
+use crate::{BRIDGE, OPENAI, journal::Journal, session::Sessions, settings::Config};
 
 /// What it takes to handle calls.
 pub struct Desk {
     pub context: Context,
     pub config: Config,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
+    pub sessions: Sessions<Journal>,
     work: Notify,
 }
 
 impl Desk {
     pub fn new(context: Context, config: Config) -> Self {
-        let journal = Journal::new(context.clone());
-        Self { context, config, journal, work: Notify::new() }
+        let journal = Arc::new(Journal::new(context.clone()));
+        let sessions = Sessions::new(context.clone(), config.realtime.clone(), journal.clone());
+        Self { context, config, journal, sessions, work: Notify::new() }
     }
 
     /// There is something to be remembered or announced.

@@ -28,7 +28,8 @@ impl Desk {
         match (token, &self.config.public_base_url) {
             (Some(token), Some(base)) => {
                 self.begin(&call, CallWay::Realtime, is_first).await;
-                // The conversation opens the model's socket here, while the webhook is being answered.
+                // The model's socket opens while the webhook is being answered.
+                self.sessions.prepare(&call.brief());
                 verbs.extend(speech::connect(&self.config, base, &token));
             }
             _ if way == CallWay::Voicemail => {
@@ -160,6 +161,7 @@ impl Desk {
     }
 
     pub async fn ended(&self, call: &str, outcome: &str) {
+        self.sessions.discard(call);
         let (call, outcome, at_ms) = (call.to_owned(), outcome.to_owned(), now_ms());
         self.journal.write(vec![Written::Ended { call, outcome, at_ms }]).await;
         self.wake();

@@ -240,8 +240,9 @@ impl Ledger for Journal {
 
     async fn record(&self, call: &str, entry: Entry) {
         let (seq, call) = (self.place(call), call.to_owned());
-        // The conversation itself gives its words to the memory: it knows which of them were heard.
-        self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered: true }]).await;
+        // Where nobody is known for sure, nobody's memory is told.
+        let is_remembered = locked(&self.calls).get(&call).is_none_or(|known| known.known.person.is_none());
+        self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered }]).await;
     }
 
     async fn decide(&self, call: &str, next: Next) {

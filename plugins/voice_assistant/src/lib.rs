@@ -7,6 +7,7 @@
 //! - `speech`: what is to be said and done next -> verbs. Pure.
 //! - `store`: calls, their words, recordings and orders, in the database.
 //! - `journal`: what happens -> the store, also while the database is away.
+//! - `session`: a call in real time, from its audio to what is written down.
 //! - `desk`: what all handlers share, and which way a call can be answered.
 //! - `mind`: what somebody says -> a run of `orchestrator_service`, or a chat.
 //! - `answering`: a turn -> what is heard next.
@@ -16,11 +17,6 @@
 //! - `showing`: calls as they are shown; text; transfers and ends.
 //! - `routes`: HTTP -> the operations, and back; each webhook in time and once.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "only a conversation in real time redeems tokens and records")
-)]
-
 mod settings;
 mod call;
 mod webhook;
@@ -28,6 +24,7 @@ mod twiml;
 mod speech;
 mod store;
 mod journal;
+mod session;
 mod desk;
 mod mind;
 mod answering;
@@ -47,7 +44,7 @@ use plugin_api::{
         twilio::Media,
         voice::{
             CallList, CallPerson, CallRecord, CalledPerson, EndCall, FetchRecording, ListCalls, Respond,
-            Responded, ShowCall, TransferCall, VOICE_PATH,
+            Responded, SESSION, Session, ShowCall, TransferCall, VOICE_PATH,
         },
     },
     tokio::{self, task::JoinHandle},
@@ -136,6 +133,10 @@ impl Plugin for VoiceAssistant {
 fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<VoiceAssistant> {
     manifest
         .operation(
+            Operation::stream(SESSION, VoiceAssistant::session)
+                .about("The conversation of a call in real time, for whoever carries its audio"),
+        )
+        .operation(
             Operation::of(VoiceAssistant::respond).about("Answers one turn of a conversation in text, as on the phone"),
         )
         .operation(
@@ -221,6 +222,15 @@ fn webhooks(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<VoiceA
 }
 
 impl VoiceAssistant {
+    async fn session(
+        self: Arc<Self>,
+        request: Session,
+        stream: Stream,
+        call: Call,
+    ) -> Result<(), OperationError> {
+        self.desk.sessions.serve(request, stream, call).await
+    }
+
     async fn receive_voice(
         self: Arc<Self>,
         request: HttpRequest,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::{prelude::*, settings::Span};
+use plugin_api::{prelude::*, settings::Span, web::public_base_url};
+
+use crate::session::settings as realtime;
 
 const LANGUAGE: &str = "en-US";
 const PERSONA: &str = "You are a friendly assistant who answers the telephone.";
@@ -68,6 +70,8 @@ pub struct Settings {
     pub transfer_text: Option<String>,
     /// Said when nobody answers there.
     pub unreachable_text: Option<String>,
+    /// How the assistant speaks in real time.
+    pub realtime: Option<realtime::Settings>,
     /// Under which address Twilio reaches this host. Without it calls are answered turn by turn, and none can be placed.
     #[setting(env = "PUBLIC_BASE_URL")]
     pub public_base_url: Option<String>,
@@ -93,6 +97,7 @@ pub struct Config {
     pub transfer: BTreeMap<String, String>,
     pub machine_message: Option<String>,
     pub texts: Texts,
+    pub realtime: Arc<realtime::Config>,
     /// Without a slash at its end.
     pub public_base_url: Option<String>,
 }
@@ -117,9 +122,21 @@ impl Config {
     /// Checks the settings.
     pub fn check(settings: Settings) -> Result<Self, Failure> {
         let texts = texts(&settings)?;
+        let persona = settings.persona.unwrap_or_else(|| PERSONA.to_owned());
+        let language = settings.language.unwrap_or_else(|| LANGUAGE.to_owned());
+        let transfer = settings.transfer.unwrap_or_default();
+        let history_tokens = settings.history_tokens.unwrap_or(2000);
+        let common = realtime::Common {
+            persona: persona.clone(),
+            greeting: texts.greeting.clone(),
+            language: language.clone(),
+            transfer: transfer.clone(),
+            memory_tokens: history_tokens,
+        };
         let config = Self {
-            persona: settings.persona.unwrap_or_else(|| PERSONA.to_owned()),
-            language: settings.language.unwrap_or_else(|| LANGUAGE.to_owned()),
+            realtime: Arc::new(realtime::Config::check(settings.realtime.unwrap_or_default(), common)?),
+            persona,
+            language,
             voice: settings.voice,
             speech_model: settings.speech_model,
             gather_seconds: seconds("gather_timeout", settings.gather_timeout, 5, 1..=60)?,
@@ -132,15 +149,19 @@ impl Config {
                 1800,
                 30..=86_400,
             )?),
-            history_tokens: settings.history_tokens.unwrap_or(2000),
+            history_tokens,
             owner_number: settings.owner_number,
             voicemail: settings.voicemail.unwrap_or(true),
             voicemail_seconds: seconds("voicemail_limit", settings.voicemail_limit, 120, 5..=600)?,
             record_calls: settings.record_calls.unwrap_or(false),
-            transfer: settings.transfer.unwrap_or_default(),
+            transfer,
             machine_message: settings.machine_message,
             texts,
-            public_base_url: settings.public_base_url.as_deref().map(public_base_url).transpose()?,
+            public_base_url: settings
+                .public_base_url
+                .as_deref()
+                .map(|url| public_base_url(url, "Twilio reaches it"))
+                .transpose()?,
         };
         check_numbers(&config)?;
         Ok(config)
@@ -234,23 +255,6 @@ fn check_numbers(config: &Config) -> Result<(), Failure> {
 pub fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or_default();
     (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn public_base_url(text: &str) -> Result<String, Failure> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let is_address = rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', ' ']) && rest.is_ascii()
-    });
-    if is_address {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(wrong(
-        "public_base_url",
-        format!(
-            "`public_base_url` is `{text}`: expected the address of this host as Twilio reaches it, such as \
-             `https://switchboard.example.com`"
-        ),
-    ))
 }
 
 fn wrong(key: &str, message: impl Into<String>) -> Failure {

@@ -7,7 +7,7 @@ use plugin_api::requests::{
 };
 
 use super::{Outcome, Store};
-use crate::call::{Entry, Next};
+use crate::call::{CallBrief, Entry, Next};
 
 /// A call that begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,14 @@ pub struct NewCall {
     pub person: Option<String>,
     pub objective: Option<String>,
     pub started_ms: i64,
+}
+
+impl NewCall {
+    /// As a conversation needs it.
+    pub fn brief(&self) -> CallBrief {
+        let Self { call, number, person, objective, .. } = self.clone();
+        CallBrief { call, number, person, objective }
+    }
 }
 
 /// Something that is written down of a call. `seq` is the moment in microseconds.

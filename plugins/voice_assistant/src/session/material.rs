@@ -1,0 +1,132 @@
+//! What a model is told at the beginning of a conversation, gathered: what is known of the caller, and the tools that
+//! plugins.toml allows. Whatever cannot be had in time is left out, and said to be.
+
+use plugin_api::{
+    jiff::Timestamp,
+    prelude::*,
+    requests::{
+        memory::{MemoryKind, ReadThread, Recall},
+        openai::ToolDefinition,
+    },
+    serde_json::json,
+    tokio::{join, time::timeout},
+    tools::Toolbox,
+    tracing,
+};
+
+use super::{
+    MEMORY,
+    core::calling::{HANG_UP, TRANSFER_CALL},
+    model::Setup,
+    prompt::{self, Known},
+    settings::Config,
+};
+use crate::call::CallBrief;
+
+/// Most turns that are read; what fits is told.
+const TURNS: u32 = 40;
+const FACTS: u32 = 20;
+const WORTH_KNOWING: &str =
+    "who this person is, what they like and need, what they have planned, what was promised to them";
+
+/// What a conversation is begun with, as often as it must.
+pub struct Material {
+    pub brief: CallBrief,
+    pub toolbox: Toolbox,
+    /// Stands around data.
+    pub mark: String,
+    known: Known,
+}
+
+impl Material {
+    /// Gathers it.
+    pub async fn gather(context: &Context, config: &Config, brief: CallBrief) -> Self {
+        let (known, tools) = join!(known(context, config, &brief), tools(context, config));
+        let mark = format!("{:016x}", rand::random::<u64>());
+        Self { brief, toolbox: tools, mark, known }
+    }
+
+    /// What a connection begins with now.
+    pub fn setup(&self, config: &Config) -> Setup {
+        let instructions =
+            prompt::instructions(config, &self.brief, &self.known, &self.mark, Timestamp::now());
+        let mut tools = self.toolbox.definitions();
+        tools.extend(own_tools(config));
+        Setup { instructions, tools }
+    }
+}
+
+async fn tools(context: &Context, config: &Config) -> Toolbox {
+    let tools = context.host().deadline(config.memory_timeout).tools().await;
+    Toolbox::new(tools.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a call has no tools: the host does not tell them");
+        Vec::new()
+    }))
+}
+
+async fn known(context: &Context, config: &Config, brief: &CallBrief) -> Known {
+    let Some(person) = &brief.person else { return Known::Nobody };
+    if config.common.memory_tokens == 0 || !context.has(MEMORY) {
+        return Known::Words(String::new());
+    }
+    let read = read(context, config, person, brief.objective.as_deref());
+    match timeout(config.memory_timeout, read).await {
+        Ok(Ok(words)) => Known::Words(words),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a call begins without what is known of the caller");
+            Known::Unreadable
+        }
+        Err(_) => {
+            tracing::warn!(within = ?config.memory_timeout, "a call begins without what is known of the caller");
+            Known::Unreadable
+        }
+    }
+}
+
+async fn read(
+    context: &Context,
+    config: &Config,
+    person: &str,
+    objective: Option<&str>,
+) -> Result<String, OperationError> {
+    let memory = context.dependency(MEMORY)?.person(person);
+    let query = objective
+        .map_or_else(|| WORTH_KNOWING.to_owned(), |objective| format!("{WORTH_KNOWING}; {objective}"));
+    let recall = Recall { query, limit: Some(FACTS), kinds: vec![MemoryKind::Fact], ..Recall::default() };
+    let thread = memory.call(ReadThread { limit: Some(TURNS), before: None });
+    let (thread, facts) = join!(thread, memory.call(recall));
+    // Half of it is better than nothing.
+    match (thread, facts) {
+        (Err(error), Err(_)) => Err(error),
+        (thread, facts) => {
+            let facts = facts.map(|recalled| recalled.memories).unwrap_or_default();
+            Ok(prompt::words(thread.ok().as_ref(), &facts, config.common.memory_tokens))
+        }
+    }
+}
+
+fn own_tools(config: &Config) -> Vec<ToolDefinition> {
+    let hang_up = ToolDefinition {
+        name: HANG_UP.to_owned(),
+        description: Some(
+            "Ends the call. Say goodbye first, in the same answer; call it only when the caller wants to end, or \
+             everything is done."
+                .to_owned(),
+        ),
+        parameters: Some(json!({ "type": "object", "properties": {}, "additionalProperties": false })),
+        strict: None,
+    };
+    let names: Vec<&String> = config.common.transfer.keys().collect();
+    let transfer = (!names.is_empty()).then(|| ToolDefinition {
+        name: TRANSFER_CALL.to_owned(),
+        description: Some(
+            "Connects the caller with somebody else; this conversation ends. Tell them first, in the same answer; call \
+             it only when the caller wants that, or you cannot help."
+                .to_owned(),
+        ),
+        parameters: Some(json!({ "type": "object", "additionalProperties": false, "required": ["to"],
+            "properties": { "to": { "type": "string", "enum": names, "description": "Whom." } } })),
+        strict: None,
+    });
+    [hang_up].into_iter().chain(transfer).collect()
+}

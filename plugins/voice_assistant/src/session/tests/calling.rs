@@ -1,0 +1,188 @@
+//! Tools are called: from completed answers alone, with one answer after all of them.
+
+use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
+
+use super::machine::{Machine, audio, completed, created, ended, interrupted, spoken_words};
+use crate::session::model::{Event, Outcome};
+
+#[test]
+fn one_answer_follows_all_outputs() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 look {\"a\":1}", "c2 find"]));
+    assert_eq!(machine.take(), ["call look {\"a\":1}", "call find {}"]);
+    machine.tool("c2", "found");
+    assert_eq!(machine.take(), ["used t.o: found (true)", "add output c2: found"]);
+    machine.tool("c1", "seen");
+    assert_eq!(machine.take(), ["used t.o: seen (true)", "add output c1: seen", "respond_4: answer"]);
+}
+
+#[test]
+fn nothing_is_called_of_an_answer_that_was_not_completed() {
+    for outcome in [
+        Outcome::Cancelled,
+        Outcome::Incomplete { reason: "content_filter".into() },
+        Outcome::Failed { message: "no".into(), is_hopeless: false },
+    ] {
+        let mut machine = Machine::new(json!({}));
+        machine.model(created("r1"));
+        machine.model(ended("r1", outcome));
+        machine.wait(5_000);
+        assert!(machine.take().iter().all(|line| !line.starts_with("call")));
+    }
+    let mut machine = Machine::new(json!({}));
+    machine.model(completed("unknown", &["c1 look"]));
+    assert_eq!(machine.take(), [] as [&str; 0], "nor of one that nobody knows");
+}
+
+#[test]
+fn no_call_is_made_twice() {
+    let mut machine = Machine::new(json!({}));
+    for response in ["r1", "r2"] {
+        machine.model(created(response));
+        machine.model(completed(response, &["c1 look"]));
+    }
+    assert_eq!(machine.take(), ["call look {}"]);
+}
+
+#[test]
+fn no_answer_is_asked_for_while_one_is_given() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 look"]));
+    machine.caller_says("u1", "Hurry up!");
+    machine.model(created("r2"));
+    machine.take();
+    machine.tool("c1", "seen");
+    assert_eq!(machine.take(), ["used t.o: seen (true)", "add output c1: seen"], "handed in all the same");
+    machine.model(completed("r2", &[]));
+    assert_eq!(machine.take(), ["respond_3: answer"]);
+}
+
+#[test]
+fn an_answer_that_knows_the_outputs_needs_no_other() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 look"]));
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.tool("c1", "seen");
+    machine.model(Event::ItemAdded { item: "output_2".into() });
+    machine.model(Event::SpeechStopped { at_ms: 0 });
+    machine.take();
+    machine.model(created("r2"));
+    machine.model(completed("r2", &[]));
+    machine.wait(20_000);
+    assert_eq!(machine.take(), [] as [&str; 0]);
+}
+
+#[test]
+fn who_waits_long_hears_that_it_takes_a_while() {
+    let mut machine = Machine::new(json!({ "filler_after": "2s" }));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 look"]));
+    machine.wait(1_900);
+    assert_eq!(machine.take(), ["call look {}"]);
+    machine.wait(200);
+    let filler = "Something that you look up or do takes a moment, no calls";
+    assert_eq!(machine.take(), [format!("respond_2: {filler}")]);
+    machine.model(created("r2"));
+    machine.tool("c1", "seen");
+    assert_eq!(machine.take().last().map(String::as_str), Some("add output c1: seen"), "not meanwhile");
+    machine.model(completed("r2", &[]));
+    assert_eq!(machine.take(), ["respond_4: answer"]);
+}
+
+#[test]
+fn a_filler_is_not_said_into_what_is_being_said_and_comes_again_later_and_later() {
+    let mut machine = Machine::new(json!({ "filler_after": "2s" }));
+    machine.model(created("r1"));
+    machine.model(spoken_words("r1", "i1", "Let me see."));
+    machine.model(audio("r1", "i1", 900));
+    machine.model(completed("r1", &["c1 look"]));
+    machine.take();
+    machine.wait(2_500);
+    assert_eq!(machine.take(), [] as [&str; 0], "the caller is still hearing something");
+    machine.bridge(BridgeEvent::Played { utterance: 1 });
+    assert_eq!(machine.take_without("assistant").len(), 1);
+    machine.model(created("r2"));
+    machine.model(completed("r2", &[]));
+    machine.wait(3_900);
+    assert_eq!(machine.take(), [] as [&str; 0]);
+    machine.wait(200);
+    assert_eq!(machine.take().len(), 1);
+}
+
+#[test]
+fn whoever_has_said_goodbye_hangs_up() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(spoken_words("r1", "i1", "Goodbye."));
+    machine.model(audio("r1", "i1", 400));
+    machine.take();
+    machine.model(completed("r1", &["c1 hang_up"]));
+    let done = machine.take();
+    assert!(done[0].starts_with("used hang_up: The call ends"), "{done:?}");
+    assert_eq!(
+        done[1..],
+        ["decide HangUp", "> {\"type\":\"utterance_done\",\"utterance\":1}", "> {\"type\":\"finish\"}"]
+    );
+    machine.bridge(BridgeEvent::Played { utterance: 1 });
+    assert_eq!(machine.take(), ["assistant: Goodbye."]);
+}
+
+#[test]
+fn who_has_not_does_so_first() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 transfer_call {\"to\":\"reception\"}"]));
+    let done = machine.take();
+    assert_eq!(
+        done[2],
+        "respond_3: Tell the caller in one short sentence that you are connecting them now, no calls"
+    );
+    machine.says("r2", "i2", "I connect you.", 400);
+    assert!(machine.take().contains(&"decide Transfer { to: \"+15551234567\" }".to_owned()));
+}
+
+#[test]
+fn a_goodbye_that_does_not_come_is_none() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 hang_up"]));
+    machine.take();
+    machine.wait(13_000);
+    assert!(machine.take().contains(&"decide HangUp".to_owned()));
+}
+
+#[test]
+fn who_speaks_stays() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 hang_up"]));
+    machine.model(created("r2"));
+    machine.model(audio("r2", "i2", 400));
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.bridge(interrupted(&[(1, 100, 400)]));
+    machine.model(ended("r2", Outcome::Cancelled));
+    machine.model(Event::SpeechStopped { at_ms: 0 });
+    machine.says("r3", "i3", "Yes?", 300);
+    machine.bridge(BridgeEvent::Played { utterance: 2 });
+    machine.wait(15_000);
+    assert!(machine.take().iter().all(|line| !line.starts_with("decide")));
+}
+
+#[test]
+fn nobody_is_connected_with_whom_the_settings_do_not_name() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 transfer_call {\"to\":\"+19005551234\"}"]));
+    let told = "not done: `+19005551234` is nobody to transfer to: expected one of reception";
+    assert_eq!(
+        machine.take(),
+        [
+            format!("used transfer_call: {told} (false)"),
+            format!("add output c1: {told}"),
+            "respond_3: answer".into()
+        ]
+    );
+}

@@ -1,0 +1,72 @@
+//! The conversation ends with the call, and soon.
+
+use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
+
+use super::machine::{Machine, audio, call_over, created, spoken_words};
+use crate::session::model::Event;
+
+#[test]
+fn it_ends_with_the_call() {
+    let mut machine = Machine::new(json!({}));
+    assert!(!machine.core.is_over());
+    machine.bridge(call_over());
+    assert!(machine.core.is_over());
+    machine.core.close();
+    machine.wait(0);
+    assert_eq!(machine.take(), ["media: the caller hung up"]);
+}
+
+#[test]
+fn last_words_are_waited_for_a_moment() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.model(Event::SpeechStopped { at_ms: 0 });
+    machine.model(Event::Committed { item: "u1".into() });
+    machine.bridge(call_over());
+    assert!(!machine.core.is_over());
+    machine.model(Event::Heard { item: "u1".into(), text: Some("Bye!".into()) });
+    assert!(machine.take().contains(&"caller: Bye!".to_owned()));
+    assert!(machine.core.is_over());
+
+    let mut machine = Machine::new(json!({}));
+    machine.model(Event::Committed { item: "u1".into() });
+    machine.bridge(call_over());
+    machine.wait(2_100);
+    assert!(machine.core.is_over(), "but no longer");
+}
+
+#[test]
+fn what_nobody_is_known_to_have_heard_was_not_said() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(spoken_words("r1", "i1", "A secret."));
+    machine.model(audio("r1", "i1", 400));
+    machine.bridge(call_over());
+    machine.core.close();
+    machine.wait(0);
+    assert!(machine.take().iter().all(|line| !line.starts_with("assistant")));
+}
+
+#[test]
+fn a_bridge_that_is_gone_ends_it_too() {
+    let mut machine = Machine::new(json!({}));
+    machine.core.bridge_lost(machine.now, "the host stops");
+    assert!(machine.core.is_over());
+    machine.core.close();
+    machine.wait(0);
+    assert_eq!(machine.take(), ["media: the media bridge is gone: the host stops"]);
+}
+
+#[test]
+fn a_bridge_that_does_not_end_is_not_waited_for_for_ever() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(spoken_words("r1", "i1", "Bye."));
+    machine.model(audio("r1", "i1", 400));
+    machine.model(super::machine::completed("r1", &["c1 hang_up"]));
+    machine.bridge(BridgeEvent::Played { utterance: 1 });
+    machine.wait(119_000);
+    assert!(!machine.core.is_over());
+    machine.wait(2_000);
+    assert!(machine.core.is_over());
+}

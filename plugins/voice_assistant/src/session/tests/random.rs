@@ -1,0 +1,334 @@
+//! Whatever happens in whatever order: nothing is cut off beyond what was heard, no two answers are asked for at once, and
+//! no tool is called that a completed answer did not want.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use plugin_api::{
+    requests::voice::{BridgeEvent, Heard, SessionEvent, read_spoken},
+    serde_json::json,
+};
+use proptest::prelude::*;
+
+use super::machine::{completed, config, created, ended, fault, function_call};
+use crate::session::{
+    core::{Core, Effect, tools::ToolDone, voice::Out},
+    model::{Event, FaultKind, Loss, Outcome, Request},
+};
+
+/// Something happens; the numbers choose what it is about.
+#[derive(Debug, Clone)]
+enum Step {
+    Speaks,
+    Stops,
+    Begins,
+    Audio(u8, u16),
+    Words(u8),
+    AudioDone(u8),
+    Completed(u8, bool),
+    Cancelled(u8),
+    Failed(u8),
+    Takes(u8),
+    Interrupted(u16),
+    Played(u8),
+    ToolAnswers(u8),
+    Acknowledged,
+    Busy,
+    Refused,
+    Lost,
+    Opened,
+    NotOpened,
+    Digit,
+    Time(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => Just(Step::Speaks),
+        1 => Just(Step::Stops),
+        2 => Just(Step::Begins),
+        4 => (any::<u8>(), 1u16..3_000).prop_map(|(which, ms)| Step::Audio(which, ms)),
+        2 => any::<u8>().prop_map(Step::Words),
+        1 => any::<u8>().prop_map(Step::AudioDone),
+        2 => any::<(u8, bool)>().prop_map(|(which, calls)| Step::Completed(which, calls)),
+        1 => any::<u8>().prop_map(Step::Cancelled),
+        1 => any::<u8>().prop_map(Step::Failed),
+        6 => any::<u8>().prop_map(Step::Takes),
+        3 => any::<u16>().prop_map(Step::Interrupted),
+        1 => any::<u8>().prop_map(Step::Played),
+        2 => any::<u8>().prop_map(Step::ToolAnswers),
+        1 => Just(Step::Acknowledged),
+        1 => Just(Step::Busy),
+        1 => Just(Step::Refused),
+        1 => Just(Step::Lost),
+        2 => Just(Step::Opened),
+        1 => Just(Step::NotOpened),
+        1 => Just(Step::Digit),
+        2 => (1u16..12_000).prop_map(Step::Time),
+    ]
+}
+
+/// The world around a machine, and what it has seen of it.
+struct World {
+    core: Core,
+    now: Duration,
+    /// Responses of this connection: the number, and whether they are over.
+    responses: Vec<(u32, bool)>,
+    count: u32,
+    /// Asked for, and neither begun nor refused; when.
+    asked: Option<(String, Duration)>,
+    wanted: HashSet<String>,
+    called: HashSet<String>,
+    /// What was added and not confirmed.
+    added: Vec<String>,
+    /// Utterances by item, bytes that went out, how much the bridge said was heard.
+    items: HashMap<String, u32>,
+    sent: HashMap<u32, u64>,
+    heard: HashMap<u32, u64>,
+    settled: HashSet<u32>,
+    interrupts: u32,
+    truncated: HashSet<String>,
+    needs_link: bool,
+    is_finished: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let core = Core::new(config(json!({ "idle": "5s" })), false, Duration::ZERO);
+        let mut world = Self {
+            core,
+            now: Duration::ZERO,
+            responses: Vec::new(),
+            count: 0,
+            asked: None,
+            wanted: HashSet::new(),
+            called: HashSet::new(),
+            added: Vec::new(),
+            items: HashMap::new(),
+            sent: HashMap::new(),
+            heard: HashMap::new(),
+            settled: HashSet::new(),
+            interrupts: 0,
+            truncated: HashSet::new(),
+            needs_link: false,
+            is_finished: false,
+        };
+        world.look();
+        world
+    }
+
+    fn active(&self) -> Option<u32> {
+        self.responses.last().filter(|(_, is_over)| !is_over).map(|(number, _)| *number)
+    }
+
+    fn response(&self, which: u8) -> Option<String> {
+        let index = usize::from(which) % self.responses.len().max(1);
+        self.responses.get(index).map(|(number, _)| format!("r{number}"))
+    }
+
+    fn model(&mut self, event: Event) {
+        self.core.model(self.now, event);
+    }
+
+    /// Each response has an item.
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Speaks => self.model(Event::SpeechStarted { at_ms: 0 }),
+            Step::Stops => self.model(Event::SpeechStopped { at_ms: 0 }),
+            Step::Begins if self.active().is_none() && !self.needs_link => {
+                self.count += 1;
+                self.responses.push((self.count, false));
+                self.asked = None;
+                self.model(created(&format!("r{}", self.count)));
+            }
+            Step::Audio(which, ms) => {
+                if let Some(response) = self.response(which).filter(|_| !self.needs_link) {
+                    let item = format!("i{response}");
+                    self.model(Event::Audio { response, item, audio: vec![1; usize::from(ms) * 8] });
+                }
+            }
+            Step::Words(which) => {
+                if let Some(response) = self.response(which).filter(|_| !self.needs_link) {
+                    let (item, text) = (format!("i{response}"), "some more words ".to_owned());
+                    self.model(Event::Words { response, item, text });
+                }
+            }
+            Step::AudioDone(which) => {
+                if let Some(response) = self.response(which).filter(|_| !self.needs_link) {
+                    self.model(Event::AudioDone { item: format!("i{response}") });
+                }
+            }
+            Step::Completed(which, calls) => self.end(which, calls, None),
+            Step::Cancelled(which) => self.end(which, false, Some(Outcome::Cancelled)),
+            Step::Failed(which) => {
+                let failed = Outcome::Failed { message: "no".into(), is_hopeless: false };
+                self.end(which, false, Some(failed));
+            }
+            Step::Takes(count) => {
+                for _ in 0..count % 12 {
+                    self.take_frame();
+                }
+            }
+            Step::Interrupted(share) if self.interrupts > 0 => {
+                self.interrupts -= 1;
+                self.interrupted(share);
+            }
+            Step::Played(which) => {
+                let open: Vec<u32> = self.open();
+                if let Some(utterance) = open.get(usize::from(which) % open.len().max(1)).copied() {
+                    self.settled.insert(utterance);
+                    self.heard.insert(utterance, self.sent[&utterance] / 8);
+                    self.core.bridge(self.now, BridgeEvent::Played { utterance });
+                }
+            }
+            Step::ToolAnswers(which) => {
+                let mut open: Vec<String> = self.called.iter().cloned().collect();
+                open.sort();
+                if let Some(call_id) = open.get(usize::from(which) % open.len().max(1)).cloned() {
+                    let done =
+                        ToolDone { call_id, tool: "t".into(), output: "o".into(), is_ok: true, took_ms: 1 };
+                    self.core.tool(self.now, done);
+                }
+            }
+            Step::Acknowledged if !self.added.is_empty() => {
+                let item = self.added.remove(0);
+                self.model(Event::ItemAdded { item });
+            }
+            Step::Busy | Step::Refused if self.asked.is_some() => {
+                let kind = if matches!(step, Step::Busy) { FaultKind::Busy } else { FaultKind::Other };
+                let name = self.asked.take().map(|(name, _)| name);
+                self.model(fault(name.as_deref(), kind));
+            }
+            Step::Lost if !self.needs_link => {
+                self.core.lost(self.now, Loss { reason: "broke".into(), is_final: false });
+            }
+            Step::Opened if self.needs_link => self.core.opened(self.now),
+            Step::NotOpened if self.needs_link => {
+                self.core.not_opened(self.now, Loss { reason: "no".into(), is_final: false });
+            }
+            Step::Digit => self.core.bridge(self.now, BridgeEvent::Digit { digit: '1' }),
+            Step::Time(ms) => {
+                self.now += Duration::from_millis(ms.into());
+                self.core.tick(self.now);
+            }
+            _ => {}
+        }
+        self.look();
+    }
+
+    fn end(&mut self, which: u8, calls: bool, outcome: Option<Outcome>) {
+        let Some(response) = self.response(which).filter(|_| !self.needs_link) else { return };
+        let known = self.responses.iter_mut().find(|(number, _)| format!("r{number}") == response);
+        if known.is_none_or(|(_, is_over)| std::mem::replace(is_over, true)) {
+            return;
+        }
+        let call = format!("c{response}");
+        let event = match outcome {
+            Some(outcome) => ended(&response, outcome),
+            None if calls => {
+                self.wanted.insert(call.clone());
+                let calls = vec![function_call(&format!("{call} look"))];
+                ended(&response, Outcome::Completed { calls })
+            }
+            None => completed(&response, &[]),
+        };
+        self.model(event);
+    }
+
+    fn open(&self) -> Vec<u32> {
+        let mut open: Vec<u32> =
+            self.sent.keys().copied().filter(|number| !self.settled.contains(number)).collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// The bridge may say that more was sent than was: it is not believed.
+    fn interrupted(&mut self, share: u16) {
+        let mut heard = Vec::new();
+        for utterance in self.open() {
+            let sent_ms = self.sent[&utterance] / 8;
+            let heard_ms = (sent_ms + 500) * u64::from(share) / u64::from(u16::MAX);
+            self.settled.insert(utterance);
+            self.heard.insert(utterance, heard_ms);
+            heard.push(Heard { utterance, heard_ms, sent_ms });
+        }
+        self.core.bridge(self.now, BridgeEvent::Interrupted { heard, after_ms: None });
+    }
+
+    fn take_frame(&mut self) {
+        match self.core.next_frame() {
+            Some(Out::Event(SessionEvent::Utterance { utterance, response })) => {
+                // Answers are counted as they begin, here as there.
+                self.items.insert(format!("ir{response}"), utterance);
+                self.sent.insert(utterance, 0);
+            }
+            Some(Out::Audio(frame)) => {
+                let (utterance, audio) = read_spoken(&frame).expect("audio");
+                let sent = self.sent.get_mut(&utterance).expect("an utterance is announced before its audio");
+                *sent += audio.len() as u64;
+            }
+            Some(Out::Event(SessionEvent::Interrupt { .. })) => self.interrupts += 1,
+            _ => {}
+        }
+    }
+
+    /// Looks at all that came out.
+    fn look(&mut self) {
+        for effect in self.core.effects() {
+            match effect {
+                Effect::Call(wanted) => {
+                    let id = wanted.call.call_id;
+                    assert!(self.wanted.contains(&id), "{id} was not wanted by a completed answer");
+                    assert!(self.called.insert(id), "called twice");
+                }
+                Effect::Connect => self.needs_link = true,
+                Effect::Adopt => {
+                    self.needs_link = false;
+                    self.responses.clear();
+                    self.asked = None;
+                    self.added.clear();
+                    self.truncated.clear();
+                }
+                Effect::Decide(_) => self.is_finished = true,
+                _ => {}
+            }
+        }
+        while let Some(request) = self.core.next_request() {
+            assert!(!self.is_finished, "after the end: {request:?}");
+            match request {
+                Request::Respond { name, .. } => {
+                    assert_eq!(self.active(), None, "an answer is being given");
+                    // What nobody answers for so long is asked for again.
+                    let earlier = self.asked.replace((name, self.now));
+                    let is_lost = |(_, since)| self.now >= since + Duration::from_secs(10);
+                    assert!(earlier.is_none_or(is_lost), "an answer was asked for already");
+                }
+                Request::Truncate { item, audio_end_ms } => self.truncate(item, audio_end_ms),
+                Request::Add { item, .. } => self.added.push(item),
+                _ => {}
+            }
+        }
+    }
+
+    fn truncate(&mut self, item: String, audio_end_ms: u64) {
+        assert!(self.truncated.insert(item.clone()), "{item} is cut off twice");
+        let bound = self.items.get(&item).map_or(0, |utterance| {
+            (self.sent[utterance] / 8).min(self.heard.get(utterance).copied().unwrap_or(0))
+        });
+        assert!(audio_end_ms <= bound, "{item} is cut off at {audio_end_ms}, and {bound} was heard of it");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariants_hold(steps in prop::collection::vec(step(), 1..160)) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+        }
+    }
+}
