@@ -15,6 +15,7 @@ pub mod orchestrator;
 pub mod messaging;
 pub mod scheduler;
 pub mod voice;
+pub mod bridge;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -59,6 +59,8 @@ mod calendar;
 mod memory;
 /// Runs of the orchestrator: durable, shared by hosts, approved by people.
 mod orchestrator;
+/// Calls through the realtime bridge, on real sockets.
+mod bridge;
 /// The scheduler: jobs that are done once, whoever is killed.
 mod scheduler;
 /// A host examines itself, and what it joins.
@@ -112,6 +114,7 @@ fn main() {
         calendar::tests(),
         memory::tests(),
         orchestrator::tests(),
+        bridge::tests(),
         scheduler::tests(),
         doctor::tests(),
         deploy::tests(),

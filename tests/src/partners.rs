@@ -20,6 +20,8 @@ pub mod ideas;
 pub mod deploy;
 /// A browser.
 pub mod browser;
+/// The media stream of a call, as Twilio opens it.
+pub mod media;
 /// A scripted Realtime API.
 pub mod realtime;
 /// Prometheus' own judgement of metrics.

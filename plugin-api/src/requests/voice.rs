@@ -53,7 +53,8 @@ pub struct Session {
 #[derive(PartialEq, Eq)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum BridgeEvent {
-    /// Answers one [`SessionEvent::Interrupt`]: what was on its way to the caller is cleared.
+    /// Answers one [`SessionEvent::Interrupt`]: what was on its way to the caller is cleared. It also comes unasked, before
+    /// [`BridgeEvent::Ended`], when the call ends and something was not heard to its end.
     Interrupted {
         /// Every utterance that the caller did not hear to its end, in order. Nothing that was not heard counts.
         heard: Vec<Heard>,
@@ -121,7 +122,8 @@ pub enum SessionEvent {
     Utterance {
         /// Its number.
         utterance: u32,
-        /// The answer that it is a part of. Once an answer was interrupted, what else comes of it is thrown away.
+        /// The answer that it is a part of; these count up, too. An interrupt ends every answer that was begun before it:
+        /// what else comes of them is thrown away.
         response: u32,
     },
     /// All audio of the utterance was sent.
@@ -129,8 +131,8 @@ pub enum SessionEvent {
         /// Its number.
         utterance: u32,
     },
-    /// Throw away what the caller has not heard yet, and say how much they heard: they have begun to speak, or the
-    /// session has thought better of it.
+    /// Throw away what the caller has not heard yet, and say how much they heard: they have begun to speak, whether
+    /// anything is on its way or not, or the session has thought better of it.
     Interrupt {
         /// When the caller began to speak.
         #[serde(default, skip_serializing_if = "Option::is_none")]

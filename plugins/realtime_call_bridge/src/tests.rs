@@ -1,0 +1,14 @@
+//! The pure core with a simulated Twilio in virtual time, and the plugin with a stand-in for the conversation. With real
+//! sockets it is tested from outside.
+
+mod world;
+mod setup;
+
+mod hearing;
+mod speaking;
+mod interrupting;
+mod ending;
+mod invariants;
+mod recordings;
+mod reading_settings;
+mod serving;
