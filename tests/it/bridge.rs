@@ -184,7 +184,11 @@ fn an_interruption_is_heard_at_once_and_truthfully_told() {
     let heard = &events(&told, "interrupted")[0]["heard"][0];
     let (heard_ms, sent_ms) = (heard["heard_ms"].as_u64(), heard["sent_ms"].as_u64());
     let (heard_ms, sent_ms) = (heard_ms.expect("a number"), sent_ms.expect("a number"));
-    wait_until("Twilio to clear", || stream.look(|seen| seen.simulation.playback.clears), |clears| *clears == 1);
+    wait_until(
+        "Twilio to clear",
+        || stream.look(|seen| seen.simulation.playback.clears),
+        |clears| *clears == 1,
+    );
     let played = stream.played_ms(3);
     assert!((600..=played).contains(&heard_ms), "{heard_ms} of {played} ms");
     assert!(sent_ms <= 20_000 && sent_ms >= heard_ms, "{sent_ms}");
@@ -307,7 +311,8 @@ fn a_stopped_conversation_hands_the_call_back() {
     let stream = call(&host, "t");
     stream.press('5');
     stream.wait_until_played(3, 300);
-    let without = UNSIGNED.replace("[plugins.voice_assistant]", "[plugins.voice_assistant]\nlog_level = \"warn\"");
+    let without =
+        UNSIGNED.replace("[plugins.voice_assistant]", "[plugins.voice_assistant]\nlog_level = \"warn\"");
     let setup = host.setup();
     fs::write(setup.path("plugins.toml"), without).expect("it can be written");
     let reloaded = host.command(&["reload"]);
@@ -333,13 +338,18 @@ fn a_recording_is_replayed() {
     let folder = host.setup().path("data/realtime_call_bridge");
     fs::create_dir_all(&folder).expect("a folder can be made");
     for name in ["answered", "interrupted", "lossy"] {
-        let committed = repository().join(format!("plugins/realtime_call_bridge/src/tests/recordings/{name}.jsonl"));
+        let committed =
+            repository().join(format!("plugins/realtime_call_bridge/src/tests/recordings/{name}.jsonl"));
         fs::copy(committed, folder.join(format!("{name}.jsonl"))).expect("it can be copied");
         let request = json!({ "recording": format!("{name}.jsonl") });
         let command = host.command(&["call", "realtime_call_bridge.replay", &request.to_string()]);
         let replayed: Value = serde_json::from_str(&command.stdout).unwrap_or_default();
         assert!(replayed["agreed"].as_u64() > Some(30), "{command:?}");
-        assert_eq!((&replayed["difference"], &replayed["truncated"]), (&Value::Null, &json!(false)), "{name}");
+        assert_eq!(
+            (&replayed["difference"], &replayed["truncated"]),
+            (&Value::Null, &json!(false)),
+            "{name}"
+        );
     }
     let stream = call(&host, "a-token-of-a-call");
     stream.press('1');
@@ -349,7 +359,8 @@ fn a_recording_is_replayed() {
     assert_eq!(stream.wait_for_end(), End::Closed(1000, "the conversation is over".to_owned()));
     let request = json!({ "recording": format!("{STREAM}.jsonl") });
     let replay = || host.call("realtime_call_bridge", "replay", &request).json();
-    let replayed = wait_until("the recording to be complete", replay, |replayed| replayed["truncated"] == false);
+    let replayed =
+        wait_until("the recording to be complete", replay, |replayed| replayed["truncated"] == false);
     assert_eq!(replayed["difference"], Value::Null, "{replayed}");
     let text = fs::read_to_string(folder.join(format!("{STREAM}.jsonl"))).expect("it was recorded");
     assert!(!text.contains("a-token-of-a-call"));
@@ -370,9 +381,14 @@ fn times_are_measured() {
     stream.hang_up();
     let metrics = || host.get("/metrics").body;
     let counted = |metrics: &String| {
-        ["first_audio_seconds_count 1", "interruption_seconds_count 1", "call_seconds_count 1", "ended_total 1"]
-            .iter()
-            .all(|line| metrics.contains(&format!("switchboard_realtime_call_bridge_{line}")))
+        [
+            "first_audio_seconds_count 1",
+            "interruption_seconds_count 1",
+            "call_seconds_count 1",
+            "ended_total 1",
+        ]
+        .iter()
+        .all(|line| metrics.contains(&format!("switchboard_realtime_call_bridge_{line}")))
     };
     wait_until("the metrics", metrics, counted);
 }

@@ -21,9 +21,9 @@ use plugin_api::{
 use crate::{
     Bridge, VOICE,
     calls::Place,
-    machine::{End, Input},
     frames::{self, Start, Told},
     line::{Identity, Line, Side},
+    machine::{End, Input},
     recorder::Recorder,
     recording::{Header, VERSION},
 };

@@ -37,8 +37,8 @@ use plugin_api::{
 
 use crate::{
     calls::Calls,
-    machine::End,
     gauge::Gauge,
+    machine::End,
     settings::{Config, Settings},
 };
 
@@ -68,7 +68,9 @@ impl Plugin for Bridge {
             .requires(VOICE)
             .wants(TWILIO)
             .route(
-                Route::websocket(MEDIA_PATH, "media").guard("realtime_call_bridge.admit").body_limit(FRAME_LIMIT),
+                Route::websocket(MEDIA_PATH, "media")
+                    .guard("realtime_call_bridge.admit")
+                    .body_limit(FRAME_LIMIT),
             )
             .operation(
                 Operation::stream("media", Self::media)
@@ -80,7 +82,9 @@ impl Plugin for Bridge {
                     .idempotent(),
             )
             .operation(
-                Operation::of(Self::list_calls).about("Lists the calls that are on this host now").idempotent(),
+                Operation::of(Self::list_calls)
+                    .about("Lists the calls that are on this host now")
+                    .idempotent(),
             )
             .operation(Operation::of(Self::hang_up).about("Ends a call that is on this host").idempotent())
             .operation(

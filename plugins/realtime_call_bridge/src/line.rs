@@ -70,13 +70,7 @@ impl Line {
         measured: impl Fn(Measure) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let core = Core::new(&identity.stream, limits);
-        let state = State {
-            core,
-            to_twilio: Outbox::new(),
-            to_session: Outbox::new(),
-            end: None,
-            recorder,
-        };
+        let state = State { core, to_twilio: Outbox::new(), to_session: Outbox::new(), end: None, recorder };
         Arc::new(Self {
             identity,
             began: Instant::now(),

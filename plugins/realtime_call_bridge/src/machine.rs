@@ -132,7 +132,7 @@ impl Core {
             Input::Tick => self.tick(now, &mut out),
             Input::End(end) => self.over(end, &mut out),
         }
-        if self.finish_by.is_some() && self.mouth.is_empty() {
+        if self.end.is_none() && self.finish_by.is_some() && self.mouth.is_empty() {
             self.over(End::done("the conversation is over"), &mut out);
         }
         out
@@ -187,7 +187,9 @@ impl Core {
                 self.active_at = now;
                 tell(&BridgeEvent::Digit { digit }, out);
             }
-            Some(Told::Stop) => self.over(End::done("the caller hung up, or the call went on elsewhere"), out),
+            Some(Told::Stop) => {
+                self.over(End::done("the caller hung up, or the call went on elsewhere"), out)
+            }
             // A second start, a frame that is not known here: nothing of this call changes.
             Some(Told::Connected | Told::Start(_)) | None => {}
         }
@@ -281,7 +283,10 @@ impl Core {
             let reason = format!("Twilio has sent no audio for {} s", limits.media_ms / 1000);
             Some(End::failed(ErrorKind::Unavailable, &reason))
         } else if now >= limits.longest_ms {
-            Some(End::done(&format!("the call has lasted {} s, which is the limit", limits.longest_ms / 1000)))
+            Some(End::done(&format!(
+                "the call has lasted {} s, which is the limit",
+                limits.longest_ms / 1000
+            )))
         } else if is_idle && now.saturating_sub(self.active_at) >= limits.idle_ms {
             Some(End::done(&format!("nobody has said anything for {} s", limits.idle_ms / 1000)))
         } else {

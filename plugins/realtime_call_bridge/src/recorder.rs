@@ -84,7 +84,8 @@ pub fn load(folder: &Path, name: &str) -> Result<String, OperationError> {
             Err(OperationError::unavailable(format!("the recording `{name}` cannot be read: {error}")))
         }
         _ => {
-            let mut names: Vec<_> = recordings(folder).into_iter().filter_map(|(_, path)| shown(&path)).collect();
+            let mut names: Vec<_> =
+                recordings(folder).into_iter().filter_map(|(_, path)| shown(&path)).collect();
             names.sort();
             Err(OperationError::not_found(format!(
                 "there is no recording `{name}`; there are: {}",

@@ -56,14 +56,14 @@ struct Comparison {
 
 impl Comparison {
     fn new(name: &str, header: &Header) -> Self {
-        let replayed = Replayed {
-            recording: name.to_owned(),
-            fed: 0,
-            agreed: 0,
-            truncated: false,
-            difference: None,
-        };
-        Self { core: Core::new(&header.stream, header.limits), replayed, expected: VecDeque::new(), is_over: false }
+        let replayed =
+            Replayed { recording: name.to_owned(), fed: 0, agreed: 0, truncated: false, difference: None };
+        Self {
+            core: Core::new(&header.stream, header.limits),
+            replayed,
+            expected: VecDeque::new(),
+            is_over: false,
+        }
     }
 
     /// Whether to go on.

@@ -49,7 +49,7 @@ fn everything_that_waits_is_thrown_away() {
     world.utter(3, 2, 500);
     world.pass(320);
     world.interrupt(Some(0));
-    let all = [heard(2, 100, 10_000), heard(3, 0, 0)];
+    let all = [heard(2, 100, 10_100), heard(3, 0, 0)];
     assert_eq!(world.events, [BridgeEvent::Played { utterance: 1 }, interrupted(all, Some(0))]);
     assert_eq!((world.core.unheard_ms(), world.core.queued_ms()), (0, 0));
 }

@@ -182,7 +182,7 @@ fn taken(world: &World, utterance: u32) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_counts_as_heard_that_was_not_played(events in prop::collection::vec(event(), 1..80)) {
@@ -201,6 +201,8 @@ proptest! {
         let report = call.world.core.report();
         prop_assert_eq!(report.sent_ms, call.world.twilio.playback.taken.len() as u64 / 8);
         prop_assert!((report.sent_ms - report.cleared_ms) * 8 <= call.world.twilio.playback.played.len() as u64 + 7);
+        let ended = call.world.events.iter().filter(|event| matches!(event, BridgeEvent::Ended(_))).count();
+        prop_assert_eq!(ended, 1);
         prop_assert!(matches!(call.world.events.last(), Some(BridgeEvent::Ended(_))));
     }
 

@@ -27,7 +27,11 @@ fn what_is_recorded_is_bounded() {
 #[test]
 fn a_time_that_is_none_is_refused() {
     for (settings, key, words) in [
-        (json!({ "idle_timeout": "0s" }), "idle_timeout", "`idle_timeout` is no time at all: write it as `10s`"),
+        (
+            json!({ "idle_timeout": "0s" }),
+            "idle_timeout",
+            "`idle_timeout` is no time at all: write it as `10s`",
+        ),
         (
             json!({ "ahead": "500ms" }),
             "ahead",

@@ -47,16 +47,16 @@ fn interrupted() -> World {
 /// Audio is lost while the caller speaks and while they do not, a key is pressed, and the line goes dead.
 fn lossy() -> World {
     let mut world = World::new(Limits { media_ms: 2_000, ..LIMITS });
-    world.frames(10, 0x33);
+    world.frames(15, 0x33);
     world.lose(160);
-    world.frames(5, 0x33);
+    world.frames(10, 0x33);
     let digit = world.twilio.digit('7');
     world.twilio(digit);
-    world.interrupt(Some(300));
+    world.interrupt(Some(400));
     world.twilio.lose(1_000);
     world.pass(1_000);
-    world.session(&SessionEvent::SpeechStopped { at_ms: 500 });
-    world.frames(5, 0x33);
+    world.session(&SessionEvent::SpeechStopped { at_ms: 700 });
+    world.frames(10, 0x33);
     world.pass(2_100);
     world
 }

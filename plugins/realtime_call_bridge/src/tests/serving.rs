@@ -60,7 +60,10 @@ async fn a_call_is_carried_until_the_conversation_ends_it() {
     assert_eq!(phone.twilio.playback.played, vec![byte_of(1); 7_200]);
     wait_until(&told, "the goodbye", |told| told.closed.is_some()).await;
     let session = told.lock().unwrap().opened[0].clone();
-    assert_eq!((session.call.as_str(), session.stream.as_str(), session.token.as_str()), (CALL, STREAM, "good"));
+    assert_eq!(
+        (session.call.as_str(), session.stream.as_str(), session.token.as_str()),
+        (CALL, STREAM, "good")
+    );
     assert_eq!(told.lock().unwrap().events[0], BridgeEvent::Played { utterance: 1 });
     assert_eq!((report(&told).reason.as_str(), report(&told).sent_ms), ("the conversation is over", 900));
     assert!(plugin.call(ListCalls {}).await.unwrap().calls.is_empty());
@@ -90,7 +93,9 @@ async fn what_does_not_begin_as_a_stream_of_twilio_is_refused() {
     let format = json!({ "encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1 });
     let linear = json!({ "encoding": "audio/l16", "sampleRate": 16000, "channels": 1 });
     let of = |call: &str, format: &Value, parameters: Value| {
-        start(json!({ "streamSid": "MZ1", "callSid": call, "mediaFormat": format, "customParameters": parameters }))
+        start(
+            json!({ "streamSid": "MZ1", "callSid": call, "mediaFormat": format, "customParameters": parameters }),
+        )
     };
     for (frames, kind, words) in [
         (vec![], ErrorKind::Invalid, "the connection did not say within 300ms which call it is"),
@@ -128,7 +133,10 @@ async fn no_more_calls_are_taken_than_there_is_room_for() {
     let plugin = plugin(json!({ "max_calls": 1 }), &told, silent).create().unwrap();
     let phone = Phone::call(&plugin, "good").await;
     let refused = Phone::connect(&plugin).await.err().unwrap();
-    assert_eq!(refused.to_string(), "overloaded: this host carries 1 calls, which is its limit (`max_calls`)");
+    assert_eq!(
+        refused.to_string(),
+        "overloaded: this host carries 1 calls, which is its limit (`max_calls`)"
+    );
     drop(phone);
     wait_until(&told, "the place to be free", |told| told.closed.is_some()).await;
     let mut phone = Phone::call(&plugin, "wrong").await;

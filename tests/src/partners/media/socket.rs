@@ -56,8 +56,15 @@ struct Line<'a> {
 /// Lasts as long as the connection, or until the test does not care any more.
 pub(super) fn run(socket: Socket, seen: &Mutex<Seen>, commands: &Receiver<Command>) {
     socket.get_ref().set_read_timeout(Some(GLANCE)).expect("a limit can be set");
-    let mut line =
-        Line { socket, seen, begun: Instant::now(), frames: 0, passed_ms: 0, lost: 0, to_say: VecDeque::new() };
+    let mut line = Line {
+        socket,
+        seen,
+        begun: Instant::now(),
+        frames: 0,
+        passed_ms: 0,
+        lost: 0,
+        to_say: VecDeque::new(),
+    };
     let end = line.talk(commands);
     lock(seen).end = Some(end);
 }
@@ -137,8 +144,8 @@ impl Line<'_> {
             Ok(Message::Close(frame)) => {
                 // Sends the answer to it.
                 let _ = self.socket.flush();
-                let (code, reason) =
-                    frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
+                let (code, reason) = frame
+                    .map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
                 Some(End::Closed(code, reason))
             }
             Ok(Message::Binary(_)) => {
@@ -146,7 +153,9 @@ impl Line<'_> {
                 None
             }
             Ok(_) => None,
-            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                None
+            }
             Err(_) => Some(End::Broken),
         }
     }
@@ -156,7 +165,9 @@ impl Line<'_> {
             match self.socket.send(Message::text(frame)) {
                 Ok(()) => {}
                 // The close frame that came first is read next.
-                Err(Error::ConnectionClosed | Error::AlreadyClosed) => return self.read().or(Some(End::Broken)),
+                Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
+                    return self.read().or(Some(End::Broken));
+                }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => return self.last_words(),
             }

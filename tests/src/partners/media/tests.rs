@@ -33,7 +33,10 @@ fn names(frames: Vec<String>) -> Vec<String> {
 fn frames_are_written_as_twilio_writes_them() {
     let mut stream = stream();
     let read = |text: String| serde_json::from_str::<Value>(&text).unwrap();
-    assert_eq!(read(stream.connected()), json!({"event": "connected", "protocol": "Call", "version": "1.0.0"}));
+    assert_eq!(
+        read(stream.connected()),
+        json!({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+    );
     let start = read(stream.start());
     assert_eq!(start["sequenceNumber"], "1");
     assert_eq!(start["start"]["customParameters"], json!({"token": "t"}));
@@ -80,7 +83,8 @@ fn a_clear_sends_all_marks_back_and_tells_what_was_played() {
 #[test]
 fn what_is_no_frame_is_an_error() {
     let mut stream = stream();
-    for text in ["{", "{}", r#"{"event":"dtmf","streamSid":"MZ1"}"#, r#"{"event":"clear","streamSid":"MZ2"}"#] {
+    for text in ["{", "{}", r#"{"event":"dtmf","streamSid":"MZ1"}"#, r#"{"event":"clear","streamSid":"MZ2"}"#]
+    {
         assert!(stream.take(text).is_empty());
     }
     assert!(stream.take(r#"{"event":"mark","streamSid":"MZ1","mark":{}}"#).is_empty());
