@@ -7,7 +7,7 @@ use clap::Parser;
 /// Holds the host against its budgets, and prints one table.
 #[derive(Parser)]
 pub struct Arguments {
-    /// Only this row, by its number: 1 to 7, 9 to 12; may be given several times.
+    /// Only this row, by its number: 1 to 12; may be given several times.
     #[arg(long = "row", value_parser = clap::value_parser!(u8).range(1..=12))]
     rows: Vec<u8>,
 

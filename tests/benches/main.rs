@@ -18,6 +18,7 @@ mod recall;
 mod steps;
 mod inserting;
 mod webhook;
+mod telephone;
 mod claims;
 mod events;
 
@@ -39,6 +40,7 @@ const SUBJECTS: [Subject; 11] = [
     (5, start::thousand),
     (6, cold::starts),
     (7, recall::recalls),
+    (8, telephone::calls),
     (9, steps::taken),
     (10, claims::jobs),
     (11, webhook::stored),

@@ -40,6 +40,7 @@ fn it_starts_on_sqlite_with_nothing_set() {
         "neither openai nor twilio is configured"
     );
     assert_eq!(host.status("voice_assistant"), "not_initialized", "openai is not configured");
+    assert_eq!(host.status("realtime_call_bridge"), "not_initialized", "voice_assistant is held");
     assert_eq!(host.status("scheduler_service"), "connected");
     assert_eq!(host.get("/api/health").json()["status"], "healthy");
 }

@@ -20,6 +20,8 @@ pub struct Mouth {
     ahead: u64,
     room: u64,
     utterances: VecDeque<Utterance>,
+    /// Utterances of answers that had been interrupted before they began.
+    stillborn: Vec<u32>,
     queue: VecDeque<Queued>,
     queued: u64,
     marks: VecDeque<Mark>,
@@ -79,6 +81,7 @@ impl Mouth {
             ahead: ahead_ms.saturating_mul(BYTES_PER_MS),
             room: room_ms.saturating_mul(BYTES_PER_MS),
             utterances: VecDeque::new(),
+            stillborn: Vec::new(),
             queue: VecDeque::new(),
             queued: 0,
             marks: VecDeque::new(),
@@ -128,13 +131,16 @@ impl Mouth {
 
     /// An utterance begins; false if there are too many.
     pub fn begin(&mut self, number: u32, response: u32) -> bool {
-        if self.utterances.len() >= MOST_UTTERANCES {
+        if self.utterances.len() + self.stillborn.len() >= MOST_UTTERANCES {
             return false;
         }
         self.newest_response = self.newest_response.max(response);
-        if response > self.interrupted && number > self.newest_utterance {
+        if number > self.newest_utterance {
             self.newest_utterance = number;
-            self.utterances.push_back(Utterance::new(number, response));
+            match response > self.interrupted {
+                true => self.utterances.push_back(Utterance::new(number, response)),
+                false => self.stillborn.push(number),
+            }
         }
         true
     }
@@ -212,7 +218,11 @@ impl Mouth {
         (self.unheard, self.queued) = (0, 0);
         self.queue.clear();
         self.marks.clear();
-        self.utterances.drain(..).map(|utterance| utterance.heard()).collect()
+        let stillborn = self.stillborn.drain(..).map(|number| Utterance::new(number, 0));
+        let mut heard: Vec<_> =
+            self.utterances.drain(..).chain(stillborn).map(|utterance| utterance.heard()).collect();
+        heard.sort_by_key(|heard| heard.utterance);
+        heard
     }
 
     fn find(&mut self, number: u32) -> Option<&mut Utterance> {

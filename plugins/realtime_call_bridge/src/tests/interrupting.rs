@@ -68,6 +68,8 @@ fn late_audio_of_an_interrupted_answer_is_thrown_away() {
     assert_eq!(world.twilio.playback.taken, [[byte_of(1); 800], [byte_of(3); 800]].concat());
     assert_eq!(world.core.report().discarded, 2);
     assert_eq!(*world.last_event(), BridgeEvent::Played { utterance: 3 });
+    world.interrupt(None);
+    assert_eq!(*world.last_event(), interrupted([heard(2, 0, 0)], None), "none is forgotten");
 }
 
 #[test]

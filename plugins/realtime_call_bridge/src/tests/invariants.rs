@@ -62,7 +62,11 @@ struct Call {
     seen: usize,
     /// Utterances that were interrupted, and how much of each Twilio had by then.
     interrupted: BTreeMap<u32, u64>,
+    /// The newest response that was interrupted.
+    interrupted_through: u32,
     frames: u64,
+    /// The newest utterance that was begun while the call lasted.
+    begun_before_the_end: u32,
 }
 
 impl Call {
@@ -75,7 +79,9 @@ impl Call {
             settled: BTreeMap::new(),
             seen: 0,
             interrupted: BTreeMap::new(),
+            interrupted_through: 0,
             frames: 0,
+            begun_before_the_end: 0,
         }
     }
 
@@ -86,6 +92,12 @@ impl Call {
                 self.utterance += 1;
                 self.response += u32::from(*new_response);
                 self.responses.insert(self.utterance, self.response);
+                if world.end.is_none() {
+                    self.begun_before_the_end = self.utterance;
+                }
+                if self.response <= self.interrupted_through {
+                    self.interrupted.insert(self.utterance, 0);
+                }
                 world.begin(self.utterance, self.response);
             }
             Event::Say { bytes } => {
@@ -105,8 +117,8 @@ impl Call {
                 let taken = |utterance: &u32| (*utterance, taken(world, *utterance));
                 let before: Vec<_> = self.responses.keys().map(taken).collect();
                 self.interrupted.extend(before);
-                // The next one belongs to a new answer.
-                self.response += 1;
+                // An answer that has not begun yet is not interrupted.
+                self.interrupted_through = self.responses.values().max().copied().unwrap_or_default();
                 world.interrupt(at);
             }
             Event::Stopped => {
@@ -194,8 +206,8 @@ proptest! {
         call.world.twilio(stop);
         call.judge();
         // Each utterance was heard to its end, or interrupted: once, and none is forgotten.
-        let audible: Vec<_> = call.responses.keys().filter(|number| taken(&call.world, **number) > 0).collect();
-        for utterance in audible {
+        // One that was begun after the end is nobody's.
+        for utterance in call.responses.keys().filter(|number| **number <= call.begun_before_the_end) {
             prop_assert!(call.settled.contains_key(utterance), "{} is unsettled: {:?}", utterance, call.settled);
         }
         let report = call.world.core.report();

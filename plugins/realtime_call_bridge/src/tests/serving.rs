@@ -7,10 +7,11 @@ use plugin_api::{
     requests::{
         bridge::{HangUp, ListCalls, Replay},
         http::{Admission, HttpRequest},
-        voice::{BridgeEvent, SessionEvent, spoken},
+        voice::{BridgeEvent, SESSION, SessionEvent, spoken},
     },
     serde_json::{self, Value, json},
     stream::{Frame, Stream},
+    testing::TestPlugin,
     tokio,
 };
 
@@ -18,6 +19,7 @@ use super::{
     setup::{Phone, Shared, no_settings, plugin, wait_until},
     world::{CALL, STREAM, byte_of},
 };
+use crate::Bridge;
 
 async fn tell(stream: &Stream, event: SessionEvent) {
     // A test that has ended hears nothing.
@@ -323,4 +325,29 @@ async fn an_operator_is_told_when_the_token_alone_protects() {
         plugin.create().unwrap().init().await.unwrap();
         assert_eq!(notes.lock().unwrap().len(), count);
     }
+}
+
+#[tokio::test]
+async fn a_conversation_that_does_not_listen_makes_twilio_wait_and_is_given_up() {
+    let plugin = TestPlugin::<Bridge>::new(no_settings());
+    let plugin = plugin.fake_stream(crate::VOICE, SESSION, |_, _, stream| async move {
+        tell(&stream, SessionEvent::SpeechStopped { at_ms: 0 }).await;
+        std::future::pending().await
+    });
+    let plugin = plugin.create().unwrap();
+    let mut phone = Phone::call(&plugin, "good").await;
+    let mut taken = 0;
+    let reason = loop {
+        let frame = Frame::Text(phone.twilio.media(&[0x21; 160]));
+        tokio::select! {
+            biased;
+            received = phone.stream.recv() => match received {
+                Ok(frame) => panic!("nothing was said: {frame:?}"),
+                Err(reason) => break reason,
+            },
+            sent = phone.stream.send(frame) => taken += usize::from(sent.is_ok()),
+        }
+    };
+    assert_eq!(reason.message, "the conversation has taken nothing for 10 s");
+    assert!((50..130).contains(&taken), "two queues of 32, and 50 in between: {taken}");
 }
