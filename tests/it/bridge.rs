@@ -238,7 +238,8 @@ fn lost_audio_and_strange_frames_do_no_harm() {
 fn a_caller_who_goes_is_told_of() {
     let stop = "the caller hung up, or the call went on elsewhere";
     let broken = "the connection to Twilio broke: the client went away";
-    let ways: [(fn(&MediaStream), &str); 3] =
+    type Way = fn(&MediaStream);
+    let ways: [(Way, &str); 3] =
         [(MediaStream::hang_up, stop), (MediaStream::redirect, stop), (MediaStream::cut, broken)];
     for (go, reason) in ways {
         let host = start(UNSIGNED);

@@ -130,19 +130,26 @@ impl Line {
 
     /// The next frame for the conversation; `None` when the call is over and nothing is left.
     pub async fn next_for_session(&self) -> Option<Frame> {
-        self.until(|state| state.to_session.next(state.end.is_some())).await
+        let (next, made_room) = self
+            .until(|state| {
+                let was_full = state.to_session.frames.len() == WAITING_FOR_SESSION;
+                let next = state.to_session.next(state.end.is_some())?;
+                Some((next, was_full))
+            })
+            .await;
+        if made_room {
+            self.changed.notify_waiters();
+        }
+        next
     }
 
     /// A frame was sent: those behind it begin to wait.
     pub fn sent(&self, side: Side) {
         let mut state = self.state();
-        let now = Instant::now();
         match side {
-            Side::Twilio => state.to_twilio.since = now,
-            Side::Session => state.to_session.since = now,
+            Side::Twilio => state.to_twilio.since = Instant::now(),
+            Side::Session => state.to_session.since = Instant::now(),
         }
-        drop(state);
-        self.changed.notify_waiters();
     }
 
     /// A side is gone: nothing is kept for it any more.
@@ -191,11 +198,10 @@ impl Line {
 
 impl State {
     fn handle(&mut self, now: u64, input: Input) -> Vec<Measure> {
-        let is_tick = input == Input::Tick;
         let what = self.recorder.is_some().then(|| What::of_input(&input));
-        let was_over = self.end.is_some();
         let outputs = self.core.handle(now, input);
-        if let Some(what) = what.filter(|_| !was_over && !(is_tick && outputs.is_empty())) {
+        // A moment that came to nothing changed nothing.
+        if let Some(what) = what.filter(|what| *what != What::Tick(true) || !outputs.is_empty()) {
             self.record(now, what, &outputs);
         }
         outputs.into_iter().filter_map(|output| self.put(output)).collect()

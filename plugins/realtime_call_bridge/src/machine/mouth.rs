@@ -147,7 +147,7 @@ impl Mouth {
 
     /// Audio of an utterance; of one that is not under way it comes too late.
     pub fn say(&mut self, number: u32, audio: &[u8]) {
-        if !self.find(number).is_some_and(|utterance| !utterance.is_done) {
+        if self.find(number).is_none_or(|utterance| utterance.is_done) {
             self.discarded += 1;
             return;
         }

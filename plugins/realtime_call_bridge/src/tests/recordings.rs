@@ -11,7 +11,9 @@ use plugin_api::{
 use super::world::{LIMITS, World};
 use crate::{machine::Limits, replay::replay};
 
-const RECORDINGS: [(&str, fn() -> World); 3] =
+type Play = fn() -> World;
+
+const RECORDINGS: [(&str, Play); 3] =
     [("answered", answered), ("interrupted", interrupted), ("lossy", lossy)];
 
 /// A greeting, a question, an answer, and the end that the conversation wanted.
