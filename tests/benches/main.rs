@@ -32,7 +32,7 @@ use table::Row;
 /// A row of the design's table, or one beyond it: its number, and what measures it in so many rounds.
 type Subject = (u8, fn(usize) -> Vec<Row>);
 
-const SUBJECTS: [Subject; 11] = [
+const SUBJECTS: [Subject; 12] = [
     (1, health::reads),
     (2, outage::reads),
     (3, passing::calls),
