@@ -3,11 +3,11 @@
 use plugin_api::{
     requests::doctor::{Examination, Examine, Verdict},
     serde_json::json,
+    testing::database::Database,
     tokio,
 };
 
 use super::{
-    database::Database,
     peer::{Peer, Reply},
     setup::{SCOPES, connect, connected, error, google, no_events, plugin, plugin_with},
 };
