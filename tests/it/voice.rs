@@ -149,10 +149,12 @@ fn lines(shown: &Value) -> Vec<String> {
     shown["entries"].as_array().expect("entries").iter().map(line).collect()
 }
 
-/// Calls an operation on behalf of Ada.
+/// Calls an operation on behalf of Ada, under a key if there is one.
 fn ask(host: &TestHost, operation: &str, key: &str, request: &Value) -> Response {
-    let headers =
-        [("switchboard-person", ADA), ("idempotency-key", key), ("content-type", "application/json")];
+    let mut headers = vec![("switchboard-person", ADA), ("content-type", "application/json")];
+    if !key.is_empty() {
+        headers.push(("idempotency-key", key));
+    }
     host.request("POST", &format!("/api/operations/{operation}"), &headers, Some(&request.to_string()))
 }
 

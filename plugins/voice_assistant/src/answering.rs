@@ -12,7 +12,7 @@ use plugin_api::{
 };
 
 use crate::{
-    OPENAI,
+    DATABASE, OPENAI,
     call::{CallBrief, Entry, Next},
     desk::Desk,
     mind,
@@ -103,6 +103,9 @@ impl Desk {
     pub fn later(&self, hook: &Webhook) -> Vec<Verb> {
         let (turn, looks) = (turn_of(hook), hook.asked("looks").unwrap_or(0));
         let since = hook.asked("since").unwrap_or_else(now_ms);
+        if now_ms() - since > self.config.longest_turn_ms {
+            return speech::voicemail(&self.config, &self.config.texts.apology);
+        }
         speech::wait(&self.config, &self.config.texts.fillers[0], turn, looks + 1, since)
     }
 
@@ -116,19 +119,28 @@ impl Desk {
     async fn answer(&self, asked: Asked<'_>) -> Vec<Verb> {
         let said = self.journal.said(&asked.brief.call).await;
         let about = (asked.turn.n, asked.text.as_str());
-        let question = mind::question(&self.context, &self.config, asked.brief, about, &said).await;
-        match mind::run(&self.context, &question, self.config.patience).await {
+        // Without the database no run can be kept, and nothing is known: nobody waits to find that out.
+        let can_keep = !self.journal.store.is_named() || self.is_up(DATABASE).await;
+        let (context, config) = (&self.context, &self.config);
+        let question = mind::question(context, config, asked.brief, about, &said, can_keep).await;
+        if !can_keep {
+            return self.chat(&asked, &question, "the database is away").await;
+        }
+        match mind::run(context, &question, config.patience).await {
             Ok(report) => self.follow(&asked, report).await,
             Err(error) if error.kind == ErrorKind::Deadline => self.meanwhile(&asked, None).await,
-            Err(error) if is_away(&error) && asked.looks == 0 => {
-                tracing::warn!(call = asked.brief.call, %error, "the model answers without the assistant's tools");
-                match mind::chat(&self.context, &question).await {
-                    Ok(text) => self.speak(&asked, &text, Vec::new()).await,
-                    Err(error) => self.give_up(&asked.brief.call, &error.message).await,
-                }
-            }
-            Err(error) if is_away(&error) => self.give_up(&asked.brief.call, &error.message).await,
+            Err(error) if is_away(&error) => self.chat(&asked, &question, &error.message).await,
             Err(error) => self.stumble(asked.turn, &error.message, &asked.brief.call).await,
+        }
+    }
+
+    /// The model answers alone.
+    async fn chat(&self, asked: &Asked<'_>, question: &mind::Question, why: &str) -> Vec<Verb> {
+        let call = &asked.brief.call;
+        tracing::warn!(call, "the model answers without the assistant's tools: {why}");
+        match mind::chat(&self.context, question).await {
+            Ok(text) => self.speak(asked, &text, Vec::new()).await,
+            Err(error) => self.give_up(call, &error.message).await,
         }
     }
 
@@ -203,6 +215,8 @@ impl Desk {
         let number = targets.get(to).or_else(|| targets.values().find(|number| *number == to));
         let Some(number) = number else {
             tracing::warn!(call, to, "a call cannot be transferred there: `transfer` does not allow it");
+            let (call, reason) = (call.to_owned(), format!("it cannot be transferred to {to}"));
+            self.journal.write(vec![Written::Decided { call, next: Next::Turns { reason } }]).await;
             return speech::listen(&self.config, &self.config.texts.unreachable, turn);
         };
         self.outcome(call, &format!("transferred to {to}")).await;

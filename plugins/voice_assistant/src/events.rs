@@ -4,6 +4,7 @@
 use plugin_api::{requests::voice::CallWay, tracing};
 
 use crate::{
+    DATABASE,
     call::Next,
     desk::Desk,
     speech::{self, Turn},
@@ -21,7 +22,7 @@ impl Desk {
         let call = new_call(hook, order.as_ref());
         let way = self.way().await;
         let token = match way {
-            CallWay::Realtime if is_first => self.token(&call).await,
+            CallWay::Realtime if is_first && self.is_up(DATABASE).await => self.token(&call).await,
             _ => None,
         };
         let mut verbs = speech::record_call(&self.config);

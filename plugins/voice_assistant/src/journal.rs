@@ -21,8 +21,6 @@ use crate::{
     store::{Known, NewCall, Store, Voicemail, Written, now_ms, now_us},
 };
 
-/// A database that has just failed is not asked again for so long: somebody is on the phone.
-const PAUSE: Duration = Duration::from_secs(2);
 /// What may wait for the database.
 const MOST_WAITING: usize = 10_000;
 const BATCH: usize = 100;
@@ -37,7 +35,7 @@ pub struct Journal {
     context: Context,
     calls: Mutex<HashMap<String, InMemory>>,
     waiting: Mutex<VecDeque<Written>>,
-    writing: tokio::sync::Mutex<Option<Instant>>,
+    writing: tokio::sync::Mutex<()>,
     /// Without a database: messages that nobody was told of yet.
     voicemails: Mutex<Vec<Voicemail>>,
 }
@@ -78,19 +76,14 @@ impl Journal {
 
     /// Writes what waits, if the database can take it.
     pub async fn flush(&self) {
-        let mut failed = self.writing.lock().await;
-        if failed.is_some_and(|at| at.elapsed() < PAUSE) {
-            return;
-        }
-        *failed = None;
+        let _writing = self.writing.lock().await;
         loop {
             let batch: Vec<_> = locked(&self.waiting).iter().take(BATCH).cloned().collect();
             if batch.is_empty() {
                 return;
             }
             if let Err(error) = self.write_batch(&batch).await {
-                tracing::warn!(%error, "what happens in calls waits to be written");
-                *failed = Some(Instant::now());
+                tracing::debug!(%error, "what happens in calls waits to be written");
                 return;
             }
             locked(&self.waiting).drain(..batch.len());

@@ -44,15 +44,16 @@ pub struct Question {
     instructions: String,
 }
 
-/// Gathers what the model is to know.
+/// Gathers what the model is to know; what was said before only where it can be known.
 pub async fn question(
     context: &Context,
     config: &Config,
     brief: &CallBrief,
     (n, text): (i64, &str),
     said: &[Said],
+    can_know: bool,
 ) -> Question {
-    let earlier = earlier(context, config, brief).await;
+    let earlier = earlier(context, config, brief, can_know).await;
     Question {
         brief: brief.clone(),
         n,
@@ -129,7 +130,7 @@ fn orchestrator(context: &Context, brief: &CallBrief) -> Result<Dependency, Oper
 }
 
 /// What was said with the person before. Without it, the assistant is a stranger who answers all the same.
-async fn earlier(context: &Context, config: &Config, brief: &CallBrief) -> ThreadSummary {
+async fn earlier(context: &Context, config: &Config, brief: &CallBrief, can_know: bool) -> ThreadSummary {
     let nothing = ThreadSummary {
         summary: String::new(),
         turns: Vec::new(),
@@ -137,7 +138,9 @@ async fn earlier(context: &Context, config: &Config, brief: &CallBrief) -> Threa
         summarised_turns: 0,
         missing_turns: 0,
     };
-    let Some(person) = brief.person.as_ref().filter(|_| context.has(MEMORY)) else { return nothing };
+    let Some(person) = brief.person.as_ref().filter(|_| can_know && context.has(MEMORY)) else {
+        return nothing;
+    };
     let summarised = async {
         let memory = context.dependency(MEMORY)?.person(person).deadline(MEMORY_CALL);
         memory.call(Summarise { token_budget: Some(config.history_tokens) }).await

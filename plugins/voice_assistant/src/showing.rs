@@ -49,7 +49,7 @@ impl Desk {
         let said = turn(Speaker::Person, Medium::Other, &request.text, format!("{}:0", brief.call), None);
         self.remember_now(person, said).await;
         let about = (0, request.text.as_str());
-        let question = mind::question(&self.context, &self.config, &brief, about, &[]).await;
+        let question = mind::question(&self.context, &self.config, &brief, about, &[], true).await;
         let wait = call.remaining().map_or(self.config.patience, |left| left.mul_f32(0.8));
         let report = mind::run(&self.context, &question, wait).await?;
         if let Some(answer) = report.answer.as_ref().filter(|_| report.state == RunState::Done) {

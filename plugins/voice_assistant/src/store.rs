@@ -15,6 +15,11 @@ mod due;
 mod orders;
 mod reading;
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
@@ -34,6 +39,8 @@ use crate::DATABASE;
 
 /// How long a step may take: Twilio waits for the sum of a few.
 const STEP: Duration = Duration::from_secs(2);
+/// A database that has just failed is not waited for again for so long: somebody is on the phone.
+const PAUSE: Duration = Duration::from_secs(2);
 
 type Outcome<T> = Result<T, OperationError>;
 
@@ -41,11 +48,13 @@ type Outcome<T> = Result<T, OperationError>;
 pub struct Store {
     context: Context,
     migrated: OnceCell<()>,
+    /// When the database failed last, and how.
+    failed: Mutex<Option<(Instant, OperationError)>>,
 }
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, migrated: OnceCell::new() }
+        Self { context, migrated: OnceCell::new(), failed: Mutex::default() }
     }
 
     /// Whether plugins.toml names a database.
@@ -70,15 +79,40 @@ impl Store {
     }
 
     async fn query(&self, query: Query) -> Outcome<Rows> {
-        self.database().await?.call(query).await.map_err(named)
+        self.check()?;
+        self.seen(async { self.database().await?.call(query).await.map_err(named) }.await)
     }
 
     async fn execute(&self, execute: Execute) -> Outcome<Executed> {
-        self.database().await?.call(execute).await.map_err(named)
+        self.seen(async { self.database().await?.call(execute).await.map_err(named) }.await)
     }
 
     async fn commit(&self, statements: Vec<Statement>) -> Outcome<Committed> {
-        self.database().await?.call(Transaction { statements }).await.map_err(named)
+        self.seen(
+            async { self.database().await?.call(Transaction { statements }).await.map_err(named) }.await,
+        )
+    }
+
+    /// Fails at once if the database has just failed.
+    fn check(&self) -> Outcome<()> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE) {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes whether the database is away.
+    fn seen<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &outcome {
+            Ok(_) => *failed = None,
+            Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Deadline) => {
+                *failed = Some((Instant::now(), error.clone()));
+            }
+            Err(_) => {}
+        }
+        outcome
     }
 }
 

@@ -92,6 +92,7 @@ struct EntryRow<'e> {
 impl Store {
     /// Writes all of it, or nothing.
     pub async fn write(&self, written: &[Written]) -> Outcome<()> {
+        self.check()?;
         let statements = written.iter().flat_map(statements).collect();
         self.commit(statements).await.map(drop)
     }

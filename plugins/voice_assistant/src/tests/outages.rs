@@ -56,6 +56,17 @@ async fn the_model_alone_answers_where_the_assistant_is_away() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_what_needs_the_database_while_it_is_known_to_be_down() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    world.state().connected.remove("database");
+    let twiml = ada.say(&host, &twiml, "hello").await;
+    assert_eq!(spoken(&twiml), ["I can only talk."]);
+    assert!(world.state().runs.is_empty());
+}
+
+#[tokio::test]
 async fn a_message_may_be_left_where_the_model_is_away_too() {
     let world = World::default();
     let (host, ada) = (world.host().await, Phone::ada());
@@ -74,7 +85,7 @@ async fn openai_goes_away_while_an_answer_is_waited_for() {
     let (host, ada) = (world.host().await, Phone::ada());
     let twiml = ada.ring(&host).await;
     let twiml = ada.say(&host, &twiml, "look it up").await;
-    world.state().connected.clear();
+    world.state().connected.remove("openai");
     let twiml = ada.post(&host, &redirect(&twiml), &[]).await;
     assert_eq!(spoken(&twiml)[0], APOLOGY);
     assert_eq!(world.state().cancelled.len(), 1, "nobody waits for it");

@@ -75,7 +75,7 @@ pub struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            connected: BTreeSet::from(["openai", "orchestrator_service"]),
+            connected: BTreeSet::from(["database", "openai", "orchestrator_service"]),
             sent: BTreeMap::new(),
             placed: Vec::new(),
             updated: Vec::new(),

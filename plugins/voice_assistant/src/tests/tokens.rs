@@ -71,8 +71,8 @@ impl Talker {
         Ok(())
     }
 
-    async fn transfer(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
-        self.0.decide(CALL, Next::Transfer { to: "reception".to_owned() }).await;
+    async fn transfer(self: Arc<Self>, to: String, _: Call) -> Result<(), OperationError> {
+        self.0.decide(CALL, Next::Transfer { to }).await;
         Ok(())
     }
 }
@@ -193,9 +193,21 @@ async fn the_conversation_decides_how_the_call_goes_on() {
     let (world, host, token) = realtime(settings).await;
     let talker = talker(&world);
     redeem(&talker, CALL, &token).await.unwrap();
-    talker.call_json("transfer", json!({})).await.unwrap();
+    talker.call_json("transfer", json!("reception")).await.unwrap();
     let twiml = Phone::ada().post(&host, "/stream-ended", &[]).await;
     assert!(twiml.contains("<Number>+15550000005</Number>"), "{twiml}");
     assert!(action(&twiml).starts_with("/dial-ended"), "{twiml}");
     assert_eq!(shown(&host).await.call.outcome.as_deref(), Some("transferred to reception"));
+}
+
+#[tokio::test]
+async fn nobody_is_dialled_whom_the_settings_do_not_allow() {
+    let (world, host, token) = realtime(json!({})).await;
+    let talker = talker(&world);
+    redeem(&talker, CALL, &token).await.unwrap();
+    talker.call_json("transfer", json!("+19005550000")).await.unwrap();
+    let ada = Phone::ada();
+    let twiml = ada.post(&host, "/stream-ended", &[]).await;
+    assert_eq!(spoken(&twiml), ["I am sorry, nobody answers there."]);
+    assert_eq!(spoken(&ada.say(&host, &twiml, "well then").await), ["re: well then"], "and it goes on");
 }
