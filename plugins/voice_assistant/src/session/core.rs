@@ -143,7 +143,9 @@ impl Core {
         self.now = now;
         match event {
             BridgeEvent::Interrupted { heard, after_ms } => {
-                let entry = after_ms.map(|after_ms| Effect::Record(Entry::Interruption { after_ms }));
+                // Who speaks into silence interrupts nothing.
+                let entry = after_ms.filter(|_| !heard.is_empty());
+                let entry = entry.map(|after_ms| Effect::Record(Entry::Interruption { after_ms }));
                 self.effects.extend(entry);
                 self.interrupted(&heard);
             }

@@ -1,6 +1,9 @@
 //! The caller interrupts: what was not heard was not said.
 
-use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
+use plugin_api::{
+    requests::voice::{BridgeEvent, Heard},
+    serde_json::json,
+};
 
 use super::machine::{Machine, audio, completed, created, ended, interrupted, spoken_words};
 use crate::session::model::{Event, FaultKind, Outcome};
@@ -135,7 +138,10 @@ fn an_answer_that_begins_while_the_caller_speaks_is_cancelled() {
 fn how_long_it_took_is_written_down() {
     let mut machine = Machine::new(json!({}));
     machine.bridge(BridgeEvent::FirstAudio { utterance: 1, after_ms: 640 });
-    machine.bridge(BridgeEvent::Interrupted { heard: Vec::new(), after_ms: Some(120) });
+    let heard = vec![Heard { utterance: 1, heard_ms: 0, sent_ms: 0 }];
+    for heard in [Vec::new(), heard] {
+        machine.bridge(BridgeEvent::Interrupted { heard, after_ms: Some(120) });
+    }
     let expected = ["record FirstAudio { after_ms: 640 }", "record Interruption { after_ms: 120 }"];
     assert_eq!(machine.take(), expected);
 }
