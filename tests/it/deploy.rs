@@ -24,6 +24,8 @@ use switchboard_tests::{
 };
 use tempfile::TempDir;
 
+use crate::shipped;
+
 pub fn tests() -> Vec<Trial> {
     trials![
         the_layout_is_installed_runs_and_is_upgraded,
@@ -35,6 +37,7 @@ pub fn tests() -> Vec<Trial> {
         the_production_configuration_names_every_setting,
         every_line_of_the_production_configuration_can_be_set,
         the_production_configuration_tells_the_true_defaults,
+        the_production_configuration_allows_what_ships,
     ]
 }
 
@@ -306,7 +309,12 @@ fn known(schema: &Value) -> Vec<(String, Vec<(String, Value)>)> {
     let mut known = vec![("host".to_owned(), host), ("host.log".to_owned(), log)];
     for (name, plugin) in &plugins {
         let keys = properties(schema, plugin);
-        known.push((format!("plugins.{name}.settings"), properties(schema, &of(&keys, "settings"))));
+        let settings = properties(schema, &of(&keys, "settings"));
+        for (key, setting) in &settings {
+            let inner = properties(schema, setting);
+            known.extend((!inner.is_empty()).then(|| (format!("plugins.{name}.settings.{key}"), inner)));
+        }
+        known.push((format!("plugins.{name}.settings"), settings));
         if name == "database" {
             known.push((format!("plugins.{name}"), keys));
         }
@@ -380,6 +388,21 @@ fn the_production_configuration_tells_the_true_defaults() {
         }
     }
     assert!(compared > 10, "only {compared} defaults were found");
+}
+
+/// Who may reach which tool, and how long calls may take, is the same in both.
+fn the_production_configuration_allows_what_ships() {
+    let plugins = |text: &str| {
+        let table: toml::Table = text.parse().expect("it is TOML");
+        table["plugins"].as_table().expect("it names plugins").clone()
+    };
+    let (production, shipped) = (plugins(&production()), plugins(&shipped::text()));
+    assert_eq!(production.keys().collect::<Vec<_>>(), shipped.keys().collect::<Vec<_>>());
+    for (name, plugin) in &shipped {
+        for key in ["tools", "approve", "calls", "required"] {
+            assert_eq!(production[name].get(key), plugin.get(key), "`{key}` of [plugins.{name}]");
+        }
+    }
 }
 
 /// A time as its milliseconds: `5m` and `300s` are the same.

@@ -75,7 +75,9 @@ fn every_integration_is_proven_end_to_end() -> Outcome {
     let port = free_port();
     let public = format!("http://127.0.0.1:{port}");
     let (openai, smtp) = (openai::server()?, SmtpServer::start(&[])?);
-    let twilio = twilio::server_for(&format!("{public}/webhooks/twilio/inbound-message"))?;
+    let [messages, calls] =
+        ["inbound-message", "voice"].map(|path| format!("{public}/webhooks/twilio/{path}"));
+    let twilio = twilio::server_leading(&[("sms", &messages), ("voice", &calls)])?;
     let google = calendar::google()?;
     // As a setting of plugins: the host itself would ask for its operator's token.
     let text = shipped::text().replace("${PUBLIC_BASE_URL}", &public);
@@ -84,7 +86,7 @@ fn every_integration_is_proven_end_to_end() -> Outcome {
     let setup = openai::variables(setup, openai.address(), openai::KEY);
     let host = mail(setup, smtp.port()).env("SWITCHBOARD_LISTEN", &format!("127.0.0.1:{port}")).start();
     calendar::connect(&host, &google);
-    for name in ["openai", "smtp", "twilio", "twilio_service", "messaging_service"] {
+    for name in ["openai", "smtp", "twilio", "twilio_service", "messaging_service", "voice_assistant"] {
         host.wait_for_status(name, "connected");
     }
     let finished = host.command(&["doctor", "--json"]);
@@ -109,8 +111,10 @@ fn every_integration_is_proven_end_to_end() -> Outcome {
         verdicts("twilio"),
         ["status ok", "account ok", "number ok", "reads_messages ok", "reads_calls ok", "webhook_key ok"]
     );
-    let service = verdicts("twilio_service");
-    assert_eq!(service[..4], ["status ok", "webhook_unsigned ok", "webhook_signed ok", "sms_url ok"]);
+    assert_eq!(
+        verdicts("twilio_service"),
+        ["status ok", "webhook_unsigned ok", "webhook_signed ok", "sms_url ok", "voice_url ok"]
+    );
     assert!(smtp.mails().is_empty(), "nobody agreed to a mail");
     Ok(())
 }

@@ -89,9 +89,17 @@ pub fn server() -> Result<NodeServer, Missing> {
 
 /// The same; what is sent to its number is delivered there.
 pub fn server_for(inbound: &str) -> Result<NodeServer, Missing> {
+    server_leading(&[("sms", inbound)])
+}
+
+/// The same; its number leads there, with messages (`sms`) or calls (`voice`).
+pub fn server_leading(wirings: &[(&str, &str)]) -> Result<NodeServer, Missing> {
     let mut seed = account("active");
-    seed["twilio"]["phone_numbers"][0]["sms_url"] = inbound.into();
-    seed["twilio"]["phone_numbers"][0]["sms_method"] = "POST".into();
+    let number = &mut seed["twilio"]["phone_numbers"][0];
+    for (what, url) in wirings {
+        number[format!("{what}_url")] = (*url).into();
+        number[format!("{what}_method")] = "POST".into();
+    }
     emulate::start("twilio", &seed)
 }
 

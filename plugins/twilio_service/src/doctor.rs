@@ -7,6 +7,7 @@ use plugin_api::{
         doctor::Check,
         messaging::INBOUND_PATH,
         twilio::{Heard, Identify, RehearseWebhook, RestRequest},
+        voice::VOICE_PATH,
     },
     serde_json::Value,
 };
@@ -15,7 +16,6 @@ use crate::ledger::random_id;
 
 /// Where the rehearsed webhook goes: guarded as all webhooks are, and without any effect.
 pub const PATH: &str = "/webhooks/twilio/doctor";
-const VOICE_PATH: &str = "/webhooks/twilio/voice";
 const NONCE: &str = "Nonce";
 const NO_BASE: &str = "`PUBLIC_BASE_URL` is not set: Twilio cannot reach this host";
 
