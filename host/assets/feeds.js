@@ -32,9 +32,14 @@ const FEEDS = {
         none: "No call yet.",
         rows: (body) => body.calls ?? [],
         row: (call) => row(
-            call.state,
-            call.from ?? call.person ?? call.to ?? call.call,
-            [call.direction, seconds(call.duration_seconds), since(call.started_ms)],
+            call.state ?? (call.live ? "in progress" : "over"),
+            link(`/api/calls/${encodeURIComponent(call.call)}`, call.person ?? call.number ?? call.from ?? call.call),
+            [
+                call.direction ?? (call.outbound ? "outbound" : "inbound"),
+                call.objective ?? call.outcome,
+                seconds(call.duration_seconds ?? (call.ended_ms - call.started_ms) / 1000),
+                since(call.started_ms),
+            ],
         ),
     },
     runs: {

@@ -4,7 +4,11 @@
 mod ground;
 
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use plugin_api::requests::{
+    messaging::{Threads, Unprocessed},
+    voice::CallList,
+};
+use serde_json::{Value, from_value, json};
 use switchboard_tests::{
     Setup,
     partners::{browser::Browser, free_port},
@@ -32,6 +36,7 @@ pub fn tests() -> Vec<Trial> {
         a_reload_says_what_it_did_and_why_it_did_not,
         behind_a_token_it_asks_for_a_login_and_works_by_the_cookie,
         runs_are_listed_where_the_orchestrator_runs,
+        calls_and_messages_are_told_in_rows,
     ]
 }
 
@@ -391,5 +396,51 @@ fn runs_are_listed_where_the_orchestrator_runs() -> Outcome {
         || browser.ask("document.querySelectorAll('[data-feed=runs] li').length"),
         |count| *count == 1,
     );
+    Ok(())
+}
+
+/// The plugins behind these lists have tests of their own: here it counts what a reader makes of their answers.
+fn calls_and_messages_are_told_in_rows() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new("[plugins.faulty]\n").start();
+    let calls: CallList = from_value(json!({ "calls": [
+        { "call": "CA1", "outbound": false, "number": "+15550001111", "way": "turns", "live": true, "started_ms": 0 },
+        { "call": "CA2", "outbound": true, "person": "+15550002222", "objective": "to say hello", "way": "turns",
+          "live": false, "started_ms": 0, "ended_ms": 65_000 },
+    ] }))
+    .expect("it is what voice_assistant answers");
+    let threads: Threads = from_value(json!({ "threads": [
+        { "person": "+15550003333", "first_ms": 0, "last_ms": 0, "last_channel": "sms", "open": 2, "failed": 1 },
+    ] }))
+    .expect("it is what messaging_service answers");
+    let unprocessed: Unprocessed = from_value(json!({ "open": 0, "failed": 1, "messages": [
+        { "id": "SM1", "inbound": true, "person": "+15550003333", "channel": "sms", "state": "failed", "text": "hi",
+          "attempts": 3, "error": "no answer", "since_ms": 0 },
+    ] }))
+    .expect("it is what messaging_service answers");
+    let lists = json!({ "calls": calls, "threads": threads, "unprocessed": unprocessed, "runs": { "detail": "it is down" } });
+    browser.open(host.address(), &DESK);
+    let script = "const lists = LISTS; \
+        await page.route('**/lists/*', (route) => { \
+            const name = route.request().url().split('/').pop(); \
+            return route.fulfill({ status: name === 'runs' ? 503 : 200, json: lists[name] }); }); \
+        await page.evaluate(async (names) => { \
+            for (const name of names) { \
+                const place = document.createElement('div'); \
+                Object.assign(place.dataset, { feed: name, from: `/lists/${name}`, own: '' }); \
+                document.querySelector('.feeds').append(place); \
+            } \
+            const { readFeeds } = await import(`/assets/${document.documentElement.dataset.build}/feeds.js`); \
+            await readFeeds(); \
+        }, Object.keys(lists))";
+    browser.run(&script.replace("LISTS", &lists.to_string()));
+    let rows = |name: &str| browser.texts(&format!("[data-feed={name}] li"));
+    let calls = rows("calls");
+    assert!(calls[0].starts_with("in progress +15550001111 inbound · "), "{calls:?}");
+    assert!(calls[1].starts_with("over +15550002222 outbound · to say hello · 65 s · "), "{calls:?}");
+    assert!(rows("threads")[0].starts_with("failed +15550003333 sms · 2 on the way · 1 failed · "));
+    assert!(rows("unprocessed")[0].starts_with("failed from +15550003333 sms · no answer · "));
+    assert_eq!(browser.text("[data-feed=runs]"), "cannot be read: it is down");
+    browser.check("lists");
     Ok(())
 }

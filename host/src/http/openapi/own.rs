@@ -164,9 +164,6 @@ fn pages(problem: &Value) -> Vec<Endpoint> {
             .who(Who::Operators)
             .answer("303", "A browser is sent to `/login`.", [])
             .answer("304", "As the browser has it.", []),
-        Endpoint::new("GET", "/assets/{fingerprint}/{name}", "pages", "What pages load.")
-            .answer("200", "A file, as it is for ever.", [("*/*", json!({ "type": "string" }))])
-            .answer("304", "As the browser has it.", []),
         page("/api/docs", "This document for people.").who(Who::AnybodySeesLess),
         page("/login", "Where a browser logs in; 404 on a host without a token."),
         Endpoint::new("POST", "/login", "pages", "Exchanges the token for a cookie.")

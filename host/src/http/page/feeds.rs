@@ -16,7 +16,7 @@ struct Feed {
 }
 
 const FEEDS: [Feed; 4] = [
-    Feed { name: "calls", title: "Calls", path: "/api/calls", query: "" },
+    Feed { name: "calls", title: "Calls", path: "/api/calls", query: "?limit=20" },
     Feed { name: "runs", title: "Runs", path: "/api/runs", query: "?limit=20" },
     Feed { name: "threads", title: "Conversations", path: "/api/messages/threads", query: "?limit=20" },
     Feed {
