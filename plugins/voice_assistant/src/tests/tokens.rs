@@ -11,7 +11,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, CALL, Instance, Phone, World, action, attribute, lines, shown, spoken};
+use super::setup::{ADA, CALL, Instance, Phone, World, action, attribute, lines, shown, spoken, wait};
 use crate::{
     call::{Entry, Ledger as _, Next},
     journal::Journal,
@@ -210,4 +210,17 @@ async fn nobody_is_dialled_whom_the_settings_do_not_allow() {
     let twiml = ada.post(&host, "/stream-ended", &[]).await;
     assert_eq!(spoken(&twiml), ["I am sorry, nobody answers there."]);
     assert_eq!(spoken(&ada.say(&host, &twiml, "well then").await), ["re: well then"], "and it goes on");
+}
+
+#[tokio::test]
+async fn what_was_heard_in_real_time_is_remembered_once() {
+    let (world, _host, token) = realtime(json!({})).await;
+    let talker = talker(&world);
+    redeem(&talker, CALL, &token).await.unwrap();
+    talker.call_json("talk", json!({})).await.unwrap();
+    let expected = ["voice person: what time is it?", "voice assistant: it is"];
+    wait(|| async { world.said(ADA) }, |said| *said == expected).await;
+    let waiting = "select count(*) from voice_assistant_entries where is_remembered = 0";
+    wait(|| async { world.database.number(waiting) }, |waiting| *waiting == 0).await;
+    assert_eq!(world.said(ADA), expected);
 }
