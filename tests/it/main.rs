@@ -51,6 +51,8 @@ mod twilio;
 mod messaging;
 /// Telephone calls, turn by turn: answered whatever is down, placed, kept.
 mod voice;
+/// Calls in real time, with a model that hears, and with what goes wrong with it.
+mod session;
 /// The kit for authors: new plugins, the checklist, and the guide as it stands.
 mod kit;
 /// The calendar plugin with a stand-in of Google.
@@ -110,6 +112,7 @@ fn main() {
         twilio::tests(),
         messaging::tests(),
         voice::tests(),
+        session::tests(),
         kit::tests(),
         calendar::tests(),
         memory::tests(),
