@@ -164,7 +164,7 @@ fn a_manifest() {
             "probe_interval_ms": 60_000, "multi_instance": true,
             "operations": [{
                 "name": "send", "mode": "call", "about": "Sends.", "request": {}, "response": {}, "tool": true,
-                "idempotent": true, "keyed": true, "needs_approval": true,
+                "idempotent": true, "keyed": true, "doctor": true, "needs_approval": true,
             }],
             "routes": [{
                 "method": "POST", "path": "/mail", "operation": "send", "access": { "guard": "mail.admit" },
