@@ -6,9 +6,6 @@ use crate::{
     requests::{Request, voice::MediaReport},
 };
 
-/// Where Twilio opens the media stream of a call: a WebSocket that is guarded.
-pub const MEDIA_PATH: &str = "/media/twilio";
-
 /// The TwiML parameter that carries what [`crate::requests::voice::Session::token`] says.
 pub const TOKEN_PARAMETER: &str = "token";
 

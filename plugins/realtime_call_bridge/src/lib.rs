@@ -27,9 +27,10 @@ use std::path::PathBuf;
 use plugin_api::{
     prelude::*,
     requests::{
-        bridge::{BridgedCalls, HangUp, HungUp, ListCalls, MEDIA_PATH, Replay, Replayed},
+        bridge::{BridgedCalls, HangUp, HungUp, ListCalls, Replay, Replayed},
         http::Admission,
         twilio_service::UpdateCall,
+        voice::MEDIA_PATH,
     },
     serde_json,
     tokio::{self, sync::oneshot, task::spawn_blocking, time::timeout},

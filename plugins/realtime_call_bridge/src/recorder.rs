@@ -108,8 +108,13 @@ fn create(path: &Path) -> io::Result<BufWriter<File>> {
 fn save(mut file: BufWriter<File>, lines: &Receiver<String>) -> io::Result<()> {
     while let Ok(line) = lines.recv() {
         file.write_all(line.as_bytes())?;
+        for line in lines.try_iter() {
+            file.write_all(line.as_bytes())?;
+        }
+        // The host may end at any moment.
+        file.flush()?;
     }
-    file.flush()
+    Ok(())
 }
 
 /// So that one more is no more than are kept.

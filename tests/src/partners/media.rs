@@ -93,7 +93,6 @@ pub(crate) enum Command {
     Lose(u64),
     Press(char),
     Raw(String),
-    Redirect,
     HangUp,
     Cut,
 }
@@ -142,12 +141,7 @@ impl MediaStream {
         self.command(Command::Raw(text.to_owned()));
     }
 
-    /// The call goes on with other TwiML: the stream is stopped, and the connection closed.
-    pub fn redirect(&self) {
-        self.command(Command::Redirect);
-    }
-
-    /// The caller hangs up.
+    /// The caller hangs up, or the call goes on with other TwiML: Twilio tells these apart nowhere on a stream.
     pub fn hang_up(&self) {
         self.command(Command::HangUp);
     }

@@ -95,7 +95,7 @@ impl Line<'_> {
                 return self.send(vec![frame]);
             }
             Command::Raw(text) => return self.send(vec![text]),
-            Command::Redirect | Command::HangUp => {
+            Command::HangUp => {
                 let frame = lock(self.seen).simulation.stop();
                 let _ = self.send(vec![frame]);
                 // The other side may be gone by now.
