@@ -187,7 +187,11 @@ fn line_of(entry: &Value) -> String {
             let cut = if entry["interrupted"] == true { " … (interrupted)" } else { "" };
             format!("  {:>9}: {}{cut}", text("speaker"), text("text"))
         }
-        Some("tool") => format!("       tool: {} {} -> {}", text("tool"), text("arguments"), text("result")),
+        Some("tool") => {
+            let result: String = text("result").split_whitespace().collect::<Vec<_>>().join(" ");
+            let result: String = result.chars().take(80).collect();
+            format!("       tool: {} {} -> {result} …", text("tool"), text("arguments"))
+        }
         Some("first_audio") => format!("             (answered after {} ms)", entry["after_ms"]),
         Some("interruption") => {
             format!("             (silent {} ms after they began to speak)", entry["after_ms"])
