@@ -23,6 +23,7 @@ pub fn tests() -> Vec<Trial> {
         a_session_that_expires_or_breaks_is_had_again_and_the_call_goes_on,
         a_session_is_renewed_before_its_end,
         without_credit_the_call_goes_on_turn_by_turn,
+        a_host_that_is_killed_in_a_call_goes_on_with_it,
     ]
 }
 
@@ -31,6 +32,7 @@ const VOICE: &str = "/webhooks/twilio/voice";
 const TOKEN: &str = "a-token-that-nobody-may-see";
 const KEY: &str = "sk-correct-horse";
 const CALL: &str = "CA0000000000000000000000000000005e";
+const CALLER: &str = "+15550000001";
 const STREAM: &str = "MZ0000000000000000000000000000005e";
 
 const PLUGINS: &str = r#"
@@ -40,6 +42,7 @@ const PLUGINS: &str = r#"
 retry = { attempts = 1 }
 [plugins.orchestrator_service]
 [plugins.scheduler_service]
+[plugins.memory_service]
 [plugins.twilio_service]
 settings = { public_base_url = "https://switchboard.example.com" }
 [plugins.realtime_call_bridge]
@@ -50,7 +53,11 @@ public_base_url = "https://switchboard.example.com"
 "#;
 
 fn start(model: &Realtime, more: &str) -> TestHost {
-    let host = Setup::new(&format!("{PLUGINS}{more}"))
+    ready(setup(model, more))
+}
+
+fn setup(model: &Realtime, more: &str) -> Setup {
+    Setup::new(&format!("{PLUGINS}{more}"))
         .env("OPENAI_API_KEY", KEY)
         .env("OPENAI_MODEL", "gpt-realtime")
         .env("OPENAI_BASE_URL", &format!("http://{}/v1", model.address()))
@@ -60,7 +67,10 @@ fn start(model: &Realtime, more: &str) -> TestHost {
         .env("TWILIO_PHONE_NUMBER", "+15551234567")
         // Twilio itself is away: signatures are checked all the same.
         .env("TWILIO_API_BASE_URL", &format!("http://127.0.0.1:{}", free_port()))
-        .start();
+}
+
+fn ready(setup: Setup) -> TestHost {
+    let host = setup.start();
     for plugin in ["voice_assistant", "realtime_call_bridge", "scheduler_service"] {
         host.wait_for_status(plugin, "connected");
     }
@@ -69,8 +79,13 @@ fn start(model: &Realtime, more: &str) -> TestHost {
 
 /// Twilio tells of the call; what is answered.
 fn webhook(host: &TestHost, path: &str) -> Result<String, Missing> {
+    report(host, path, "in-progress")
+}
+
+/// The same of a call that is so far.
+fn report(host: &TestHost, path: &str, status: &str) -> Result<String, Missing> {
     let form = json!({ "AccountSid": "AC0000000000000000000000000000000a", "ApiVersion": "2010-04-01",
-        "CallSid": CALL, "CallStatus": "in-progress", "Direction": "inbound", "From": "+15550000001",
+        "CallSid": CALL, "CallStatus": status, "Direction": "inbound", "From": CALLER,
         "To": "+15551234567" });
     let signature = sign(TOKEN, &format!("{PUBLIC}{VOICE}{path}"), &form, "HMAC_SHA1")?;
     let fields = form.as_object().expect("a form has fields").iter();
@@ -116,6 +131,19 @@ fn said(host: &TestHost) -> Vec<String> {
         )
     };
     entries(host, "said").into_iter().map(line).collect()
+}
+
+/// What the memory has of the caller, once it has so much.
+fn remembered(host: &TestHost, count: usize) -> Vec<String> {
+    let headers = [("content-type", "application/json"), ("switchboard-person", CALLER)];
+    let path = "/api/operations/memory_service/thread";
+    let turns = || host.request("POST", path, &headers, Some("{}")).json()["turns"].clone();
+    let turns = wait_until("the memory", turns, |turns| turns.as_array().is_some_and(|t| t.len() >= count));
+    let line = |turn: &Value| {
+        let part = |name: &str| turn[name].as_str().unwrap_or_default().to_owned();
+        format!("{} {}: {}", part("medium"), part("speaker"), part("text"))
+    };
+    turns.as_array().into_iter().flatten().map(line).collect()
 }
 
 #[track_caller]
@@ -169,6 +197,8 @@ fn a_caller_is_answered_interrupts_has_something_done_and_is_let_go() -> Outcome
     let truncated = model.wait_for("conversation.item.truncate", 1);
     assert!(truncated[0]["audio_end_ms"].as_u64().is_some_and(|end| end < 8000), "{truncated:?}");
     no_faults(&model, &line);
+    let told: Vec<String> = said.iter().map(|line| format!("voice {line}")).collect();
+    assert_eq!(remembered(&host, said.len()), told, "the memory has what was heard");
     assert!(webhook(&host, "/stream-ended")?.contains("<Hangup"), "the call is over");
     Ok(())
 }
@@ -227,5 +257,28 @@ fn without_credit_the_call_goes_on_turn_by_turn() -> Outcome {
     line.wait_for_end();
     let twiml = webhook(&host, "/stream-ended")?;
     assert!(twiml.contains("<Gather"), "{twiml}");
+    Ok(())
+}
+
+fn a_host_that_is_killed_in_a_call_goes_on_with_it() -> Outcome {
+    let model = Realtime::start(Script::new([Turn::new("", [Answer::say("Hello!", 600)])]));
+    let host = start(&model, "");
+    let line = ring(&host)?;
+    wait_until_said(&host, "assistant: Hello!");
+    let setup = host.kill();
+    assert_eq!(line.wait_for_end(), media::End::Broken);
+    let host = ready(setup);
+    // Twilio goes on with the TwiML behind the stream.
+    let twiml = webhook(&host, "/stream-ended")?;
+    assert!(twiml.contains("<Gather"), "{twiml}");
+    report(&host, "/status", "completed")?;
+    let call = host.get(&format!("/api/calls/{CALL}")).json();
+    assert_eq!(
+        (&call["live"], &call["outcome"]),
+        (&json!(false), &json!("the other side hung up")),
+        "{call}"
+    );
+    assert_eq!(said(&host), ["assistant: Hello!"]);
+    assert_eq!(remembered(&host, 1), ["voice assistant: Hello!"]);
     Ok(())
 }

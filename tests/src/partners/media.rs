@@ -2,8 +2,8 @@
 //! reaches them, keys, loss, and every way in which a call ends. It tells exactly what was played of what, and so is a
 //! witness that shares nothing with who sends.
 //!
-//! - [`simulation`]: frames and time -> frames, without a socket: for tests in virtual time.
-//! - [`playback`]: what is buffered, played, cleared.
+//! - `simulation`: frames and time -> frames, without a socket: for tests in virtual time.
+//! - `playback`: what is buffered, played, cleared.
 //! - `socket`: the same on a connection, by the clock.
 
 pub mod playback;

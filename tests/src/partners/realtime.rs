@@ -2,10 +2,10 @@
 //! time, calls tools, judges truncations as the real one does, and can expire, be cut, and refuse. It remembers every
 //! event that it was sent. A plain `GET` it answers with a list of models, so that the openai plugin is content.
 //!
-//! - [`script`]: what it hears and says, as data.
-//! - [`ear`]: mu-law audio -> speech that begins and ends; and audio for those who speak to it.
-//! - [`reply`]: an answer of the script -> events, each at its time.
-//! - [`conversation`]: the state of one session; events of the client and time -> events of the server. No I/O.
+//! - `script`: what it hears and says, as data.
+//! - `ear`: mu-law audio -> speech that begins and ends; and audio for those who speak to it.
+//! - `reply`: an answer of the script -> events, each at its time.
+//! - `conversation`: the state of one session; events of the client and time -> events of the server. No I/O.
 //! - `socket`: a conversation on a connection.
 
 pub mod conversation;

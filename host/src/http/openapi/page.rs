@@ -87,7 +87,8 @@ fn json(schema: &Value) -> Markup {
         @if let Some((_, name)) = named {
             p { a href={ "#" (name) } { (name) } }
         } @else if !matches!(schema, Value::Bool(true)) {
-            pre { (format!("{schema:#}")) }
+            // What scrolls must be reached by keyboard.
+            pre tabindex="0" { (format!("{schema:#}")) }
         }
     }
 }
