@@ -126,12 +126,12 @@ fn check_answers_65() {
 }
 
 fn a_second_section_needs_multi_instance() {
-    let twice = "[plugins.friend]\n[plugins.friend_two]\nlibrary = \"friend\"\n";
+    let twice = "[plugins.database]\n[plugins.database_two]\nlibrary = \"database\"\n";
     let finished = Setup::new(twice).command(&["check"]);
     assert_eq!(finished.code, Some(64), "{finished:?}");
     expect![[r#"
-        error: plugins.toml:2: `[plugins.friend_two]` and `[plugins.friend]` use the same library, `friend`
-          hint: `friend` runs once in a host: remove one of the sections
+        error: plugins.toml:2: `[plugins.database_two]` and `[plugins.database]` use the same library, `database`
+          hint: `database` runs once in a host: remove one of the sections
     "#]]
     .assert_eq(&finished.stderr);
 
