@@ -348,6 +348,7 @@ fn an_address_that_google_does_not_know_is_explained() -> Outcome {
     // Set but not registered, it is a setting to mend.
     let host = host.terminate().1.env("PUBLIC_BASE_URL", "https://switchboard.example.com");
     let host = host.env("SWITCHBOARD_TOKEN", "a-token-for-the-operator").start();
+    host.wait_for_status("google_calendar", "error");
     let health = host.command(&["status", "--json"]);
     assert!(health.stdout.contains("registered for this OAuth client are"), "{health:?}");
     Ok(())
