@@ -22,7 +22,8 @@ pub fn tests() -> Vec<Trial> {
         a_caller_is_answered_interrupts_has_something_done_and_is_let_go,
         a_session_that_expires_or_breaks_is_had_again_and_the_call_goes_on,
         a_session_is_renewed_before_its_end,
-        without_credit_the_call_goes_on_turn_by_turn,
+        without_the_model_in_real_time_the_call_goes_on_turn_by_turn,
+        with_a_key_that_is_revoked_in_a_call_a_message_is_left,
         a_host_that_is_killed_in_a_call_goes_on_with_it,
     ]
 }
@@ -247,17 +248,31 @@ fn a_session_is_renewed_before_its_end() -> Outcome {
     Ok(())
 }
 
-fn without_credit_the_call_goes_on_turn_by_turn() -> Outcome {
+fn without_the_model_in_real_time_the_call_goes_on_turn_by_turn() -> Outcome {
+    let (_model, host) = refused_in_a_call(404, "model_not_found")?;
+    let twiml = webhook(&host, "/stream-ended")?;
+    assert!(twiml.contains("<Gather"), "{twiml}");
+    Ok(())
+}
+
+fn with_a_key_that_is_revoked_in_a_call_a_message_is_left() -> Outcome {
+    let (_model, host) = refused_in_a_call(401, "invalid_api_key")?;
+    host.wait_for_plugin("openai", "refused", |plugin| plugin["reason"]["code"] == "auth_invalid");
+    let twiml = webhook(&host, "/stream-ended")?;
+    assert!(twiml.contains("<Record"), "{twiml}");
+    Ok(())
+}
+
+/// In the middle of a call the connection breaks, and no new one is had; until the stream of the call ends.
+fn refused_in_a_call(status: u16, code: &str) -> Result<(Realtime, TestHost), Missing> {
     let model = Realtime::start(Script::new([Turn::new("", [Answer::say("Hello!", 600)])]));
     let host = start(&model, "");
     let line = ring(&host)?;
     wait_until_said(&host, "assistant: Hello!");
-    model.refuse(Some((429, json!({ "error": { "code": "insufficient_quota", "message": "no credit" } }))));
+    model.refuse(Some((status, json!({ "error": { "code": code, "message": "not for you" } }))));
     model.cut();
     line.wait_for_end();
-    let twiml = webhook(&host, "/stream-ended")?;
-    assert!(twiml.contains("<Gather"), "{twiml}");
-    Ok(())
+    Ok((model, host))
 }
 
 fn a_host_that_is_killed_in_a_call_goes_on_with_it() -> Outcome {

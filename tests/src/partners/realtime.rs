@@ -135,7 +135,7 @@ impl Realtime {
         format!("ws://{}/v1/realtime", self.address)
     }
 
-    /// From now on connections are refused so; `None`: they are taken again.
+    /// From now on connections are refused so, and by 401 the list of models, too; `None`: they are taken again.
     pub fn refuse(&self, refusal: Option<(u16, Value)>) {
         lock(&self.state).refusal = refusal;
     }

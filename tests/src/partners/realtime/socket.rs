@@ -26,16 +26,16 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(super) fn serve(mut client: TcpStream, state: &Mutex<State>) -> Result<(), Error> {
     client.set_nodelay(true)?;
     let head = read_head(&mut client)?;
+    let refusal = refusal(&head, state);
     let Some(key) = header(&head, "sec-websocket-key") else {
-        return answer(
-            &mut client,
-            200,
-            &json!({ "object": "list", "data": [
+        let models = json!({ "object": "list", "data": [
             { "id": "gpt-realtime", "object": "model", "created": 0, "owned_by": "system" },
-        ] }),
-        );
+        ] });
+        // Who has no credit, or not this model, may list models all the same; a key that is not known may nothing.
+        let (status, body) = refusal.filter(|(status, _)| *status == 401).unwrap_or((200, models));
+        return answer(&mut client, status, &body);
     };
-    if let Some((status, body)) = refusal(&head, state) {
+    if let Some((status, body)) = refusal {
         lock(state).refused += 1;
         return answer(&mut client, status, &body);
     }
