@@ -30,6 +30,9 @@ use crate::{
 
 /// How long SQLite's writer waits for another process; within the process there is only one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a reader of SQLite keeps of the file until somebody changes it, in KiB (below zero: SQLite's way to say so). A
+/// search among 100,000 vectors goes through 22 MiB.
+const READER_CACHE: &str = "-32768";
 /// What only a database that works can answer, whatever it is.
 const POSTGRES_PROBE: &str = "select 1";
 /// Reads the first pages of the file.
@@ -85,7 +88,7 @@ impl Client {
                 let readers = pool(settings.max_connections, settings.min_connections, &limits);
                 Db::Sqlite {
                     writer: pool(1, 0, &limits).connect_lazy_with(sqlite(path).create_if_missing(true)),
-                    readers: readers.connect_lazy_with(sqlite(path).pragma("query_only", "on")),
+                    readers: readers.connect_lazy_with(reader(path)),
                 }
             }
         };
@@ -240,6 +243,10 @@ fn sqlite(path: &Path) -> SqliteConnectOptions {
         // What was deleted is overwritten: nobody reads it out of the file.
         .pragma("secure_delete", "on")
         .disable_statement_logging()
+}
+
+fn reader(path: &Path) -> SqliteConnectOptions {
+    sqlite(path).pragma("query_only", "on").pragma("cache_size", READER_CACHE)
 }
 
 async fn make_folder(path: &Path) -> Result<(), Failure> {
