@@ -16,7 +16,7 @@ use plugin_api::{
     requests::host::Report,
 };
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
 
 use super::*;
 use crate::{
@@ -38,6 +38,17 @@ enum Step {
     Hang,
     /// Never ends, and its runtime does not answer from then on.
     Block,
+    /// Never ends, and the next time its runtime is asked the whole machine stands still for a while.
+    Starve,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Default)]
+enum Runtime {
+    #[default]
+    Turns,
+    Blocked,
+    Starved,
 }
 
 /// The steps of one plugin; when they are used up, everything succeeds.
@@ -63,7 +74,7 @@ struct FakeInstance {
     name: String,
     script: Arc<Script>,
     journal: Journal,
-    blocked: Arc<Mutex<bool>>,
+    runtime: Arc<Mutex<Runtime>>,
 }
 
 impl Library for Fake {
@@ -85,7 +96,7 @@ impl Library for Fake {
             name: request.instance,
             script: self.script.clone(),
             journal: self.journal.clone(),
-            blocked: Arc::default(),
+            runtime: Arc::default(),
         };
         async move { Ok(Arc::new(instance) as Arc<dyn Instance>) }.boxed()
     }
@@ -95,7 +106,11 @@ impl FakeInstance {
     fn play(&self, entry: &str, steps: &Mutex<VecDeque<Step>>) -> BoxFuture<'static, Result<(), Failure>> {
         self.journal.lock().unwrap().push(format!("{entry} {}", self.name));
         let step = steps.lock().unwrap().pop_front().unwrap_or(Step::Succeed);
-        let blocked = self.blocked.clone();
+        let runtime = self.runtime.clone();
+        let never = move |state| {
+            *runtime.lock().unwrap() = state;
+            std::future::pending()
+        };
         async move {
             match step {
                 Step::Succeed => Ok(()),
@@ -104,11 +119,9 @@ impl FakeInstance {
                     Ok(())
                 }
                 Step::Fail(failure) => Err(failure),
-                Step::Hang => std::future::pending().await,
-                Step::Block => {
-                    *blocked.lock().unwrap() = true;
-                    std::future::pending().await
-                }
+                Step::Hang => never(Runtime::Turns).await,
+                Step::Block => never(Runtime::Blocked).await,
+                Step::Starve => never(Runtime::Starved).await,
             }
         }
         .boxed()
@@ -130,8 +143,19 @@ impl Instance for FakeInstance {
     }
 
     fn call(&self, _: &CallHeader, _: Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
-        let blocked = *self.blocked.lock().unwrap();
-        async move { if blocked { std::future::pending().await } else { Ok(b"null".to_vec()) } }.boxed()
+        let runtime = *self.runtime.lock().unwrap();
+        async move {
+            match runtime {
+                Runtime::Turns => {}
+                Runtime::Blocked => std::future::pending().await,
+                Runtime::Starved => {
+                    advance(5 * SECOND).await;
+                    sleep(SECOND / 2).await;
+                }
+            }
+            Ok(b"null".to_vec())
+        }
+        .boxed()
     }
 
     fn open(&self, _: &CallHeader, _: Vec<u8>, _: PipeEnd) -> BoxFuture<'static, Result<(), OperationError>> {
@@ -371,6 +395,13 @@ async fn a_blocked_instance_is_given_up_and_replaced() {
     let world = World::default().plugin("mail", &[], init([Step::Block])).start();
     let snapshot = world.until_status("mail", Status::Connected).await;
     assert_eq!(snapshot.plugin("mail").unwrap().generation, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_not_given_up_for_a_machine_that_stands_still() {
+    let world = World::default().plugin("mail", &[], init([Step::Starve])).start();
+    let snapshot = world.until_status("mail", Status::Connected).await;
+    assert_eq!(snapshot.plugin("mail").unwrap().generation, 1);
 }
 
 #[tokio::test(start_paused = true)]
