@@ -17,7 +17,7 @@ use crate::{
     backoff, inbound,
     keyword::{self, Keyword},
     pump::Pump,
-    split,
+    rate, split,
     store::{InState, Lane, Outgoing, Received, now_ms},
 };
 
@@ -61,6 +61,8 @@ enum Step {
     Follow(InState, String, Option<Outgoing>),
     /// It cannot be processed.
     Failed(String),
+    /// It is to have no answer by itself, nor a word about that.
+    Held(String),
 }
 
 async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<()> {
@@ -84,6 +86,7 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<(
             outgoing = text;
         }
         Ok(Step::Failed(why)) => outgoing = fail(pump, &mut message, why),
+        Ok(Step::Held(why)) => give_up(&mut message, why),
         Err(error) if crate::store::is_lost(&error) => return Err(error),
         Err(error) => outgoing = trouble(pump, &mut message, error),
     }
@@ -109,7 +112,12 @@ async fn process(pump: &Arc<Pump>, lane: &Lane, message: &mut Received) -> Outco
         pump.store.hold(lane).await?;
         message.state = InState::Remembered;
     }
-    if let Some(step) = without_assistant(pump, message).await? {
+    let step = without_assistant(pump, message);
+    let is_silent = matches!(step, Some(Step::Done(InState::Noted, _)));
+    if !is_silent && let Some(why) = rate::excess(pump, message).await? {
+        return Ok(Step::Held(why));
+    }
+    if let Some(step) = step {
         return Ok(step);
     }
     match message.run.clone() {
@@ -164,19 +172,19 @@ async fn remember(pump: &Pump, message: &Received) -> Outcome<()> {
 }
 
 /// What is answered by a text of the settings, or not at all.
-async fn without_assistant(pump: &Pump, message: &Received) -> Outcome<Option<Step>> {
+fn without_assistant(pump: &Pump, message: &Received) -> Option<Step> {
     let config = &pump.config;
     let text = match message.keyword {
         Some(Keyword::Stop | Keyword::Start) => None,
         Some(Keyword::Help) => config.help_text.as_deref().filter(|_| !message.is_answered),
         // What was begun is ended: its answer is dropped when it is to go.
-        None if message.run.is_some() => return Ok(None),
+        None if message.run.is_some() => return None,
         None if is_empty(message) || message.ways.is_stopped(message.channel) => None,
-        None if pump.context.has(ORCHESTRATOR) => return Ok(None),
+        None if pump.context.has(ORCHESTRATOR) => return None,
         None => config.acknowledgement.as_deref(),
     };
     let state = if text.is_some() { InState::Answered } else { InState::Noted };
-    Ok(Some(Step::Done(state, text.and_then(|text| reply(message, "answer", text)))))
+    Some(Step::Done(state, text.and_then(|text| reply(message, "answer", text))))
 }
 
 async fn begin(pump: &Arc<Pump>, lane: &Lane, message: &Received) -> Outcome<Step> {
@@ -262,11 +270,15 @@ fn gone_with_its_run(message: &Received, error: OperationError) -> OperationErro
 }
 
 fn fail(pump: &Pump, message: &mut Received, why: String) -> Option<Outgoing> {
-    tracing::warn!(sid = message.sid, "a message could not be processed: {why}");
-    (message.state, message.error) = (InState::Failed, why);
+    give_up(message, why);
     let may = message.is_person && !message.ways.is_stopped(message.channel);
     let text = pump.config.failure_text.as_deref().filter(|_| may);
     text.and_then(|text| reply(message, "failure", text))
+}
+
+fn give_up(message: &mut Received, why: String) {
+    tracing::warn!(sid = message.sid, "a message could not be processed: {why}");
+    (message.state, message.error) = (InState::Failed, why);
 }
 
 /// The longer it takes, the less often it is looked at.

@@ -24,6 +24,7 @@ mod backoff;
 mod split;
 mod store;
 mod text;
+mod rate;
 mod assistant;
 mod answering;
 mod sending;

@@ -6,6 +6,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// What `twilio` fetches at most.
 const MOST_MEDIA_BYTES: usize = 16 * 1024 * 1024;
 const MEDIA_BYTES: usize = 5 * 1024 * 1024;
+const ANSWERS_PER_HOUR: u32 = 100;
 const WAITING: &str = "I need somebody's approval for that. I will get back to you.";
 
 /// What people are told where no assistant answers, and how long a message is tried.
@@ -26,6 +27,10 @@ pub struct Settings {
     /// For how long a message is tried while what it needs does not answer; then it has failed, and waits for a
     /// person. 1 hour if left out.
     pub give_up_after: Option<Span>,
+    /// How many messages of a person are answered within an hour; 100 if left out. What comes beyond is remembered and
+    /// kept, and waits for a person: two programs that answer each other would never end.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub answers_per_hour: Option<u32>,
     /// How many tokens of the conversation the assistant is given; 2000 if left out.
     #[schemars(range(min = 200, max = 100_000))]
     pub history_tokens: Option<u32>,
@@ -46,6 +51,7 @@ pub struct Config {
     pub help_text: Option<String>,
     pub whatsapp_template: Option<String>,
     pub give_up_ms: i64,
+    pub answers_per_hour: u32,
     pub history_tokens: u32,
     pub media_bytes: usize,
     pub concurrency: usize,
@@ -70,6 +76,7 @@ impl Config {
             help_text: settings.help_text,
             whatsapp_template: settings.whatsapp_template,
             give_up_ms: give_up.as_millis().try_into().unwrap_or(i64::MAX),
+            answers_per_hour: settings.answers_per_hour.unwrap_or(ANSWERS_PER_HOUR),
             history_tokens: settings.history_tokens.unwrap_or(2000),
             media_bytes: settings.media_bytes.unwrap_or(MEDIA_BYTES).min(MOST_MEDIA_BYTES),
             concurrency: settings.concurrency.unwrap_or(8),

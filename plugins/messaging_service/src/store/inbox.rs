@@ -114,6 +114,16 @@ impl Store {
         rows.iter().map(received).collect()
     }
 
+    /// How many messages of a person that came since then were answered, or are being answered; counted as far as `most`.
+    pub async fn answered_since(&self, person: &str, since_ms: i64, most: u32) -> Outcome<u32> {
+        let query = "select count(*) as answered from (
+                select 1 from messaging_service_inbox
+                where person = $1 and state in ('answered', 'running', 'following') and at_ms > $2 limit $3
+            ) recent";
+        let query = Query::new(query).bind(person).bind(since_ms).bind(i64::from(most));
+        self.query(query).await?.first().map_or(Ok(0), |row| row.get("answered"))
+    }
+
     /// Notes how far a message is, and with it puts a text on its way.
     pub async fn save(&self, lane: &Lane, message: &Received, outgoing: Option<&Outgoing>) -> Outcome<()> {
         let mut statements: Vec<_> = outgoing.iter().map(|outgoing| thread_of(&outgoing.person)).collect();

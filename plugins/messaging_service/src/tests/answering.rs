@@ -3,7 +3,7 @@
 use plugin_api::{
     requests::{
         memory::Medium,
-        messaging::ListUnprocessed,
+        messaging::{ListUnprocessed, UnprocessedMessage},
         orchestrator::{Run, RunReport, RunState},
         twilio_service::Channel,
     },
@@ -11,7 +11,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, World, deliver, done, is_assistant, report, text, wait, whatsapp};
+use super::setup::{ADA, Instance, World, deliver, done, is_assistant, report, text, wait, whatsapp};
 
 #[tokio::test]
 async fn the_assistant_knows_what_was_said() {
@@ -177,4 +177,48 @@ async fn a_run_that_fails_is_shown_and_tried_again_by_a_person() {
     host.call(plugin_api::requests::messaging::Retry { id: "SM1".to_owned() }).await.unwrap();
     world.wait_for_texts(&host, &["Sorry.", "Better now."]).await;
     assert_eq!(world.state().reports.keys().collect::<Vec<_>>(), ["run-SM1:0", "run-SM1:1"]);
+}
+
+/// Another program that answers whatever it is sent would keep the assistant busy for ever.
+#[tokio::test]
+async fn a_person_is_answered_only_so_often_within_an_hour() {
+    let world = World::default();
+    let host = world.host_with(json!({ "answers_per_hour": 2, "failure_text": "Sorry." })).await;
+    for sid in ["SM1", "SM2", "SM3"] {
+        text(&host, ADA, sid, sid).await;
+    }
+    let failed = held(&host).await;
+    world.wait_for_texts(&host, &["re: SM1", "re: SM2"]).await;
+    assert!(world.said(ADA).contains(&"sms person: sm3".to_owned()), "it is remembered all the same");
+    assert_eq!(
+        failed.error.as_deref(),
+        Some(
+            "+15550000001 was answered 2 times within an hour, which is all that `answers_per_hour` allows: perhaps a \
+             program writes there. `retry` answers this message"
+        )
+    );
+    host.call(plugin_api::requests::messaging::Retry { id: "SM3".to_owned() }).await.unwrap();
+    world.wait_for_texts(&host, &["re: SM1", "re: SM2", "re: SM3"]).await;
+}
+
+#[tokio::test]
+async fn nor_is_everything_acknowledged() {
+    let world = World::default();
+    let host = world.host_alone(json!({ "answers_per_hour": 1, "acknowledgement": "We got it." })).await;
+    for sid in ["SM1", "SM2"] {
+        text(&host, ADA, sid, sid).await;
+    }
+    assert_eq!(held(&host).await.id, "SM2");
+    world.wait_for_texts(&host, &["We got it."]).await;
+}
+
+/// The first message that is not answered by itself, once there is one.
+#[track_caller]
+fn held(host: &Instance) -> impl Future<Output = UnprocessedMessage> {
+    let place = std::panic::Location::caller();
+    let failed = || async {
+        let list = ListUnprocessed { failed_only: true, limit: None };
+        host.call(list).await.unwrap().messages
+    };
+    async move { wait(place, failed, |failed| !failed.is_empty()).await.remove(0) }
 }
