@@ -1,10 +1,13 @@
 //! HTTP as plugins see it: what a route hands to its operation, and what the operation answers.
 
+mod parameters;
+
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::parameters::fit;
 use crate::{error::OperationError, message};
 
 /// A request on a plugin's route.

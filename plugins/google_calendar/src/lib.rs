@@ -309,7 +309,7 @@ impl GoogleCalendar {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.list_events(routes::list(&request)?, call).await?)
+        HttpResponse::json(&self.list_events(request.read()?, call).await?)
     }
 
     async fn route_create(
@@ -325,7 +325,7 @@ impl GoogleCalendar {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        routes::one(&self.get_event(routes::get(&request)?, call).await?)
+        routes::one(&self.get_event(request.read()?, call).await?)
     }
 
     async fn route_update(

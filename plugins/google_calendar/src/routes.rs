@@ -2,26 +2,18 @@
 
 use plugin_api::{
     prelude::*,
-    requests::calendar::{
-        CreateEvent, Created, DeleteEvent, Event, FreeBusy, GetEvent, ListEvents, UpdateEvent,
+    requests::{
+        calendar::{CreateEvent, Created, DeleteEvent, Event, FreeBusy, UpdateEvent},
+        http::fit,
     },
+    schemars::JsonSchema,
     serde::de::DeserializeOwned,
-    serde_json::{self, Map, Value},
+    serde_json::{Map, Value},
 };
-
-/// `GET /api/calendar/events`.
-pub fn list(request: &HttpRequest) -> Result<ListEvents, OperationError> {
-    typed(parameters(request)?)
-}
-
-/// `GET /api/calendar/events/{id}`.
-pub fn get(request: &HttpRequest) -> Result<GetEvent, OperationError> {
-    typed(with_id(request, parameters(request)?))
-}
 
 /// `POST /api/calendar/events`.
 pub fn create(request: &HttpRequest) -> Result<CreateEvent, OperationError> {
-    let mut create: CreateEvent = typed(with_parameters(request, body(request)?)?)?;
+    let mut create: CreateEvent = with_body(request)?;
     let key = request.header("idempotency-key").map(str::to_owned);
     create.client_id = create.client_id.or(key);
     Ok(create)
@@ -29,14 +21,14 @@ pub fn create(request: &HttpRequest) -> Result<CreateEvent, OperationError> {
 
 /// `PATCH /api/calendar/events/{id}`.
 pub fn update(request: &HttpRequest) -> Result<UpdateEvent, OperationError> {
-    let mut update: UpdateEvent = typed(with_id(request, with_parameters(request, body(request)?)?))?;
+    let mut update: UpdateEvent = with_body(request)?;
     update.if_match = update.if_match.or(request.header("if-match").map(str::to_owned));
     Ok(update)
 }
 
 /// `DELETE /api/calendar/events/{id}`.
 pub fn delete(request: &HttpRequest) -> Result<DeleteEvent, OperationError> {
-    let mut delete: DeleteEvent = typed(with_id(request, parameters(request)?))?;
+    let mut delete: DeleteEvent = request.read()?;
     delete.if_match = delete.if_match.or(request.header("if-match").map(str::to_owned));
     Ok(delete)
 }
@@ -44,8 +36,8 @@ pub fn delete(request: &HttpRequest) -> Result<DeleteEvent, OperationError> {
 /// `GET` and `POST /api/calendar/freebusy`.
 pub fn free_busy(request: &HttpRequest) -> Result<FreeBusy, OperationError> {
     match request.method.as_str() {
-        "POST" => typed(body(request)?),
-        _ => typed(parameters(request)?),
+        "POST" => request.json(),
+        _ => request.read(),
     }
 }
 
@@ -65,54 +57,14 @@ pub fn created(created: &Created) -> Result<HttpResponse, OperationError> {
     Ok(HttpResponse::json(created)?.status(status))
 }
 
-/// The query as the JSON of a request.
-fn parameters(request: &HttpRequest) -> Result<Map<String, Value>, OperationError> {
-    let mut json = Map::new();
-    for (key, value) in request.query() {
-        let value = match key.as_str() {
-            "limit" => number(&key, &value)?,
-            "calendars" => {
-                let ids = value.split(',').map(str::trim).filter(|id| !id.is_empty());
-                ids.map(Value::from).collect()
-            }
-            _ => Value::from(value),
-        };
-        if json.insert(key.clone(), value).is_some() {
-            return Err(OperationError::invalid(format!("`{key}` is given twice")));
+/// The body, and what stands in the query: what is in both contradicts itself. The path names the event, whatever else does.
+fn with_body<T: JsonSchema + DeserializeOwned>(request: &HttpRequest) -> Result<T, OperationError> {
+    let mut fields: Map<String, Value> = request.json()?;
+    for (name, value) in request.parameters::<T>()? {
+        let is_twice = fields.insert(name.clone(), value).is_some();
+        if is_twice && request.param(&name).is_none() {
+            return Err(OperationError::invalid(format!("`{name}` stands in the query and in the body")));
         }
     }
-    Ok(json)
-}
-
-fn number(key: &str, text: &str) -> Result<Value, OperationError> {
-    let number = text.parse::<u32>().map(Value::from);
-    number.map_err(|_| OperationError::invalid(format!("`{key}` is no number from 0 up")))
-}
-
-fn body(request: &HttpRequest) -> Result<Map<String, Value>, OperationError> {
-    request.json()
-}
-
-/// What stands in the query and in the body contradicts itself.
-fn with_parameters(
-    request: &HttpRequest,
-    mut json: Map<String, Value>,
-) -> Result<Map<String, Value>, OperationError> {
-    for (key, value) in parameters(request)? {
-        if json.insert(key.clone(), value).is_some() {
-            return Err(OperationError::invalid(format!("`{key}` stands in the query and in the body")));
-        }
-    }
-    Ok(json)
-}
-
-/// The path names the event, whatever else does.
-fn with_id(request: &HttpRequest, mut json: Map<String, Value>) -> Map<String, Value> {
-    json.insert("id".to_owned(), request.param("id").unwrap_or_default().into());
-    json
-}
-
-fn typed<T: DeserializeOwned>(json: Map<String, Value>) -> Result<T, OperationError> {
-    serde_json::from_value(Value::Object(json))
-        .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))
+    fit(fields)
 }

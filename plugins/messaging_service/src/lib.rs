@@ -261,7 +261,7 @@ impl MessagingService {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.threads(routes::query(&request)?, call).await?)
+        HttpResponse::json(&self.threads(request.read()?, call).await?)
     }
 
     async fn route_thread(
@@ -269,7 +269,7 @@ impl MessagingService {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.thread(routes::query(&request)?, call).await?)
+        HttpResponse::json(&self.thread(request.read()?, call).await?)
     }
 
     async fn route_unprocessed(
@@ -277,7 +277,7 @@ impl MessagingService {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.unprocessed(routes::query(&request)?, call).await?)
+        HttpResponse::json(&self.unprocessed(request.read()?, call).await?)
     }
 
     async fn route_retry(
@@ -285,7 +285,7 @@ impl MessagingService {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        self.retry(routes::query(&request)?, call).await?;
+        self.retry(request.read()?, call).await?;
         Ok(HttpResponse::empty(202))
     }
 
@@ -294,7 +294,7 @@ impl MessagingService {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        Ok(routes::file(self.fetch_attachment(routes::query(&request)?, call).await?))
+        Ok(routes::file(self.fetch_attachment(request.read()?, call).await?))
     }
 }
 

@@ -1,10 +1,8 @@
-//! HTTP -> the operations, and back. What a query or a body holds is judged as a call of the operation would be.
+//! What the routes answer that is no JSON.
 
 use plugin_api::{
     prelude::*,
     requests::{http::Body, twilio::Media},
-    serde::de::DeserializeOwned,
-    serde_json::{self, Map, Value},
 };
 
 /// What Twilio is answered: it is taken, and the answer comes by itself.
@@ -14,30 +12,6 @@ const NOTHING_TO_SAY: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Respons
 pub fn taken() -> HttpResponse {
     let body = Body::Text(NOTHING_TO_SAY.to_owned());
     HttpResponse { status: 200, headers: Vec::new(), body }.header("content-type", "text/xml; charset=utf-8")
-}
-
-/// The query, and what the path names, as a request.
-pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, OperationError> {
-    let mut json = Map::new();
-    for (key, value) in request.query() {
-        let value = match key.as_str() {
-            "limit" => number(&key, &value)?,
-            "failed_only" => Value::from(value == "true" || value == "1"),
-            _ => Value::from(value),
-        };
-        if json.insert(key.clone(), value).is_some() {
-            return Err(OperationError::invalid(format!("`{key}` is given twice")));
-        }
-    }
-    // The path wins.
-    json.extend(request.params.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
-    serde_json::from_value(Value::Object(json))
-        .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))
-}
-
-fn number(key: &str, text: &str) -> Result<Value, OperationError> {
-    let number = text.parse::<u32>().map(Value::from);
-    number.map_err(|_| OperationError::invalid(format!("`{key}` is no number from 0 up")))
 }
 
 /// A file of a stranger: never shown as a page of this host.

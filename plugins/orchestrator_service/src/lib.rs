@@ -224,7 +224,7 @@ impl Orchestrator {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.list_runs(routes::list(&request)?, call).await?)
+        HttpResponse::json(&self.list_runs(request.read()?, call).await?)
     }
 
     async fn route_start(

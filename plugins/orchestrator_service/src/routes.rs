@@ -2,9 +2,11 @@
 
 use plugin_api::{
     prelude::*,
-    requests::orchestrator::{Decide, ListRuns, Run, RunReport},
-    serde::de::DeserializeOwned,
-    serde_json::{self, Map, Value},
+    requests::{
+        http::fit,
+        orchestrator::{Decide, Run, RunReport},
+    },
+    serde_json::{Map, Value},
 };
 
 /// `POST /api/runs`: the request, the person on whose behalf, and the idempotency key.
@@ -31,29 +33,12 @@ pub fn start(request: &HttpRequest) -> Result<Start, OperationError> {
         Some(_) => return Err(OperationError::invalid("`person` is no text")),
     };
     let key = request.header("idempotency-key").map(str::to_owned);
-    Ok(Start { run: typed(body)?, person, key })
+    Ok(Start { run: fit(body)?, person, key })
 }
 
 pub fn started(report: &RunReport) -> Result<HttpResponse, OperationError> {
     let status = if report.repeated { 200 } else { 201 };
     Ok(HttpResponse::json(report)?.status(status))
-}
-
-pub fn list(request: &HttpRequest) -> Result<ListRuns, OperationError> {
-    let mut json = Map::new();
-    for (key, value) in request.query() {
-        let value = match key.as_str() {
-            "limit" => value
-                .parse::<u32>()
-                .map(Value::from)
-                .map_err(|_| OperationError::invalid("`limit` is no number from 1 up"))?,
-            _ => Value::from(value),
-        };
-        if json.insert(key.clone(), value).is_some() {
-            return Err(OperationError::invalid(format!("`{key}` is given twice")));
-        }
-    }
-    typed(json)
 }
 
 /// What stands for `{run}`.
@@ -78,9 +63,4 @@ pub fn pressed(request: &HttpRequest) -> Result<(Option<bool>, Option<String>), 
     };
     let note = field("note").map(str::trim).filter(|note| !note.is_empty()).map(str::to_owned);
     Ok((approve, note))
-}
-
-fn typed<T: DeserializeOwned>(json: Map<String, Value>) -> Result<T, OperationError> {
-    serde_json::from_value(Value::Object(json))
-        .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))
 }

@@ -232,7 +232,7 @@ impl Scheduler {
     }
 
     async fn get_jobs(self: Arc<Self>, request: HttpRequest, call: Call) -> Answer<HttpResponse> {
-        HttpResponse::json(&self.desk.list(routes::query(&request)?, call.person()).await?)
+        HttpResponse::json(&self.desk.list(request.read()?, call.person()).await?)
     }
 
     /// The header `Idempotency-Key` is the key of the call.
@@ -254,7 +254,7 @@ impl Scheduler {
     }
 
     async fn get_letters(self: Arc<Self>, request: HttpRequest, call: Call) -> Answer<HttpResponse> {
-        HttpResponse::json(&self.desk.dead_letters(routes::query(&request)?, call.person()).await?)
+        HttpResponse::json(&self.desk.dead_letters(request.read()?, call.person()).await?)
     }
 
     async fn post_retry(self: Arc<Self>, request: HttpRequest, call: Call) -> Answer<HttpResponse> {

@@ -400,7 +400,7 @@ async fn routes_are_judged_like_calls() {
     let plugin = connected(&peer).await;
     let with_query = |query: &str| HttpRequest { query: query.into(), ..HttpRequest::default() };
     for (query, expected) in [
-        ("limit=many", "`limit` is no number from 0 up"),
+        ("limit=many", "`limit` is `many`: expected a whole number"),
         ("from=2031-01-01T00:00:00Z&from=2031-01-01T00:00:00Z", "`from` is given twice"),
         ("form=x", "unknown field `form`"),
     ] {

@@ -243,7 +243,7 @@ async fn routes_do_the_same() {
     assert_eq!(listed["jobs"][0]["id"], first["job"]["id"]);
     let wrong = HttpRequest { query: "limit=many".to_owned(), ..HttpRequest::default() };
     let error = plugin.call_json("get_jobs", json!(wrong)).await.unwrap_err();
-    assert_eq!(error.to_string(), "invalid: `limit` is no number from 0 up");
+    assert_eq!(error.to_string(), "invalid: `limit` is `many`: expected a whole number");
     let mut delete = HttpRequest { method: "DELETE".to_owned(), ..HttpRequest::default() };
     delete.params.insert("id".to_owned(), first["job"]["id"].as_str().unwrap().to_owned());
     let (_, cancelled) = answer(plugin.call_json("delete_job", json!(delete)).await.unwrap());
