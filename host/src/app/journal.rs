@@ -6,6 +6,7 @@
 //! those of other hosts on the same database, across restarts.
 
 mod rows;
+mod roll_call;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -28,6 +29,7 @@ use crate::{
     switch::{Caller, Switch},
 };
 
+use roll_call::RollCall;
 use rows::{LAST, Row, TABLES};
 
 /// The plugin that keeps rows.
@@ -46,9 +48,6 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait after a failure, doubled with each further one.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-
-/// How often it is told that the host is still there, and looked which hosts are not.
-const ROLL_CALL: Duration = Duration::from_secs(24 * 3600);
 
 /// The rows of a host that was not seen for so long are deleted, in milliseconds.
 const GONE_AFTER_MS: i64 = 90 * 24 * 3600 * 1000;
@@ -70,8 +69,14 @@ impl Journal {
     pub(super) fn keep(board: Board, switch: Switch, host: String, draining: watch::Receiver<bool>) -> Self {
         let (progress, written) = watch::channel(0);
         let boot_id = board.snapshot().boot_id.clone();
-        let keeper =
-            Keeper { board: board.clone(), switch, host, boot_id, is_ready: false, written: HashMap::new() };
+        let keeper = Keeper {
+            board: board.clone(),
+            switch,
+            host,
+            boot_id,
+            roll_call: RollCall::default(),
+            written: HashMap::new(),
+        };
         tokio::spawn(keeper.run(progress, draining));
         Self { written, board }
     }
@@ -90,8 +95,8 @@ struct Keeper {
     switch: Switch,
     host: String,
     boot_id: Arc<str>,
-    /// The tables are there, and know of this host.
-    is_ready: bool,
+    /// Not due: the tables are there, and know of this host.
+    roll_call: RollCall,
     /// The number of the last transition that is written, by plugin.
     written: HashMap<String, u64>,
 }
@@ -114,8 +119,9 @@ impl Keeper {
         let mut revisions = self.board.revisions();
         let mut retry = RETRY;
         loop {
-            let snapshot = self.board.snapshot();
+            // Seen before the board is looked at, so that no change falls in between.
             revisions.borrow_and_update();
+            let snapshot = self.board.snapshot();
             match self.round(&snapshot).await {
                 Ok(()) => {
                     if retry > RETRY {
@@ -123,27 +129,20 @@ impl Keeper {
                     }
                     retry = RETRY;
                     progress.send_replace(snapshot.revision);
-                    self.wait(&mut revisions).await;
+                    self.roll_call.or_change(&mut revisions).await;
+                    sleep(GATHER).await;
                 }
                 Err(error) => {
                     if retry == RETRY {
                         tracing::warn!("the history of plugins is kept in memory for now: {}", error.message);
                     }
                     // It may be another database from now on.
-                    self.is_ready = false;
+                    self.roll_call = RollCall::default();
                     retry = (retry * 2).min(LONGEST_RETRY);
                     sleep(retry).await;
                 }
             }
         }
-    }
-
-    /// Waits until there may be something to write.
-    async fn wait(&mut self, revisions: &mut watch::Receiver<u64>) {
-        if timeout(ROLL_CALL, revisions.changed()).await.is_err() {
-            self.is_ready = false;
-        }
-        sleep(GATHER).await;
     }
 
     /// Reads what was before of plugins that are new, and writes what is not written. Without a database that works there
@@ -153,9 +152,9 @@ impl Keeper {
         if snapshot.plugin(&database).is_none_or(|plugin| plugin.status != Status::Connected) {
             return Ok(());
         }
-        if !self.is_ready {
+        if self.roll_call.is_due() {
             self.prepare(&database).await?;
-            self.is_ready = true;
+            self.roll_call.answered();
         }
         for plugin in snapshot.plugins.iter().filter(|plugin| !plugin.recalled) {
             let earlier = Query::new(LAST).bind(&self.host).bind(&plugin.name).row_limit(rows::KEPT);
