@@ -8,7 +8,7 @@ use switchboard::{
     app::Host,
     config::{self, Environment},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -36,12 +36,24 @@ pub fn application(host: &Host) -> Router {
         .fallback_service(host.router())
 }
 
-/// Serves both. The host is told who is at the other end: who sits at this machine needs no operator's token.
+/// Serves both until `stop`, and lets requests in progress end. The host is told who is at the other end: who sits at
+/// this machine needs no operator's token.
 pub async fn serve(
     listener: TcpListener,
     host: &Host,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let service = application(host).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let server = axum::serve(listener, service).with_graceful_shutdown(stopped).into_future();
+    tokio::pin!(server);
+    tokio::select! {
+        served = &mut server => return served,
+        () = stop => {}
+    }
+    // Or an open dashboard would be waited for as long as it is open.
+    host.drain();
+    drop(stopping);
+    server.await
 }

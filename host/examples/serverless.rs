@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    http::{Request, Response},
+    http::{HeaderMap, Request, Response, StatusCode, header},
 };
 use serde_json::{Value, json};
 use switchboard::{
@@ -45,6 +45,10 @@ impl Function {
     pub async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Box<dyn Error>> {
         let Ok(response) = self.host.router().oneshot(request.map(Body::from)).await;
         let (head, body) = response.into_parts();
+        if is_endless(&head.headers) {
+            let told = "events are not told here; poll /api/health";
+            return Ok(Response::builder().status(StatusCode::NOT_IMPLEMENTED).body(told.into())?);
+        }
         Ok(Response::from_parts(head, to_bytes(body, LARGEST).await?))
     }
 
@@ -52,6 +56,11 @@ impl Function {
     pub async fn stop(&self) {
         self.host.stop().await;
     }
+}
+
+/// Events come as long as somebody listens: an answer that is handed back whole would never be ready.
+fn is_endless(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// An event as a provider writes it -> a request.

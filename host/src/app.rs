@@ -176,6 +176,9 @@ impl Host {
 
     /// Answers health, operations and metrics; to be served by any axum server. One that does not tell who is at the
     /// other end, by `into_make_service_with_connect_info::<SocketAddr>()`, has the operator's token demanded of all.
+    ///
+    /// A server that waits for its connections when it stops calls [`Host::drain`] first: streams of events end by it,
+    /// and else by the hour.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -222,9 +225,15 @@ impl Host {
         self.core.reload().await
     }
 
+    /// Takes the host out of readiness and ends the streams of events, once and for all. Plugins go on until
+    /// [`Host::stop`], so that requests in progress can end.
+    pub fn drain(&self) {
+        self.core.draining.send_replace(true);
+    }
+
     /// Takes the host out of readiness and stops its plugins, dependents first.
     pub async fn stop(&self) {
-        self.core.draining.send_replace(true);
+        self.drain();
         // A reload in progress ends first: it holds the lock.
         let grace = self.core.current.lock().await.config.host.shutdown_grace;
         self.core.journal.settle().await;
@@ -268,7 +277,7 @@ where
     }
 
     tracing::info!("stopping: requests in progress may end within {grace:?}");
-    host.core.draining.send_replace(true);
+    host.drain();
     drop(stopping);
     let outlasted = tokio::time::timeout(grace, &mut server).await.is_err();
     if outlasted {

@@ -7,7 +7,7 @@ mod embedded;
 #[expect(dead_code, reason = "`main` is for who runs the example")]
 mod serverless;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use switchboard::{
@@ -15,7 +15,10 @@ use switchboard::{
     config::{self, Config, Environment},
 };
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A host with one plugin, whose library is not there: health has something to tell.
 fn config(folder: &TempDir, variables: &[(&str, &str)]) -> Config {
@@ -46,11 +49,16 @@ async fn another_server_answers_its_own_routes_and_those_of_the_host() {
         let health: Value = get("/api/health/integrations/ghost").await.json().await.expect("JSON");
         assert_eq!(health["reason"]["code"], "load_failed", "who asks from here is told details: {health:#}");
         assert_eq!(get("/nothing").await.status(), 404);
-        drop(client);
+        // Somebody looks at the dashboard when it is told to stop.
+        let mut events = get("/api/health/events").await;
+        assert!(events.chunk().await.expect("it goes on").is_some());
         let _ = stop.send(());
+        while events.chunk().await.expect("it ends well").is_some() {}
     };
     let serving = embedded::serve(listener, &host, async { drop(stopped.await) });
-    let (served, ()) = tokio::join!(serving, asking);
+    let both = async { tokio::join!(serving, asking) };
+    let (served, ()) =
+        timeout(LIMIT, both).await.expect("a stream that is open does not keep it from stopping");
     served.expect("it serves until it is told to stop");
     host.stop().await;
 }
@@ -63,7 +71,8 @@ async fn a_serverless_handler_answers_health_and_keeps_details_for_operators() {
     let function = function.unwrap_or_else(|error| panic!("{error}"));
     let ask = async |event: Value| {
         let request = serverless::request(&event).expect("a good event");
-        let response = function.handle(request).await.expect("an answer");
+        let response = timeout(LIMIT, function.handle(request)).await.expect("it does not wait for ever");
+        let response = response.expect("an answer");
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         (response.status().as_u16(), body)
     };
@@ -77,5 +86,7 @@ async fn a_serverless_handler_answers_health_and_keeps_details_for_operators() {
     assert_eq!(details["reason"]["code"], "load_failed", "{details:#}");
     let (status, _) = ask(json!({ "method": "DELETE", "path": "/api/health" })).await;
     assert_eq!(status, 405);
+    let (status, _) = ask(json!({ "path": "/api/health/events" })).await;
+    assert_eq!(status, 501, "what never ends cannot be handed back");
     function.stop().await;
 }
