@@ -3,10 +3,29 @@
 import { distance, make } from "./words.js";
 
 const PATIENCE_MS = 10000;
+// Each list is a call of its plugin: however often the page is looked at, they are read no more often than that.
+const PAUSE_MS = 15000;
 
-/** Reads every list that the page names, and shows it. A list that cannot be read says why. */
-export async function readFeeds() {
-    await Promise.all([...document.querySelectorAll("[data-feed]")].map(readFeed));
+const rounds = { current: null, begun: -Infinity };
+
+/** Reads the lists if the last round is over, and some time ago. */
+export function keepFeeds() {
+    if (!rounds.current && performance.now() - rounds.begun >= PAUSE_MS) readFeeds();
+}
+
+/** Something was done: they are read at the next look. */
+export function feedsAreOld() {
+    rounds.begun = -Infinity;
+}
+
+/** Reads every list that the page names, and shows it. A list that cannot be read says why. One round at a time. */
+export function readFeeds() {
+    if (!rounds.current) {
+        rounds.begun = performance.now();
+        const places = [...document.querySelectorAll("[data-feed]")];
+        rounds.current = Promise.all(places.map(readFeed)).finally(() => { rounds.current = null; });
+    }
+    return rounds.current;
 }
 
 async function readFeed(place) {

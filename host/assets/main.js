@@ -7,7 +7,7 @@ import { announce, tellTimes } from "./words.js";
 import { drawGraph } from "./graph.js";
 import { wireActions, showActions } from "./actions.js";
 import { wireFilter, applyFilter } from "./filter.js";
-import { readFeeds } from "./feeds.js";
+import { feedsAreOld, keepFeeds } from "./feeds.js";
 
 /** Whatever the page says now, brought up to what scripts make of it. */
 function enrich() {
@@ -46,8 +46,11 @@ function show(page) {
 }
 
 document.documentElement.classList.add("scripted");
-wireActions(() => line.look());
+wireActions(() => {
+    feedsAreOld();
+    line.look();
+});
 wireFilter();
 enrich();
-const line = watch({ show, beat: readFeeds });
+const line = watch({ show, beat: keepFeeds });
 setInterval(tellTimes, 1000);

@@ -11,6 +11,7 @@ use plugin_api::requests::{
 use serde_json::{Value, from_value, json};
 use switchboard_tests::{
     Setup,
+    flip::flip,
     partners::{browser::Browser, free_port},
     trial::Outcome,
     trials,
@@ -37,6 +38,7 @@ pub fn tests() -> Vec<Trial> {
         behind_a_token_it_asks_for_a_login_and_works_by_the_cookie,
         runs_are_listed_where_the_orchestrator_runs,
         calls_and_messages_are_told_in_rows,
+        lists_that_hang_do_not_pile_up,
     ]
 }
 
@@ -448,5 +450,50 @@ fn calls_and_messages_are_told_in_rows() -> Outcome {
     assert_eq!(cells("unprocessed"), ["failed", "from +15550003333", "sms · no answer"]);
     assert_eq!(browser.text("[data-feed=runs]"), "cannot be read: it is down");
     browser.check("lists");
+    Ok(())
+}
+
+/// Each look at the page would ask for them again, while a browser has six connections to a host.
+fn lists_that_hang_do_not_pile_up() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new("[plugins.faulty]\n").start();
+    host.wait_for_status("faulty", "connected");
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('#line').innerText === 'live'");
+    let script = "await page.route('**/hangs', () => {}); \
+        await page.evaluate(() => { \
+            const heard = { asked: 0, open: 0, most: 0, looks: 0 }; \
+            const send = window.fetch; \
+            window.heard = heard; \
+            window.fetch = async (path, ...rest) => { \
+                if (path === '/') heard.looks += 1; \
+                if (path !== '/hangs') return send(path, ...rest); \
+                heard.asked += 1; heard.open += 1; \
+                heard.most = Math.max(heard.most, heard.open); \
+                try { return await send(path, ...rest); } finally { heard.open -= 1; } \
+            }; \
+            const place = document.createElement('div'); \
+            Object.assign(place.dataset, { feed: 'calls', from: '/hangs', own: '' }); \
+            document.querySelector('.feeds').append(place); \
+        })";
+    browser.run(script);
+    let heard = |what: &str| browser.ask(&format!("heard.{what}")).as_u64().unwrap_or_default();
+    let mut turn = 0;
+    let mut change = || {
+        flip(&host, &[], turn);
+        turn += 1;
+    };
+    wait_until("it to be asked for", || heard("asked"), |asked| *asked > 0);
+    let before = heard("looks");
+    wait_until(
+        "the page to be looked at again and again",
+        || {
+            change();
+            heard("looks")
+        },
+        |looks| *looks >= before + 10,
+    );
+    assert_eq!(heard("most"), 1, "one round at a time");
+    assert!(heard("asked") < heard("looks") - before, "what is read from plugins is read less often");
     Ok(())
 }
