@@ -34,6 +34,8 @@ pub fn tests() -> Vec<Trial> {
         the_service_manager_is_told,
         the_manifests_fit_their_schemas,
         the_image_is_built_from_what_is_there,
+        a_container_is_sick_when_its_host_does_not_answer,
+        who_takes_values_literally_is_named,
         the_production_configuration_names_every_setting,
         every_line_of_the_production_configuration_can_be_set,
         the_production_configuration_tells_the_true_defaults,
@@ -230,6 +232,31 @@ fn the_manifests_fit_their_schemas() -> Outcome {
         );
     }
     Ok(())
+}
+
+/// An outage of what it needs makes no container sick, for that may restart it.
+fn a_container_is_sick_when_its_host_does_not_answer() {
+    let image = read(deploy("Dockerfile"));
+    let check = image.lines().find(|line| line.starts_with("HEALTHCHECK ")).expect("there is one");
+    let (_, check) = check.split_once(" CMD ").expect("it runs a command");
+    let is_well = |code: i32| {
+        let script = format!("switchboard() {{ return {code}; }}\n{check}");
+        Command::new("sh").args(["-c", &script]).status().expect("sh is there").success()
+    };
+    // Healthy, degraded, unhealthy; unreachable, refused.
+    assert_eq!([0, 1, 2, 3, 64].map(is_well), [true, true, true, false, false], "{check}");
+}
+
+/// The host takes quotes in `.env` away; others keep them.
+fn who_takes_values_literally_is_named() {
+    for file in ["README.md", "Dockerfile", "kubernetes/secret.example.yaml"] {
+        let text = read(deploy(file));
+        let (uses, warnings) = (text.matches("env-file").count(), text.matches("literally").count());
+        assert_eq!(
+            uses, warnings,
+            "{file} hands `.env` to others, and does not say what they make of quotes"
+        );
+    }
 }
 
 /// No engine builds images here; that the parts fit together can be seen.
