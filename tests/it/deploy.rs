@@ -16,7 +16,10 @@ use switchboard_tests::{
     Setup,
     artifacts::{artifacts, repository},
     http,
-    partners::deploy::{kubernetes_validate, systemd_analyze},
+    partners::{
+        deploy::{kubernetes_validate, systemd_analyze},
+        promtool,
+    },
     process::{Finished, Process},
     trial::Outcome,
     trials,
@@ -33,6 +36,7 @@ pub fn tests() -> Vec<Trial> {
         the_unit_is_sound_and_gives_little_away,
         the_service_manager_is_told,
         the_manifests_fit_their_schemas,
+        prometheus_is_told_how_to_ask,
         the_image_is_built_from_what_is_there,
         a_container_is_sick_when_its_host_does_not_answer,
         who_takes_values_literally_is_named,
@@ -225,12 +229,35 @@ fn the_manifests_fit_their_schemas() -> Outcome {
     for part in ["path: /livez", "path: /readyz", "replicas: 2", "secretRef:", "preStop:"] {
         assert!(deployment.contains(part), "the deployment has no `{part}`");
     }
+    // Everybody may write into an emptyDir: the doctor would find fault with it.
+    let volume = deployment.lines().find_map(|line| line.trim().strip_prefix("mountPath: "));
+    let volume = Path::new(volume.expect("there is a volume"));
+    let data: toml::Table = read(deploy("plugins.toml")).parse().expect("it is TOML");
+    let data = Path::new(data["host"]["data_dir"].as_str().expect("a path"));
+    assert!(data != volume && data.starts_with(volume), "the host makes {data:?} itself, below {volume:?}");
+    assert!(!deployment.contains("prometheus.io/"), "such a scrape has no token");
     for variable in ["DATABASE_URL", "SWITCHBOARD_TOKEN", "SWITCHBOARD_SECRET_KEY"] {
         assert!(
             read(deploy("kubernetes/secret.example.yaml")).contains(&format!("  {variable}: ")),
             "{variable}"
         );
     }
+    Ok(())
+}
+
+fn prometheus_is_told_how_to_ask() -> Outcome {
+    let readme = read(deploy("README.md"));
+    let (_, job) = readme.split_once("```yaml\n").expect("it shows a job");
+    let (job, _) = job.split_once("```").expect("which ends");
+    assert!(job.contains("credentials_file: "), "metrics demand the operator's token: {job}");
+    // Debian's promtool is built without Kubernetes.
+    let job: String = job
+        .lines()
+        .filter(|line| !line.contains("kubernetes_sd_configs: "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let judged = promtool::config(&job)?;
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
     Ok(())
 }
 

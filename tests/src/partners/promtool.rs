@@ -1,8 +1,8 @@
-//! Metrics become Prometheus' own complaints of them.
+//! Metrics and configurations become Prometheus' own complaints of them.
 
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use super::{Missing, program};
@@ -12,18 +12,30 @@ use super::{Missing, program};
 /// # Errors
 /// If promtool is not installed.
 pub fn complaints(metrics: &str) -> Result<String, Missing> {
+    let output = judged(&["check", "metrics"], metrics)?;
+    let complaints = [output.stdout, output.stderr].concat();
+    let complaints = String::from_utf8_lossy(&complaints).trim().to_owned();
+    assert!(output.status.success() || !complaints.is_empty(), "promtool fails without a word");
+    Ok(complaints)
+}
+
+/// How `promtool check config` judges a configuration, without the files that it names.
+///
+/// # Errors
+/// If promtool is not installed.
+pub fn config(text: &str) -> Result<Output, Missing> {
+    judged(&["check", "config", "--syntax-only", "/dev/stdin"], text)
+}
+
+fn judged(arguments: &[&str], text: &str) -> Result<Output, Missing> {
     let mut promtool = Command::new(program("promtool", &[])?)
-        .args(["check", "metrics"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool can be started");
     // Closed at the end of the statement: promtool reads to the end first.
-    promtool.stdin.take().expect("it is piped").write_all(metrics.as_bytes()).expect("promtool reads");
-    let output = promtool.wait_with_output().expect("promtool ends");
-    let complaints = [output.stdout, output.stderr].concat();
-    let complaints = String::from_utf8_lossy(&complaints).trim().to_owned();
-    assert!(output.status.success() || !complaints.is_empty(), "promtool fails without a word");
-    Ok(complaints)
+    promtool.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("promtool reads");
+    Ok(promtool.wait_with_output().expect("promtool ends"))
 }
