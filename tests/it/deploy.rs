@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
@@ -32,6 +32,7 @@ use crate::shipped;
 pub fn tests() -> Vec<Trial> {
     trials![
         the_layout_is_installed_runs_and_is_upgraded,
+        what_is_installed_can_be_read_by_the_service_whatever_the_umask,
         an_incomplete_build_is_not_installed,
         the_unit_is_sound_and_gives_little_away,
         the_service_manager_is_told,
@@ -123,6 +124,30 @@ fn the_layout_is_installed_runs_and_is_upgraded() {
     host.signal(Signal::TERM);
     ends_well(host.wait());
     ends_well(command(&prefix, &["check", "--connect"]).wait());
+}
+
+/// Its user is another one than who installs it.
+fn what_is_installed_can_be_read_by_the_service_whatever_the_umask() {
+    let folder = TempDir::new().expect("a folder");
+    let prefix = folder.path().join("prefix");
+    let binary = artifacts().binary();
+    let from = binary.parent().expect("it stands in a folder");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask 077 && exec \"$0\" --from \"$1\" \"$2\""]);
+    let output = shell.arg(deploy("install")).arg(from).arg(&prefix).output().expect("sh is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mode = |path: &str| {
+        let metadata = fs::metadata(prefix.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        metadata.permissions().mode() & 0o777
+    };
+    for folder in ["", "bin", "lib/switchboard", "etc/switchboard", "lib/systemd/system", "var", "var/lib"] {
+        assert_eq!(mode(folder), 0o755, "{folder}");
+    }
+    for file in ["etc/switchboard/plugins.toml", "lib/switchboard/installed.txt"] {
+        assert_eq!(mode(file), 0o644, "{file}");
+    }
+    assert_eq!(mode("lib/switchboard/switchboard"), 0o755);
+    assert_eq!(mode("var/lib/switchboard"), 0o700, "what the host keeps is nobody else's");
 }
 
 fn address(run: &Path) -> Option<String> {
