@@ -213,10 +213,10 @@ pub struct PluginHealth {
     /// The last transitions, oldest first.
     #[serde(skip)]
     pub history: Arc<Vec<Transition>>,
-    /// The first attempt ended or timed out, or nothing will be attempted for now.
     /// Whether the history has what earlier runs of the host saw.
     #[serde(skip)]
     pub recalled: bool,
+    /// The first attempt ended or timed out, or nothing will be attempted for now.
     #[serde(skip)]
     pub settled: bool,
     #[serde(skip)]
