@@ -4,7 +4,7 @@ use std::fs;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use switchboard_tests::{Setup, TestHost, http, process::Process, trials, wait::wait_until};
+use switchboard_tests::{Setup, TestHost, flip::flip, http, process::Process, trials, wait::wait_until};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -13,6 +13,7 @@ pub fn tests() -> Vec<Trial> {
         a_level_that_is_none_is_refused,
         every_record_is_an_object_where_json_is_asked_for,
         changes_are_lines_where_there_is_no_terminal,
+        no_change_is_left_out_however_quick,
         changes_are_lines_of_json_where_that_is_asked_for,
     ]
 }
@@ -148,6 +149,34 @@ fn changes_are_lines_where_there_is_no_terminal() {
     let finished = watch.wait();
     assert_eq!(finished.code, Some(3), "{finished:?}");
     drop(setup);
+}
+
+fn no_change_is_left_out_however_quick() {
+    let host = Setup::new("[plugins.faulty]\n[plugins.dependent]\n").start();
+    host.wait_for_status("dependent", "connected");
+    let watch = host.setup().spawn(&["status", "--watch"]);
+    wait_until("the first look", || watch.stdout(), |shown| shown.contains(" faulty: connected\n"));
+    (0..10).for_each(|turn| flip(&host, &[], turn));
+    flip(&host, &[], 0);
+    let told = |shown: &str, name: &str| -> Vec<String> {
+        let told = |line: &str| line.split_once(&format!(" {name}: ")).map(|(_, told)| told.to_owned());
+        shown.lines().filter_map(told).collect()
+    };
+    // Once each; and what it blocks follows when it stays so.
+    let shown = wait_until(
+        "all of it",
+        || watch.stdout(),
+        |shown| {
+            let last = told(shown, "dependent").pop();
+            told(shown, "faulty").len() >= 12 && last.is_some_and(|last| last == "blocked by faulty")
+        },
+    );
+    let leaves = "connected -> disconnected (as told by the settings)";
+    let expected =
+        ["connected"].into_iter().chain([leaves, "disconnected -> connected"].repeat(5)).chain([leaves]);
+    assert_eq!(told(&shown, "faulty"), expected.collect::<Vec<_>>(), "{shown}");
+    host.terminate();
+    assert_eq!(watch.wait().code, Some(3));
 }
 
 fn changes_are_lines_of_json_where_that_is_asked_for() {

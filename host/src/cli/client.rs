@@ -7,7 +7,7 @@ use std::{
 
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+    header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,6 +20,9 @@ use super::{Exit, Failed, call::problem_text, load};
 
 /// The media type of server-sent events.
 const EVENTS: &str = "text/event-stream";
+
+/// The event after which they go on.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A way to the running host.
 pub struct HostClient {
@@ -73,9 +76,11 @@ impl HostClient {
         self.json(answer).await.map(|(_, body)| Some((tag, body)))
     }
 
-    /// Listens to a route that tells events; `None` if there is none, or it takes nobody any more.
-    pub async fn listen(&self, path: &str) -> Option<Response> {
+    /// Listens to a route that tells events, those after `last` if there was one; `None` if there is none, or it takes
+    /// nobody any more.
+    pub async fn listen(&self, path: &str, last: Option<&str>) -> Option<Response> {
         let request = self.http.get(format!("{}{path}", self.base)).header(ACCEPT, EVENTS);
+        let request = last.into_iter().fold(request, |request, last| request.header(LAST_EVENT_ID, last));
         let answer = self.with_token(request).send().await.ok()?;
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         (answer.status().is_success() && kind.starts_with(EVENTS)).then_some(answer)

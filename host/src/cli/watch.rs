@@ -2,20 +2,22 @@
 //! change, or a line of JSON. Told by the host's events where it has them; otherwise it asks, and is answered by a 304
 //! while nothing changed.
 
+mod events;
+mod lines;
+
 use std::{
+    convert::Infallible,
     io::{IsTerminal, Write},
     time::Duration,
 };
 
 use reqwest::Response;
 use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
-use super::{
-    Failed,
-    client::HostClient,
-    show,
-    status::{overall, plugins, table},
-};
+use super::{Failed, client::HostClient, show, status::table};
+use events::{Events, Told};
+use lines::Lines;
 
 const CONNECTIONS: &str = "/api/health/connections";
 const EVENTS: &str = "/api/health/events";
@@ -25,35 +27,51 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: u32 = 15;
 /// With events, something is asked all the same: they may be lost on the way.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Without a sign for so long, the way is cut: the host gives one every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
 /// To the upper left, and nothing below.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Shows every change until the host is gone.
-pub async fn watch(host: &HostClient, json: bool) -> Result<std::convert::Infallible, Failed> {
-    let mut screen = Screen { json, is_terminal: std::io::stdout().is_terminal(), shown: None };
+pub async fn watch(host: &HostClient, json: bool) -> Result<Infallible, Failed> {
+    match json || std::io::stdout().is_terminal() {
+        true => redraw(host, json).await,
+        false => follow(host).await,
+    }
+}
+
+/// Shows everything anew whenever something changed.
+async fn redraw(host: &HostClient, json: bool) -> Result<Infallible, Failed> {
     let mut tag = None;
-    let mut events = host.listen(EVENTS).await;
+    let mut events = host.listen(EVENTS, None).await;
     let mut asked: u32 = 0;
     loop {
         if let Some((new, connections)) = host.get_if_changed(CONNECTIONS, tag.as_deref()).await? {
             tag = new;
-            screen.show(connections);
+            draw(&connections, json);
         }
         events = match events {
             Some(stream) => next(stream).await,
             None => {
-                tokio::time::sleep(INTERVAL).await;
+                sleep(INTERVAL).await;
                 asked += 1;
-                if asked.is_multiple_of(BETWEEN_LOOKS) { host.listen(EVENTS).await } else { None }
+                if asked.is_multiple_of(BETWEEN_LOOKS) { host.listen(EVENTS, None).await } else { None }
             }
         };
+    }
+}
+
+fn draw(connections: &Value, json: bool) {
+    match json {
+        true => print([connections]),
+        false => print([format_args!("{CLEAR}{}", table(connections))]),
     }
 }
 
 /// Waits for a sign that something changed; gives the stream back as long as it lasts.
 async fn next(mut stream: Response) -> Option<Response> {
     loop {
-        match tokio::time::timeout(PATIENCE, stream.chunk()).await {
+        match timeout(PATIENCE, stream.chunk()).await {
             Ok(Ok(Some(piece))) if is_comment(&piece) => {}
             Ok(Ok(Some(_))) | Err(_) => return Some(stream),
             Ok(Ok(None) | Err(_)) => return None,
@@ -67,116 +85,50 @@ fn is_comment(piece: &[u8]) -> bool {
     lines.all(|line| line.starts_with(b":"))
 }
 
-/// Where changes are shown.
-struct Screen {
-    json: bool,
-    is_terminal: bool,
-    shown: Option<Value>,
-}
-
-impl Screen {
-    fn show(&mut self, connections: Value) {
-        if self.json {
-            show(&connections);
-        } else if self.is_terminal {
-            show(format_args!("{CLEAR}{}", table(&connections)));
-        } else {
-            changes(self.shown.as_ref(), &connections).iter().for_each(show);
+/// Prints a line for each change, none left out as long as the host's events come.
+async fn follow(host: &HostClient) -> Result<Infallible, Failed> {
+    let mut lines = Lines::default();
+    let (mut last, mut tag) = (None, None);
+    loop {
+        while let Some(stream) = host.listen(EVENTS, last.as_deref()).await {
+            read(stream, &mut lines, &mut last).await;
+            sleep(INTERVAL).await;
         }
-        // A pipe gets each line when it is there.
-        let _ = std::io::stdout().flush();
-        self.shown = Some(connections);
-    }
-}
-
-/// One line for the host if it changed, and one for each plugin that did.
-fn changes(before: Option<&Value>, now: &Value) -> Vec<String> {
-    let mut lines = Vec::new();
-    if before.map(overall) != Some(overall(now)) {
-        lines.push(format!("the host is {}", overall(now)));
-    }
-    let of = |connections: Option<&Value>, name: &str| {
-        let found = connections.into_iter().flat_map(plugins).find(|plugin| text(plugin, "name") == name);
-        found.map(told)
-    };
-    for plugin in plugins(now) {
-        let name = text(plugin, "name");
-        let (was, is) = (of(before, name), told(plugin));
-        match was {
-            Some(was) if was == is => {}
-            Some(was) => lines.push(format!("{name}: {} -> {is}", status_of(&was))),
-            None => lines.push(format!("{name}: {is}")),
+        // What is asked for now shows what happened since.
+        last = None;
+        for _ in 0..BETWEEN_LOOKS {
+            if let Some((new, connections)) = host.get_if_changed(CONNECTIONS, tag.as_deref()).await? {
+                tag = new;
+                print(lines.of_picture(&connections));
+            }
+            sleep(INTERVAL).await;
         }
     }
-    let gone = before.into_iter().flat_map(plugins).map(|plugin| text(plugin, "name"));
-    let gone = gone.filter(|name| of(Some(now), name).is_none());
-    lines.extend(gone.map(|name| format!("{name}: gone")));
-    let at = text(now, "checked_at");
-    lines.into_iter().map(|line| format!("{at} {line}")).collect()
 }
 
-/// The status, and why.
-fn told(plugin: &Value) -> String {
-    let status = text(plugin, "status");
-    match plugin.pointer("/reason/message").and_then(Value::as_str) {
-        Some(why) => format!("{status} ({why})"),
-        None => status.to_owned(),
+/// Prints what a stream tells until it ends; `last` is the id of what was told last.
+async fn read(mut stream: Response, lines: &mut Lines, last: &mut Option<String>) {
+    let mut events = Events::default();
+    while let Ok(Ok(Some(piece))) = timeout(SILENCE, stream.chunk()).await {
+        for event in events.take(&piece) {
+            print(match event.told {
+                Told::Change(change) => lines.of_change(&change),
+                Told::Picture(connections) => lines.of_picture(&connections),
+            });
+            *last = Some(event.id);
+        }
     }
 }
 
-fn status_of(told: &str) -> &str {
-    told.split(' ').next().unwrap_or(told)
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
+/// A pipe gets each line when it is there.
+fn print<L: std::fmt::Display>(lines: impl IntoIterator<Item = L>) {
+    lines.into_iter().for_each(show);
+    let _ = std::io::stdout().flush();
 }
 
 #[cfg(test)]
 mod tests {
-    use expect_test::{Expect, expect};
-    use serde_json::json;
-
     use super::*;
-
-    fn connections(overall: &str, plugins: &[(&str, &str, Option<&str>)]) -> Value {
-        let plugin = |(name, status, why): &(&str, &str, Option<&str>)| {
-            let reason = why.map(|why| json!({ "message": why }));
-            ((*name).to_owned(), json!({ "name": name, "status": status, "reason": reason }))
-        };
-        let integrations: serde_json::Map<String, Value> = plugins.iter().map(plugin).collect();
-        json!({ "status": overall, "checked_at": "T", "integrations": integrations, "services": {} })
-    }
-
-    fn check(before: Option<&Value>, now: &Value, expected: Expect) {
-        expected.assert_eq(&changes(before, now).join("\n"));
-    }
-
-    #[test]
-    fn the_first_look_tells_everything_and_later_ones_what_changed() {
-        let first = connections("healthy", &[("a", "connected", None), ("b", "connected", None)]);
-        check(
-            None,
-            &first,
-            expect![[r#"
-                T the host is healthy
-                T a: connected
-                T b: connected"#]],
-        );
-        check(Some(&first), &first, expect![""]);
-        let later = connections("degraded", &[("a", "error", Some("gone away")), ("c", "connected", None)]);
-        check(
-            Some(&first),
-            &later,
-            expect![[r#"
-                T the host is degraded
-                T a: connected -> error (gone away)
-                T c: connected
-                T b: gone"#]],
-        );
-        let worse = connections("degraded", &[("a", "error", Some("refused")), ("c", "connected", None)]);
-        check(Some(&later), &worse, expect!["T a: error -> error (refused)"]);
-    }
 
     #[test]
     fn what_keeps_a_connection_alive_is_no_event() {
