@@ -41,7 +41,7 @@ impl Core {
         let number = self.names + 1;
         let mut asked = self.answers.ask(self.now, || format!("respond_{number}"));
         let is_filler_due = self.tools.filler_due().is_some_and(|due| due <= self.now);
-        if asked.is_none() && is_filler_due && !self.voice.is_speaking() {
+        if asked.is_none() && is_filler_due && !self.voice.is_speaking() && !self.ending.is_leaving() {
             asked = self.answers.ask_filler(self.now, || format!("respond_{number}"));
             if asked.is_some() {
                 self.tools.filled(self.now);
@@ -103,6 +103,11 @@ impl Core {
         for (utterance, fate) in self.voice.end_answer(active.number, is_whole) {
             self.settle_utterance(&utterance, fate);
         }
+        let is_farewell = matches!(active.purpose, Some(Purpose::Farewell(_)));
+        let is_said = has_spoken || matches!(outcome, Outcome::Completed { .. });
+        if is_farewell && is_said && !is_discarded {
+            self.ending.told();
+        }
         match outcome {
             Outcome::Completed { calls } => {
                 self.answers.failures = 0;
@@ -110,15 +115,10 @@ impl Core {
                 self.begin_calls(calls, has_spoken && !is_discarded);
             }
             Outcome::Cancelled => {}
-            Outcome::Failed { message, is_hopeless: true } => return self.give_up(message),
+            Outcome::Failed { message, is_hopeless: true } => self.give_up(message),
             Outcome::Failed { message, .. } => self.failed(&message),
             Outcome::Incomplete { reason } if !has_spoken => self.failed(&reason),
             Outcome::Incomplete { .. } => {}
-        }
-        if let Some(Purpose::Farewell(next)) = active.purpose
-            && !is_discarded
-        {
-            self.finish(next);
         }
     }
 

@@ -55,7 +55,7 @@ impl Core {
         }
     }
 
-    /// The call is to go on elsewhere, once the caller has been told.
+    /// The call is to go on elsewhere, once the caller has heard that it does.
     fn leave(&mut self, wanted: Wanted, next: Result<Next, String>, words: &str, has_spoken: bool) {
         let call = wanted.call;
         let (output, is_ok) = match &next {
@@ -65,10 +65,11 @@ impl Core {
         let tool = call.name.clone();
         let items = self.hand_in(ToolDone { call_id: call.call_id, tool, output, is_ok, took_ms: 0 });
         match next {
-            Ok(next) if has_spoken => self.finish(next),
             Ok(next) => {
-                self.ending.begin(next.clone(), self.now);
-                self.answers.want(Want::new(Purpose::Farewell(next), items.unwrap_or_default()));
+                self.ending.begin(next.clone(), has_spoken, self.now);
+                if !has_spoken {
+                    self.answers.want(Want::new(Purpose::Farewell(next), items.unwrap_or_default()));
+                }
             }
             Err(_) => {
                 if let Some(items) = items {

@@ -8,9 +8,9 @@ use plugin_api::{
 use super::{Core, Effect};
 use crate::call::{Entry, Next};
 
-/// How long a farewell may take.
+/// How long leave may take in which nothing is said.
 const FAREWELL: Duration = Duration::from_secs(12);
-/// How long the bridge may take to end the media stream.
+/// How long what is said last may take, and how long the bridge to end the media stream.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last words of the caller are waited for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -18,8 +18,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How far the end is.
 #[derive(Debug, Default)]
 pub struct Ending {
-    /// The call goes on so once the caller has been told; at the latest then.
-    farewell: Option<(Next, Duration)>,
+    leave: Option<Leave>,
     /// The bridge was told to end.
     finished: Option<Duration>,
     /// The call is over.
@@ -27,9 +26,41 @@ pub struct Ending {
     report: Option<MediaReport>,
 }
 
+/// The call is to go on so once the caller has heard that it does.
+#[derive(Debug)]
+struct Leave {
+    next: Next,
+    /// The model has said so.
+    is_told: bool,
+    since: Duration,
+    /// At the latest then.
+    until: Duration,
+}
+
 impl Ending {
-    pub fn begin(&mut self, next: Next, now: Duration) {
-        self.farewell = Some((next, now + FAREWELL));
+    /// Leave is to be taken, unless the caller objects. `is_told`: the model has said so.
+    pub fn begin(&mut self, next: Next, is_told: bool, now: Duration) {
+        self.leave = Some(Leave { next, is_told, since: now, until: now + FAREWELL });
+    }
+
+    /// The model has said so.
+    pub fn told(&mut self) {
+        if let Some(leave) = &mut self.leave {
+            leave.is_told = true;
+        }
+    }
+
+    /// The caller is hearing something: that takes as long as it takes.
+    fn give_time(&mut self, now: Duration) {
+        if let Some(leave) = &mut self.leave {
+            leave.until = (now + FAREWELL).min(leave.since + PATIENCE);
+        }
+    }
+
+    /// How the call goes on now. `is_quiet`: nobody says anything, or is about to.
+    fn due_leave(&mut self, now: Duration, is_quiet: bool) -> Option<Next> {
+        let is_due = |leave: &mut Leave| leave.is_told && is_quiet || leave.until <= now;
+        self.leave.take_if(is_due).map(|leave| leave.next)
     }
 
     /// Nothing more is said.
@@ -46,14 +77,14 @@ impl Ending {
     }
 
     pub fn is_leaving(&self) -> bool {
-        self.farewell.is_some()
+        self.leave.is_some()
     }
 
     pub fn due(&self) -> Option<Duration> {
-        let farewell = self.farewell.as_ref().map(|(_, until)| *until);
+        let leave = self.leave.as_ref().map(|leave| leave.until);
         let finished = self.finished.map(|finished| finished + PATIENCE);
         let ended = self.ended.map(|ended| ended + LAST_WORDS);
-        ended.or(finished).or(farewell)
+        ended.or(finished).or(leave)
     }
 }
 
@@ -63,7 +94,7 @@ impl Core {
         if self.ending.is_finished() {
             return;
         }
-        self.ending.farewell = None;
+        self.ending.leave = None;
         self.ending.finished = Some(self.now);
         self.effects.push(Effect::Decide(next));
         self.requests.clear();
@@ -71,17 +102,18 @@ impl Core {
         self.say(SessionEvent::Finish {});
     }
 
-    /// The model cannot be had: the call goes on turn by turn.
+    /// The model cannot be had: the call goes on turn by turn, unless leave was to be taken.
     pub(super) fn give_up(&mut self, reason: String) {
         if !self.ending.is_finished() {
-            self.finish(Next::Turns { reason });
+            let leave = self.ending.leave.take().map(|leave| leave.next);
+            self.finish(leave.unwrap_or(Next::Turns { reason }));
             self.effects.push(Effect::Disconnect);
         }
     }
 
     /// The caller has something to say: no leave is taken.
     pub(super) fn stay(&mut self) {
-        self.ending.farewell = None;
+        self.ending.leave = None;
         self.answers.stay();
     }
 
@@ -120,10 +152,14 @@ impl Core {
         self.effects.extend(report.map(|report| Effect::Record(Entry::Media(report))));
     }
 
-    /// A farewell that does not come is none.
+    /// Leave is taken when the caller has heard all that was said; what does not come is not waited for.
     pub(super) fn mind_end(&mut self) {
-        let late = self.ending.farewell.take_if(|(_, until)| *until <= self.now);
-        if let Some((next, _)) = late {
+        let is_playing = self.voice.is_speaking();
+        if is_playing {
+            self.ending.give_time(self.now);
+        }
+        let is_quiet = !is_playing && !self.answers.is_busy() && self.keys.is_empty();
+        if let Some(next) = self.ending.due_leave(self.now, is_quiet) {
             self.finish(next);
         }
     }

@@ -113,7 +113,7 @@ fn a_filler_is_not_said_into_what_is_being_said_and_comes_again_later_and_later(
 }
 
 #[test]
-fn whoever_has_said_goodbye_hangs_up() {
+fn whoever_has_said_goodbye_hangs_up_when_it_was_heard() {
     let mut machine = Machine::new(json!({}));
     machine.model(created("r1"));
     machine.model(spoken_words("r1", "i1", "Goodbye."));
@@ -122,12 +122,10 @@ fn whoever_has_said_goodbye_hangs_up() {
     machine.model(completed("r1", &["c1 hang_up"]));
     let done = machine.take();
     assert!(done[0].starts_with("used hang_up: The call ends"), "{done:?}");
-    assert_eq!(
-        done[1..],
-        ["decide HangUp", "> {\"type\":\"utterance_done\",\"utterance\":1}", "> {\"type\":\"finish\"}"]
-    );
+    assert!(done[1].starts_with("add output c1: The call ends"), "{done:?}");
+    assert_eq!(done[2..], ["> {\"type\":\"utterance_done\",\"utterance\":1}"], "it is still being played");
     machine.bridge(BridgeEvent::Played { utterance: 1 });
-    assert_eq!(machine.take(), ["assistant: Goodbye."]);
+    assert_eq!(machine.take(), ["assistant: Goodbye.", "decide HangUp", "> {\"type\":\"finish\"}"]);
 }
 
 #[test]
@@ -141,7 +139,81 @@ fn who_has_not_does_so_first() {
         "respond_3: Tell the caller in one short sentence that you are connecting them now, no calls"
     );
     machine.says("r2", "i2", "I connect you.", 400);
+    assert!(machine.take().iter().all(|line| !line.starts_with("decide")), "they have not heard it yet");
+    machine.bridge(BridgeEvent::Played { utterance: 1 });
     assert!(machine.take().contains(&"decide Transfer { to: \"+15551234567\" }".to_owned()));
+}
+
+/// A goodbye is on its way to the caller: one that was said with the call of `hang_up`, or after it.
+fn leaving(is_said_first: bool) -> Machine {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    if is_said_first {
+        machine.model(spoken_words("r1", "i1", "Goodbye."));
+        machine.model(audio("r1", "i1", 800));
+    }
+    machine.model(completed("r1", &["c1 hang_up"]));
+    if !is_said_first {
+        machine.says("r2", "i2", "Goodbye.", 800);
+    }
+    machine.take();
+    machine
+}
+
+#[test]
+fn who_objects_while_they_hear_goodbye_is_heard_and_stays() {
+    for is_said_first in [true, false] {
+        let mut machine = leaving(is_said_first);
+        machine.core.audio(&[1; 800]);
+        machine.wait(0);
+        assert_eq!(machine.take(), ["hear 100 ms"]);
+        machine.model(Event::SpeechStarted { at_ms: 0 });
+        assert_eq!(machine.take(), ["> {\"speech_at_ms\":0,\"type\":\"interrupt\"}"]);
+        machine.bridge(interrupted(&[(1, 200, 800)]));
+        machine.model(Event::SpeechStopped { at_ms: 100 });
+        machine.says("r3", "i3", "Yes?", 300);
+        machine.bridge(BridgeEvent::Played { utterance: 2 });
+        machine.wait(20_000);
+        let done = machine.take();
+        assert!(done.contains(&"assistant: Yes?".to_owned()), "{done:?}");
+        assert!(done.iter().all(|line| !line.starts_with("decide")), "{done:?}");
+    }
+}
+
+#[test]
+fn who_presses_a_key_while_they_hear_goodbye_stays() {
+    for is_said_first in [true, false] {
+        let mut machine = leaving(is_said_first);
+        machine.bridge(BridgeEvent::Digit { digit: '1' });
+        machine.bridge(BridgeEvent::Played { utterance: 1 });
+        machine.wait(1_600);
+        let done = machine.take();
+        assert!(done.contains(&"add caller: [pressed on the keypad: 1]".to_owned()), "{done:?}");
+        assert!(done.iter().all(|line| !line.starts_with("decide")), "{done:?}");
+    }
+}
+
+#[test]
+fn a_long_goodbye_is_heard_to_its_end_but_not_for_ever() {
+    for end in [true, false] {
+        let mut machine = leaving(true);
+        machine.wait(60_000);
+        assert!(machine.take().iter().all(|line| !line.starts_with("decide")));
+        if end {
+            machine.bridge(BridgeEvent::Played { utterance: 1 });
+        } else {
+            machine.wait(61_000);
+        }
+        assert!(machine.take().contains(&"decide HangUp".to_owned()));
+    }
+}
+
+#[test]
+fn who_takes_leave_while_the_model_goes_takes_leave() {
+    let mut machine = leaving(true);
+    machine.lost("it broke");
+    machine.wait(15_000);
+    assert!(machine.take().contains(&"decide HangUp".to_owned()));
 }
 
 #[test]
