@@ -108,6 +108,9 @@ impl Core {
         if is_farewell && is_said && !is_discarded {
             self.ending.told();
         }
+        // What came to nothing is wanted again, unless the caller did not want it.
+        let again = active.purpose.unwrap_or(Purpose::Reply);
+        let again = (!is_discarded).then_some(again);
         match outcome {
             Outcome::Completed { calls } => {
                 self.answers.failures = 0;
@@ -116,14 +119,14 @@ impl Core {
             }
             Outcome::Cancelled => {}
             Outcome::Failed { message, is_hopeless: true } => self.give_up(message),
-            Outcome::Failed { message, .. } => self.failed(&message),
-            Outcome::Incomplete { reason } if !has_spoken => self.failed(&reason),
+            Outcome::Failed { message, .. } => self.failed(again, &message),
+            Outcome::Incomplete { reason } if !has_spoken => self.failed(again, &reason),
             Outcome::Incomplete { .. } => {}
         }
     }
 
-    /// An answer came to nothing: it is asked for again, but not for ever.
-    fn failed(&mut self, why: &str) {
+    /// An answer came to nothing: it is asked for again, for the same purpose, but not for ever.
+    fn failed(&mut self, again: Option<Purpose>, why: &str) {
         self.answers.failures += 1;
         let failures = self.answers.failures;
         tracing::warn!(why, failures, "an answer of the model failed");
@@ -131,7 +134,9 @@ impl Core {
             return self.give_up(format!("{failures} answers in a row failed: {why}"));
         }
         self.answers.wait_until(self.now + AFTER_FAILURE * failures);
-        self.answers.want(Want::new(Purpose::Reply, []));
+        if let Some(purpose) = again {
+            self.answers.want_again(Want::new(purpose, []));
+        }
     }
 
     /// Something was refused. If it was an answer, it is asked for again.

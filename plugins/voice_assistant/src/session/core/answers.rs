@@ -110,6 +110,17 @@ impl Answers {
         self.wanted = Some(wanted);
     }
 
+    /// What was asked for came to nothing: it is wanted again, with what is wanted by now. Not so a filler, which comes again
+    /// in its time.
+    pub fn want_again(&mut self, want: Want) {
+        if want.purpose == Purpose::Filler {
+            return;
+        }
+        if let Some(later) = self.wanted.replace(want) {
+            self.want(later);
+        }
+    }
+
     /// Whether anything is being answered, or about to be.
     pub fn is_busy(&self) -> bool {
         self.active.is_some() || self.asked.is_some() || self.wanted.is_some() || self.server_since.is_some()
@@ -223,12 +234,12 @@ impl Answers {
     pub fn busy(&mut self, about: Option<&str>, now: Duration) {
         if let Some(asked) = self.asked.take_if(|asked| about.is_none_or(|name| name == asked.name)) {
             self.not_before = now + BUSY_WAIT;
-            return self.want(asked.want);
+            return self.want_again(asked.want);
         }
         // What has begun meanwhile was another one: does it know what this was about?
         let granted = self.granted.take_if(|(asked, _)| about.is_some_and(|name| name == asked.name));
         if let Some((asked, false)) = granted {
-            self.want(asked.want);
+            self.want_again(asked.want);
         }
     }
 
@@ -236,7 +247,7 @@ impl Answers {
     pub fn refuse(&mut self, about: Option<&str>) -> bool {
         match self.asked.take_if(|asked| about == Some(asked.name.as_str())) {
             Some(asked) => {
-                self.want(asked.want);
+                self.want_again(asked.want);
                 true
             }
             None => false,
@@ -256,7 +267,7 @@ impl Answers {
     /// What has taken too long is given up.
     pub fn tick(&mut self, now: Duration) {
         if let Some(asked) = self.asked.take_if(|asked| now >= asked.since + PATIENCE) {
-            self.want(asked.want);
+            self.want_again(asked.want);
         }
         if self.server_since.take_if(|since| now >= *since + SERVER_PATIENCE).is_some()
             && self.active.is_none()

@@ -21,6 +21,8 @@ const ENDING: &str =
     "The call ends as soon as you have said goodbye. If the caller says something before, it goes on.";
 const TRANSFERRING: &str =
     "The caller is connected as soon as you have said so. If they say something before, they stay here.";
+const TOO_EARLY: &str =
+    "not done: other tools of this answer are still running; call it again when they have answered";
 
 impl Core {
     /// Begins the calls of an answer that was completed. `has_spoken`: the caller hears something of that answer.
@@ -58,6 +60,8 @@ impl Core {
     /// The call is to go on elsewhere, once the caller has heard that it does.
     fn leave(&mut self, wanted: Wanted, next: Result<Next, String>, words: &str, has_spoken: bool) {
         let call = wanted.call;
+        let is_last = !self.tools.has_others(&call.call_id);
+        let next = next.and_then(|next| if is_last { Ok(next) } else { Err(TOO_EARLY.to_owned()) });
         let (output, is_ok) = match &next {
             Ok(_) => (words.to_owned(), true),
             Err(why) => (why.clone(), false),

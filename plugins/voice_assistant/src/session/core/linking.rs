@@ -240,7 +240,8 @@ impl Core {
             self.story.give_up_waiting();
         }
         self.tell_everything();
-        if was_busy && heard_again.is_none() {
+        // While tools are under way, the answer that follows them goes on.
+        if was_busy && heard_again.is_none() && self.tools.is_empty() {
             self.answers.want(Want::new(Purpose::Resume, []));
         }
     }

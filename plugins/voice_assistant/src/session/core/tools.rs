@@ -78,6 +78,11 @@ impl Batches {
         Some(self.batches.remove(place).items)
     }
 
+    /// Other calls of the same answer have not answered yet.
+    pub fn has_others(&self, call_id: &str) -> bool {
+        self.batches.iter().any(|batch| batch.open.contains(call_id) && batch.open.len() > 1)
+    }
+
     /// The call of this name, while it is under way.
     pub fn call(&self, call_id: &str) -> Option<&FunctionCall> {
         self.calls.get(call_id)

@@ -128,6 +128,22 @@ fn an_answer_that_fails_is_asked_for_again_and_then_the_call_goes_on_turn_by_tur
 }
 
 #[test]
+fn a_greeting_that_fails_is_greeted_again() {
+    let mut machine = Machine::greeting(json!({}));
+    machine.take();
+    machine.model(created("r1"));
+    machine.model(ended("r1", Outcome::Failed { message: "overloaded".into(), is_hopeless: false }));
+    machine.wait(600);
+    assert_eq!(machine.take(), ["respond_2: The caller has just been connected, no calls"]);
+    // Whoever does not wait for it is past greetings.
+    machine.bridge(BridgeEvent::Digit { digit: '#' });
+    machine.model(fault(Some("respond_2"), FaultKind::Other));
+    machine.take();
+    machine.wait(1_600);
+    assert_eq!(machine.take(), ["respond_4: answer"]);
+}
+
+#[test]
 fn without_credit_the_call_goes_on_turn_by_turn_at_once() {
     let mut machine = Machine::new(json!({}));
     machine.model(created("r1"));

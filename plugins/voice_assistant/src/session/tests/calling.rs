@@ -2,8 +2,8 @@
 
 use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
 
-use super::machine::{Machine, audio, completed, created, ended, interrupted, spoken_words};
-use crate::session::model::{Event, Outcome};
+use super::machine::{Machine, audio, completed, created, ended, fault, interrupted, spoken_words};
+use crate::session::model::{Event, FaultKind, Outcome};
 
 #[test]
 fn one_answer_follows_all_outputs() {
@@ -110,6 +110,92 @@ fn a_filler_is_not_said_into_what_is_being_said_and_comes_again_later_and_later(
     assert_eq!(machine.take(), [] as [&str; 0]);
     machine.wait(200);
     assert_eq!(machine.take().len(), 1);
+}
+
+/// A slow tool is under way, and a filler was asked for.
+fn filling() -> Machine {
+    let mut machine = Machine::new(json!({ "filler_after": "2s" }));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 look"]));
+    machine.wait(2_100);
+    assert_eq!(machine.take().len(), 2, "the call, and the filler");
+    machine
+}
+
+#[test]
+fn a_filler_that_fails_is_not_made_up_for_by_an_answer_that_knows_nothing() {
+    let failed = Outcome::Failed { message: "overloaded".into(), is_hopeless: false };
+    for outcome in [failed, Outcome::Incomplete { reason: "max_output_tokens".into() }] {
+        let mut machine = filling();
+        machine.model(created("r2"));
+        machine.model(ended("r2", outcome));
+        machine.wait(3_000);
+        assert_eq!(machine.take(), [] as [&str; 0]);
+        machine.wait(1_000);
+        assert!(machine.take()[0].ends_with("takes a moment, no calls"), "it comes again in its time");
+        machine.model(created("r3"));
+        machine.model(completed("r3", &[]));
+        machine.tool("c1", "seen");
+        assert_eq!(machine.take()[2], "respond_5: answer");
+    }
+}
+
+#[test]
+fn a_filler_that_is_refused_takes_no_answers_place() {
+    for kind in [FaultKind::Busy, FaultKind::Other] {
+        let mut machine = filling();
+        machine.tool("c1", "seen");
+        machine.model(fault(Some("respond_2"), kind));
+        machine.take();
+        machine.wait(1_000);
+        assert_eq!(machine.take(), ["respond_4: answer"]);
+    }
+}
+
+#[test]
+fn while_a_tool_is_under_way_a_connection_that_breaks_asks_for_nothing_but_fillers() {
+    for has_begun in [false, true] {
+        let mut machine = filling();
+        if has_begun {
+            machine.model(created("r2"));
+        }
+        machine.lost("it broke");
+        machine.opened();
+        machine.wait(1_000);
+        let done = machine.take();
+        assert_eq!(done.last().map(String::as_str), Some("add call look"), "{done:?}");
+        machine.tool("c1", "seen");
+        assert!(machine.take()[2].ends_with(": answer"), "and goes on when it has answered");
+    }
+}
+
+#[test]
+fn nobody_hangs_up_while_other_tools_of_the_same_answer_are_under_way() {
+    for calls in [["c1 book", "c2 hang_up"], ["c2 hang_up", "c1 book"]] {
+        for is_said_first in [true, false] {
+            let mut machine = Machine::new(json!({}));
+            machine.model(created("r1"));
+            if is_said_first {
+                machine.model(spoken_words("r1", "i1", "Goodbye."));
+                machine.model(audio("r1", "i1", 400));
+            }
+            machine.model(completed("r1", &calls));
+            machine.bridge(BridgeEvent::Played { utterance: 1 });
+            let done = machine.take();
+            let told = "not done: other tools of this answer are still running; call it again when they have answered";
+            assert!(done.contains(&format!("add output c2: {told}")), "{done:?}");
+            assert!(
+                done.iter().all(|line| !line.contains("respond") && !line.contains("decide")),
+                "{done:?}"
+            );
+            machine.tool("c1", "booked");
+            assert!(machine.take()[2].ends_with(": answer"));
+            machine.says("r2", "i2", "It is booked. Goodbye.", 400);
+            machine.model(created("r3"));
+            machine.model(completed("r3", &["c3 hang_up"]));
+            assert!(machine.take().iter().any(|line| line.starts_with("add output c3: The call ends")));
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Whatever happens in whatever order: nothing is cut off beyond what was heard, no two answers are asked for at once, and
-//! no tool is called that a completed answer did not want.
+//! Whatever happens in whatever order: nothing is cut off beyond what was heard, no two answers are asked for at once, no
+//! tool is called that a completed answer did not want, and while the output of one is missing no answer that may call it
+//! again is asked for, unless the caller wants one.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -78,9 +79,16 @@ struct World {
     responses: Vec<(u32, bool)>,
     count: u32,
     /// Asked for, and neither begun nor refused; when.
-    asked: Option<(String, Duration)>,
+    asked: Option<Asked>,
+    /// Responses that may call tools.
+    calling: HashSet<String>,
     wanted: HashSet<String>,
     called: HashSet<String>,
+    /// Those whose output is missing.
+    missing: HashSet<String>,
+    /// The caller, or a tool that has answered, waits for an answer.
+    is_awaited: bool,
+    has_spoken: bool,
     /// What was added and not confirmed.
     added: Vec<String>,
     /// Utterances by item, bytes that went out, how much the bridge said was heard.
@@ -94,6 +102,13 @@ struct World {
     is_finished: bool,
 }
 
+#[derive(Debug)]
+struct Asked {
+    name: String,
+    since: Duration,
+    may_call: bool,
+}
+
 impl World {
     fn new() -> Self {
         let core = Core::new(config(json!({ "idle": "5s" })), false, Duration::ZERO);
@@ -103,8 +118,12 @@ impl World {
             responses: Vec::new(),
             count: 0,
             asked: None,
+            calling: HashSet::new(),
             wanted: HashSet::new(),
             called: HashSet::new(),
+            missing: HashSet::new(),
+            is_awaited: false,
+            has_spoken: false,
             added: Vec::new(),
             items: HashMap::new(),
             sent: HashMap::new(),
@@ -135,12 +154,21 @@ impl World {
     /// Each response has an item.
     fn step(&mut self, step: Step) {
         match step {
-            Step::Speaks => self.model(Event::SpeechStarted { at_ms: 0 }),
-            Step::Stops => self.model(Event::SpeechStopped { at_ms: 0 }),
+            Step::Speaks => {
+                self.has_spoken = true;
+                self.model(Event::SpeechStarted { at_ms: 0 });
+            }
+            Step::Stops => {
+                self.is_awaited = true;
+                self.model(Event::SpeechStopped { at_ms: 0 });
+            }
             Step::Begins if self.active().is_none() && !self.needs_link => {
                 self.count += 1;
                 self.responses.push((self.count, false));
-                self.asked = None;
+                // One that was not asked for may do what it likes.
+                if self.asked.take().is_none_or(|asked| asked.may_call) {
+                    self.calling.insert(format!("r{}", self.count));
+                }
                 self.model(created(&format!("r{}", self.count)));
             }
             Step::Audio(which, ms) => {
@@ -187,6 +215,7 @@ impl World {
                 let mut open: Vec<String> = self.called.iter().cloned().collect();
                 open.sort();
                 if let Some(call_id) = open.get(usize::from(which) % open.len().max(1)).cloned() {
+                    self.is_awaited |= self.missing.remove(&call_id);
                     let done =
                         ToolDone { call_id, tool: "t".into(), output: "o".into(), is_ok: true, took_ms: 1 };
                     self.core.tool(self.now, done);
@@ -198,8 +227,9 @@ impl World {
             }
             Step::Busy | Step::Refused if self.asked.is_some() => {
                 let kind = if matches!(step, Step::Busy) { FaultKind::Busy } else { FaultKind::Other };
-                let name = self.asked.take().map(|(name, _)| name);
-                self.model(fault(name.as_deref(), kind));
+                let asked = self.asked.take();
+                self.is_awaited |= asked.as_ref().is_some_and(|asked| asked.may_call);
+                self.model(fault(asked.as_ref().map(|asked| asked.name.as_str()), kind));
             }
             Step::Lost if !self.needs_link => {
                 self.core.lost(self.now, Loss { reason: "broke".into(), is_final: false });
@@ -224,6 +254,7 @@ impl World {
         if known.is_none_or(|(_, is_over)| std::mem::replace(is_over, true)) {
             return;
         }
+        self.is_awaited |= matches!(outcome, Some(Outcome::Failed { .. })) && self.calling.contains(&response);
         let call = format!("c{response}");
         let event = match outcome {
             Some(outcome) => ended(&response, outcome),
@@ -281,13 +312,16 @@ impl World {
                 Effect::Call(wanted) => {
                     let id = wanted.call.call_id;
                     assert!(self.wanted.contains(&id), "{id} was not wanted by a completed answer");
-                    assert!(self.called.insert(id), "called twice");
+                    assert!(self.called.insert(id.clone()), "called twice");
+                    self.missing.insert(id);
                 }
                 Effect::Connect => self.needs_link = true,
                 Effect::Adopt => {
                     self.needs_link = false;
                     self.responses.clear();
                     self.asked = None;
+                    // What they say is heard again.
+                    self.is_awaited |= self.has_spoken;
                     self.added.clear();
                     self.truncated.clear();
                 }
@@ -298,17 +332,27 @@ impl World {
         while let Some(request) = self.core.next_request() {
             assert!(!self.is_finished, "after the end: {request:?}");
             match request {
-                Request::Respond { name, .. } => {
-                    assert_eq!(self.active(), None, "an answer is being given");
-                    // What nobody answers for so long is asked for again.
-                    let earlier = self.asked.replace((name, self.now));
-                    let is_lost = |(_, since)| self.now >= since + Duration::from_secs(10);
-                    assert!(earlier.is_none_or(is_lost), "an answer was asked for already");
-                }
+                Request::Respond { name, may_call, .. } => self.asked_for(name, may_call),
                 Request::Truncate { item, audio_end_ms } => self.truncate(item, audio_end_ms),
-                Request::Add { item, .. } => self.added.push(item),
+                Request::Add { item, .. } => {
+                    self.is_awaited |= item.starts_with("keys_");
+                    self.added.push(item);
+                }
                 _ => {}
             }
+        }
+    }
+
+    fn asked_for(&mut self, name: String, may_call: bool) {
+        assert_eq!(self.active(), None, "an answer is being given");
+        let earlier = self.asked.replace(Asked { name, since: self.now, may_call });
+        // What nobody answers for so long is asked for again.
+        let is_lost = |asked: &Asked| self.now >= asked.since + Duration::from_secs(10);
+        assert!(earlier.as_ref().is_none_or(is_lost), "an answer was asked for already");
+        if may_call {
+            let is_again = earlier.is_some_and(|asked| asked.may_call);
+            let is_awaited = std::mem::take(&mut self.is_awaited) || is_again;
+            assert!(self.missing.is_empty() || is_awaited, "asked for without the output of {:?}", self.missing);
         }
     }
 
