@@ -181,7 +181,7 @@ impl Core {
     pub fn deadline(&self) -> Option<Duration> {
         let times = [
             self.keys.due(),
-            self.answers.due(),
+            self.answers.due(self.now),
             self.linking.due(&self.config),
             self.ending.due(),
             self.story.due(),

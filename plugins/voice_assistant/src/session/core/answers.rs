@@ -276,11 +276,11 @@ impl Answers {
         }
     }
 
-    /// When time decides.
-    pub fn due(&self) -> Option<Duration> {
+    /// When time decides. A wish whose time has come waits for something else, and hides no other time.
+    pub fn due(&self, now: Duration) -> Option<Duration> {
         let asked = self.asked.as_ref().map(|asked| asked.since + PATIENCE);
         let server = self.server_since.map(|since| since + SERVER_PATIENCE);
-        let wanted = self.wanted.as_ref().map(|_| self.not_before);
+        let wanted = self.wanted.as_ref().map(|_| self.not_before).filter(|at| *at > now);
         [asked, server, wanted].into_iter().flatten().min()
     }
 

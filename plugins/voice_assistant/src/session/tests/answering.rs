@@ -104,6 +104,25 @@ fn an_answer_that_the_server_owes_is_asked_for_at_last() {
 }
 
 #[test]
+fn a_wish_that_waits_hides_nobodys_patience() {
+    // The server owes an answer, and does not begin it.
+    let mut machine = Machine::new(json!({ "filler_after": "0s" }));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 look"]));
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.model(Event::SpeechStopped { at_ms: 0 });
+    machine.tool("c1", "seen");
+    machine.take();
+    machine.wait_for_deadlines(5_100);
+    assert_eq!(machine.take(), ["respond_3: answer"]);
+    // It is lost on the way, and something else is wanted by then.
+    machine.bridge(BridgeEvent::Digit { digit: '#' });
+    machine.take();
+    machine.wait_for_deadlines(10_100);
+    assert_eq!(machine.take(), ["respond_5: answer"]);
+}
+
+#[test]
 fn an_answer_that_fails_is_asked_for_again_and_then_the_call_goes_on_turn_by_turn() {
     let mut machine = Machine::new(json!({}));
     let failed = || Outcome::Failed { message: "overloaded".into(), is_hopeless: false };
