@@ -71,8 +71,8 @@ impl Core {
         let is_speaking = self.speech.is_speaking;
         let active = self.answers.begin(response.clone());
         let number = active.number;
-        if is_speaking {
-            // It was asked for before they began: what they say will be answered, and that with it.
+        if is_speaking || active.is_in_vain {
+            // It was asked for before they had something to say: that will be answered, and what this is about with it.
             active.is_cancelled = true;
             self.answers.discard(&[number]);
             self.ask(Request::Cancel { response });
@@ -103,7 +103,7 @@ impl Core {
         for (utterance, fate) in self.voice.end_answer(active.number, is_whole) {
             self.settle_utterance(&utterance, fate);
         }
-        let is_farewell = matches!(active.purpose, Some(Purpose::Farewell(_)));
+        let is_farewell = active.purpose.as_ref().is_some_and(Purpose::is_farewell);
         let is_said = has_spoken || matches!(outcome, Outcome::Completed { .. });
         if is_farewell && is_said && !is_discarded {
             self.ending.told();
@@ -115,7 +115,7 @@ impl Core {
             Outcome::Completed { calls } => {
                 self.answers.failures = 0;
                 self.speech.is_unanswered = false;
-                self.begin_calls(calls, has_spoken && !is_discarded);
+                self.begin_calls(calls, has_spoken, is_discarded);
             }
             Outcome::Cancelled => {}
             Outcome::Failed { message, is_hopeless: true } => self.give_up(message),

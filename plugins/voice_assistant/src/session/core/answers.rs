@@ -44,6 +44,8 @@ pub struct Active {
     pub number: u32,
     /// What it was asked for.
     pub purpose: Option<Purpose>,
+    /// That was taken back before it began.
+    pub is_in_vain: bool,
     pub is_cancelled: bool,
 }
 
@@ -53,6 +55,8 @@ struct Asked {
     name: String,
     since: Duration,
     want: Want,
+    /// It was to take leave, which was taken back.
+    is_in_vain: bool,
 }
 
 /// An answer, for as long as something may still come of it.
@@ -86,6 +90,12 @@ pub enum Purpose {
     Farewell(Next),
 }
 
+impl Purpose {
+    pub fn is_farewell(&self) -> bool {
+        matches!(self, Self::Farewell(_))
+    }
+}
+
 impl Want {
     pub fn greeting() -> Self {
         Self { purpose: Purpose::Greeting, items: HashSet::new() }
@@ -102,8 +112,7 @@ impl Answers {
         let wanted = match self.wanted.take() {
             None => want,
             Some(earlier) => {
-                let is_stronger = matches!(earlier.purpose, Purpose::Farewell(_));
-                let purpose = if is_stronger { earlier.purpose } else { want.purpose };
+                let purpose = if earlier.purpose.is_farewell() { earlier.purpose } else { want.purpose };
                 Want { purpose, items: earlier.items.into_iter().chain(want.items).collect() }
             }
         };
@@ -143,7 +152,7 @@ impl Answers {
 
     fn asked_for(&mut self, want: Want, now: Duration, name: String) -> (String, Purpose) {
         let purpose = want.purpose.clone();
-        self.asked = Some(Asked { name: name.clone(), since: now, want });
+        self.asked = Some(Asked { name: name.clone(), since: now, want, is_in_vain: false });
         (name, purpose)
     }
 
@@ -172,7 +181,9 @@ impl Answers {
 
     /// An answer begins.
     pub fn begin(&mut self, id: String) -> &mut Active {
-        self.server_since = None;
+        // If the server was about to begin one by itself, it may be that one.
+        let is_ours = self.server_since.take().is_none();
+        let is_in_vain = is_ours && self.asked.as_ref().is_some_and(|asked| asked.is_in_vain);
         self.count += 1;
         let number = self.count;
         self.known.push_back(Known { id: id.clone(), number, is_discarded: false });
@@ -188,7 +199,7 @@ impl Answers {
         if purpose.is_none() && self.wanted.as_ref().is_some_and(Want::is_met) {
             self.wanted = None;
         }
-        self.active.insert(Active { id, number, purpose, is_cancelled: false })
+        self.active.insert(Active { id, number, purpose, is_in_vain, is_cancelled: false })
     }
 
     /// An answer has ended. `None`: nobody knows of it.
@@ -198,7 +209,8 @@ impl Answers {
             return self.active.take();
         }
         let known = self.known.iter().find(|known| known.id == id)?;
-        Some(Active { id: id.to_owned(), number: known.number, purpose: None, is_cancelled: true })
+        let (id, number) = (id.to_owned(), known.number);
+        Some(Active { id, number, purpose: None, is_in_vain: false, is_cancelled: true })
     }
 
     /// The number of an answer, if it is being given, and what comes of it is not to be thrown away.
@@ -259,9 +271,17 @@ impl Answers {
         self.not_before = time;
     }
 
-    /// A wish to take leave is taken back.
+    /// A wish to take leave is taken back. What was asked for it already is an answer like any other, from now on.
     pub fn stay(&mut self) {
-        self.wanted.take_if(|want| matches!(want.purpose, Purpose::Farewell(_)));
+        self.wanted.take_if(|want| want.purpose.is_farewell());
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.want.purpose.is_farewell()) {
+            (asked.want.purpose, asked.is_in_vain) = (Purpose::Reply, true);
+        }
+        let granted = self.granted.as_mut().map(|(asked, _)| &mut asked.want.purpose);
+        let active = self.active.as_mut().and_then(|active| active.purpose.as_mut());
+        for purpose in granted.into_iter().chain(active).filter(|purpose| purpose.is_farewell()) {
+            *purpose = Purpose::Reply;
+        }
     }
 
     /// What has taken too long is given up.
@@ -288,7 +308,7 @@ impl Answers {
     pub fn begin_again(&mut self) -> bool {
         let was_busy = self.is_busy();
         let count = self.count;
-        let farewell = self.wanted.take().filter(|want| matches!(want.purpose, Purpose::Farewell(_)));
+        let farewell = self.wanted.take().filter(|want| want.purpose.is_farewell());
         *self = Self { count, wanted: farewell, ..Self::default() };
         was_busy
     }

@@ -21,25 +21,40 @@ const ENDING: &str =
     "The call ends as soon as you have said goodbye. If the caller says something before, it goes on.";
 const TRANSFERRING: &str =
     "The caller is connected as soon as you have said so. If they say something before, they stay here.";
+const OBJECTED: &str = "not done: the caller had something to say";
 const TOO_EARLY: &str =
     "not done: other tools of this answer are still running; call it again when they have answered";
 
 impl Core {
-    /// Begins the calls of an answer that was completed. `has_spoken`: the caller hears something of that answer.
-    pub(super) fn begin_calls(&mut self, calls: Vec<FunctionCall>, has_spoken: bool) {
+    /// Begins the calls of an answer that was completed. `has_spoken`: the caller hears something of that answer;
+    /// `is_discarded`: they had something to say before it was complete.
+    pub(super) fn begin_calls(&mut self, calls: Vec<FunctionCall>, has_spoken: bool, is_discarded: bool) {
         if self.ending.is_finished() {
             return;
         }
         for wanted in self.tools.begin(calls, self.now, self.config.filler_after) {
-            match wanted.call.name.as_str() {
-                HANG_UP => self.leave(wanted, Ok(Next::HangUp), ENDING, has_spoken),
-                TRANSFER_CALL => {
-                    let next = self.transfer(&wanted.call.arguments);
-                    self.leave(wanted, next, TRANSFERRING, has_spoken);
+            let next = match wanted.call.name.as_str() {
+                HANG_UP => Ok(Next::HangUp),
+                TRANSFER_CALL => self.transfer(&wanted.call.arguments),
+                _ => {
+                    self.effects.push(Effect::Call(wanted));
+                    continue;
                 }
-                _ => self.effects.push(Effect::Call(wanted)),
-            }
+            };
+            let next = next.and_then(|next| self.may_leave(&wanted, is_discarded).map(|()| next));
+            self.leave(wanted, next, has_spoken);
         }
+    }
+
+    /// Whether it is the time to go.
+    fn may_leave(&self, wanted: &Wanted, is_discarded: bool) -> Result<(), String> {
+        if is_discarded {
+            return Err(OBJECTED.to_owned());
+        }
+        if self.tools.has_others(&wanted.call.call_id) {
+            return Err(TOO_EARLY.to_owned());
+        }
+        Ok(())
     }
 
     fn transfer(&self, arguments: &str) -> Result<Next, String> {
@@ -58,12 +73,11 @@ impl Core {
     }
 
     /// The call is to go on elsewhere, once the caller has heard that it does.
-    fn leave(&mut self, wanted: Wanted, next: Result<Next, String>, words: &str, has_spoken: bool) {
+    fn leave(&mut self, wanted: Wanted, next: Result<Next, String>, has_spoken: bool) {
         let call = wanted.call;
-        let is_last = !self.tools.has_others(&call.call_id);
-        let next = next.and_then(|next| if is_last { Ok(next) } else { Err(TOO_EARLY.to_owned()) });
         let (output, is_ok) = match &next {
-            Ok(_) => (words.to_owned(), true),
+            Ok(Next::Transfer { .. }) => (TRANSFERRING.to_owned(), true),
+            Ok(_) => (ENDING.to_owned(), true),
             Err(why) => (why.clone(), false),
         };
         let tool = call.name.clone();

@@ -279,6 +279,65 @@ fn who_presses_a_key_while_they_hear_goodbye_stays() {
     }
 }
 
+/// A goodbye was asked for and has not begun, and the caller presses a key.
+fn objecting() -> Machine {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(completed("r1", &["c1 hang_up"]));
+    assert_eq!(machine.take()[2], "respond_3: Say goodbye in one short sentence, no calls");
+    machine.bridge(BridgeEvent::Digit { digit: '#' });
+    assert_eq!(machine.take_without("caller"), ["add caller: [pressed on the keypad: #]"]);
+    machine
+}
+
+#[test]
+fn a_goodbye_that_was_asked_for_is_not_heard_by_who_objects() {
+    let mut machine = objecting();
+    machine.model(created("r2"));
+    machine.model(audio("r2", "i2", 400));
+    machine.model(completed("r2", &[]));
+    assert_eq!(machine.take(), ["cancel r2", "respond_5: answer"]);
+    machine.says("r3", "i3", "Yes?", 300);
+    machine.bridge(BridgeEvent::Played { utterance: 1 });
+    machine.wait(20_000);
+    assert!(machine.take().iter().all(|line| !line.starts_with("decide")));
+}
+
+#[test]
+fn nor_is_it_asked_for_again() {
+    let refusals = [Some(FaultKind::Busy), Some(FaultKind::Other), None];
+    for refusal in refusals {
+        let mut machine = objecting();
+        match refusal {
+            Some(kind) => machine.model(fault(Some("respond_3"), kind)),
+            None => machine.wait(9_000),
+        }
+        machine.wait(1_100);
+        assert_eq!(machine.take(), ["respond_5: answer"], "{refusal:?}");
+    }
+}
+
+#[test]
+fn nobody_is_hung_up_on_by_an_answer_that_they_interrupted() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.bridge(BridgeEvent::Digit { digit: '#' });
+    assert_eq!(machine.take_without("caller"), ["cancel r1", "add caller: [pressed on the keypad: #]"]);
+    // It was complete before it could be cancelled.
+    machine.model(completed("r1", &["c1 hang_up"]));
+    let told = "not done: the caller had something to say";
+    assert_eq!(
+        machine.take(),
+        [
+            format!("used hang_up: {told} (false)"),
+            format!("add output c1: {told}"),
+            "respond_4: answer".into()
+        ]
+    );
+    machine.wait(9_000);
+    assert_eq!(machine.take(), [] as [&str; 0]);
+}
+
 #[test]
 fn a_long_goodbye_is_heard_to_its_end_but_not_for_ever() {
     for end in [true, false] {

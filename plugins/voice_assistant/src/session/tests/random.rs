@@ -1,6 +1,6 @@
 //! Whatever happens in whatever order: nothing is cut off beyond what was heard, no two answers are asked for at once, no
-//! tool is called that a completed answer did not want, and while the output of one is missing no answer that may call it
-//! again is asked for, unless the caller wants one.
+//! tool is called that a completed answer did not want, while the output of one is missing no answer that may call it again
+//! is asked for, unless the caller wants one, and nobody is hung up on who had something to say.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,10 +13,13 @@ use plugin_api::{
 };
 use proptest::prelude::*;
 
-use super::machine::{completed, config, created, ended, fault, function_call};
-use crate::session::{
-    core::{Core, Effect, tools::ToolDone, voice::Out},
-    model::{Event, FaultKind, Loss, Outcome, Request},
+use super::machine::{config, created, ended, fault, function_call};
+use crate::{
+    call::Next,
+    session::{
+        core::{Core, Effect, tools::ToolDone, voice::Out},
+        model::{Event, FaultKind, Loss, Outcome, Request},
+    },
 };
 
 /// Something happens; the numbers choose what it is about.
@@ -29,6 +32,7 @@ enum Step {
     Words(u8),
     AudioDone(u8),
     Completed(u8, bool),
+    Leaves(u8, bool),
     Cancelled(u8),
     Failed(u8),
     Takes(u8),
@@ -54,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u8>().prop_map(Step::Words),
         1 => any::<u8>().prop_map(Step::AudioDone),
         2 => any::<(u8, bool)>().prop_map(|(which, calls)| Step::Completed(which, calls)),
+        1 => any::<(u8, bool)>().prop_map(|(which, others)| Step::Leaves(which, others)),
         1 => any::<u8>().prop_map(Step::Cancelled),
         1 => any::<u8>().prop_map(Step::Failed),
         6 => any::<u8>().prop_map(Step::Takes),
@@ -89,6 +94,11 @@ struct World {
     /// The caller, or a tool that has answered, waits for an answer.
     is_awaited: bool,
     has_spoken: bool,
+    is_speaking: bool,
+    /// Responses that the caller had something to say to.
+    unwanted: HashSet<String>,
+    /// The model wants to hang up, and the caller has not objected.
+    may_leave: bool,
     /// What was added and not confirmed.
     added: Vec<String>,
     /// Utterances by item, bytes that went out, how much the bridge said was heard.
@@ -124,6 +134,9 @@ impl World {
             missing: HashSet::new(),
             is_awaited: false,
             has_spoken: false,
+            is_speaking: false,
+            unwanted: HashSet::new(),
+            may_leave: false,
             added: Vec::new(),
             items: HashMap::new(),
             sent: HashMap::new(),
@@ -142,6 +155,13 @@ impl World {
         self.responses.last().filter(|(_, is_over)| !is_over).map(|(number, _)| *number)
     }
 
+    /// The caller has something to say.
+    fn object(&mut self) {
+        self.may_leave = false;
+        let active = self.active().map(|number| format!("r{number}"));
+        self.unwanted.extend(active);
+    }
+
     fn response(&self, which: u8) -> Option<String> {
         let index = usize::from(which) % self.responses.len().max(1);
         self.responses.get(index).map(|(number, _)| format!("r{number}"))
@@ -155,11 +175,12 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Speaks => {
-                self.has_spoken = true;
+                (self.has_spoken, self.is_speaking) = (true, true);
+                self.object();
                 self.model(Event::SpeechStarted { at_ms: 0 });
             }
             Step::Stops => {
-                self.is_awaited = true;
+                (self.is_awaited, self.is_speaking) = (true, false);
                 self.model(Event::SpeechStopped { at_ms: 0 });
             }
             Step::Begins if self.active().is_none() && !self.needs_link => {
@@ -168,6 +189,9 @@ impl World {
                 // One that was not asked for may do what it likes.
                 if self.asked.take().is_none_or(|asked| asked.may_call) {
                     self.calling.insert(format!("r{}", self.count));
+                }
+                if self.is_speaking {
+                    self.unwanted.insert(format!("r{}", self.count));
                 }
                 self.model(created(&format!("r{}", self.count)));
             }
@@ -188,11 +212,14 @@ impl World {
                     self.model(Event::AudioDone { item: format!("i{response}") });
                 }
             }
-            Step::Completed(which, calls) => self.end(which, calls, None),
-            Step::Cancelled(which) => self.end(which, false, Some(Outcome::Cancelled)),
+            Step::Completed(which, false) => self.end(which, &[], None),
+            Step::Completed(which, true) => self.end(which, &["look"], None),
+            Step::Leaves(which, false) => self.end(which, &["hang_up"], None),
+            Step::Leaves(which, true) => self.end(which, &["hang_up", "look"], None),
+            Step::Cancelled(which) => self.end(which, &[], Some(Outcome::Cancelled)),
             Step::Failed(which) => {
                 let failed = Outcome::Failed { message: "no".into(), is_hopeless: false };
-                self.end(which, false, Some(failed));
+                self.end(which, &[], Some(failed));
             }
             Step::Takes(count) => {
                 for _ in 0..count % 12 {
@@ -248,23 +275,20 @@ impl World {
         self.look();
     }
 
-    fn end(&mut self, which: u8, calls: bool, outcome: Option<Outcome>) {
+    /// It ends so, or as intended, and wants these tools called.
+    fn end(&mut self, which: u8, tools: &[&str], outcome: Option<Outcome>) {
         let Some(response) = self.response(which).filter(|_| !self.needs_link) else { return };
         let known = self.responses.iter_mut().find(|(number, _)| format!("r{number}") == response);
         if known.is_none_or(|(_, is_over)| std::mem::replace(is_over, true)) {
             return;
         }
         self.is_awaited |= matches!(outcome, Some(Outcome::Failed { .. })) && self.calling.contains(&response);
-        let call = format!("c{response}");
-        let event = match outcome {
-            Some(outcome) => ended(&response, outcome),
-            None if calls => {
-                self.wanted.insert(call.clone());
-                let calls = vec![function_call(&format!("{call} look"))];
-                ended(&response, Outcome::Completed { calls })
-            }
-            None => completed(&response, &[]),
-        };
+        let calls = tools.iter().map(|tool| function_call(&format!("{tool}_of_{response} {tool}")));
+        let calls: Vec<_> = calls.collect();
+        self.wanted.extend(calls.iter().map(|call| call.call_id.clone()));
+        // Not beside other tools, and not if they had something to say.
+        self.may_leave |= tools == ["hang_up"] && !self.unwanted.contains(&response);
+        let event = ended(&response, outcome.unwrap_or(Outcome::Completed { calls }));
         self.model(event);
     }
 
@@ -317,7 +341,7 @@ impl World {
                 }
                 Effect::Connect => self.needs_link = true,
                 Effect::Adopt => {
-                    self.needs_link = false;
+                    (self.needs_link, self.is_speaking) = (false, false);
                     self.responses.clear();
                     self.asked = None;
                     // What they say is heard again.
@@ -325,7 +349,10 @@ impl World {
                     self.added.clear();
                     self.truncated.clear();
                 }
-                Effect::Decide(_) => self.is_finished = true,
+                Effect::Decide(next) => {
+                    self.is_finished = true;
+                    assert!(next != Next::HangUp || self.may_leave, "hung up on somebody who stays");
+                }
                 _ => {}
             }
         }
@@ -335,7 +362,10 @@ impl World {
                 Request::Respond { name, may_call, .. } => self.asked_for(name, may_call),
                 Request::Truncate { item, audio_end_ms } => self.truncate(item, audio_end_ms),
                 Request::Add { item, .. } => {
-                    self.is_awaited |= item.starts_with("keys_");
+                    if item.starts_with("keys_") {
+                        self.is_awaited = true;
+                        self.object();
+                    }
                     self.added.push(item);
                 }
                 _ => {}
