@@ -110,8 +110,9 @@ impl Core {
     /// The model says something.
     pub fn model(&mut self, now: Duration, event: Event) {
         self.now = now;
-        if self.ending.is_finished() && !matches!(event, Event::Heard { .. }) {
-            return;
+        if self.ending.is_finished() {
+            self.hear_last_words(event);
+            return self.settle();
         }
         match event {
             Event::SpeechStarted { at_ms } => self.speech_started(at_ms),
@@ -198,8 +199,9 @@ impl Core {
 
     /// Something waits to go to the model.
     pub fn has_request(&self) -> bool {
-        let may_hear = self.linking.is_up() && !self.ending.is_finished();
-        !self.requests.is_empty() || may_hear && self.caller.has_more()
+        let has_last_words = self.ending.has_last_words();
+        let may_hear = self.linking.is_up() && (!self.ending.is_finished() || has_last_words);
+        !self.requests.is_empty() || may_hear && (self.caller.has_more() || has_last_words)
     }
 
     /// What goes to the model next: audio waits for everything else.
@@ -210,7 +212,8 @@ impl Core {
         if !self.has_request() {
             return None;
         }
-        self.caller.take().map(|audio| Request::Hear { audio })
+        let audio = self.caller.take().map(|audio| Request::Hear { audio });
+        audio.or_else(|| self.ending.last_words_sent())
     }
 
     /// What goes to the bridge next.
@@ -221,11 +224,6 @@ impl Core {
     /// There is room for more of what the model says.
     pub fn has_room(&self) -> bool {
         self.voice.has_room()
-    }
-
-    /// The conversation is over, and everything that was said is known.
-    pub fn is_over(&self) -> bool {
-        self.ending.is_over(self.now, self.linking.is_up() && self.story.waits_for_caller())
     }
 
     /// What was lost of the caller's audio while there was no connection, in milliseconds.

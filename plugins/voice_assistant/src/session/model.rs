@@ -95,6 +95,8 @@ pub enum FaultKind {
 pub enum Request {
     /// The caller's audio, mu-law.
     Hear { audio: Vec<u8> },
+    /// No more audio follows what the caller is saying: that is all of it. The name comes back in a fault.
+    Commit { name: String },
     /// Something becomes a part of the conversation.
     Add { item: String, after: Option<String>, content: Content },
     /// Something is no longer a part of it.

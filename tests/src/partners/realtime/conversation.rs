@@ -79,7 +79,7 @@ impl Conversation {
         match kind {
             "session.update" => self.update(event),
             "input_audio_buffer.append" => self.append(event, now),
-            "input_audio_buffer.commit" => self.commit(now),
+            "input_audio_buffer.commit" => self.commit(event, now),
             "input_audio_buffer.clear" => self.say(json!({ "type": "input_audio_buffer.cleared" })),
             "conversation.item.create" => self.create_item(event),
             "conversation.item.truncate" => self.truncate(event),
@@ -235,7 +235,15 @@ impl Conversation {
         self.respond(false, now);
     }
 
-    fn commit(&mut self, now: Duration) {
+    /// Whoever speaks has ended. What was taken already is not there any more.
+    fn commit(&mut self, event: &Value, now: Duration) {
+        if !self.session["audio"]["input"]["turn_detection"].is_null() {
+            if !self.ear.end() {
+                let message = "Error committing input audio buffer: buffer too small.";
+                return self.fault(event, "input_audio_buffer_commit_empty", message, None);
+            }
+            return self.take_utterance(self.speech.clone(), now);
+        }
         let item = lock(&self.progress).name("item_user");
         self.take_utterance(item, now);
     }

@@ -55,6 +55,12 @@ impl Ear {
         self.is_speech
     }
 
+    /// Whoever speaks has ended. Whether anybody did.
+    pub fn end(&mut self) -> bool {
+        self.loud = 0;
+        std::mem::take(&mut self.is_speech)
+    }
+
     fn frame(&mut self, frame: &[u8], padding_ms: u64, silence_ms: u64) -> Option<Heard> {
         self.frames += 1;
         let now = self.frames * 20;

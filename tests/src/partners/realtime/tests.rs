@@ -104,6 +104,17 @@ fn an_utterance_is_heard_answered_and_put_into_words() {
 }
 
 #[test]
+fn who_says_that_this_is_all_has_ended_unless_nobody_spoke() {
+    let mut session = Session::new(script());
+    session.hear(&speech(400));
+    let taken = session.send(json!({ "type": "input_audio_buffer.commit" }));
+    assert_eq!(kinds(&taken)[0], "input_audio_buffer.committed");
+    assert_eq!(session.wait(100)[1]["transcript"], "What is on?");
+    let again = session.send(json!({ "type": "input_audio_buffer.commit" }));
+    assert_eq!(code(&again), "input_audio_buffer_commit_empty");
+}
+
+#[test]
 fn who_speaks_interrupts_and_nothing_can_be_cut_off_that_is_not_there() {
     let mut session = Session::new(script().paced(200, 100));
     let mut said = session.send(json!({ "type": "response.create" }));

@@ -114,7 +114,7 @@ impl Core {
         match outcome {
             Outcome::Completed { calls } => {
                 self.answers.failures = 0;
-                self.speech.is_unanswered = false;
+                self.speech.is_unanswered &= is_discarded;
                 self.begin_calls(calls, has_spoken, is_discarded);
             }
             Outcome::Cancelled => {}

@@ -6,7 +6,10 @@ use plugin_api::{
 };
 
 use super::{Core, Effect};
-use crate::call::{Entry, Next};
+use crate::{
+    call::{Entry, Next},
+    session::model::{Event, Fault, Request},
+};
 
 /// How long leave may take in which nothing is said.
 const FAREWELL: Duration = Duration::from_secs(12);
@@ -14,6 +17,9 @@ const FAREWELL: Duration = Duration::from_secs(12);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last words of the caller are waited for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The name under which the model is told that those are all.
+const COMMIT: &str = "last_words";
 
 /// How far the end is.
 #[derive(Debug, Default)]
@@ -23,7 +29,20 @@ pub struct Ending {
     finished: Option<Duration>,
     /// The call is over.
     ended: Option<Duration>,
+    last_words: LastWords,
     report: Option<MediaReport>,
+}
+
+/// What the caller was saying when the call ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LastWords {
+    /// Nothing, or the model has it.
+    #[default]
+    Known,
+    /// The rest of it is to be sent to the model, and then that this is all.
+    ToSend,
+    /// The model is about to have it.
+    Sent,
 }
 
 /// The call is to go on so once the caller has heard that it does.
@@ -68,11 +87,29 @@ impl Ending {
         self.finished.is_some() || self.ended.is_some()
     }
 
-    pub fn is_over(&self, now: Duration, waits: bool) -> bool {
+    fn is_over(&self, now: Duration, waits: bool) -> bool {
         match (self.ended, self.finished) {
             (Some(ended), _) => !waits || now >= ended + LAST_WORDS,
             (None, Some(finished)) => now >= finished + PATIENCE,
             (None, None) => false,
+        }
+    }
+
+    /// The caller is to be heard to their last word.
+    pub fn has_last_words(&self) -> bool {
+        self.last_words == LastWords::ToSend
+    }
+
+    /// All that the caller said was sent. The model is to be told, once.
+    pub fn last_words_sent(&mut self) -> Option<Request> {
+        let is_news = std::mem::replace(&mut self.last_words, LastWords::Sent) == LastWords::ToSend;
+        is_news.then(|| Request::Commit { name: COMMIT.to_owned() })
+    }
+
+    /// The model has what the caller said last, or there was nothing.
+    pub fn last_words_known(&mut self) {
+        if self.last_words == LastWords::Sent {
+            self.last_words = LastWords::Known;
         }
     }
 
@@ -128,10 +165,32 @@ impl Core {
     }
 
     pub(super) fn call_ended(&mut self, report: MediaReport) {
+        if !self.ending.is_finished() {
+            self.ending.last_words = self.speech.last_words();
+        }
         self.ending.ended = Some(self.now);
         self.ending.report = Some(report);
         self.requests.clear();
         self.cut_off();
+    }
+
+    /// The call is over: nothing counts but what the caller said last.
+    pub(super) fn hear_last_words(&mut self, event: Event) {
+        match event {
+            Event::Committed { item } => self.committed(item),
+            Event::Heard { item, text } => self.heard(item, text),
+            // It had heard the end by itself, and has all.
+            Event::Fault(Fault { about: Some(about), .. }) if about == COMMIT => {
+                self.ending.last_words_known()
+            }
+            _ => {}
+        }
+    }
+
+    /// The conversation is over, and everything that was said is known, or is not known in time.
+    pub fn is_over(&self) -> bool {
+        let waits = self.story.waits_for_caller() || self.ending.last_words != LastWords::Known;
+        self.ending.is_over(self.now, self.linking.is_up() && waits)
     }
 
     /// Nothing more comes of what is being said.

@@ -5,6 +5,7 @@ use plugin_api::{prelude::*, requests::voice::SessionEvent};
 use super::{
     Core,
     answers::{Purpose, Want},
+    ending::LastWords,
 };
 use crate::{
     call::Next,
@@ -51,6 +52,15 @@ impl Speech {
         let is_open = self.is_speaking || self.is_unanswered && !self.is_known;
         is_open.then(|| self.since_ms.saturating_sub(LEAD_MS))
     }
+
+    /// What of it the model still has to get, if the call ends now.
+    pub fn last_words(&self) -> LastWords {
+        match self.item {
+            _ if self.is_speaking => LastWords::ToSend,
+            None if self.is_unanswered => LastWords::Sent,
+            _ => LastWords::Known,
+        }
+    }
 }
 
 impl Keys {
@@ -92,6 +102,7 @@ impl Core {
             return;
         }
         self.speech.item = Some(item.clone());
+        self.ending.last_words_known();
         self.story.caller_spoke(item, self.now);
     }
 

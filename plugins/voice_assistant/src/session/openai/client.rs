@@ -20,6 +20,8 @@ pub enum ClientEvent {
     UpdateSession { event_id: &'static str, session: Box<Session> },
     #[serde(rename = "input_audio_buffer.append")]
     AppendAudio { audio: String },
+    #[serde(rename = "input_audio_buffer.commit")]
+    CommitAudio { event_id: String },
     #[serde(rename = "conversation.item.create")]
     CreateItem {
         event_id: String,
@@ -173,6 +175,7 @@ impl ClientEvent {
 impl From<Request> for ClientEvent {
     fn from(request: Request) -> Self {
         match request {
+            Request::Commit { name } => Self::CommitAudio { event_id: name },
             Request::Hear { audio } => Self::AppendAudio { audio: STANDARD.encode(audio) },
             Request::Add { item, after, content } => Self::CreateItem {
                 event_id: item.clone(),

@@ -119,6 +119,23 @@ async fn who_interrupts_has_heard_what_they_heard_and_no_fault_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_last_is_written_down_however_soon_the_call_ends() {
+    let script = Script::new([hello(), Turn::new("Yes, Tuesday is fine, bye.", [])]);
+    let world = World::new(script);
+    let host = world.start(json!({}));
+    let mut caller = Caller::connect(&host).await;
+    caller.hears(1).await;
+    caller.speaks(&speech(800)).await;
+    caller.until("speech", |event| matches!(event, SessionEvent::Interrupt { .. })).await;
+    caller.speaks(&speech(400)).await;
+    caller.hangs_up().await;
+    let said = world.said();
+    let last = (Speaker::Person, "Yes, Tuesday is fine, bye.".to_owned(), false);
+    assert_eq!(said.last(), Some(&last), "{said:?}");
+    assert_eq!(world.faults(), [] as [Value; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_needs_approval_becomes_a_run_and_the_caller_is_told() {
     let script = Script::new([Turn::new(
         "",

@@ -2,8 +2,8 @@
 
 use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
 
-use super::machine::{Machine, audio, call_over, created, spoken_words};
-use crate::session::model::Event;
+use super::machine::{Machine, audio, call_over, created, fault, spoken_words};
+use crate::session::model::{Event, FaultKind};
 
 #[test]
 fn it_ends_with_the_call() {
@@ -33,6 +33,58 @@ fn last_words_are_waited_for_a_moment() {
     machine.bridge(call_over());
     machine.wait(2_100);
     assert!(machine.core.is_over(), "but no longer");
+}
+
+/// Somebody hangs up in the middle of a word, of which 300 ms are on their way.
+fn hangs_up_while_speaking() -> Machine {
+    let mut machine = Machine::new(json!({}));
+    machine.core.audio(&[1; 8 * 100]);
+    machine.wait(0);
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.core.audio(&[1; 8 * 300]);
+    machine.take();
+    machine.bridge(call_over());
+    assert_eq!(machine.take(), ["hear 200 ms", "hear 100 ms", "commit"]);
+    machine.core.audio(&[1; 8 * 100]);
+    machine.wait(100);
+    assert_eq!(machine.take(), [] as [&str; 0], "that is all");
+    assert!(!machine.core.is_over());
+    machine
+}
+
+#[test]
+fn whoever_hangs_up_while_they_speak_is_heard_to_the_end() {
+    let mut machine = hangs_up_while_speaking();
+    machine.model(Event::Committed { item: "u1".into() });
+    assert!(!machine.core.is_over());
+    machine.model(Event::Heard { item: "u1".into(), text: Some("Yes, Tuesday is fine, bye.".into()) });
+    assert_eq!(machine.take(), ["caller: Yes, Tuesday is fine, bye."]);
+    assert!(machine.core.is_over());
+}
+
+#[test]
+fn who_was_heard_to_the_end_by_then_is_not_waited_for() {
+    let mut machine = hangs_up_while_speaking();
+    machine.model(fault(Some("last_words"), FaultKind::Other));
+    assert!(machine.core.is_over());
+    let mut machine = hangs_up_while_speaking();
+    machine.wait(2_000);
+    assert!(machine.core.is_over(), "nor is one who is not heard at all");
+}
+
+#[test]
+fn what_is_about_to_become_a_turn_when_the_call_ends_becomes_one() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.model(Event::SpeechStopped { at_ms: 0 });
+    machine.take();
+    machine.bridge(call_over());
+    assert_eq!(machine.take(), [] as [&str; 0]);
+    assert!(!machine.core.is_over());
+    machine.model(Event::Committed { item: "u1".into() });
+    machine.model(Event::Heard { item: "u1".into(), text: Some("Bye!".into()) });
+    assert_eq!(machine.take(), ["caller: Bye!"]);
+    assert!(machine.core.is_over());
 }
 
 #[test]

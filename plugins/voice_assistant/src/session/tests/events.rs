@@ -197,6 +197,8 @@ fn written(request: Request) -> Value {
 fn ours_are_written_as_the_specification_has_them() {
     let hear = Request::Hear { audio: vec![0xff, 0x7f] };
     assert_eq!(written(hear), json!({ "type": "input_audio_buffer.append", "audio": "/38=" }));
+    let commit = Request::Commit { name: "last_words".into() };
+    assert_eq!(written(commit), json!({ "type": "input_audio_buffer.commit", "event_id": "last_words" }));
     let add = |content| written(Request::Add { item: "i1".into(), after: None, content });
     let message = |role: &str, kind: &str| {
         json!({ "type": "conversation.item.create", "event_id": "i1", "item": { "type": "message", "id": "i1",

@@ -215,6 +215,7 @@ fn effect_words(effect: Effect) -> String {
 fn request_words(request: &Request) -> String {
     match request {
         Request::Hear { audio } => format!("hear {} ms", audio.len() / 8),
+        Request::Commit { .. } => "commit".to_owned(),
         Request::Add { content, after, .. } => {
             let place = after.as_ref().map(|after| format!(" after {after}")).unwrap_or_default();
             format!("add{place} {}", content_words(content))
