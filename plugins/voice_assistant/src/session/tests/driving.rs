@@ -100,6 +100,8 @@ async fn who_interrupts_has_heard_what_they_heard_and_no_fault_is_made() {
     let interrupt =
         caller.until("the interrupt", |event| matches!(event, SessionEvent::Interrupt { .. })).await;
     assert_eq!(interrupt, SessionEvent::Interrupt { speech_at_ms: Some(0) });
+    // The server ends the answer meanwhile.
+    caller.until("its end", |event| matches!(event, SessionEvent::SpeechStopped { .. })).await;
     caller.heard_only(1, 3_100).await;
     caller.hears(2).await;
     caller.hangs_up().await;
