@@ -289,7 +289,7 @@ fn next_turn(turn: Turn, failed: i64) -> Turn {
 
 fn brief(known: Known) -> CallBrief {
     let Known { call, number, person, objective, .. } = known;
-    CallBrief { call, number, person, objective }
+    CallBrief { call, number, person, objective, opening: None }
 }
 
 pub fn said(speaker: Speaker, text: &str) -> Entry {

@@ -16,6 +16,8 @@ pub struct CallBrief {
     pub person: Option<String>,
     /// What this call is to reach, if we placed it.
     pub objective: Option<String>,
+    /// The first words of a call that we placed. `None`: those of the settings.
+    pub opening: Option<String>,
 }
 
 impl CallBrief {

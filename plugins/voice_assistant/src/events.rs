@@ -5,7 +5,7 @@ use plugin_api::{requests::voice::CallWay, tracing};
 
 use crate::{
     DATABASE,
-    call::Next,
+    call::{CallBrief, Next},
     desk::Desk,
     speech::{self, Turn},
     store::{NewCall, Order, Written, now_ms, now_us},
@@ -20,9 +20,12 @@ impl Desk {
     pub async fn voice(&self, hook: &Webhook, is_first: bool) -> Vec<Verb> {
         let order = self.order_for(hook).await;
         let call = new_call(hook, order.as_ref());
+        let opening = order.and_then(|order| order.opening);
         let way = self.way().await;
         let token = match way {
-            CallWay::Realtime if is_first && self.is_up(DATABASE).await => self.token(&call).await,
+            CallWay::Realtime if is_first && self.is_up(DATABASE).await => {
+                self.token(&call, opening.as_deref()).await
+            }
             _ => None,
         };
         let mut verbs = speech::record_call(&self.config);
@@ -30,7 +33,7 @@ impl Desk {
             (Some(token), Some(base)) => {
                 self.begin(&call, CallWay::Realtime, is_first).await;
                 // The model's socket opens while the webhook is being answered.
-                self.sessions.prepare(&call.brief());
+                self.sessions.prepare(&CallBrief { opening, ..call.brief() });
                 verbs.extend(speech::connect(&self.config, base, &token));
             }
             _ if way == CallWay::Voicemail => {
@@ -39,8 +42,7 @@ impl Desk {
             }
             _ => {
                 self.begin(&call, CallWay::Turns, is_first).await;
-                let opening = order.as_ref().and_then(|order| order.opening.as_deref());
-                let text = opening.unwrap_or(&self.config.texts.greeting);
+                let text = opening.as_deref().unwrap_or(&self.config.texts.greeting);
                 if is_first {
                     self.note_opening(&call, text, opening.is_some()).await;
                 }
@@ -61,8 +63,8 @@ impl Desk {
     }
 
     /// The right to carry the call's audio, if the database can keep it.
-    async fn token(&self, call: &NewCall) -> Option<String> {
-        match self.journal.store.mint(call).await {
+    async fn token(&self, call: &NewCall, opening: Option<&str>) -> Option<String> {
+        match self.journal.store.mint(call, opening).await {
             Ok(token) => token,
             Err(error) => {
                 tracing::warn!(call = call.call, %error, "a call cannot be answered in real time");

@@ -45,6 +45,7 @@ impl Desk {
             number: None,
             person: Some(person.to_owned()),
             objective: None,
+            opening: None,
         };
         let said = turn(Speaker::Person, Medium::Other, &request.text, format!("{}:0", brief.call), None);
         self.remember_now(person, said).await;

@@ -38,7 +38,7 @@ use super::{
     model::{Event, FaultKind, Request},
     settings::Config,
 };
-use crate::call::{Entry, Next};
+use crate::call::{CallBrief, Entry, Next};
 
 /// What the machine cannot do itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,11 +59,25 @@ pub enum Effect {
     Summarise(String),
 }
 
+/// How a conversation begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// We placed the call.
+    pub is_ours: bool,
+    /// The first words. `None`: those of the settings.
+    pub opening: Option<String>,
+}
+
+impl From<&CallBrief> for Beginning {
+    fn from(brief: &CallBrief) -> Self {
+        Self { is_ours: brief.objective.is_some(), opening: brief.opening.clone() }
+    }
+}
+
 /// A conversation.
 pub struct Core {
     config: Arc<Config>,
-    /// We placed the call.
-    is_ours: bool,
+    beginning: Beginning,
     now: Duration,
     linking: Linking,
     caller: Caller,
@@ -83,11 +97,11 @@ pub struct Core {
 
 impl Core {
     /// Begins a conversation over a connection that was opened so long ago.
-    pub fn new(config: Arc<Config>, is_ours: bool, link_age: Duration) -> Self {
+    pub fn new(config: Arc<Config>, beginning: Beginning, link_age: Duration) -> Self {
         let mut core = Self {
             linking: Linking::new(link_age),
             config,
-            is_ours,
+            beginning,
             now: Duration::ZERO,
             caller: Caller::default(),
             speech: Speech::default(),

@@ -21,7 +21,7 @@ use plugin_api::{
 
 use super::{
     OPENAI,
-    core::{Core, Effect, tools::ToolDone, voice::Out},
+    core::{Beginning, Core, Effect, tools::ToolDone, voice::Out},
     material::Material,
     model::{Backend, Event, Link, Loss},
     scribe,
@@ -97,7 +97,7 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
         let tools =
             Tools { context: context.clone(), config: config.clone(), material: material.clone(), trace };
         Self {
-            core: Core::new(config.clone(), material.brief.objective.is_some(), age),
+            core: Core::new(config.clone(), Beginning::from(&material.brief), age),
             begun: Instant::now(),
             context,
             config,

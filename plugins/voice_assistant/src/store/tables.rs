@@ -63,7 +63,11 @@ const TABLES: &str = "
         created_ms bigint not null
     )";
 
+const OPENING: &str = "alter table voice_assistant_calls add column opening text not null default ''";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
-    Migrate::new(OWNER).version("calls, entries, recordings, orders", TABLES)
+    Migrate::new(OWNER)
+        .version("calls, entries, recordings, orders", TABLES)
+        .version("how a call of ours begins", OPENING)
 }

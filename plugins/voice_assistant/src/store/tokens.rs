@@ -16,14 +16,16 @@ use crate::call::CallBrief;
 const LIFE_MS: i64 = 60_000;
 
 impl Store {
-    /// A token for a call that was not answered yet; `None`: it was, so whoever asks is told nothing new.
-    pub async fn mint(&self, new: &NewCall) -> Outcome<Option<String>> {
+    /// A token for a call that was not answered yet; `None`: it was, so whoever asks is told nothing new. `opening` is told
+    /// to whoever redeems it.
+    pub async fn mint(&self, new: &NewCall, opening: Option<&str>) -> Outcome<Option<String>> {
         let token = random_id();
         let mint = Statement::new(
-            "update voice_assistant_calls set token_hash = $2, token_ms = $3, way = 'realtime'
+            "update voice_assistant_calls set token_hash = $2, token_ms = $3, opening = $4, way = 'realtime'
             where call = $1 and way = 'none' and token_hash = '' and state = 'live'",
         );
         let mint = mint.bind(&new.call).bind(hash_of(&token)).bind(now_ms() + LIFE_MS);
+        let mint = mint.bind(opening.unwrap_or_default());
         let committed = self.commit(vec![begin(new), mint]).await?;
         let is_minted = committed.results.last().is_some_and(|minted| minted.rows_affected == 1);
         Ok(is_minted.then_some(token))
@@ -38,7 +40,7 @@ impl Store {
             "update voice_assistant_calls set redeemed_ms = $3, heard_ms = $3
             where call = $1 and token_hash = $2 and token_hash <> '' and redeemed_ms = 0 and token_ms >= $3
                 and state = 'live'
-            returning number, person, objective",
+            returning number, person, objective, opening",
         );
         let redeemed = self.execute(redeem.bind(call).bind(hash_of(token)).bind(now_ms())).await?;
         let Some(row) = redeemed.returned.first() else { return Err(self.why_not(call, token).await?) };
@@ -47,6 +49,7 @@ impl Store {
             number: some(row.get("number")?),
             person: some(row.get("person")?),
             objective: some(row.get("objective")?),
+            opening: some(row.get("opening")?),
         })
     }
 

@@ -24,7 +24,7 @@ impl NewCall {
     /// As a conversation needs it.
     pub fn brief(&self) -> CallBrief {
         let Self { call, number, person, objective, .. } = self.clone();
-        CallBrief { call, number, person, objective }
+        CallBrief { call, number, person, objective, opening: None }
     }
 }
 

@@ -5,7 +5,11 @@ use plugin_api::{
     message,
     plugin::NoSettings,
     prelude::*,
-    requests::{memory::Speaker, voice::MediaReport},
+    protocol::CallHeader,
+    requests::{
+        memory::Speaker,
+        voice::{CallPerson, MediaReport},
+    },
     serde_json::{Value, json},
     testing::{TestInstance, TestPlugin},
     tokio,
@@ -45,7 +49,7 @@ impl Plugin for Talker {
 impl Talker {
     async fn redeem(self: Arc<Self>, request: Redeem, _: Call) -> Result<Value, OperationError> {
         let brief = self.0.redeem(&request.call, "MZ1", &request.token).await?;
-        Ok(json!([brief.call, brief.number, brief.person, brief.on_behalf()]))
+        Ok(json!([brief.call, brief.number, brief.person, brief.on_behalf(), brief.opening]))
     }
 
     async fn talk(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
@@ -104,6 +108,25 @@ fn denied(why: &str) -> Result<Value, (ErrorKind, String)> {
 }
 
 #[tokio::test]
+async fn who_carries_a_call_of_ours_is_told_how_it_begins() {
+    let world = World::default();
+    world.state().connected.insert("realtime_call_bridge");
+    let host = world.host().await;
+    let header = CallHeader { person: Some(ADA.to_owned()), ..CallHeader::default() };
+    let opening = Some("Hello, this is Max.".to_owned());
+    let order =
+        CallPerson { objective: "Ask.".to_owned(), opening: opening.clone(), ..CallPerson::default() };
+    host.call_with(header, order).await.unwrap();
+    let url = world.state().placed[0].1.url.clone().unwrap();
+    let (_, order) = url.split_once('?').unwrap();
+    let outbound = [("Direction", "outbound-api"), ("To", ADA)];
+    let twiml = Phone::ada().post(&host, &format!("?{order}"), &outbound).await;
+    let token = attribute(&twiml, "value").unwrap();
+    let brief = redeem(&talker(&world), CALL, &token).await.unwrap();
+    assert_eq!(brief[4], json!(opening));
+}
+
+#[tokio::test]
 async fn a_webhook_that_is_played_again_gets_no_second_token() {
     let (world, host, _) = realtime(json!({})).await;
     let other = world.host().await;
@@ -127,7 +150,7 @@ async fn a_token_is_good_once_and_for_its_call() {
     assert_eq!(redeem(&one, "CA2", &token).await, denied("the token is not one of this call"));
     assert_eq!(redeem(&one, CALL, "guess").await, denied("the token is not one of this call"));
     assert_eq!(redeem(&one, CALL, "").await, denied("the token is not one of this call"));
-    assert_eq!(redeem(&other, CALL, &token).await, Ok(json!([CALL, ADA, ADA, ADA])));
+    assert_eq!(redeem(&other, CALL, &token).await, Ok(json!([CALL, ADA, ADA, ADA, null])));
     assert_eq!(redeem(&one, CALL, &token).await, denied("the token was used before"));
 }
 

@@ -21,9 +21,9 @@ const MOST_FAILURES: u32 = 3;
 /// After the first; twice that after the second.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
-const GREET: &str = "The caller has just been connected. Begin with these words, and nothing else:";
-const GREET_OURS: &str =
-    "The person whom you called has just answered. Begin: greet them, say who you are, and why you call.";
+const CONNECTED: &str = "The caller has just been connected.";
+const ANSWERED: &str = "The person whom you called has just answered.";
+const GREET: &str = "Begin with these words, and nothing else:";
 const WAIT: &str = "Something that you look up or do takes a moment. Say so, in one short sentence of a few words, and nothing \
                     else. Do not say that it is done.";
 const GO_ON: &str = "The line was broken for a moment; the caller may not have noticed. Go on where the conversation stopped: \
@@ -56,8 +56,7 @@ impl Core {
 
     fn directions(&self, purpose: &Purpose) -> Option<String> {
         let words = match purpose {
-            Purpose::Greeting if self.is_ours => GREET_OURS,
-            Purpose::Greeting => return Some(format!("{GREET} {}", self.config.common.greeting)),
+            Purpose::Greeting => return Some(self.greeting()),
             Purpose::Reply => return None,
             Purpose::Filler => WAIT,
             Purpose::Resume => GO_ON,
@@ -65,6 +64,12 @@ impl Core {
             Purpose::Farewell(_) => BYE,
         };
         Some(words.to_owned())
+    }
+
+    fn greeting(&self) -> String {
+        let begun = if self.beginning.is_ours { ANSWERED } else { CONNECTED };
+        let words = self.beginning.opening.as_ref().unwrap_or(&self.config.common.greeting);
+        format!("{begun} {GREET} {words}")
     }
 
     pub(super) fn answer_begins(&mut self, response: String) {

@@ -1,9 +1,14 @@
 //! The model answers, one answer at a time.
 
+use std::time::Duration;
+
 use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
 
-use super::machine::{Machine, audio, completed, created, ended, fault, spoken_words};
-use crate::session::model::{Event, FaultKind, Outcome};
+use super::machine::{Machine, audio, completed, config, created, ended, fault, spoken_words};
+use crate::session::{
+    core::{Beginning, Core},
+    model::{Event, FaultKind, Outcome, Request},
+};
 
 #[test]
 fn it_begins_without_waiting_for_speech() {
@@ -20,6 +25,27 @@ fn it_begins_without_waiting_for_speech() {
     assert_eq!(machine.take(), expected);
     machine.bridge(BridgeEvent::Played { utterance: 1 });
     assert_eq!(machine.take(), ["assistant: Hello, how can I help?"]);
+}
+
+#[test]
+fn who_is_called_hears_the_opening_that_the_call_was_ordered_with() {
+    let said = |is_ours, opening: Option<&str>| {
+        let beginning = Beginning { is_ours, opening: opening.map(str::to_owned) };
+        match Core::new(config(json!({})), beginning, Duration::ZERO).next_request() {
+            Some(Request::Respond { directions: Some(directions), may_call: false, .. }) => directions,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (connected, answered) =
+        ("The caller has just been connected.", "The person whom you called has just answered.");
+    for (is_ours, opening, begun, words) in [
+        (false, None, connected, "Hello!"),
+        (true, Some("Hello, this is Max."), answered, "Hello, this is Max."),
+        (true, None, answered, "Hello!"),
+    ] {
+        let expected = format!("{begun} Begin with these words, and nothing else: {words}");
+        assert_eq!(said(is_ours, opening), expected);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use plugin_api::{
 use crate::{
     call::Entry,
     session::{
-        core::{Core, Effect, tools::ToolDone, voice::Out},
+        core::{Beginning, Core, Effect, tools::ToolDone, voice::Out},
         model::{Content, Event, Fault, FaultKind, FunctionCall, Loss, Outcome, Request},
         settings::{Common, Config, Settings},
     },
@@ -53,7 +53,7 @@ impl Machine {
     }
 
     pub fn greeting(settings: Value) -> Self {
-        let core = Core::new(config(settings), false, Duration::ZERO);
+        let core = Core::new(config(settings), Beginning::default(), Duration::ZERO);
         let mut machine = Self { core, now: Duration::ZERO, done: Vec::new() };
         machine.pump();
         machine

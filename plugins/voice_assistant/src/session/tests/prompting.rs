@@ -19,6 +19,7 @@ fn brief(objective: Option<&str>) -> CallBrief {
         number: Some("+15550001111".into()),
         person: Some("+15550001111".into()),
         objective: objective.map(str::to_owned),
+        opening: None,
     }
 }
 

@@ -17,7 +17,7 @@ use super::machine::{config, created, ended, fault, function_call};
 use crate::{
     call::Next,
     session::{
-        core::{Core, Effect, tools::ToolDone, voice::Out},
+        core::{Beginning, Core, Effect, tools::ToolDone, voice::Out},
         model::{Event, FaultKind, Loss, Outcome, Request},
     },
 };
@@ -121,7 +121,7 @@ struct Asked {
 
 impl World {
     fn new() -> Self {
-        let core = Core::new(config(json!({ "idle": "5s" })), false, Duration::ZERO);
+        let core = Core::new(config(json!({ "idle": "5s" })), Beginning::default(), Duration::ZERO);
         let mut world = Self {
             core,
             now: Duration::ZERO,
@@ -282,7 +282,8 @@ impl World {
         if known.is_none_or(|(_, is_over)| std::mem::replace(is_over, true)) {
             return;
         }
-        self.is_awaited |= matches!(outcome, Some(Outcome::Failed { .. })) && self.calling.contains(&response);
+        self.is_awaited |=
+            matches!(outcome, Some(Outcome::Failed { .. })) && self.calling.contains(&response);
         let calls = tools.iter().map(|tool| function_call(&format!("{tool}_of_{response} {tool}")));
         let calls: Vec<_> = calls.collect();
         self.wanted.extend(calls.iter().map(|call| call.call_id.clone()));
@@ -382,7 +383,11 @@ impl World {
         if may_call {
             let is_again = earlier.is_some_and(|asked| asked.may_call);
             let is_awaited = std::mem::take(&mut self.is_awaited) || is_again;
-            assert!(self.missing.is_empty() || is_awaited, "asked for without the output of {:?}", self.missing);
+            assert!(
+                self.missing.is_empty() || is_awaited,
+                "asked for without the output of {:?}",
+                self.missing
+            );
         }
     }
 

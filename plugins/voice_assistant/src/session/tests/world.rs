@@ -63,7 +63,8 @@ impl Ledger for Book {
 
 fn brief(call: &str) -> CallBrief {
     let number = Some("+15550001111".to_owned());
-    CallBrief { call: call.to_owned(), number: number.clone(), person: number, objective: None }
+    let (call, person) = (call.to_owned(), number.clone());
+    CallBrief { call, number, person, objective: None, opening: None }
 }
 
 /// Every test has a ledger of its own, which the plugin finds by the name in its settings.
