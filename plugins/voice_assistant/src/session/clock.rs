@@ -64,8 +64,8 @@ impl Caller {
     }
 
     /// A new connection begins, with the audio from this moment of the stream on, as far as it is remembered.
-    pub fn begin_again(&mut self, from_ms: Option<u64>) {
-        let from = from_ms.map_or(self.next, |from| (from * BYTES_PER_MS).min(self.next));
+    pub fn begin_again(&mut self, from_ms: u64) {
+        let from = from_ms.saturating_mul(BYTES_PER_MS).min(self.next);
         self.next = from.max(self.first());
         self.sent = 0;
         self.jumps.clear();

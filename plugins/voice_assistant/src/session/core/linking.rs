@@ -232,13 +232,12 @@ impl Core {
         self.cut_off();
         self.speech.is_speaking = false;
         self.effects.extend([Effect::Adopt, Effect::Record(Entry::Reconnected { reason })]);
-        self.caller.begin_again(Some(heard_again.unwrap_or_else(|| self.unjudged())));
+        self.caller.begin_again(heard_again.unwrap_or_else(|| self.unjudged()));
         if heard_again.is_some() {
-            self.story.forget_unheard();
+            self.story.forget(self.speech.items());
             self.answers.expect(self.now);
-        } else {
-            self.story.give_up_waiting();
         }
+        self.story.give_up_waiting();
         self.tell_everything();
         // While tools are under way, the answer that follows them goes on.
         if was_busy && heard_again.is_none() && self.tools.is_empty() {

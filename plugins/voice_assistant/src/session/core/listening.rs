@@ -1,5 +1,7 @@
 //! The caller speaks, presses keys, or says nothing.
 
+use std::collections::VecDeque;
+
 use plugin_api::{prelude::*, requests::voice::SessionEvent};
 
 use super::{
@@ -25,18 +27,23 @@ const LEAD_MS: u64 = 400;
 #[derive(Debug, Default)]
 pub struct Speech {
     pub is_speaking: bool,
-    /// When they began, on the clock of the media stream.
-    since_ms: u64,
+    /// What was said since the last answer, and is not known in words; the oldest first.
+    unknown: VecDeque<Utterance>,
     /// When it was known that they had ended.
     pub until_ms: u64,
-    /// The item that holds it.
-    item: Option<String>,
-    /// Its words are known.
-    is_known: bool,
     /// No answer to it has begun.
     pub is_unanswered: bool,
     /// The item of a silence that the model is about to ask about.
     silence: Option<String>,
+}
+
+/// What the caller says from a beginning to an end.
+#[derive(Debug)]
+struct Utterance {
+    /// When they began, on the clock of the media stream.
+    since_ms: u64,
+    /// What holds it, once they have ended.
+    item: Option<String>,
 }
 
 /// Keys that were pressed and not told yet.
@@ -49,17 +56,45 @@ pub struct Keys {
 impl Speech {
     /// From when on a new connection must hear the caller again: what was said there nobody has understood.
     pub fn to_be_heard_again(&self) -> Option<u64> {
-        let is_open = self.is_speaking || self.is_unanswered && !self.is_known;
-        is_open.then(|| self.since_ms.saturating_sub(LEAD_MS))
+        let oldest = self.unknown.front().filter(|_| self.is_speaking || self.is_unanswered)?;
+        Some(oldest.since_ms.saturating_sub(LEAD_MS))
+    }
+
+    /// The items that hold it.
+    pub fn items(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().filter_map(|utterance| utterance.item.as_deref())
     }
 
     /// What of it the model still has to get, if the call ends now.
     pub fn last_words(&self) -> LastWords {
-        match self.item {
-            _ if self.is_speaking => LastWords::ToSend,
-            None if self.is_unanswered => LastWords::Sent,
-            _ => LastWords::Known,
+        let is_open = self.unknown.back().is_some_and(|utterance| utterance.item.is_none());
+        match self.is_speaking {
+            true => LastWords::ToSend,
+            false if is_open => LastWords::Sent,
+            false => LastWords::Known,
         }
+    }
+
+    /// They begin. What they said before and nobody has answered belongs to it, as far as its words are not known.
+    fn start(&mut self, since_ms: u64) {
+        let mut unknown = std::mem::take(&mut self.unknown);
+        // Without an item is what an earlier connection lost: this is the same, heard again.
+        unknown.retain(|utterance| self.is_unanswered && utterance.item.is_some());
+        unknown.push_back(Utterance { since_ms, item: None });
+        *self = Self { is_speaking: true, unknown, is_unanswered: true, ..Self::default() };
+    }
+
+    /// What they said is held by this item.
+    fn committed(&mut self, item: &str) {
+        if let Some(utterance) = self.unknown.iter_mut().find(|utterance| utterance.item.is_none()) {
+            utterance.item = Some(item.to_owned());
+        }
+    }
+
+    /// The words of an item are known: it is not heard again, nor what came before it, as it would be heard with it.
+    fn known(&mut self, item: &str) {
+        let place = self.unknown.iter().position(|utterance| utterance.item.as_deref() == Some(item));
+        self.unknown.drain(..place.map_or(0, |place| place + 1));
     }
 }
 
@@ -77,7 +112,7 @@ impl Keys {
 impl Core {
     pub(super) fn speech_started(&mut self, at_ms: u64) {
         let since_ms = self.caller.at_stream(at_ms);
-        self.speech = Speech { is_speaking: true, since_ms, is_unanswered: true, ..Speech::default() };
+        self.speech.start(since_ms);
         self.unanswered_questions = 0;
         self.stay();
         self.answers.expect_nothing();
@@ -101,14 +136,14 @@ impl Core {
         if self.speech.silence.take_if(|silence| *silence == item).is_some() {
             return;
         }
-        self.speech.item = Some(item.clone());
+        self.speech.committed(&item);
         self.ending.last_words_known();
         self.story.caller_spoke(item, self.now);
     }
 
     pub(super) fn heard(&mut self, item: String, text: Option<String>) {
-        if self.speech.item.as_deref() == Some(&item) {
-            self.speech.is_known = text.as_ref().is_some_and(|text| !text.trim().is_empty());
+        if text.as_ref().is_some_and(|text| !text.trim().is_empty()) {
+            self.speech.known(&item);
         }
         self.story.heard(&item, text);
     }

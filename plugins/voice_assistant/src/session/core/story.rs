@@ -109,9 +109,10 @@ impl Story {
         self.open.push_back(Open::Line(Line::Tool { call, output }));
     }
 
-    /// What the caller said last is said again: it is not to be told twice.
-    pub fn forget_unheard(&mut self) {
-        self.open.retain(|open| !matches!(open, Open::Caller { text: None, .. }));
+    /// What these items hold is heard again: it is not to be told twice.
+    pub fn forget<'i>(&mut self, items: impl Iterator<Item = &'i str>) {
+        let items: Vec<&str> = items.collect();
+        self.open.retain(|open| !matches!(open, Open::Caller { item, .. } if items.contains(&item.as_str())));
     }
 
     /// Words that have not come by now will not come.

@@ -14,11 +14,11 @@ fn a_moment_of_the_connection_is_one_of_the_call_also_after_it_was_renewed() {
     caller.receive(&[1; 8 * 1000]);
     assert_eq!(drained(&mut caller).len(), 8000);
     assert_eq!((caller.at_stream(600), caller.at_stream(9999)), (600, 1000), "never later than what came");
-    caller.begin_again(None);
+    caller.begin_again(caller.sent_ms());
     caller.receive(&[2; 8 * 500]);
     assert_eq!(drained(&mut caller), [2; 4000]);
     assert_eq!((caller.at_stream(0), caller.at_stream(200)), (1000, 1200));
-    caller.begin_again(Some(800));
+    caller.begin_again(800);
     assert_eq!(drained(&mut caller), [[1; 1600].as_slice(), &[2; 4000]].concat(), "heard again");
     assert_eq!(caller.at_stream(100), 900);
 }
@@ -61,7 +61,7 @@ proptest! {
                     }
                 }
                 _ => {
-                    caller.begin_again((amount % 2 == 0).then_some(amount));
+                    caller.begin_again(if amount % 2 == 0 { amount } else { caller.sent_ms() });
                     sent.clear();
                 }
             }

@@ -121,6 +121,66 @@ fn what_nobody_had_understood_is_heard_again() {
     machine.model(Event::SpeechStopped { at_ms: 1000 });
     let stopped = machine.take_without("hear");
     assert_eq!(stopped, ["> {\"at_ms\":1600,\"type\":\"speech_stopped\"}"], "on the clock of the call");
+    machine.model(Event::Committed { item: "u1".into() });
+    machine.model(Event::Heard { item: "u1".into(), text: Some("Hello?".into()) });
+    assert_eq!(breaks(&mut machine).0, 0, "and not a third time");
+}
+
+/// The caller speaks from one second of the call to the next, as one item, whose words have not come yet.
+fn speaks(machine: &mut Machine, second: u64, item: &str) {
+    let at_ms = second * 1000;
+    machine.core.audio(&[0xff; 8 * 1000]);
+    machine.wait(0);
+    machine.model(Event::SpeechStarted { at_ms });
+    machine.model(Event::SpeechStopped { at_ms: at_ms + 900 });
+    machine.model(Event::Committed { item: item.into() });
+}
+
+/// The connection breaks; how much is heard again by the next one, and what is said to have been said.
+fn breaks(machine: &mut Machine) -> (usize, Vec<String>) {
+    machine.take();
+    machine.lost("it broke");
+    machine.opened();
+    let done = machine.take();
+    let heard = done.iter().filter_map(|line| line.strip_prefix("hear ")?.strip_suffix(" ms"));
+    let heard = heard.map(|ms| ms.parse::<usize>().expect("a number")).sum();
+    (heard, done.into_iter().filter(|line| line.starts_with("caller")).collect())
+}
+
+#[test]
+fn all_that_nobody_had_understood_is_heard_again() {
+    let mut machine = Machine::new(json!({}));
+    for (second, item) in [(0, "u0"), (1, "u1"), (2, "u2")] {
+        speaks(&mut machine, second, item);
+        // It begins to answer each, and is interrupted before it has said anything.
+        machine.model(created(item));
+    }
+    machine.model(Event::Heard { item: "u0".into(), text: Some("One.".into()) });
+    assert_eq!(breaks(&mut machine), (2_400, vec![]), "from 400 ms before the second one on");
+    machine.caller_says("v1", "Two. Three.");
+    let done = machine.take_without(">");
+    assert_eq!(done, ["caller: Two. Three."], "once");
+}
+
+#[test]
+fn what_was_answered_is_not_heard_again_nor_forgotten() {
+    let mut machine = Machine::new(json!({}));
+    speaks(&mut machine, 0, "u1");
+    machine.says("r1", "i1", "Fine.", 300);
+    machine.bridge(BridgeEvent::Played { utterance: 1 });
+    speaks(&mut machine, 1, "u2");
+    let (heard, told) = breaks(&mut machine);
+    assert_eq!((heard, told), (1_400, vec!["caller: [inaudible]".to_owned()]));
+}
+
+#[test]
+fn nothing_is_heard_again_that_was_understood() {
+    let mut machine = Machine::new(json!({}));
+    speaks(&mut machine, 0, "u1");
+    speaks(&mut machine, 1, "u2");
+    machine.model(Event::Heard { item: "u2".into(), text: Some("Two.".into()) });
+    let (heard, told) = breaks(&mut machine);
+    assert_eq!((heard, told), (0, vec!["caller: [inaudible]".to_owned(), "caller: Two.".to_owned()]));
 }
 
 #[test]
