@@ -101,11 +101,8 @@ impl GaLink {
             match self.read().await? {
                 ServerEvent::Session(state) if state.kind == "session.updated" => return Ok(()),
                 ServerEvent::Error(refusal) => {
-                    let fault = fault(refusal.error);
-                    let is_ours = fault.about.as_deref().is_none_or(|about| about == UPDATE);
-                    if is_ours || fault.kind == FaultKind::Hopeless {
-                        let reason = format!("the model refuses the session: {}", fault.message);
-                        return Err(Loss { reason, is_final: fault.kind != FaultKind::Expired });
+                    if let Some(loss) = session_refused(refusal.error) {
+                        return Err(loss);
                     }
                 }
                 _ => {}
@@ -132,6 +129,19 @@ impl Link for GaLink {
     }
 }
 
+/// What an error means for a session that begins; `None`: nothing. What is wrong with our settings will be wrong again;
+/// what is wrong with the server passes.
+pub fn session_refused(error: ErrorBody) -> Option<Loss> {
+    let is_request = error.kind.as_deref() == Some("invalid_request_error");
+    let fault = fault(error);
+    let is_update = fault.about.as_deref() == Some(UPDATE);
+    let is_ours = is_update || fault.about.is_none();
+    let is_hopeless = fault.kind == FaultKind::Hopeless;
+    let reason = format!("the model refuses the session: {}", fault.message);
+    let is_final = is_hopeless || is_request && is_update;
+    (is_ours || is_hopeless).then_some(Loss { reason, is_final })
+}
+
 /// Why the plugin `openai` opened no socket.
 fn refused(error: &OperationError) -> Loss {
     use TroubleCode as Code;
@@ -147,11 +157,16 @@ fn refused(error: &OperationError) -> Loss {
 }
 
 /// Why the stream ended: OpenAI's own codes say that the same will happen again, all others pass.
-fn ended(reason: &CloseReason) -> Loss {
+pub fn ended(reason: &CloseReason) -> Loss {
     let close = RealtimeClose::of(reason);
     let is_final = close.close_code >= OWN_CODES || close.close_code == POLICY;
     let reason = match close.close_code {
-        RealtimeClose::AWAY => "the session with the model has expired".to_owned(),
+        RealtimeClose::AWAY if close.close_reason.contains("expired") => {
+            "the session with the model has expired".to_owned()
+        }
+        RealtimeClose::AWAY => {
+            format!("the connection with the model went away ({})", close.close_code)
+        }
         _ if reason.message.is_empty() => {
             format!("the model closed the connection ({})", close.close_code)
         }

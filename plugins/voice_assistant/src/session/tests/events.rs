@@ -3,7 +3,9 @@
 use std::{fs, path::Path};
 
 use plugin_api::{
-    requests::openai::ToolDefinition,
+    error::{ErrorKind, OperationError},
+    protocol::CloseReason,
+    requests::openai::{RealtimeClose, ToolDefinition},
     serde_json::{self, Value, json},
 };
 use proptest::prelude::*;
@@ -11,7 +13,7 @@ use proptest::prelude::*;
 use super::machine::config;
 use crate::session::{
     model::{Content, Event, FaultKind, FunctionCall, Outcome, Request, Setup},
-    openai::{client::ClientEvent, server::ServerEvent, translate},
+    openai::{client::ClientEvent, ended, server::ServerEvent, session_refused, translate},
     settings::Listening,
 };
 
@@ -187,6 +189,43 @@ fn what_follows_from_an_error_is_known_by_its_code() {
         let Event::Fault(fault) = understood(error) else { panic!("{code}") };
         assert_eq!((fault.kind, fault.about.as_deref()), (kind, Some("respond_1")), "{code}");
     }
+}
+
+/// Whether a session that is refused so is given up, and why; `None`: it is not refused.
+fn given_up(error: Value) -> Option<(String, bool)> {
+    let loss = session_refused(serde_json::from_value(error).expect("an error"))?;
+    Some((loss.reason, loss.is_final))
+}
+
+#[test]
+fn a_session_is_given_up_only_for_what_will_be_wrong_again() {
+    let refused = |is_final| Some(("the model refuses the session: no".to_owned(), is_final));
+    let error = |kind: &str, code: &str, about: Option<&str>| json!({ "type": kind, "code": code, "message": "no", "event_id": about });
+    let (wrong, server) = ("invalid_request_error", "server_error");
+    assert_eq!(given_up(error(wrong, "unknown_parameter", Some("session_update"))), refused(true));
+    assert_eq!(given_up(error(wrong, "invalid_api_key", None)), refused(true));
+    assert_eq!(given_up(error(server, "insufficient_quota", Some("other"))), refused(true));
+    assert_eq!(given_up(error(wrong, "unknown_parameter", None)), refused(false));
+    assert_eq!(given_up(error(server, "server_error", Some("session_update"))), refused(false));
+    assert_eq!(given_up(json!({ "type": server, "message": "no" })), refused(false));
+    assert_eq!(given_up(error(server, "session_expired", None)), refused(false));
+    assert_eq!(given_up(error(wrong, "invalid_value", Some("other"))), None, "it is about something else");
+}
+
+#[test]
+fn why_a_connection_ended_is_told_as_it_is() {
+    let told = |close_code, close_reason: &str| {
+        let close = RealtimeClose { close_code, close_reason: close_reason.to_owned() };
+        let loss = ended(&close.into_reason(""));
+        (loss.reason, loss.is_final)
+    };
+    let away = "the connection with the model went away (1001)".to_owned();
+    assert_eq!(told(1001, ""), (away.clone(), false));
+    let expired = "the session with the model has expired".to_owned();
+    assert_eq!(told(1001, "session_expired"), (expired, false));
+    assert_eq!(told(4000, ""), ("the model closed the connection (4000)".to_owned(), true));
+    let stopped = CloseReason::failed(OperationError::new(ErrorKind::Cancelled, "the plugin stops"));
+    assert_eq!(ended(&stopped).reason, away, "also if it was the plugin that went");
 }
 
 fn written(request: Request) -> Value {
