@@ -168,6 +168,9 @@ impl Core {
         if !self.ending.is_finished() {
             self.ending.last_words = self.speech.last_words();
         }
+        // If only the audio has ended, the call goes on so all the same.
+        let leave = self.ending.leave.take().map(|leave| Effect::Decide(leave.next));
+        self.effects.extend(leave);
         self.ending.ended = Some(self.now);
         self.ending.report = Some(report);
         self.requests.clear();

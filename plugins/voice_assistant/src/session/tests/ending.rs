@@ -2,7 +2,7 @@
 
 use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
 
-use super::machine::{Machine, audio, call_over, created, fault, spoken_words};
+use super::machine::{Machine, audio, call_over, completed, created, fault, spoken_words};
 use crate::session::model::{Event, FaultKind};
 
 #[test]
@@ -110,12 +110,25 @@ fn a_bridge_that_is_gone_ends_it_too() {
 }
 
 #[test]
+fn whoever_was_to_be_connected_is_connected_though_the_bridge_is_gone() {
+    let mut machine = Machine::new(json!({}));
+    machine.model(created("r1"));
+    machine.model(spoken_words("r1", "i1", "I connect you."));
+    machine.model(audio("r1", "i1", 800));
+    machine.model(completed("r1", &["c1 transfer_call {\"to\":\"reception\"}"]));
+    machine.take();
+    machine.core.bridge_lost(machine.now, "the host stops");
+    machine.wait(0);
+    assert!(machine.take().contains(&"decide Transfer { to: \"+15551234567\" }".to_owned()));
+}
+
+#[test]
 fn a_bridge_that_does_not_end_is_not_waited_for_for_ever() {
     let mut machine = Machine::new(json!({}));
     machine.model(created("r1"));
     machine.model(spoken_words("r1", "i1", "Bye."));
     machine.model(audio("r1", "i1", 400));
-    machine.model(super::machine::completed("r1", &["c1 hang_up"]));
+    machine.model(completed("r1", &["c1 hang_up"]));
     machine.bridge(BridgeEvent::Played { utterance: 1 });
     machine.wait(119_000);
     assert!(!machine.core.is_over());
