@@ -24,7 +24,7 @@ use crate::{
     frames::{self, Start, Told},
     line::{Identity, Line, Side},
     machine::{End, Input},
-    recorder::Recorder,
+    recorder::{Recorder, Unwritten},
     recording::{Header, VERSION},
 };
 
@@ -47,7 +47,7 @@ pub async fn carry(
 ) -> Result<(), OperationError> {
     let introduced = introduction(&bridge, &twilio).await;
     let asked = introduced.inspect_err(|error| refused(&bridge, None, error))?;
-    let line = line(&bridge, &asked);
+    let (line, unwritten) = line(&bridge, &asked);
     place.take(&line);
     let session = match open(&bridge, &line, &asked, &twilio).await {
         Ok(session) => session,
@@ -56,6 +56,10 @@ pub async fn carry(
             return Err(error);
         }
     };
+    // Whoever has no good token costs no recording.
+    if let Some(unwritten) = unwritten {
+        unwritten.write(&bridge.recordings);
+    }
     let end = talk(&line, &twilio, &session, cut).await;
     session.close(end.close_reason());
     twilio.close(end.close_reason());
@@ -104,17 +108,19 @@ async fn started(twilio: &Stream) -> Result<Start, OperationError> {
     Err(OperationError::invalid("the connection does not begin as a media stream of Twilio does"))
 }
 
-fn line(bridge: &Bridge, asked: &Session) -> Arc<Line> {
+/// The call, and what is recorded of it already.
+fn line(bridge: &Bridge, asked: &Session) -> (Arc<Line>, Option<Unwritten>) {
     let began_at = Timestamp::now();
     let Session { call, stream, .. } = asked.clone();
     let limits = bridge.config.limits;
-    let recorder = bridge.config.recording.map(|recording| {
+    let recorded = bridge.config.recording.map(|recording| {
         let (call, stream) = (call.clone(), stream.clone());
         let header = Header { recording: VERSION, call, stream, began_at: began_at.to_string(), limits };
-        Recorder::start(&bridge.recordings, recording, &header)
+        Recorder::new(recording, &header)
     });
-    let gauge = bridge.gauge.clone();
-    Line::new(Identity { call, stream, began_at }, limits, recorder, move |measure| gauge.measured(measure))
+    let (recorder, unwritten) = recorded.unzip();
+    let (identity, gauge) = (Identity { call, stream, began_at }, bridge.gauge.clone());
+    (Line::new(identity, limits, recorder, move |measure| gauge.measured(measure)), unwritten)
 }
 
 /// Opens the conversation. What the caller says meanwhile waits for it.

@@ -1,5 +1,5 @@
 //! What passes the core of a call -> a file, while the call goes on. A disk that is slow or full costs the recording, never
-//! the call. Old recordings make room for new ones.
+//! the call. Old recordings make room for new ones, and only for calls that came about.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,22 +28,21 @@ pub struct Recorder {
     left: u64,
 }
 
+/// What a recorder takes, until it is known whether the call comes about. Dropping it forgets the recording.
+pub struct Unwritten {
+    lines: Receiver<String>,
+    name: String,
+    kept: usize,
+}
+
 impl Recorder {
-    /// Begins the recording of a call in this folder.
-    pub fn start(folder: &Path, recording: Recording, header: &Header) -> Self {
+    /// Of a call that may come to nothing: no file is touched for it yet.
+    pub fn new(recording: Recording, header: &Header) -> (Self, Unwritten) {
         let (lines, waiting) = sync_channel(WAITING);
-        let (folder, path) = (folder.to_owned(), folder.join(format!("{}.{ENDING}", header.stream)));
-        spawn_blocking(move || {
-            let written = make_room(&folder, recording.kept)
-                .and_then(|()| create(&path))
-                .and_then(|file| save(file, &waiting));
-            if let Err(error) = written {
-                tracing::warn!(file = %path.display(), "the call is not recorded: {error}");
-            }
-        });
+        let name = format!("{}.{ENDING}", header.stream);
         let mut recorder = Self { lines: Some(lines), left: recording.bytes };
         recorder.put(write(header));
-        recorder
+        (recorder, Unwritten { lines: waiting, name, kept: recording.kept })
     }
 
     /// Writes a line, or cuts the recording here.
@@ -69,6 +68,19 @@ impl Recorder {
             // Said when it ended.
             Err(TrySendError::Disconnected(_)) => self.lines = None,
         }
+    }
+}
+
+impl Unwritten {
+    /// The call has come about: what was taken and what comes goes into a file of this folder.
+    pub fn write(self, folder: &Path) {
+        let (folder, path) = (folder.to_owned(), folder.join(&self.name));
+        spawn_blocking(move || {
+            let file = begin(&folder, &path, self.kept);
+            if let Err(error) = file.and_then(|file| save(file, &self.lines)) {
+                tracing::warn!(file = %path.display(), "the call is not recorded: {error}");
+            }
+        });
     }
 }
 
@@ -99,9 +111,11 @@ fn shown(path: &Path) -> Option<String> {
     Some(format!("`{}`", path.file_name()?.to_str()?))
 }
 
-fn create(path: &Path) -> io::Result<BufWriter<File>> {
+fn begin(folder: &Path, path: &Path, kept: usize) -> io::Result<BufWriter<File>> {
+    fs::create_dir_all(folder)?;
     // What was said on the phone is for who runs the host.
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    make_room(folder, path, kept)?;
     Ok(BufWriter::new(file))
 }
 
@@ -117,16 +131,20 @@ fn save(mut file: BufWriter<File>, lines: &Receiver<String>) -> io::Result<()> {
     Ok(())
 }
 
-/// So that one more is no more than are kept.
-fn make_room(folder: &Path, kept: usize) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+/// So that with the new one no more are there than are kept.
+fn make_room(folder: &Path, new: &Path, kept: usize) -> io::Result<()> {
     let mut there = recordings(folder);
     there.sort();
-    let surplus = (there.len() + 1).saturating_sub(kept);
-    for (_, path) in there.into_iter().take(surplus) {
-        fs::remove_file(path)?;
+    let surplus = there.len().saturating_sub(kept);
+    there.iter().filter(|(_, path)| path != new).take(surplus).try_for_each(|(_, path)| forget(path))
+}
+
+/// A call that began at the same time may have done it.
+pub fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
-    Ok(())
 }
 
 fn recordings(folder: &Path) -> Vec<(SystemTime, PathBuf)> {

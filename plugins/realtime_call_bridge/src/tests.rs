@@ -10,5 +10,6 @@ mod interrupting;
 mod ending;
 mod invariants;
 mod recordings;
+mod recording_calls;
 mod reading_settings;
 mod serving;

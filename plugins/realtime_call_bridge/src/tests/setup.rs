@@ -107,9 +107,14 @@ impl Phone {
 
     /// A call with this token.
     pub async fn call(plugin: &TestInstance<Bridge>, token: &str) -> Self {
+        Self::call_on(plugin, STREAM, token).await
+    }
+
+    /// The same on this stream.
+    pub async fn call_on(plugin: &TestInstance<Bridge>, stream_sid: &str, token: &str) -> Self {
         let stream = Self::connect(plugin).await.unwrap();
         let parameters = [("token".to_owned(), token.to_owned())];
-        let mut phone = Self { stream, twilio: Simulation::new(CALL, STREAM, &parameters) };
+        let mut phone = Self { stream, twilio: Simulation::new(CALL, stream_sid, &parameters) };
         let first = [phone.twilio.connected(), phone.twilio.start()];
         for frame in first {
             phone.send(frame).await;
@@ -159,8 +164,13 @@ impl Phone {
 
 /// Waits until what was told satisfies.
 pub async fn wait_until(told: &Shared, what: &str, satisfies: impl Fn(&Told) -> bool) {
+    until(what, || satisfies(&told.lock().unwrap())).await;
+}
+
+/// Waits until it is so.
+pub async fn until(what: &str, is_so: impl Fn() -> bool) {
     let waiting = async {
-        while !satisfies(&told.lock().unwrap()) {
+        while !is_so() {
             plugin_api::tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
