@@ -57,13 +57,15 @@ pub async fn carry(
         }
     };
     // Whoever has no good token costs no recording.
-    if let Some(unwritten) = unwritten {
-        unwritten.write(&bridge.recordings);
-    }
+    let writing = unwritten.map(|unwritten| unwritten.write(&bridge.recordings));
     let end = talk(&line, &twilio, &session, cut).await;
     session.close(end.close_reason());
     twilio.close(end.close_reason());
     tell(&bridge, &line, &end);
+    if let Some(writing) = writing {
+        // The recording of a call that was cut is whole, too, unless the disk takes longer.
+        let _ = timeout(GOODBYE, writing).await;
+    }
     Ok(())
 }
 

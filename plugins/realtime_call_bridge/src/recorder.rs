@@ -3,14 +3,22 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write as _},
+    io::{self, Write as _},
+    mem,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     time::SystemTime,
 };
 
-use plugin_api::{error::OperationError, tokio::task::spawn_blocking, tracing};
+use plugin_api::{
+    error::OperationError,
+    tokio::{
+        self,
+        sync::mpsc::{Receiver, Sender, channel, error::TrySendError},
+        task::{JoinHandle, spawn_blocking},
+    },
+    tracing,
+};
 
 use crate::{
     recording::{Header, Line, What, write},
@@ -24,7 +32,7 @@ const ENDING: &str = "jsonl";
 
 /// Takes what is to be written. Dropping it completes the file.
 pub struct Recorder {
-    lines: Option<SyncSender<String>>,
+    lines: Option<Sender<String>>,
     left: u64,
 }
 
@@ -38,7 +46,7 @@ pub struct Unwritten {
 impl Recorder {
     /// Of a call that may come to nothing: no file is touched for it yet.
     pub fn new(recording: Recording, header: &Header) -> (Self, Unwritten) {
-        let (lines, waiting) = sync_channel(WAITING);
+        let (lines, waiting) = channel(WAITING);
         let name = format!("{}.{ENDING}", header.stream);
         let mut recorder = Self { lines: Some(lines), left: recording.bytes };
         recorder.put(write(header));
@@ -66,22 +74,40 @@ impl Recorder {
                 self.lines = None;
             }
             // Said when it ended.
-            Err(TrySendError::Disconnected(_)) => self.lines = None,
+            Err(TrySendError::Closed(_)) => self.lines = None,
         }
     }
 }
 
 impl Unwritten {
-    /// The call has come about: what was taken and what comes goes into a file of this folder.
-    pub fn write(self, folder: &Path) {
+    /// The call has come about: what was taken and what comes goes into a file of this folder, until all is written.
+    pub fn write(self, folder: &Path) -> JoinHandle<()> {
         let (folder, path) = (folder.to_owned(), folder.join(&self.name));
-        spawn_blocking(move || {
-            let file = begin(&folder, &path, self.kept);
-            if let Err(error) = file.and_then(|file| save(file, &self.lines)) {
+        tokio::spawn(async move {
+            if let Err(error) = self.save(folder, path.clone()).await {
                 tracing::warn!(file = %path.display(), "the call is not recorded: {error}");
             }
-        });
+        })
     }
+
+    /// A thread is held only while there is something to write: calls are many, and threads few.
+    async fn save(mut self, folder: PathBuf, path: PathBuf) -> io::Result<()> {
+        let mut file = blocking(move || begin(&folder, &path, self.kept)).await?;
+        let mut lines = Vec::new();
+        while self.lines.recv_many(&mut lines, WAITING).await > 0 {
+            let text = mem::take(&mut lines).concat();
+            file = blocking(move || {
+                file.write_all(text.as_bytes())?;
+                Ok(file)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// The text of a recording.
@@ -111,24 +137,12 @@ fn shown(path: &Path) -> Option<String> {
     Some(format!("`{}`", path.file_name()?.to_str()?))
 }
 
-fn begin(folder: &Path, path: &Path, kept: usize) -> io::Result<BufWriter<File>> {
+fn begin(folder: &Path, path: &Path, kept: usize) -> io::Result<File> {
     fs::create_dir_all(folder)?;
     // What was said on the phone is for who runs the host.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     make_room(folder, path, kept)?;
-    Ok(BufWriter::new(file))
-}
-
-fn save(mut file: BufWriter<File>, lines: &Receiver<String>) -> io::Result<()> {
-    while let Ok(line) = lines.recv() {
-        file.write_all(line.as_bytes())?;
-        for line in lines.try_iter() {
-            file.write_all(line.as_bytes())?;
-        }
-        // The host may end at any moment.
-        file.flush()?;
-    }
-    Ok(())
+    Ok(file)
 }
 
 /// So that with the new one no more are there than are kept.

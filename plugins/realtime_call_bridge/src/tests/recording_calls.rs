@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use plugin_api::{error::ErrorKind, serde_json::json, tokio};
+use plugin_api::{
+    error::ErrorKind,
+    serde_json::json,
+    tokio::{self, runtime::Builder},
+};
 
 use super::{
     setup::{Phone, Shared, plugin, until},
@@ -86,6 +90,23 @@ async fn the_oldest_make_room_and_none_is_written_over() {
     until("the next to be written", || lines(folder.path(), "MZ5") == 2).await;
     assert_eq!(fs::read_to_string(folder.path().join("MZ3.jsonl")).unwrap(), before);
     assert_eq!(names(folder.path()), ["MZ3.jsonl", "MZ4.jsonl", "MZ5.jsonl"]);
+}
+
+#[test]
+fn more_calls_are_recorded_at_once_than_there_are_threads() {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let streams: Vec<_> = (1..=20).map(|number| format!("MZ{number}")).collect();
+    let are_written = |count| streams.iter().all(|stream| lines(folder.path(), stream) == count);
+    runtime.block_on(async {
+        let record = |stream: &String| record(folder.path(), stream, RECORDING);
+        let mut recorders: Vec<_> = streams.iter().map(record).collect();
+        until("all to be written", || are_written(2)).await;
+        for recorder in &mut recorders {
+            recorder.add(&Line { at: 200, media: 0, what: What::Tick(true) });
+        }
+        until("all to go on", || are_written(3)).await;
+    });
 }
 
 #[test]
