@@ -60,6 +60,8 @@ pub enum Input {
 pub enum Output {
     /// A frame for Twilio.
     Twilio(String),
+    /// The frame for Twilio by which all that was sent and not played counts for nothing, wherever it is.
+    Clear(String),
     /// A frame for the conversation.
     Session(Frame),
     /// Something for the metrics.

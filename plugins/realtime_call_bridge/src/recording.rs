@@ -123,7 +123,7 @@ impl What {
     /// What the core did; measurements are told to the conversation, too.
     pub fn of_output(output: &Output) -> Option<Self> {
         match output {
-            Output::Twilio(text) => Some(Self::ToTwilio(text.clone())),
+            Output::Twilio(text) | Output::Clear(text) => Some(Self::ToTwilio(text.clone())),
             Output::Session(frame) => Some(Self::ToSession(frame.into())),
             Output::Ended(end) => Some(Self::Ended(end.clone())),
             Output::Measured(_) => None,

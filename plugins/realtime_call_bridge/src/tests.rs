@@ -13,3 +13,4 @@ mod recordings;
 mod recording_calls;
 mod reading_settings;
 mod serving;
+mod holding_up;

@@ -205,7 +205,7 @@ impl Mouth {
     pub fn interrupt(&mut self, out: &mut Vec<Output>) -> (Vec<Heard>, bool) {
         let was_under_way = self.unheard > 0;
         if was_under_way || !self.marks.is_empty() {
-            out.push(Output::Twilio(frames::clear(&self.stream)));
+            out.push(Output::Clear(frames::clear(&self.stream)));
         }
         (self.stop(), was_under_way)
     }

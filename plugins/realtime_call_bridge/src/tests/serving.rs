@@ -7,7 +7,7 @@ use plugin_api::{
     requests::{
         bridge::{HangUp, ListCalls, Replay},
         http::{Admission, HttpRequest},
-        voice::{BridgeEvent, SESSION, SessionEvent, spoken},
+        voice::{BridgeEvent, SESSION, SessionEvent},
     },
     serde_json::{self, Value, json},
     stream::{Frame, Stream},
@@ -16,24 +16,10 @@ use plugin_api::{
 };
 
 use super::{
-    setup::{Phone, Shared, no_settings, plugin, wait_until},
+    setup::{Phone, Shared, no_settings, plugin, tell, utter, wait_until},
     world::{CALL, STREAM, byte_of},
 };
 use crate::Bridge;
-
-async fn tell(stream: &Stream, event: SessionEvent) {
-    // A test that has ended hears nothing.
-    let _ = stream.send(Frame::Text(serde_json::to_string(&event).unwrap())).await;
-}
-
-async fn utter(stream: &Stream, utterance: u32, milliseconds: usize) {
-    tell(stream, SessionEvent::Utterance { utterance, response: utterance }).await;
-    let audio = vec![byte_of(utterance); milliseconds * 8];
-    for piece in audio.chunks(3_200) {
-        let _ = stream.send(Frame::Binary(spoken(utterance, piece))).await;
-    }
-    tell(stream, SessionEvent::UtteranceDone { utterance }).await;
-}
 
 async fn silent(_: Arc<Stream>) -> Result<(), OperationError> {
     Ok(())

@@ -7,7 +7,7 @@ use plugin_api::{
     protocol::CloseReason,
     requests::{
         http::HttpRequest,
-        voice::{BridgeEvent, SESSION, Session},
+        voice::{BridgeEvent, SESSION, Session, SessionEvent, spoken},
     },
     serde_json::{self, Value, json},
     stream::{Frame, Stream},
@@ -16,7 +16,7 @@ use plugin_api::{
 };
 use switchboard_tests::partners::media::Simulation;
 
-use super::world::{CALL, STREAM};
+use super::world::{CALL, STREAM, byte_of};
 use crate::Bridge;
 
 /// Far beyond what anything takes.
@@ -143,6 +143,17 @@ impl Phone {
         }
     }
 
+    /// Takes and plays nothing until what came is cleared: how many frames came before.
+    pub async fn wait_for_clear(&mut self) -> usize {
+        let mut before = 0;
+        loop {
+            match timeout(LIMIT, self.stream.recv()).await.expect("it comes").expect("the call goes on") {
+                Frame::Text(text) if text.contains(r#""event":"clear""#) => return before,
+                _ => before += 1,
+            }
+        }
+    }
+
     /// Takes and plays until so much of this byte was played.
     pub async fn listen_for(&mut self, byte: u8, milliseconds: u64) {
         while self.twilio.playback.played_ms(byte) < milliseconds {
@@ -160,6 +171,22 @@ impl Phone {
             let _ = self.stream.send(Frame::Text(mark)).await;
         }
     }
+}
+
+/// The conversation says this to the bridge.
+pub async fn tell(stream: &Stream, event: SessionEvent) {
+    // A test that has ended hears nothing.
+    let _ = stream.send(Frame::Text(serde_json::to_string(&event).unwrap())).await;
+}
+
+/// And this to the caller.
+pub async fn utter(stream: &Stream, utterance: u32, milliseconds: usize) {
+    tell(stream, SessionEvent::Utterance { utterance, response: utterance }).await;
+    let audio = vec![byte_of(utterance); milliseconds * 8];
+    for piece in audio.chunks(3_200) {
+        let _ = stream.send(Frame::Binary(spoken(utterance, piece))).await;
+    }
+    tell(stream, SessionEvent::UtteranceDone { utterance }).await;
 }
 
 /// Waits until what was told satisfies.

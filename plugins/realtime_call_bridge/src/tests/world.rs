@@ -165,7 +165,7 @@ impl World {
 
     fn take(&mut self, output: Output) {
         match output {
-            Output::Twilio(text) => {
+            Output::Twilio(text) | Output::Clear(text) => {
                 for mark in self.twilio.take(&text) {
                     self.on_its_way(mark);
                 }

@@ -1,0 +1,27 @@
+//! One side takes or plays slowly what the other has said: an interruption waits for nothing of it.
+
+use plugin_api::{
+    requests::voice::{BridgeEvent, Heard, SessionEvent},
+    tokio,
+};
+
+use super::setup::{Phone, Shared, no_settings, plugin, tell, utter, wait_until};
+
+const INTERRUPT: SessionEvent = SessionEvent::Interrupt { speech_at_ms: None };
+
+#[tokio::test]
+async fn a_slow_twilio_is_not_sent_what_is_to_be_cleared() {
+    let told = Shared::default();
+    let plugin = plugin(no_settings(), &told, |stream| async move {
+        utter(&stream, 1, 9_000).await;
+        tell(&stream, INTERRUPT).await;
+        Ok(())
+    });
+    let plugin = plugin.create().unwrap();
+    let mut phone = Phone::call(&plugin, "good").await;
+    wait_until(&told, "the interruption", |told| !told.events.is_empty()).await;
+    let heard = vec![Heard { utterance: 1, heard_ms: 0, sent_ms: 9_000 }];
+    assert_eq!(told.lock().unwrap().events, [BridgeEvent::Interrupted { heard, after_ms: None }]);
+    let before = phone.wait_for_clear().await;
+    assert!(before <= 33, "a queue of 32, and one that was being sent: {before} of 180");
+}
