@@ -33,7 +33,8 @@ pub struct Settings {
     /// How much audio may be with Twilio that the caller has not heard yet.
     #[serde(default = "ahead")]
     pub ahead: Span,
-    /// How much more audio is kept here, before the conversation has to wait.
+    /// How much more audio is kept here, before the conversation has to wait. Then an interruption waits with it, until
+    /// the caller has heard as much: less than a conversation says at once makes interruptions late.
     #[serde(default = "queue")]
     pub queue: Span,
     /// Audio that is missing for so long while the caller speaks is replaced by silence, so that their turn can end.
@@ -157,8 +158,9 @@ fn ahead() -> Span {
     Span(Duration::from_secs(10))
 }
 
+/// As much as a conversation of `voice_assistant` keeps at most.
 fn queue() -> Span {
-    Span(Duration::from_secs(60))
+    Span(Duration::from_secs(8 * 60))
 }
 
 fn speech_gap() -> Span {

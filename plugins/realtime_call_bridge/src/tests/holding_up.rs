@@ -25,3 +25,20 @@ async fn a_slow_twilio_is_not_sent_what_is_to_be_cleared() {
     let before = phone.wait_for_clear().await;
     assert!(before <= 33, "a queue of 32, and one that was being sent: {before} of 180");
 }
+
+#[tokio::test]
+async fn an_interruption_overtakes_all_that_was_said_before_it() {
+    let told = Shared::default();
+    let plugin = plugin(no_settings(), &told, |stream| async move {
+        utter(&stream, 1, 150_000).await;
+        tell(&stream, INTERRUPT).await;
+        Ok(())
+    });
+    let plugin = plugin.create().unwrap();
+    // Nothing is played: whoever waited for that would wait until the line is given up.
+    let mut phone = Phone::call(&plugin, "good").await;
+    phone.wait_for_clear().await;
+    wait_until(&told, "the interruption", |told| !told.events.is_empty()).await;
+    let heard = vec![Heard { utterance: 1, heard_ms: 0, sent_ms: 10_000 }];
+    assert_eq!(told.lock().unwrap().events, [BridgeEvent::Interrupted { heard, after_ms: None }]);
+}

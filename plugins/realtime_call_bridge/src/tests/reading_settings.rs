@@ -15,7 +15,7 @@ fn check(settings: Value) -> Result<Config, Failure> {
 fn nothing_needs_to_be_set() {
     let config = check(json!({})).unwrap();
     assert!(config.require_signature && config.recording.is_none());
-    assert_eq!((config.max_calls, config.limits.ahead_ms, config.limits.queue_ms), (200, 10_000, 60_000));
+    assert_eq!((config.max_calls, config.limits.ahead_ms, config.limits.queue_ms), (200, 10_000, 480_000));
 }
 
 #[test]
