@@ -49,6 +49,8 @@ const VOICE: &str = "voice_assistant";
 const TWILIO: &str = "twilio_service";
 /// Frames of Twilio are of a few hundred bytes.
 const FRAME_LIMIT: usize = 64 * 1024;
+/// Why a call ends that an operator has ended.
+const HUNG_UP: &str = "an operator hung up";
 /// How long calls that were cut may take to say goodbye to their conversations.
 const GOODBYES: Duration = Duration::from_secs(3);
 
@@ -168,9 +170,11 @@ impl Bridge {
                 "the call `{call}` is not on this host: `list_calls` tells which are"
             )));
         }
+        // Twilio may close the stream before it answers. Whoever asked may give up waiting, and the call goes on.
+        let _leaving: Vec<_> = lines.iter().map(|line| line.leaving(HUNG_UP)).collect();
         let ended = self.end_line(&call).await;
         // The line first: else Twilio would go on with the call's TwiML for a moment.
-        lines.iter().for_each(|line| line.end(End::done("an operator hung up")));
+        lines.iter().for_each(|line| line.end(End::done(HUNG_UP)));
         Ok(HungUp { call, line_ended: ended.is_ok(), why_not: ended.err().map(|error| error.message) })
     }
 

@@ -54,6 +54,9 @@ struct Outbox<T> {
     is_gone: bool,
 }
 
+/// For as long as a line is about to end for a known reason.
+pub struct Leaving(Arc<Line>);
+
 /// Which side of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -91,6 +94,12 @@ impl Line {
     /// Ends the call, unless it has ended.
     pub fn end(&self, end: End) {
         self.handle(Input::End(end));
+    }
+
+    /// The line is about to end for this reason, unless what is given back is dropped before.
+    pub fn leaving(self: &Arc<Self>, reason: &str) -> Leaving {
+        self.handle(Input::Leaving(Some(reason.to_owned())));
+        Leaving(self.clone())
     }
 
     /// Time has passed. A side that takes nothing any more ends the call; while one makes the other wait, it is not the
@@ -193,6 +202,13 @@ impl Line {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        // Nothing happens to a line that has ended.
+        self.0.handle(Input::Leaving(None));
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Input {
     SessionDone(String),
     /// Time has passed.
     Tick,
+    /// The other side is about to end for this reason, and then says so without one; `None`: it is not, after all.
+    Leaving(Option<String>),
     /// It is to end now.
     End(End),
 }
@@ -102,6 +104,7 @@ pub struct Core {
     heard_at: u64,
     active_at: u64,
     finish_by: Option<u64>,
+    leaving: Option<String>,
     end: Option<End>,
 }
 
@@ -117,6 +120,7 @@ impl Core {
             heard_at: 0,
             active_at: 0,
             finish_by: None,
+            leaving: None,
             end: None,
         }
     }
@@ -132,6 +136,8 @@ impl Core {
             Input::Session(frame) => self.asked(now, frame, &mut out),
             Input::SessionDone(_) => self.finish(now),
             Input::Tick => self.tick(now, &mut out),
+            Input::Leaving(reason) => self.leaving = reason,
+            Input::End(end) if end.kind.is_none() => self.left(end, &mut out),
             Input::End(end) => self.over(end, &mut out),
         }
         if self.end.is_none() && self.finish_by.is_some() && self.mouth.is_empty() {
@@ -190,7 +196,7 @@ impl Core {
                 tell(&BridgeEvent::Digit { digit }, out);
             }
             Some(Told::Stop) => {
-                self.over(End::done("the caller hung up, or the call went on elsewhere"), out)
+                self.left(End::done("the caller hung up, or the call went on elsewhere"), out)
             }
             // A second start, a frame that is not known here: nothing of this call changes.
             Some(Told::Connected | Told::Start(_)) | None => {}
@@ -294,6 +300,12 @@ impl Core {
         } else {
             None
         }
+    }
+
+    /// The other side has ended. What was known before says why.
+    fn left(&mut self, end: End, out: &mut Vec<Output>) {
+        let known = self.leaving.take().map(|reason| End::done(&reason));
+        self.over(known.unwrap_or(end), out);
     }
 
     /// The conversation learns what was heard of what it said, and how the audio went.

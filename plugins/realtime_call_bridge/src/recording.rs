@@ -52,6 +52,8 @@ pub enum What {
     SessionDone(String),
     /// Time passed.
     Tick(bool),
+    /// It was about to be ended from outside, or not any more.
+    Leaving(Option<String>),
     /// It was ended from outside.
     Ending(End),
     /// A frame went to Twilio.
@@ -116,6 +118,7 @@ impl What {
             Input::Session(frame) => Self::FromSession(frame.into()),
             Input::SessionDone(reason) => Self::SessionDone(reason.clone()),
             Input::Tick => Self::Tick(true),
+            Input::Leaving(reason) => Self::Leaving(reason.clone()),
             Input::End(end) => Self::Ending(end.clone()),
         }
     }
@@ -137,6 +140,7 @@ impl What {
             Self::FromSession(frame) => Some(Input::Session(frame.frame()?)),
             Self::SessionDone(reason) => Some(Input::SessionDone(reason)),
             Self::Tick(_) => Some(Input::Tick),
+            Self::Leaving(reason) => Some(Input::Leaving(reason)),
             Self::Ending(end) => Some(Input::End(end)),
             Self::ToTwilio(_) | Self::ToSession(_) | Self::Ended(_) | Self::Truncated(_) => None,
         })

@@ -14,3 +14,4 @@ mod recording_calls;
 mod reading_settings;
 mod serving;
 mod holding_up;
+mod hanging_up;

@@ -6,7 +6,10 @@ use plugin_api::{
 };
 
 use super::world::{LIMITS, World};
-use crate::machine::{End, Input, Limits};
+use crate::{
+    machine::{End, Input, Limits},
+    replay::replay,
+};
 
 #[track_caller]
 fn ends(world: &World, reason: &str, kind: Option<ErrorKind>) -> MediaReport {
@@ -104,6 +107,27 @@ fn a_call_has_its_limits() {
         long.frames(50, 1);
     }
     ends(&long, "the call has lasted 5 s, which is the limit", None);
+}
+
+#[test]
+fn who_ends_it_is_known_before_twilio_says_that_it_has_ended() {
+    let leaving = |reason: Option<&str>| Input::Leaving(reason.map(str::to_owned));
+    let ended = |befores: &[Option<&str>], end: Option<End>| {
+        let mut world = World::new(LIMITS);
+        befores.iter().for_each(|before| world.handle(leaving(*before)));
+        let stop = world.twilio.stop();
+        world.handle(end.map_or(Input::Twilio(stop), Input::End));
+        assert_eq!(replay("it", &world.lines).unwrap().difference, None);
+        world.end.expect("it has ended").reason
+    };
+    let operator = Some("an operator hung up");
+    let closed = Some(End::done("Twilio closed the connection"));
+    let failed = Some(End::failed(ErrorKind::Cancelled, "the bridge was stopped"));
+    assert_eq!(ended(&[operator], None), "an operator hung up");
+    assert_eq!(ended(&[operator], closed.clone()), "an operator hung up");
+    assert_eq!(ended(&[operator], failed), "the bridge was stopped");
+    assert_eq!(ended(&[operator, None], None), "the caller hung up, or the call went on elsewhere");
+    assert_eq!(ended(&[operator, None], closed), "Twilio closed the connection");
 }
 
 #[test]

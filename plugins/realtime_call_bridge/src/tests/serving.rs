@@ -5,32 +5,21 @@ use std::sync::Arc;
 use plugin_api::{
     error::{ErrorKind, OperationError},
     requests::{
-        bridge::{HangUp, ListCalls, Replay},
+        bridge::{ListCalls, Replay},
         http::{Admission, HttpRequest},
         voice::{BridgeEvent, SESSION, SessionEvent},
     },
     serde_json::{self, Value, json},
-    stream::{Frame, Stream},
+    stream::Frame,
     testing::TestPlugin,
     tokio,
 };
 
 use super::{
-    setup::{Phone, Shared, no_settings, plugin, tell, utter, wait_until},
+    setup::{Phone, Shared, no_settings, plugin, report, silent, tell, utter, wait_until},
     world::{CALL, STREAM, byte_of},
 };
 use crate::Bridge;
-
-async fn silent(_: Arc<Stream>) -> Result<(), OperationError> {
-    Ok(())
-}
-
-fn report(told: &Shared) -> plugin_api::requests::voice::MediaReport {
-    match told.lock().unwrap().events.last() {
-        Some(BridgeEvent::Ended(report)) => report.clone(),
-        other => panic!("not the end: {other:?}"),
-    }
-}
 
 #[tokio::test]
 async fn a_call_is_carried_until_the_conversation_ends_it() {
@@ -210,29 +199,6 @@ async fn a_conversation_that_floods_is_held_back_and_loses_nothing() {
     let reason = phone.listen().await;
     assert_eq!(reason.message, "the conversation is over");
     assert_eq!(phone.twilio.playback.played_ms(byte_of(1)), 30_000);
-}
-
-#[tokio::test]
-async fn an_operator_hangs_up() {
-    let told = Shared::default();
-    let plugin = plugin(no_settings(), &told, silent);
-    let plugin = plugin
-        .fake_json("twilio_service", "update_call", |_, request| {
-            assert_eq!((&request["sid"], &request["hang_up"]), (&json!(CALL), &json!(true)));
-            Err(OperationError::unavailable("Twilio is away"))
-        })
-        .create()
-        .unwrap();
-    let mut phone = Phone::call(&plugin, "good").await;
-    phone.speak(2).await;
-    wait_until(&told, "the audio", |told| told.audio == 320).await;
-    let hung_up = plugin.call(HangUp { call: CALL.to_owned() }).await.unwrap();
-    assert_eq!((hung_up.line_ended, hung_up.why_not.as_deref()), (false, Some("Twilio is away")));
-    assert_eq!(phone.listen().await.message, "an operator hung up");
-    wait_until(&told, "the goodbye", |told| told.closed.is_some()).await;
-    assert_eq!(report(&told).reason, "an operator hung up");
-    let gone = plugin.call(HangUp { call: CALL.to_owned() }).await.unwrap_err();
-    assert_eq!(gone.kind, ErrorKind::NotFound);
 }
 
 #[tokio::test]

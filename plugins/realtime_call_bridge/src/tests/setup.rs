@@ -7,7 +7,7 @@ use plugin_api::{
     protocol::CloseReason,
     requests::{
         http::HttpRequest,
-        voice::{BridgeEvent, SESSION, Session, SessionEvent, spoken},
+        voice::{BridgeEvent, MediaReport, SESSION, Session, SessionEvent, spoken},
     },
     serde_json::{self, Value, json},
     stream::{Frame, Stream},
@@ -187,6 +187,19 @@ pub async fn utter(stream: &Stream, utterance: u32, milliseconds: usize) {
         let _ = stream.send(Frame::Binary(spoken(utterance, piece))).await;
     }
     tell(stream, SessionEvent::UtteranceDone { utterance }).await;
+}
+
+/// It says nothing.
+pub async fn silent(_: Arc<Stream>) -> Result<(), OperationError> {
+    Ok(())
+}
+
+/// The last thing that the conversation was told.
+pub fn report(told: &Shared) -> MediaReport {
+    match told.lock().unwrap().events.last() {
+        Some(BridgeEvent::Ended(report)) => report.clone(),
+        other => panic!("not the end: {other:?}"),
+    }
 }
 
 /// Waits until what was told satisfies.
