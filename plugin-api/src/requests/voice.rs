@@ -101,6 +101,10 @@ pub struct Heard {
 pub struct MediaReport {
     /// Why it ended, in words: `the caller hung up`.
     pub reason: String,
+    /// The call is to end with it, unless it was said otherwise how it goes on: the bridge keeps Twilio from asking for a
+    /// moment, until the session has closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_call: bool,
     /// Milliseconds of audio that came from the caller, padding not counted.
     pub received_ms: u64,
     /// Milliseconds of silence that stand for audio that the carrier lost.

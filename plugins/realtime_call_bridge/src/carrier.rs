@@ -30,7 +30,7 @@ use crate::{
 
 /// How often the passing of time is told to the core.
 const TICK: Duration = Duration::from_millis(100);
-/// How long both sides may take to take the last frames.
+/// How long both sides may take to take the last frames, and the conversation to close where Twilio is to wait for it.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Frames before `start`.
 const MOST_BEFORE_START: usize = 8;
@@ -144,9 +144,13 @@ async fn open(
     opened
 }
 
-/// Both directions, until the call is over and both sides have taken what there was for them.
+/// Both directions, until the call is over and both sides have taken what there was for them. Once its stream is closed
+/// Twilio asks how the call goes on: a conversation that is told to end it has closed before, so that it is known by then.
 async fn talk(line: &Line, twilio: &Stream, session: &Stream, cut: oneshot::Receiver<()>) -> End {
-    let sending = async { join!(speak(line, twilio), hand_on(line, session)) };
+    let sending = async {
+        join!(speak(line, twilio), hand_on(line, session));
+        line.decided().await;
+    };
     let cutting = async {
         // Dropped is all that it ever is.
         let _ = cut.await;
@@ -159,7 +163,7 @@ async fn talk(line: &Line, twilio: &Stream, session: &Stream, cut: oneshot::Rece
         sleep(GOODBYE).await;
     };
     select! {
-        _ = sending => {}
+        () = sending => {}
         () = listen_on(line, twilio) => {}
         () = follow(line, session) => {}
         () = keep_time(line) => {}

@@ -174,7 +174,7 @@ impl Bridge {
         let _leaving: Vec<_> = lines.iter().map(|line| line.leaving(HUNG_UP)).collect();
         let ended = self.end_line(&call).await;
         // The line first: else Twilio would go on with the call's TwiML for a moment.
-        lines.iter().for_each(|line| line.end(End::done(HUNG_UP)));
+        lines.iter().for_each(|line| line.end(End::of_call(HUNG_UP)));
         Ok(HungUp { call, line_ended: ended.is_ok(), why_not: ended.err().map(|error| error.message) })
     }
 

@@ -131,6 +131,12 @@ impl Line {
         self.until(|state| state.end.clone()).await
     }
 
+    /// Waits until the conversation is gone, if it is to decide by then how the call goes on.
+    pub async fn decided(&self) {
+        let is_decided = |state: &State, end: &End| state.to_session.is_gone || !end.ends_call;
+        self.until(|state| state.end.as_ref().is_some_and(|end| is_decided(state, end)).then_some(())).await;
+    }
+
     /// The next frame for Twilio; `None` when the call is over and nothing is left.
     pub async fn next_for_twilio(&self) -> Option<Frame> {
         let next = self.until(|state| state.to_twilio.next(state.end.is_some())).await;

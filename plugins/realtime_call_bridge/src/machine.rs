@@ -90,6 +90,9 @@ pub struct End {
     /// There if it is a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ErrorKind>,
+    /// Not only the media of the call: all of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_call: bool,
 }
 
 /// The media of one call.
@@ -173,9 +176,10 @@ impl Core {
 
     /// How the audio has gone so far.
     pub fn report(&self) -> MediaReport {
-        let reason = self.end.as_ref().map(|end| end.reason.clone()).unwrap_or_default();
+        let (reason, ends_call) =
+            self.end.as_ref().map(|end| (end.reason.clone(), end.ends_call)).unwrap_or_default();
         let (received_ms, padded_ms) = (self.ear.received_ms(), self.ear.padded_ms());
-        MediaReport { reason, received_ms, padded_ms, ..self.mouth.report() }
+        MediaReport { reason, ends_call, received_ms, padded_ms, ..self.mouth.report() }
     }
 
     fn told(&mut self, now: u64, text: &str, out: &mut Vec<Output>) {
@@ -291,12 +295,12 @@ impl Core {
             let reason = format!("Twilio has sent no audio for {} s", limits.media_ms / 1000);
             Some(End::failed(ErrorKind::Unavailable, &reason))
         } else if now >= limits.longest_ms {
-            Some(End::done(&format!(
+            Some(End::of_call(&format!(
                 "the call has lasted {} s, which is the limit",
                 limits.longest_ms / 1000
             )))
         } else if is_idle && now.saturating_sub(self.active_at) >= limits.idle_ms {
-            Some(End::done(&format!("nobody has said anything for {} s", limits.idle_ms / 1000)))
+            Some(End::of_call(&format!("nobody has said anything for {} s", limits.idle_ms / 1000)))
         } else {
             None
         }
@@ -304,7 +308,7 @@ impl Core {
 
     /// The other side has ended. What was known before says why.
     fn left(&mut self, end: End, out: &mut Vec<Output>) {
-        let known = self.leaving.take().map(|reason| End::done(&reason));
+        let known = self.leaving.take().map(|reason| End::of_call(&reason));
         self.over(known.unwrap_or(end), out);
     }
 
@@ -323,12 +327,17 @@ impl Core {
 impl End {
     /// It was to end.
     pub fn done(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), kind: None }
+        Self { reason: reason.to_owned(), kind: None, ends_call: false }
+    }
+
+    /// It was to end, and the call with it.
+    pub fn of_call(reason: &str) -> Self {
+        Self { ends_call: true, ..Self::done(reason) }
     }
 
     /// It failed.
     pub fn failed(kind: ErrorKind, reason: &str) -> Self {
-        Self { reason: reason.to_owned(), kind: Some(kind) }
+        Self { kind: Some(kind), ..Self::done(reason) }
     }
 
     /// As a stream is closed by it.

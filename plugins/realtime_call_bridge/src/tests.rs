@@ -15,3 +15,4 @@ mod reading_settings;
 mod serving;
 mod holding_up;
 mod hanging_up;
+mod deciding;

@@ -13,9 +13,10 @@ use crate::{
 
 #[track_caller]
 fn ends(world: &World, reason: &str, kind: Option<ErrorKind>) -> MediaReport {
-    assert_eq!(world.end, Some(End { reason: reason.to_owned(), kind }));
+    let end = world.end.as_ref().expect("it has ended");
+    assert_eq!((end.reason.as_str(), end.kind), (reason, kind));
     let BridgeEvent::Ended(report) = world.last_event() else { panic!("{:?}", world.events) };
-    assert_eq!(report.reason, reason);
+    assert_eq!((report.reason.as_str(), report.ends_call), (reason, end.ends_call));
     report.clone()
 }
 
@@ -30,6 +31,7 @@ fn a_conversation_that_ends_is_played_out() {
     world.pass(20);
     let report = ends(&world, "the conversation is over", None);
     assert_eq!((report.received_ms, report.sent_ms, report.cleared_ms), (200, 500, 0));
+    assert!(!report.ends_call, "how the call goes on it has decided itself");
     assert_eq!(world.events[0], BridgeEvent::Played { utterance: 1 });
 }
 
@@ -92,21 +94,25 @@ fn a_call_has_its_limits() {
     let limits = Limits { idle_ms: 2_000, media_ms: 1_000, longest_ms: 5_000, ..LIMITS };
     let mut silent = World::new(limits);
     silent.pass(1_000);
-    ends(&silent, "Twilio has sent no audio for 1 s", Some(ErrorKind::Unavailable));
+    let report = ends(&silent, "Twilio has sent no audio for 1 s", Some(ErrorKind::Unavailable));
+    assert!(!report.ends_call, "the call may go on elsewhere");
 
     let mut idle = World::new(limits);
     idle.utter(1, 1, 500);
     idle.frames(124, 0xff);
     assert!(idle.end.is_none(), "what is heard counts");
     idle.frames(1, 0xff);
-    ends(&idle, "nobody has said anything for 2 s", None);
+    assert!(ends(&idle, "nobody has said anything for 2 s", None).ends_call);
 
     let mut long = World::new(limits);
     for _ in 0..5 {
         long.interrupt(None);
         long.frames(50, 1);
     }
-    ends(&long, "the call has lasted 5 s, which is the limit", None);
+    assert!(ends(&long, "the call has lasted 5 s, which is the limit", None).ends_call);
+    for world in [silent, idle, long] {
+        assert_eq!(replay("it", &world.lines).unwrap().difference, None);
+    }
 }
 
 #[test]

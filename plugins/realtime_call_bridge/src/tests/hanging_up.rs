@@ -43,6 +43,7 @@ async fn an_operator_hangs_up() {
     assert_eq!(phone.listen().await.message, "an operator hung up");
     wait_until(&told, "the goodbye", |told| told.closed.is_some()).await;
     assert_eq!(report(&told).reason, "an operator hung up");
+    assert!(report(&told).ends_call, "Twilio asks how the call goes on");
     let gone = plugin.call(HangUp { call: CALL.to_owned() }).await.unwrap_err();
     assert_eq!(gone.kind, ErrorKind::NotFound);
 }
@@ -80,6 +81,7 @@ async fn twilio_may_close_the_stream_before_it_answers() {
     let (hung_up, reason) = tokio::join!(plugin.call(HangUp { call: CALL.to_owned() }), ends);
     assert!(hung_up.unwrap().line_ended);
     assert_eq!((reason.as_str(), report(&told).reason.as_str()), (HUNG_UP, HUNG_UP));
+    assert!(report(&told).ends_call);
 }
 
 #[tokio::test]

@@ -237,7 +237,7 @@ fn note(text: String) -> EntryRow<'static> {
 }
 
 fn media(report: &MediaReport) -> String {
-    let MediaReport { reason, received_ms, padded_ms, sent_ms, cleared_ms, discarded } = report;
+    let MediaReport { reason, received_ms, padded_ms, sent_ms, cleared_ms, discarded, ends_call: _ } = report;
     format!(
         "the audio ended: {reason}; {received_ms} ms received, {padded_ms} ms lost, {sent_ms} ms sent, \
          {cleared_ms} ms of it not heard, {discarded} pieces too late"
