@@ -265,18 +265,22 @@ impl Mouth {
         let played = utterance.sent;
         self.serial += 1;
         let serial = self.serial;
-        self.marks.push_back(Mark { serial, utterance: number, played });
-        let name = format!("u{number}:{}:g{}:m{serial}", played / BYTES_PER_MS, self.generation);
-        out.push(Output::Twilio(frames::mark(&self.stream, &name)));
+        let mark = Mark { serial, utterance: number, played };
+        out.push(Output::Twilio(frames::mark(&self.stream, &self.name(&mark))));
+        self.marks.push_back(mark);
+    }
+
+    fn name(&self, mark: &Mark) -> String {
+        let Mark { serial, utterance, played } = mark;
+        format!("u{utterance}:{}:g{}:m{serial}", played / BYTES_PER_MS, self.generation)
     }
 
     /// The mark of this name, unless it was cleared or is none of ours.
     fn serial_of(&self, name: &str) -> Option<u64> {
-        let (rest, serial) = name.rsplit_once(":m")?;
-        let (_, generation) = rest.rsplit_once(":g")?;
+        let (_, serial) = name.rsplit_once(":m")?;
         let serial = serial.parse().ok()?;
-        let is_awaited = || self.marks.binary_search_by_key(&serial, |mark| mark.serial).is_ok();
-        (generation.parse() == Ok(self.generation) && is_awaited()).then_some(serial)
+        let place = self.marks.binary_search_by_key(&serial, |mark| mark.serial).ok()?;
+        (self.name(&self.marks[place]) == name).then_some(serial)
     }
 
     fn played(&mut self, mark: &Mark) -> Option<u32> {

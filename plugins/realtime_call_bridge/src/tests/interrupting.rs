@@ -42,6 +42,17 @@ fn a_mark_that_was_under_way_counts_for_nothing() {
 }
 
 #[test]
+fn a_mark_that_only_looks_like_one_counts_for_nothing() {
+    let mut world = World::new(LIMITS);
+    world.utter(1, 1, 400);
+    for name in ["u2:200:g0:m2", "u1:300:g0:m2", "u1:200:g1:m2", "u1:200:g0:m02", "u1:200:g0:m9", "m2"] {
+        world.twilio(format!(r#"{{"event":"mark","mark":{{"name":"{name}"}}}}"#));
+    }
+    world.interrupt(None);
+    assert_eq!(*world.last_event(), interrupted([heard(1, 0, 400)], None));
+}
+
+#[test]
 fn everything_that_waits_is_thrown_away() {
     let mut world = World::new(LIMITS);
     world.utter(1, 1, 200);
