@@ -69,7 +69,8 @@ pub async fn carry(
     Ok(())
 }
 
-fn refused(bridge: &Bridge, call: Option<&str>, error: &OperationError) {
+/// Whoever looks for calls that were not carried finds each of them in the log and in the metrics.
+pub fn refused(bridge: &Bridge, call: Option<&str>, error: &OperationError) {
     bridge.gauge.refused();
     tracing::warn!(call, "a media stream is refused: {error}");
 }

@@ -149,7 +149,8 @@ impl Bridge {
         stream: Stream,
         call: Call,
     ) -> Result<(), OperationError> {
-        let place = self.calls.enter()?;
+        let full = |error: &OperationError| carrier::refused(&self, None, error);
+        let place = self.calls.enter().inspect_err(full)?;
         let (_uncut, cut) = oneshot::channel();
         let carried = tokio::spawn(call.scope(carrier::carry(self, stream, cut, place)));
         carried.await.unwrap_or_else(|error| {

@@ -56,7 +56,11 @@ async fn a_token_that_is_not_good_opens_nothing() {
     assert_eq!(reason.error.map(|error| error.kind), Some(ErrorKind::Denied));
     assert_eq!(reason.message, "the token was used before");
     assert!(phone.twilio.playback.taken.is_empty(), "nothing was said");
-    wait_until(&told, "a refusal to be counted", |told| {
+    is_counted_as_refused(&told).await;
+}
+
+async fn is_counted_as_refused(told: &Shared) {
+    wait_until(told, "a refusal to be counted", |told| {
         told.observed.iter().any(|observed| observed["name"] == "refused")
     })
     .await;
@@ -114,6 +118,9 @@ async fn no_more_calls_are_taken_than_there_is_room_for() {
         refused.to_string(),
         "overloaded: this host carries 1 calls, which is its limit (`max_calls`)"
     );
+    is_counted_as_refused(&told).await;
+    let expected = format!("a media stream is refused: {refused}");
+    assert!(plugin.logs().iter().any(|record| record.message == expected), "{:?}", plugin.logs());
     drop(phone);
     wait_until(&told, "the place to be free", |told| told.closed.is_some()).await;
     let mut phone = Phone::call(&plugin, "wrong").await;
