@@ -53,6 +53,7 @@ pub struct Spoken {
 struct Utterance {
     number: u32,
     response: u32,
+    said: u64,
     sent: u64,
     marked: u64,
     played: u64,
@@ -147,18 +148,19 @@ impl Mouth {
 
     /// Audio of an utterance; of one that is not under way it comes too late.
     pub fn say(&mut self, number: u32, audio: &[u8]) {
-        if self.find(number).is_none_or(|utterance| utterance.is_done) {
+        let Some(utterance) = self.find(number).filter(|utterance| !utterance.is_done) else {
             self.discarded += 1;
             return;
-        }
+        };
+        // A piece ends where a mark is due, however the conversation has cut it.
+        let until_mark = utterance.said.next_multiple_of(PIECE as u64) - utterance.said;
+        utterance.said += audio.len() as u64;
         self.queued += audio.len() as u64;
-        let mut rest = audio;
-        if let Some(Queued::Audio(last, piece)) = self.queue.back_mut()
-            && *last == number
-        {
-            let (more, after) = rest.split_at(rest.len().min(PIECE - piece.len()));
-            piece.extend_from_slice(more);
-            rest = after;
+        let (more, rest) = audio.split_at(audio.len().min(until_mark as usize));
+        match self.queue.back_mut() {
+            Some(Queued::Audio(last, piece)) if *last == number => piece.extend_from_slice(more),
+            _ if more.is_empty() => {}
+            _ => self.queue.push_back(Queued::Audio(number, more.to_vec())),
         }
         self.queue.extend(rest.chunks(PIECE).map(|piece| Queued::Audio(number, piece.to_vec())));
     }
@@ -300,7 +302,7 @@ impl Mouth {
 
 impl Utterance {
     fn new(number: u32, response: u32) -> Self {
-        Self { number, response, sent: 0, marked: 0, played: 0, is_done: false, is_sent: false }
+        Self { number, response, said: 0, sent: 0, marked: 0, played: 0, is_done: false, is_sent: false }
     }
 
     fn heard(&self) -> Heard {

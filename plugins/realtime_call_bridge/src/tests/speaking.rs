@@ -37,6 +37,24 @@ fn small_pieces_share_a_mark() {
 }
 
 #[test]
+fn marks_do_not_depend_on_how_the_conversation_cuts_its_audio() {
+    for bytes in [1, 160, 799, 800, 801, 1_599, 4_001] {
+        let mut world = World::new(LIMITS);
+        world.begin(1, 1);
+        for piece in vec![1; 8 * 1_000].chunks(bytes) {
+            world.say(1, piece);
+        }
+        world.done(1);
+        world.pass(1_000);
+        assert_eq!(world.twilio.playback.played.len(), 8 * 1_000);
+        let marks = &world.twilio.playback.marks;
+        let names: Vec<_> = marks.iter().map(|mark| mark.name.as_str()).collect();
+        let expected: Vec<_> = (1..=10).map(|number| format!("u1:{}:g0:m{number}", number * 100)).collect();
+        assert_eq!(names, expected, "in pieces of {bytes} bytes");
+    }
+}
+
+#[test]
 fn an_utterance_without_audio_was_heard_when_those_before_it_were() {
     let mut world = World::new(LIMITS);
     world.utter(1, 1, 0);
