@@ -106,7 +106,7 @@ pub struct Replayed {
     pub fed: u64,
     /// So many frames were sent, and agreed.
     pub agreed: u64,
-    /// Whether the recording was cut because it grew too large.
+    /// Whether the recording ends before the call did: it grew too large, the disk was too slow, or the host was killed.
     pub truncated: bool,
     /// The first frame that differs; absent if none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
