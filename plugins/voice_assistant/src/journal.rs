@@ -233,8 +233,9 @@ impl Ledger for Journal {
 
     async fn record(&self, call: &str, entry: Entry) {
         let (seq, call) = (self.place(call), call.to_owned());
-        // Only words are; and where nobody is known for sure, nobody's memory is told.
-        let is_known = locked(&self.calls).get(&call).is_some_and(|known| known.known.person.is_some());
+        // Only words are; and where nobody is known for sure, nobody's memory is told. The last words of a call come when
+        // it is over and no more known here: then its row says whose they are.
+        let is_known = locked(&self.calls).get(&call).is_none_or(|known| known.known.person.is_some());
         let is_remembered = !(is_known && matches!(entry, Entry::Said { .. }));
         self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered }]).await;
     }

@@ -93,8 +93,11 @@ impl Store {
         self.execute(Execute::new(set).bind(call).bind(now_ms)).await.map(drop)
     }
 
-    /// Forgets orders that nobody repeats any more.
+    /// Forgets orders that nobody repeats any more, and that words of nobody known might be remembered.
     pub async fn forget_old(&self, before_ms: i64) -> Outcome<()> {
+        let nobodys = "update voice_assistant_entries set is_remembered = 1
+            where is_remembered = 0 and call in (select call from voice_assistant_calls where person = '')";
+        self.execute(Execute::new(nobodys)).await?;
         let delete = "delete from voice_assistant_orders where created_ms < $1";
         self.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
     }

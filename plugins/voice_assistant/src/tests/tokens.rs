@@ -19,6 +19,7 @@ use super::setup::{ADA, CALL, Instance, Phone, World, action, attribute, lines, 
 use crate::{
     call::{Entry, Ledger as _, Next},
     journal::Journal,
+    store::{Written, now_ms},
 };
 
 /// A conversation in real time, as the ledger meets it.
@@ -39,6 +40,7 @@ impl Plugin for Talker {
             .operation(Operation::new("redeem", Self::redeem))
             .operation(Operation::new("talk", Self::talk))
             .operation(Operation::new("transfer", Self::transfer))
+            .operation(Operation::new("end", Self::end))
     }
 
     fn create(_: NoSettings, context: Context) -> Result<Self, Failure> {
@@ -79,6 +81,13 @@ impl Talker {
         self.0.decide(CALL, Next::Transfer { to }).await;
         Ok(())
     }
+
+    /// The host hears that the call is over.
+    async fn end(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        let (call, outcome) = (CALL.to_owned(), "the other side hung up".to_owned());
+        self.0.write(vec![Written::Ended { call, outcome, at_ms: now_ms() }]).await;
+        Ok(())
+    }
 }
 
 fn talker(world: &World) -> TestInstance<Talker> {
@@ -87,10 +96,14 @@ fn talker(world: &World) -> TestInstance<Talker> {
 
 /// A world with the bridge, a host, and the token of Ada's call.
 async fn realtime(settings: Value) -> (World, Instance, String) {
+    realtime_with(Phone::ada(), settings).await
+}
+
+async fn realtime_with(phone: Phone, settings: Value) -> (World, Instance, String) {
     let world = World::default();
     world.state().connected.insert("realtime_call_bridge");
     let host = world.host_with(settings).await;
-    let token = attribute(&Phone::ada().ring(&host).await, "value").unwrap();
+    let token = attribute(&phone.ring(&host).await, "value").unwrap();
     (world, host, token)
 }
 
@@ -246,4 +259,31 @@ async fn what_was_heard_in_real_time_is_remembered_once() {
     let waiting = "select count(*) from voice_assistant_entries where is_remembered = 0";
     wait(|| async { world.database.number(waiting) }, |waiting| *waiting == 0).await;
     assert_eq!(world.said(ADA), expected);
+}
+
+/// The transcription comes after Twilio has told that the call is over.
+#[tokio::test]
+async fn the_last_words_of_a_call_are_remembered_too() {
+    let (world, _host, token) = realtime(json!({})).await;
+    let talker = talker(&world);
+    redeem(&talker, CALL, &token).await.unwrap();
+    talker.call_json("end", json!({})).await.unwrap();
+    talker.call_json("talk", json!({})).await.unwrap();
+    let expected = ["voice person: what time is it?", "voice assistant: it is"];
+    wait(|| async { world.said(ADA) }, |said| *said == expected).await;
+}
+
+#[tokio::test]
+async fn the_last_words_of_nobody_known_are_nobodys_memory() {
+    let (world, host, token) = realtime_with(Phone { person: None, ..Phone::ada() }, json!({})).await;
+    let talker = talker(&world);
+    redeem(&talker, CALL, &token).await.unwrap();
+    talker.call_json("end", json!({})).await.unwrap();
+    talker.call_json("talk", json!({})).await.unwrap();
+    drop(host);
+    // At its first look a host tidies up.
+    let _other = world.host().await;
+    let waiting = "select count(*) from voice_assistant_entries where is_remembered = 0";
+    wait(|| async { world.database.number(waiting) }, |waiting| *waiting == 0).await;
+    assert!(world.state().turns.is_empty());
 }
