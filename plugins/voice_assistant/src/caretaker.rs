@@ -1,6 +1,8 @@
 //! What is still to be done for calls, done in the background, on whichever host: what was said is remembered, messages are
 //! announced, calls of which nobody hears any more are closed. Doing it twice does nothing.
 
+use std::{collections::BTreeSet, time::Instant};
+
 use plugin_api::{
     context::Context,
     error::{ErrorKind, OperationError},
@@ -16,12 +18,14 @@ use crate::{
     MEMORY, TWILIO_SERVICE,
     desk::{Desk, turn},
     events::outcome_of,
-    store::{QuietCall, Voicemail, now_ms},
+    store::{DueTurn, QuietCall, Voicemail, now_ms},
 };
 
 /// How often it looks for what other hosts left.
 const LOOK: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(15);
+/// A slow memory takes no more of a look than this, and one call: somebody waits to be told of a message.
+const REMEMBERING: Duration = Duration::from_secs(10);
 /// An inbound call is asked for when nothing was heard of it for so long.
 const QUIET_MS: i64 = 120_000;
 /// Of our own calls Twilio reports the end to `twilio_service`, so that asking costs nothing.
@@ -40,21 +44,13 @@ pub async fn run(desk: Arc<Desk>) {
     let mut looks = 0u32;
     loop {
         desk.journal.flush().await;
-        let done = async {
-            desk.announce_unkept().await;
-            if desk.journal.store.is_named() {
-                desk.remember().await?;
-                desk.announce().await?;
-                desk.close_quiet().await?;
-                if looks.is_multiple_of(TIDYING) {
-                    desk.journal.store.forget_old(now_ms() - ORDERS_MS).await?;
-                    desk.journal.forget_old();
-                }
-            }
-            Ok::<_, OperationError>(())
-        };
-        if let Err(error) = done.await {
-            tracing::debug!(%error, "what is due for calls waits");
+        desk.announce_unkept().await;
+        let is_tidying = looks.is_multiple_of(TIDYING);
+        if is_tidying {
+            desk.journal.forget_old();
+        }
+        if desk.journal.store.is_named() {
+            desk.see_to_kept(is_tidying).await;
         }
         looks = looks.wrapping_add(1);
         desk.work(LOOK).await;
@@ -62,25 +58,55 @@ pub async fn run(desk: Arc<Desk>) {
 }
 
 impl Desk {
-    /// Gives what was said to the memory, in order.
+    /// One thing that cannot be done holds up no other. What somebody waits for comes first.
+    async fn see_to_kept(&self, is_tidying: bool) {
+        waits("messages are announced later", self.announce().await);
+        waits("calls are closed later", self.close_quiet().await);
+        if is_tidying {
+            waits("it is tidied up later", self.journal.store.forget_old(now_ms() - ORDERS_MS).await);
+        }
+        waits("what was said on the phone is remembered later", self.remember().await);
+    }
+
+    /// Gives what was said to the memory, for each person in order. Who cannot be remembered holds up nobody else.
     async fn remember(&self) -> Outcome<()> {
         if !self.context.has(MEMORY) {
             return Ok(());
         }
-        for due in self.journal.store.due_turns().await? {
-            let source = format!("{}:{}", due.call, due.seq);
-            let said = turn(due.speaker, Medium::Voice, &due.text, source, Some(due.seq / 1000));
-            let memory = self.context.dependency(MEMORY)?.person(&due.person).deadline(CALL);
-            match memory.call(said).await {
-                Ok(_) => {}
-                Err(error) if error.kind == ErrorKind::Invalid => {
-                    tracing::warn!(call = due.call, %error, "something said on the phone cannot be remembered");
+        let (begun, mut later, mut after) = (Instant::now(), BTreeSet::new(), (i64::MIN, String::new()));
+        loop {
+            let due = self.journal.store.due_turns(&after).await?;
+            let Some(last) = due.last() else { return Ok(()) };
+            after = (last.seq, last.call.clone());
+            for turn in due {
+                if begun.elapsed() > REMEMBERING {
+                    return Ok(());
                 }
-                Err(error) => return Err(error),
+                if !later.contains(&turn.person) && !self.tell_memory(&turn).await? {
+                    later.insert(turn.person);
+                }
             }
-            self.journal.store.is_remembered(&due).await?;
         }
-        Ok(())
+    }
+
+    /// Whether the person's next turn may follow.
+    async fn tell_memory(&self, due: &DueTurn) -> Outcome<bool> {
+        let source = format!("{}:{}", due.call, due.seq);
+        let said = turn(due.speaker, Medium::Voice, &due.text, source, Some(due.seq / 1000));
+        let memory = self.context.dependency(MEMORY)?.person(&due.person).deadline(CALL);
+        match memory.call(said).await {
+            Ok(_) => {}
+            Err(error) if error.kind == ErrorKind::Invalid => {
+                tracing::warn!(call = due.call, %error, "something said on the phone cannot be remembered");
+            }
+            Err(error) if is_away(&error) => return Err(error),
+            Err(error) => {
+                tracing::debug!(call = due.call, %error, "something said on the phone is remembered later");
+                return Ok(false);
+            }
+        }
+        self.journal.store.is_remembered(due).await?;
+        Ok(true)
     }
 
     async fn announce(&self) -> Outcome<()> {
@@ -185,6 +211,17 @@ fn announcement(voicemail: &Voicemail) -> String {
     let number = voicemail.number.as_deref().unwrap_or("a number that is withheld");
     let Voicemail { seconds, recording, .. } = voicemail;
     format!("{number} left a message of {seconds} seconds on the phone: recording {recording}.")
+}
+
+fn waits(what: &str, done: Outcome<()>) {
+    if let Err(error) = done {
+        tracing::debug!(%error, "{what}");
+    }
+}
+
+/// Nobody's turn would be taken.
+fn is_away(error: &OperationError) -> bool {
+    matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::Deadline)
 }
 
 fn is_over(status: &str) -> bool {

@@ -30,7 +30,7 @@ use plugin_api::{
 };
 use ring::digest::{SHA256, digest};
 
-pub use due::{QuietCall, Voicemail};
+pub use due::{DueTurn, QuietCall, Voicemail};
 pub use orders::Order;
 pub use reading::Known;
 pub use writes::{NewCall, Written};

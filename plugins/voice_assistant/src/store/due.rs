@@ -37,13 +37,14 @@ pub struct QuietCall {
 }
 
 impl Store {
-    /// What was said with known people and is not in the memory yet, in order.
-    pub async fn due_turns(&self) -> Outcome<Vec<DueTurn>> {
+    /// What was said with known people and is not in the memory yet, in order, behind a moment and a call.
+    pub async fn due_turns(&self, (seq, call): &(i64, String)) -> Outcome<Vec<DueTurn>> {
         let query = "
             select e.call, e.seq, e.subject, e.body, c.person
             from voice_assistant_entries e join voice_assistant_calls c on c.call = e.call
-            where e.is_remembered = 0 and c.person <> '' order by e.seq, e.call";
-        let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
+            where e.is_remembered = 0 and c.person <> '' and (e.seq > $1 or (e.seq = $1 and e.call > $2))
+            order by e.seq, e.call";
+        let rows = self.query(Query::new(query).bind(*seq).bind(call).row_limit(AT_ONCE)).await?;
         rows.iter().map(due_turn).collect()
     }
 

@@ -2,7 +2,9 @@
 
 use plugin_api::{error::OperationError, serde_json::json, tokio};
 
-use super::setup::{ADA, OWNER, Phone, World, action, away, lines, redirect, spoken, wait};
+use super::setup::{
+    ADA, BOB, CALL, LEFT, OWNER, Phone, World, action, away, lines, redirect, shown, spoken, wait,
+};
 
 const APOLOGY: &str = "I am sorry, I cannot answer at the moment.";
 
@@ -37,9 +39,7 @@ async fn without_any_database_calls_are_answered_and_messages_announced() {
     let twiml = ada.say(&host, &twiml, "one").await;
     assert_eq!(spoken(&ada.say(&host, &twiml, "two").await), ["re: two"]);
     assert_eq!(world.state().runs[1].1.history.len(), 3);
-    let left =
-        [("RecordingSid", "RE1"), ("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "4")];
-    ada.post(&host, "/voicemail", &left).await;
+    ada.post(&host, "/voicemail", &LEFT).await;
     wait(|| async { world.state().sent.len() }, |sent| *sent == 1).await;
 }
 
@@ -115,6 +115,37 @@ async fn without_the_memory_the_assistant_is_a_stranger_who_answers() {
     world.state().memory = None;
     let said = wait(|| async { world.said(ADA) }, |said| said.len() == 2).await;
     assert_eq!(said, ["voice person: hello", "voice assistant: re: hello"], "it learns of it later");
+}
+
+#[tokio::test]
+async fn without_the_memory_messages_are_announced_and_calls_closed() {
+    let world = World::default();
+    world.state().memory = Some(away());
+    let (host, ada) = (world.host_with(json!({ "owner_number": OWNER })).await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    ada.say(&host, &twiml, "hello").await;
+    ada.post(&host, "/voicemail", &LEFT).await;
+    wait(|| async { world.state().sent.len() }, |sent| *sent == 1).await;
+    world.state().reported.insert(CALL.to_owned(), "completed".to_owned());
+    world.database.run("update voice_assistant_calls set heard_ms = 1");
+    wait(|| async { shown(&host).await.call.live }, |live| !live).await;
+    assert!(world.said(ADA).is_empty());
+}
+
+#[tokio::test]
+async fn whom_the_memory_cannot_keep_holds_up_nobody_else() {
+    let world = World::default();
+    world.state().unmemorable.insert(ADA);
+    let host = world.host().await;
+    for (phone, words) in [(Phone::ada(), "first"), (Phone::bob(), "second")] {
+        let twiml = phone.ring(&host).await;
+        phone.say(&host, &twiml, words).await;
+    }
+    let said = wait(|| async { world.said(BOB) }, |said| said.len() == 2).await;
+    assert_eq!(said, ["voice person: second", "voice assistant: re: second"]);
+    world.state().unmemorable.clear();
+    let said = wait(|| async { world.said(ADA) }, |said| said.len() == 2).await;
+    assert_eq!(said, ["voice person: first", "voice assistant: re: first"], "in order, and later");
 }
 
 #[tokio::test]

@@ -35,9 +35,13 @@ use plugin_api::{
 use crate::VoiceAssistant;
 
 pub const ADA: &str = "+15550000001";
+pub const BOB: &str = "+15550000002";
 pub const OWNER: &str = "+15550000009";
 pub const PUBLIC: &str = "https://example.com";
 pub const CALL: &str = "CA00000000000000000000000000000001";
+/// A message that was left.
+pub const LEFT: [(&str, &str); 3] =
+    [("RecordingSid", "RE1"), ("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "12")];
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub type Instance = TestInstance<VoiceAssistant>;
@@ -66,6 +70,8 @@ pub struct State {
     pub chats: Vec<Chat>,
     pub twilio: Option<OperationError>,
     pub memory: Option<OperationError>,
+    /// Of whom the memory can keep nothing.
+    pub unmemorable: BTreeSet<&'static str>,
     pub assistant: Option<OperationError>,
     pub model: Option<OperationError>,
     /// How a run goes.
@@ -88,6 +94,7 @@ impl Default for State {
             chats: Vec::new(),
             twilio: None,
             memory: None,
+            unmemorable: BTreeSet::new(),
             assistant: None,
             model: None,
             answer: |run| done(&format!("re: {}", run.goal)),
@@ -290,6 +297,9 @@ impl World {
         if let Some(error) = &state.memory {
             return Err(error.clone());
         }
+        if state.unmemorable.contains(person) {
+            return Err(OperationError::internal("their memory is broken"));
+        }
         let repeated = state.turns.iter().any(|(of, known)| of == person && known.source == turn.source);
         if !repeated {
             state.turns.push((person.to_owned(), turn));
@@ -399,6 +409,12 @@ impl Phone {
     /// Ada, whose number is verified.
     pub fn ada() -> Self {
         Self { call: CALL.to_owned(), from: ADA.to_owned(), person: Some(ADA.to_owned()) }
+    }
+
+    /// Bob, who is known, too.
+    pub fn bob() -> Self {
+        let call = "CA00000000000000000000000000000002".to_owned();
+        Self { call, from: BOB.to_owned(), person: Some(BOB.to_owned()) }
     }
 
     /// Delivers a webhook as the host does behind the guard; the TwiML of the answer.

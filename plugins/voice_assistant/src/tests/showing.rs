@@ -9,9 +9,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, CALL, Phone, World};
-
-const BOB: &str = "+15550000002";
+use super::setup::{ADA, BOB, CALL, Phone, World};
 
 fn on_behalf_of(person: &str) -> CallHeader {
     CallHeader { person: Some(person.to_owned()), ..CallHeader::default() }

@@ -11,10 +11,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, OWNER, Phone, World, action, away, shown, spoken, wait};
-
-const LEFT: [(&str, &str); 3] =
-    [("RecordingSid", "RE1"), ("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "12")];
+use super::setup::{ADA, LEFT, OWNER, Phone, World, action, away, shown, spoken, wait};
 
 async fn world() -> (World, super::setup::Instance, String) {
     let world = World::default();
