@@ -17,7 +17,7 @@ use crate::{
     desk::Desk,
     mind,
     speech::{self, Turn},
-    store::{Known, NewCall, Written, now_ms, now_us},
+    store::{Known, NewCall, TRANSFERRED, UNANSWERED, Written, now_ms, now_us},
     twiml::Verb,
     webhook::Webhook,
 };
@@ -219,7 +219,7 @@ impl Desk {
             self.journal.write(vec![Written::Decided { call, next: Next::Turns { reason } }]).await;
             return speech::listen(&self.config, &self.config.texts.unreachable, turn);
         };
-        self.outcome(call, &format!("transferred to {to}")).await;
+        self.outcome(call, &format!("{TRANSFERRED}{to}")).await;
         speech::transfer(&self.config, number)
     }
 
@@ -255,9 +255,10 @@ impl Desk {
     /// Nobody can answer: a message may be left.
     pub async fn give_up(&self, call: &str, why: &str) -> Vec<Verb> {
         tracing::warn!(call, "nobody can answer on the phone: {why}");
-        let noted = self.journal.note(call, format!("nobody could answer: {why}"));
+        let noted = self.journal.note(call, format!("{UNANSWERED}: {why}"));
         let way = Written::Way { call: call.to_owned(), way: CallWay::Voicemail, at_ms: now_ms() };
-        self.journal.write(vec![noted, way]).await;
+        let outcome = Written::Outcome { call: call.to_owned(), outcome: UNANSWERED.to_owned() };
+        self.journal.write(vec![noted, way, outcome]).await;
         self.journal.count("apologies", 1).await;
         speech::voicemail(&self.config, &self.config.texts.apology)
     }

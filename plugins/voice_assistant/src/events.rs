@@ -8,12 +8,10 @@ use crate::{
     call::{CallBrief, Next},
     desk::Desk,
     speech::{self, Turn},
-    store::{NewCall, Order, Written, now_ms, now_us},
+    store::{HUNG_UP, NewCall, Order, UNANSWERED, Written, now_ms, now_us},
     twiml::Verb,
     webhook::{Webhook, is_sid},
 };
-
-const CALLER_HUNG_UP: &str = "the other side hung up";
 
 impl Desk {
     /// A call is to be answered. Only the first time there may be a token for its audio.
@@ -86,7 +84,7 @@ impl Desk {
     pub async fn stream_ended(&self, hook: &Webhook) -> Vec<Verb> {
         let next = self.known_or_new(hook).await.next;
         if !hook.is_live() {
-            self.ended(&hook.call, CALLER_HUNG_UP).await;
+            self.ended(&hook.call, HUNG_UP).await;
             return vec![Verb::new("Hangup")];
         }
         let turn = Turn { n: now_us(), ..Turn::default() };
@@ -111,11 +109,17 @@ impl Desk {
 
     /// Who the call was transferred to has hung up, or never answered.
     pub async fn dial_ended(&self, hook: &Webhook) -> Vec<Verb> {
-        if hook.get("DialCallStatus") == Some("completed") {
+        let status = hook.get("DialCallStatus").unwrap_or("unknown").replace('\0', "");
+        if status == "completed" {
             return vec![Verb::new("Hangup")];
         }
-        let status = hook.get("DialCallStatus").unwrap_or("unknown").replace('\0', "");
         self.note(&hook.call, &format!("the transfer failed: {status}")).await;
+        if !hook.is_live() {
+            self.outcome(&hook.call, HUNG_UP).await;
+            self.ended(&hook.call, HUNG_UP).await;
+            return vec![Verb::new("Hangup")];
+        }
+        self.outcome(&hook.call, UNANSWERED).await;
         let reason = "nobody answered there".to_owned();
         let (call, at_ms) = (hook.call.clone(), now_ms());
         let way = Written::Way { call: call.clone(), way: CallWay::Voicemail, at_ms };
@@ -178,7 +182,7 @@ pub fn outcome_of(status: &str) -> &'static str {
         "no-answer" => "nobody answered",
         "canceled" => "it was given up before anybody answered",
         "failed" => "it could not be put through",
-        _ => CALLER_HUNG_UP,
+        _ => HUNG_UP,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     call::{CallBrief, Ledger as _, Next},
     desk::{Desk, turn},
     mind,
-    store::{Known, random_id},
+    store::{HUNG_UP, Known, random_id},
 };
 
 const CALLS: u32 = 50;
@@ -94,7 +94,9 @@ impl Desk {
         let sid = request.call.ok_or_else(|| OperationError::invalid("`call` is missing"))?;
         let update = UpdateCall { sid: sid.clone(), hang_up: true, ..UpdateCall::default() };
         self.context.dependency(TWILIO_SERVICE)?.call(update).await?;
-        self.ended(&sid, "an operator ended it").await;
+        // Twilio may have told of the end before this.
+        self.outcome(&sid, "an operator ended it").await;
+        self.ended(&sid, HUNG_UP).await;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! do a step twice.
 //! - [`tables`]: the tables.
 //! - [`writes`]: what is written while a call goes on.
+//! - [`outcomes`]: how a call went, where several say it.
 //! - [`tokens`]: the right to carry a call's audio, once.
 //! - [`due`]: what is still to be done: remembered, announced, closed.
 //! - [`orders`]: calls that are to be placed.
@@ -10,6 +11,7 @@
 
 mod tables;
 mod writes;
+mod outcomes;
 mod tokens;
 mod due;
 mod orders;
@@ -32,6 +34,7 @@ use ring::digest::{SHA256, digest};
 
 pub use due::{DueTurn, QuietCall, Voicemail};
 pub use orders::Order;
+pub use outcomes::{HUNG_UP, TRANSFERRED, UNANSWERED};
 pub use reading::Known;
 pub use writes::{NewCall, Written};
 

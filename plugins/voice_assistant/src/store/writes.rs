@@ -6,7 +6,7 @@ use plugin_api::requests::{
     voice::{CallWay, MediaReport},
 };
 
-use super::{Outcome, Store};
+use super::{Outcome, Store, outcomes};
 use crate::call::{CallBrief, Entry, Next};
 
 /// A call that begins.
@@ -53,7 +53,7 @@ pub enum Written {
         call: String,
         next: Next,
     },
-    /// How it went; what is known first counts.
+    /// How it went; which counts, `outcomes` says.
     Outcome {
         call: String,
         outcome: String,
@@ -114,9 +114,7 @@ fn statements(written: &Written) -> Vec<Statement> {
             let (name, detail) = next_name(next);
             vec![of_call("next = $2, next_detail = $3", call).bind(name).bind(detail)]
         }
-        Written::Outcome { call, outcome } => {
-            vec![of_call("outcome = case when outcome = '' then $2 else outcome end", call).bind(outcome)]
-        }
+        Written::Outcome { call, outcome } => vec![outcomes::first(call, outcome)],
         Written::AnsweredBy { call, who } => vec![of_call("answered_by = $2", call).bind(who)],
         Written::Ended { call, outcome, at_ms } => vec![end(call, outcome, *at_ms)],
         Written::Recorded { .. } => recorded(written).into_iter().collect(),
@@ -139,7 +137,7 @@ pub(super) fn begin(new: &NewCall) -> Statement {
     .bind(new.started_ms)
 }
 
-fn of_call(set: &str, call: &str) -> Statement {
+pub(super) fn of_call(set: &str, call: &str) -> Statement {
     Statement::new(format!("update voice_assistant_calls set {set} where call = $1")).bind(call)
 }
 

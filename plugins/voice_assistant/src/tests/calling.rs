@@ -19,7 +19,7 @@ fn header(key: &str) -> CallHeader {
     CallHeader { person, idempotency_key: key, ..CallHeader::default() }
 }
 
-fn request() -> CallPerson {
+pub fn request() -> CallPerson {
     CallPerson {
         objective: "Ask whether Tuesday suits them.".to_owned(),
         opening: Some("Hello, this is Max.".to_owned()),
@@ -32,14 +32,14 @@ async fn call(host: &Instance, request: CallPerson) -> Result<CalledPerson, Oper
 }
 
 /// The path and the form of a webhook of this call.
-fn order(world: &World) -> String {
+pub fn order(world: &World) -> String {
     let url = world.state().placed[0].1.url.clone().unwrap();
     url.split_once('?').unwrap().1.to_owned()
 }
 
 const OUTBOUND: [(&str, &str); 2] = [("Direction", "outbound-api"), ("To", ADA)];
 
-async fn placed(settings: Value, request: CallPerson) -> (World, Instance) {
+pub async fn placed(settings: Value, request: CallPerson) -> (World, Instance) {
     let world = World::default();
     let host = world.host_with(settings).await;
     call(&host, request).await.unwrap();

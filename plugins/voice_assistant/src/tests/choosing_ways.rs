@@ -50,6 +50,8 @@ async fn by_a_message_where_openai_is_down() {
     let host = world.host_with(json!({ "voicemail": false })).await;
     let twiml = ada.ring(&host).await;
     assert_eq!(spoken(&twiml), ["I am sorry, I cannot answer at the moment.", "Goodbye!"]);
+    ada.post(&host, "/status", &[("CallStatus", "completed")]).await;
+    assert_eq!(shown(&host).await.call.outcome.as_deref(), Some("nobody could answer"));
 }
 
 #[tokio::test]
@@ -121,4 +123,21 @@ async fn an_operator_ends_a_call_at_once() {
     host.call(EndCall { call: Some(ada.call.clone()) }).await.unwrap();
     assert!(world.state().updated[0].hang_up);
     assert_eq!(shown(&host).await.call.outcome.as_deref(), Some("an operator ended it"));
+}
+
+/// Twilio tells of an end before it answers who asked for it.
+#[tokio::test]
+async fn who_ended_a_call_is_known_though_twilio_told_of_its_end_first() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    ada.ring(&host).await;
+    ada.post(&host, "/status", &[("CallStatus", "completed")]).await;
+    host.call(EndCall { call: Some(ada.call.clone()) }).await.unwrap();
+    let call = shown(&host).await.call;
+    assert_eq!((call.live, call.outcome.as_deref()), (false, Some("an operator ended it")));
+    let (world, host) = super::calling::placed(json!({}), super::calling::request()).await;
+    ada.post(&host, "/status", &[("CallStatus", "completed")]).await;
+    let path = format!("/machine?{}", super::calling::order(&world));
+    ada.post(&host, &path, &[("AnsweredBy", "machine_start")]).await;
+    assert_eq!(shown(&host).await.call.outcome.as_deref(), Some("a machine answered"));
 }

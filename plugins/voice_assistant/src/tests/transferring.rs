@@ -8,7 +8,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, CALL, Instance, Phone, World, action, lines, shown, spoken};
+use super::setup::{ADA, CALL, Instance, LEFT, Phone, World, action, lines, shown, spoken};
 
 const RECEPTION: &str = "+15550000005";
 
@@ -18,6 +18,10 @@ async fn host(world: &World) -> Instance {
 
 fn on_behalf_of(person: &str) -> CallHeader {
     CallHeader { person: Some(person.to_owned()), ..CallHeader::default() }
+}
+
+async fn outcome(host: &Instance) -> String {
+    shown(host).await.call.outcome.unwrap_or_default()
 }
 
 fn to(name: &str) -> TransferCall {
@@ -38,8 +42,47 @@ async fn a_call_is_put_through_and_comes_back_when_nobody_answers() {
     assert_eq!(spoken(&back)[0], "I am sorry, nobody answers there.");
     assert!(back.contains("<Record "), "{back}");
     assert!(lines(&host).await.contains(&"(the transfer failed: no-answer)".to_owned()));
-    let over = ada.post(&host, &action(&twiml), &[("DialCallStatus", "completed")]).await;
-    assert_eq!(over, "<Response><Hangup/></Response>");
+    assert_eq!(outcome(&host).await, "nobody could answer");
+    ada.post(&host, &action(&back), &LEFT).await;
+    ada.post(&host, "/status", &[("CallStatus", "completed")]).await;
+    assert_eq!(outcome(&host).await, "a message was left");
+}
+
+/// Twilio tells of the end of a call before or after what came of its transfer.
+#[tokio::test]
+async fn a_transfer_is_kept_as_what_came_of_it() {
+    let over = ("CallStatus", "completed");
+    for (dial, expected) in
+        [("completed", "transferred to reception"), ("canceled", "the other side hung up")]
+    {
+        for is_told_first in [true, false] {
+            let world = World::default();
+            let (host, ada) = (host(&world).await, Phone::ada());
+            let twiml = ada.ring(&host).await;
+            host.call_with(on_behalf_of(ADA), to("reception")).await.unwrap();
+            let twiml = ada.say(&host, &twiml, "a human, please").await;
+            if is_told_first {
+                ada.post(&host, "/status", &[over]).await;
+            }
+            let last = ada.post(&host, &action(&twiml), &[("DialCallStatus", dial), over]).await;
+            assert_eq!(last, "<Response><Hangup/></Response>");
+            if !is_told_first {
+                ada.post(&host, "/status", &[over]).await;
+            }
+            assert_eq!(outcome(&host).await, expected, "{dial}");
+            assert!(!shown(&host).await.call.live);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_decided_for_a_transfer_and_hung_up_before_it_was_not_transferred() {
+    let world = World::default();
+    let (host, ada) = (host(&world).await, Phone::ada());
+    ada.ring(&host).await;
+    host.call_with(on_behalf_of(ADA), to("reception")).await.unwrap();
+    ada.post(&host, "/status", &[("CallStatus", "completed")]).await;
+    assert_eq!(outcome(&host).await, "the other side hung up");
 }
 
 #[tokio::test]
