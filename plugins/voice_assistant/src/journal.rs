@@ -126,6 +126,8 @@ impl Journal {
     /// What is known of a call: from the database, which other hosts write, and from what waits here.
     pub async fn known(&self, call: &str) -> Option<Known> {
         let here = locked(&self.calls).get(call).map(|call| call.known.clone());
+        // Before it is read: what no longer waits then is in what is read.
+        let is_newer = self.is_deciding(call);
         let stored = match self.store.is_named() {
             true => self.store.known(call).await.unwrap_or_else(|error| {
                 tracing::debug!(%error, "a call is known only as far as this host heard of it");
@@ -134,9 +136,15 @@ impl Journal {
             false => None,
         };
         match (stored, here) {
-            (Some(stored), Some(here)) => Some(Known { next: here.next.or(stored.next), ..stored }),
+            (Some(stored), Some(here)) if is_newer => Some(Known { next: here.next, ..stored }),
             (stored, here) => stored.or(here),
         }
+    }
+
+    /// Whether a decision of this host waits; any other may be older than one of another host.
+    fn is_deciding(&self, call: &str) -> bool {
+        let waiting = locked(&self.waiting);
+        waiting.iter().any(|written| matches!(written, Written::Decided { call: of, .. } if of == call))
     }
 
     /// What was said in a call, in order, with its place in it.

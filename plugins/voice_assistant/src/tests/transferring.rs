@@ -86,6 +86,17 @@ async fn who_decided_for_a_transfer_and_hung_up_before_it_was_not_transferred() 
 }
 
 #[tokio::test]
+async fn the_last_decision_counts_whichever_host_it_came_to() {
+    let world = World::default();
+    let (one, other, ada) = (host(&world).await, host(&world).await, Phone::ada());
+    let twiml = ada.ring(&one).await;
+    one.call_with(on_behalf_of(ADA), EndCall::default()).await.unwrap();
+    other.call_with(on_behalf_of(ADA), to("reception")).await.unwrap();
+    let twiml = ada.say(&one, &twiml, "a human, please").await;
+    assert!(twiml.contains("<Dial "), "{twiml}");
+}
+
+#[tokio::test]
 async fn a_caller_who_is_not_verified_is_put_through_too() {
     let world = World::default();
     let (host, stranger) = (host(&world).await, Phone { person: None, ..Phone::ada() });
