@@ -2,8 +2,10 @@
 //! needs. A database that is away holds up nobody: what it cannot take waits here and is written later. What is lost, as it
 //! was too much or the host ended, is logged and counted.
 
+mod waiting;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -13,17 +15,22 @@ use plugin_api::{
     error::{ErrorKind, OperationError},
     prelude::Duration,
     requests::{memory::Speaker, voice::CallWay},
-    tokio, tracing,
+    tokio::{self, time::timeout},
+    tracing,
 };
 
+use self::waiting::Waiting;
 use crate::{
     call::{CallBrief, Entry, Ledger, Next},
     store::{Known, NewCall, Store, Voicemail, Written, now_ms, now_us},
 };
 
-/// What may wait for the database.
-const MOST_WAITING: usize = 10_000;
-const BATCH: usize = 100;
+/// What is written in one step, each some two statements: also a database that is far away does it in time.
+const BATCH: usize = 20;
+/// Where more waits, it is written in the background: nobody on the phone waits for it.
+const BACKLOG: usize = 3 * BATCH;
+/// A host that ends waits no longer for the database.
+const CLOSING: Duration = Duration::from_secs(5);
 /// No call is as long; its end was never heard of here.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Words of a call that are kept in memory.
@@ -34,8 +41,9 @@ pub struct Journal {
     pub store: Store,
     context: Context,
     calls: Mutex<HashMap<String, InMemory>>,
-    waiting: Mutex<VecDeque<Written>>,
-    writing: tokio::sync::Mutex<()>,
+    waiting: Mutex<Waiting>,
+    /// Who writes has it: how much is written in one step.
+    writing: tokio::sync::Mutex<usize>,
     /// Without a database: messages that nobody was told of yet.
     voicemails: Mutex<Vec<Voicemail>>,
 }
@@ -55,7 +63,7 @@ impl Journal {
             context,
             calls: Mutex::default(),
             waiting: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::new(BATCH),
             voicemails: Mutex::default(),
         }
     }
@@ -66,28 +74,57 @@ impl Journal {
         if !self.store.is_named() {
             return;
         }
-        let lost = self.queue(written);
+        let lost = locked(&self.waiting).push(written);
         if lost > 0 {
-            tracing::warn!(lost, "the database is away for too long: what happened in calls is lost");
-            self.count("lost", lost).await;
+            self.lost("the database is away for too long: what happened in calls is lost", lost).await;
         }
-        self.flush().await;
+        if locked(&self.waiting).len() <= BACKLOG {
+            self.flush().await;
+        }
     }
 
-    /// Writes what waits, if the database can take it.
+    /// Writes what waits by now, if the database can take it.
     pub async fn flush(&self) {
-        let _writing = self.writing.lock().await;
-        loop {
-            let batch: Vec<_> = locked(&self.waiting).iter().take(BATCH).cloned().collect();
-            if batch.is_empty() {
-                return;
-            }
-            if let Err(error) = self.write_batch(&batch).await {
-                tracing::debug!(%error, "what happens in calls waits to be written");
-                return;
-            }
-            locked(&self.waiting).drain(..batch.len());
+        let end = locked(&self.waiting).end();
+        while self.write_next(end).await {}
+    }
+
+    /// Writes what it still can; the rest ends with the host.
+    pub async fn close(&self) {
+        if timeout(CLOSING, self.flush()).await.is_err() {
+            tracing::debug!("the database takes longer to write what happened in calls than this host lives");
         }
+        let (lost, untold) = (locked(&self.waiting).len() as u64, locked(&self.voicemails).len() as u64);
+        if lost > 0 {
+            self.lost("the host ends while the database is away: what happened in calls is lost", lost).await;
+        }
+        if untold > 0 {
+            self.lost("the host ends, and nobody was told of messages that were left", untold).await;
+        }
+    }
+
+    /// Writes the next of what waits before this place; whether more may follow. In between others have their turn.
+    async fn write_next(&self, end: u64) -> bool {
+        let mut most = self.writing.lock().await;
+        let batch = locked(&self.waiting).next(end, *most);
+        if batch.is_empty() || self.store.check().is_err() {
+            return false;
+        }
+        if let Err(error) = self.write_batch(&batch).await {
+            tracing::debug!(%error, "what happens in calls waits to be written");
+            if error.kind == ErrorKind::Deadline {
+                *most = (*most / 2).max(1);
+            }
+            return false;
+        }
+        *most = BATCH.min(*most + 1);
+        locked(&self.waiting).done(batch.len());
+        true
+    }
+
+    async fn lost(&self, what: &str, lost: u64) {
+        tracing::warn!(lost, "{what}");
+        self.count("lost", lost).await;
     }
 
     /// One that can never be written does not hold up the others.
@@ -115,14 +152,6 @@ impl Journal {
         }
     }
 
-    fn queue(&self, written: Vec<Written>) -> u64 {
-        let mut waiting = locked(&self.waiting);
-        let room = MOST_WAITING.saturating_sub(waiting.len());
-        let lost = written.len().saturating_sub(room);
-        waiting.extend(written.into_iter().take(room));
-        lost as u64
-    }
-
     /// What is known of a call: from the database, which other hosts write, and from what waits here.
     pub async fn known(&self, call: &str) -> Option<Known> {
         let here = locked(&self.calls).get(call).map(|call| call.known.clone());
@@ -144,7 +173,7 @@ impl Journal {
     /// Whether a decision of this host waits; any other may be older than one of another host.
     fn is_deciding(&self, call: &str) -> bool {
         let waiting = locked(&self.waiting);
-        waiting.iter().any(|written| matches!(written, Written::Decided { call: of, .. } if of == call))
+        waiting.any(|written| matches!(written, Written::Decided { call: of, .. } if of == call))
     }
 
     /// What was said in a call, in order, with its place in it.

@@ -126,7 +126,7 @@ impl Plugin for VoiceAssistant {
         if let Some(caretaker) = self.caretaker.get() {
             caretaker.abort();
         }
-        self.desk.journal.flush().await;
+        self.desk.journal.close().await;
     }
 }
 

@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Fails at once if the database has just failed.
-    fn check(&self) -> Outcome<()> {
+    pub fn check(&self) -> Outcome<()> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         match failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE) {
             Some((_, error)) => Err(error.clone()),

@@ -9,6 +9,7 @@ mod answering;
 mod choosing_ways;
 mod tokens;
 mod outages;
+mod backlog;
 mod voicemail;
 mod calling;
 mod transferring;

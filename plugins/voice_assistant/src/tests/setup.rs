@@ -19,6 +19,7 @@ use plugin_api::{
         orchestrator::{
             CancelRun, Run, RunRecord, RunReport, RunState, RunUsage, ShowRun, ToolRecord, ToolState,
         },
+        sql::Transaction,
         twilio::FetchMedia,
         twilio_service::{
             CallRecord, ClaimWebhook, Delivery, FetchCall, LedgerKind, PlaceCall, PlacedCall, ReadDelivery,
@@ -69,6 +70,8 @@ pub struct State {
     pub cancelled: Vec<String>,
     pub chats: Vec<Chat>,
     pub twilio: Option<OperationError>,
+    /// More than this a database that is far away does not do in one step in time.
+    pub statements_in_time: usize,
     pub memory: Option<OperationError>,
     /// Of whom the memory can keep nothing.
     pub unmemorable: BTreeSet<&'static str>,
@@ -93,6 +96,7 @@ impl Default for State {
             cancelled: Vec::new(),
             chats: Vec::new(),
             twilio: None,
+            statements_in_time: usize::MAX,
             memory: None,
             unmemorable: BTreeSet::new(),
             assistant: None,
@@ -139,7 +143,18 @@ impl World {
     /// A host with these settings beside the public address.
     pub async fn host_with(&self, mut settings: Value) -> Instance {
         settings["public_base_url"] = json!(PUBLIC);
-        start(self.database.serve(self.without_database(settings))).await
+        start(self.with_database(self.without_database(settings))).await
+    }
+
+    /// The database, as far away as it is.
+    pub fn with_database<P: crate::Plugin>(&self, plugin: TestPlugin<P>) -> TestPlugin<P> {
+        let world = self.clone();
+        self.database.serve(plugin).fake("database", move |transaction: Transaction| {
+            match transaction.statements.len() > world.state().statements_in_time {
+                true => Err(OperationError::deadline("it is far away")),
+                false => world.database.transaction(transaction),
+            }
+        })
     }
 
     /// The same without a database.

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A conversation in real time, as the ledger meets it.
-struct Talker(Journal);
+pub struct Talker(Journal);
 
 #[message]
 struct Redeem {
@@ -41,6 +41,7 @@ impl Plugin for Talker {
             .operation(Operation::new("talk", Self::talk))
             .operation(Operation::new("transfer", Self::transfer))
             .operation(Operation::new("end", Self::end))
+            .operation(Operation::new("flush", Self::flush))
     }
 
     fn create(_: NoSettings, context: Context) -> Result<Self, Failure> {
@@ -82,6 +83,11 @@ impl Talker {
         Ok(())
     }
 
+    async fn flush(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        self.0.flush().await;
+        Ok(())
+    }
+
     /// The host hears that the call is over.
     async fn end(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
         let (call, outcome) = (CALL.to_owned(), "the other side hung up".to_owned());
@@ -90,12 +96,12 @@ impl Talker {
     }
 }
 
-fn talker(world: &World) -> TestInstance<Talker> {
-    world.database.serve(TestPlugin::<Talker>::new(json!({}))).create().unwrap()
+pub fn talker(world: &World) -> TestInstance<Talker> {
+    world.with_database(TestPlugin::<Talker>::new(json!({}))).create().unwrap()
 }
 
 /// A world with the bridge, a host, and the token of Ada's call.
-async fn realtime(settings: Value) -> (World, Instance, String) {
+pub async fn realtime(settings: Value) -> (World, Instance, String) {
     realtime_with(Phone::ada(), settings).await
 }
 
@@ -107,7 +113,7 @@ async fn realtime_with(phone: Phone, settings: Value) -> (World, Instance, Strin
     (world, host, token)
 }
 
-async fn redeem(
+pub async fn redeem(
     talker: &TestInstance<Talker>,
     call: &str,
     token: &str,
