@@ -13,6 +13,7 @@ pub fn tests() -> Vec<Trial> {
         it_starts_on_sqlite_with_nothing_set,
         with_partners_everything_is_connected,
         it_names_every_plugin_of_the_repository,
+        the_telephone_has_the_same_tools_both_ways,
     ]
 }
 
@@ -74,6 +75,22 @@ fn it_names_every_plugin_of_the_repository() {
         let name = folder.to_string_lossy().into_owned();
         assert!(named.contains(&name), "plugins.toml does not name `{name}`: add a section [plugins.{name}]");
     }
+}
+
+/// In real time the conversation ends and transfers a call by tools of its own.
+fn the_telephone_has_the_same_tools_both_ways() {
+    let of_the_call = ["voice_assistant.transfer_call", "voice_assistant.end_call"];
+    let by_turns = listed("orchestrator_service", "tools").into_iter();
+    let by_turns: Vec<_> = by_turns.filter(|tool| !of_the_call.contains(&tool.as_str())).collect();
+    assert_eq!(listed("voice_assistant", "tools"), by_turns);
+    assert_eq!(listed("voice_assistant", "approve"), listed("orchestrator_service", "approve"));
+}
+
+/// A list of a plugin's section.
+fn listed(plugin: &str, key: &str) -> Vec<String> {
+    let config: toml::Table = text().parse().expect("it is TOML");
+    let list = config["plugins"][plugin][key].as_array().expect("it is a list");
+    list.iter().map(|name| name.as_str().expect("it holds texts").to_owned()).collect()
 }
 
 /// The plugins that it names.

@@ -15,7 +15,7 @@
 //! - `outbound`: calls of ours.
 //! - `caretaker`: what is remembered, announced and closed in the background.
 //! - `showing`: calls as they are shown; text; transfers and ends.
-//! - `routes`: HTTP -> the operations, and back; each webhook in time and once.
+//! - `routes`: a webhook -> its handler, in time and once.
 
 mod settings;
 mod call;
@@ -283,12 +283,15 @@ impl VoiceAssistant {
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
         let hook = Webhook::read(&request, call.person())?;
-        let once = Once::of(&self.desk, &hook).await;
-        if once.is_first {
-            self.desk.stream_status(&hook).await;
-        }
-        once.settle(&self.desk).await;
-        Ok(routes::noted())
+        let desk = self.desk.clone();
+        let handle = async move {
+            let once = Once::of(&desk, &hook).await;
+            if once.is_first {
+                desk.stream_status(&hook).await;
+            }
+            once.settle(&desk).await;
+        };
+        Ok(routes::noted(call, handle).await)
     }
 
     async fn receive_dial_ended(
@@ -318,8 +321,9 @@ impl VoiceAssistant {
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
         let hook = Webhook::read(&request, call.person())?;
-        self.desk.recorded(&hook, hook.asked("voicemail") == Some(1)).await;
-        Ok(routes::noted())
+        let desk = self.desk.clone();
+        let handle = async move { desk.recorded(&hook, hook.asked("voicemail") == Some(1)).await };
+        Ok(routes::noted(call, handle).await)
     }
 
     async fn receive_machine(
@@ -328,10 +332,13 @@ impl VoiceAssistant {
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
         let hook = Webhook::read(&request, call.person())?;
-        let once = Once::of(&self.desk, &hook).await;
-        self.desk.machine(&hook, once.is_first).await;
-        once.settle(&self.desk).await;
-        Ok(routes::noted())
+        let desk = self.desk.clone();
+        let handle = async move {
+            let once = Once::of(&desk, &hook).await;
+            desk.machine(&hook, once.is_first).await;
+            once.settle(&desk).await;
+        };
+        Ok(routes::noted(call, handle).await)
     }
 
     async fn receive_status(
@@ -340,8 +347,8 @@ impl VoiceAssistant {
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
         let hook = Webhook::read(&request, call.person())?;
-        self.desk.status(&hook).await;
-        Ok(routes::noted())
+        let desk = self.desk.clone();
+        Ok(routes::noted(call, async move { desk.status(&hook).await }).await)
     }
 
     /// What is said when nothing else can be.
@@ -390,7 +397,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.desk.list_calls(routes::query(&request)?, &call).await?)
+        HttpResponse::json(&self.desk.list_calls(request.read()?, &call).await?)
     }
 
     async fn route_call(
@@ -398,7 +405,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        HttpResponse::json(&self.desk.show_call(routes::query(&request)?, &call).await?)
+        HttpResponse::json(&self.desk.show_call(request.read()?, &call).await?)
     }
 }
 

@@ -1,10 +1,8 @@
-//! HTTP -> the operations, and back; and a webhook -> its handler, which has so much time and no more.
+//! A webhook -> its handler, which has so much time and no more, and is told whether it came before.
 
 use plugin_api::{
     prelude::*,
     requests::twilio_service::{ClaimWebhook, SettleWebhook, WebhookState},
-    serde::de::DeserializeOwned,
-    serde_json::{self, Map, Value},
     tokio::{self, time::timeout},
     tracing,
 };
@@ -15,11 +13,6 @@ use crate::{TWILIO_SERVICE, desk::Desk, twiml, twiml::Verb, webhook::Webhook};
 const ANSWER_TIME: Duration = Duration::from_secs(12);
 /// A claim costs no more of it than this.
 const CLAIM_TIME: Duration = Duration::from_secs(2);
-
-/// The answer to what only tells something.
-pub fn noted() -> HttpResponse {
-    twiml::response(&[])
-}
 
 /// Handles a webhook within the time that Twilio gives. The handler goes on when Twilio no longer waits: what was said is
 /// kept all the same. `otherwise` is said where it takes too long, or something broke.
@@ -40,6 +33,18 @@ where
         }
     };
     twiml::response(&verbs)
+}
+
+/// The same for what only tells something: the answer says nothing.
+pub async fn noted<F>(call: Call, handle: F) -> HttpResponse
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let handle = async move {
+        handle.await;
+        Vec::new()
+    };
+    within_time(call, handle, Vec::new()).await
 }
 
 /// The right to handle a webhook.
@@ -78,28 +83,4 @@ impl Once {
             tracing::debug!(%error, "a webhook is forgotten as if it had not come");
         }
     }
-}
-
-/// The query, and what the path names, as a request.
-pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, OperationError> {
-    let mut json = Map::new();
-    for (key, value) in request.query() {
-        let value = match key.as_str() {
-            "limit" => number(&key, &value)?,
-            "live" => Value::from(value == "true" || value == "1"),
-            _ => Value::from(value),
-        };
-        if json.insert(key.clone(), value).is_some() {
-            return Err(OperationError::invalid(format!("`{key}` is given twice")));
-        }
-    }
-    // The path wins.
-    json.extend(request.params.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
-    serde_json::from_value(Value::Object(json))
-        .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))
-}
-
-fn number(key: &str, text: &str) -> Result<Value, OperationError> {
-    let number = text.parse::<u32>().map(Value::from);
-    number.map_err(|_| OperationError::invalid(format!("`{key}` is no number from 0 up")))
 }

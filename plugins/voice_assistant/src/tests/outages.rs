@@ -1,6 +1,8 @@
 //! Whatever is away, before a call or in the middle of it: what the caller hears is defined.
 
-use plugin_api::{error::OperationError, serde_json::json, tokio};
+use std::{sync::mpsc, thread};
+
+use plugin_api::{error::OperationError, prelude::Duration, serde_json::json, tokio};
 
 use super::setup::{
     ADA, BOB, CALL, LEFT, OWNER, Phone, World, action, away, lines, redirect, shown, spoken, wait,
@@ -155,6 +157,34 @@ async fn without_twilio_a_call_in_progress_goes_on() {
     world.state().twilio = Some(away());
     let twiml = ada.ring(&host).await;
     assert_eq!(spoken(&ada.say(&host, &twiml, "hello").await), ["re: hello"]);
+}
+
+/// Twilio waits no longer than 15 seconds, also where it only tells something.
+#[tokio::test]
+async fn what_twilio_tells_is_answered_though_nothing_is_written() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    ada.ring(&host).await;
+    let (holding, is_held) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let pen = world.pen.clone();
+    let holder = thread::spawn(move || {
+        let _held = pen.lock();
+        holding.send(()).unwrap();
+        // Without an answer in time it ends here, and the test fails.
+        let _ = released.recv_timeout(Duration::from_secs(60));
+    });
+    is_held.recv().unwrap();
+    let answers = tokio::join!(
+        ada.post(&host, "/status", &[("CallStatus", "completed")]),
+        ada.post(&host, "/recording", &LEFT),
+        ada.post(&host, "/machine", &[("AnsweredBy", "human")]),
+        ada.post(&host, "/stream-status", &[("StreamSid", "MZ1"), ("StreamEvent", "stream-error")]),
+    );
+    assert!(!holder.is_finished(), "they are answered while nothing is written");
+    assert_eq!(<[String; 4]>::from(answers), ["<Response/>"; 4]);
+    release.send(()).unwrap();
+    wait(|| async { shown(&host).await.call.live }, |live| !live).await;
 }
 
 #[tokio::test]

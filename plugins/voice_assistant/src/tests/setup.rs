@@ -51,6 +51,8 @@ pub type Instance = TestInstance<VoiceAssistant>;
 #[derive(Clone, Default)]
 pub struct World {
     pub database: Database,
+    /// While somebody holds it, nothing is written.
+    pub pen: Arc<Mutex<()>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -150,6 +152,9 @@ impl World {
     pub fn with_database<P: crate::Plugin>(&self, plugin: TestPlugin<P>) -> TestPlugin<P> {
         let world = self.clone();
         self.database.serve(plugin).fake("database", move |transaction: Transaction| {
+            if world.pen.try_lock().is_err() {
+                tokio::task::block_in_place(|| drop(world.pen.lock()));
+            }
             match transaction.statements.len() > world.state().statements_in_time {
                 true => Err(OperationError::deadline("it is far away")),
                 false => world.database.transaction(transaction),

@@ -77,3 +77,22 @@ async fn the_routes_show_the_same() {
     let twice = json!({ "method": "GET", "url": "https://a", "query": "limit=5&limit=6" });
     assert_eq!(host.call_json("route_calls", twice).await.unwrap_err().message, "`limit` is given twice");
 }
+
+#[tokio::test]
+async fn whether_calls_go_on_is_asked_for_with_true_or_false() {
+    let world = World::default();
+    let host = world.host().await;
+    Phone::ada().ring(&host).await;
+    let asked = |live: &str| json!({ "method": "GET", "url": "https://a", "query": format!("live={live}") });
+    for (live, found) in [("true", 1), ("1", 1), ("false", 0), ("0", 0)] {
+        let answer = host.call_json("route_calls", asked(live)).await.unwrap();
+        let answer: HttpResponse = serde_json::from_value(answer).unwrap();
+        let listed: serde_json::Value = serde_json::from_slice(&answer.body.bytes().unwrap()).unwrap();
+        assert_eq!(listed["calls"].as_array().unwrap().len(), found, "{live}");
+    }
+    let wrong = host.call_json("route_calls", asked("yes")).await.unwrap_err();
+    assert_eq!(
+        (wrong.kind, wrong.message.as_str()),
+        (ErrorKind::Invalid, "`live` is `yes`: expected `true` or `false`")
+    );
+}
