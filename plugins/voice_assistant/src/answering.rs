@@ -13,7 +13,7 @@ use plugin_api::{
 
 use crate::{
     DATABASE, OPENAI,
-    call::{CallBrief, Entry, Next},
+    call::{CallBrief, Entry, Next, TIME_IS_UP},
     desk::Desk,
     mind,
     speech::{self, Turn},
@@ -70,7 +70,7 @@ impl Desk {
         let known = self.known_or_new(hook).await;
         let limit = i64::try_from(self.config.call_time_limit.as_millis()).unwrap_or(i64::MAX);
         if now_ms() - known.started_ms > limit {
-            return self.finish(&hook.call, "it had lasted as long as it may").await;
+            return self.finish(&hook.call, TIME_IS_UP).await;
         }
         let Some(text) = hook.said() else { return self.silence(hook, turn).await };
         let brief = brief(known);
@@ -197,8 +197,8 @@ impl Desk {
     /// Says it, and does what was decided; otherwise listens.
     pub async fn go_on(&self, call: &str, text: &str, next: Option<Next>, turn: Turn) -> Vec<Verb> {
         match next {
-            Some(Next::HangUp) => {
-                self.outcome(call, "the assistant ended it").await;
+            Some(Next::HangUp { why }) => {
+                self.outcome(call, &why).await;
                 speech::ending(&self.config, text)
             }
             Some(Next::Transfer { to }) => {
@@ -289,8 +289,8 @@ fn next_turn(turn: Turn, failed: i64) -> Turn {
 }
 
 fn brief(known: Known) -> CallBrief {
-    let Known { call, number, person, objective, .. } = known;
-    CallBrief { call, number, person, objective, opening: None }
+    let Known { call, number, person, objective, started_ms, .. } = known;
+    CallBrief { call, number, person, objective, opening: None, started_ms }
 }
 
 pub fn said(speaker: Speaker, text: &str) -> Entry {

@@ -18,6 +18,20 @@ pub struct CallBrief {
     pub objective: Option<String>,
     /// The first words of a call that we placed. `None`: those of the settings.
     pub opening: Option<String>,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: i64,
+}
+
+/// Why a call ends that the assistant ends.
+const ASSISTANT_ENDED: &str = "the assistant ended it";
+/// Why a call ends at its `call_time_limit`.
+pub const TIME_IS_UP: &str = "it had lasted as long as it may";
+
+impl Next {
+    /// The assistant ends the call.
+    pub fn hang_up() -> Self {
+        Self::HangUp { why: ASSISTANT_ENDED.to_owned() }
+    }
 }
 
 impl CallBrief {
@@ -66,8 +80,8 @@ pub enum Entry {
 /// How a call goes on when its media stream has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// It ends.
-    HangUp,
+    /// It ends; why, in words.
+    HangUp { why: String },
     /// To somebody else.
     Transfer { to: String },
     /// Turn by turn, as the model's socket cannot be had.

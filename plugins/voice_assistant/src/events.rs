@@ -88,7 +88,7 @@ impl Desk {
             return vec![Verb::new("Hangup")];
         }
         let turn = Turn { n: now_us(), ..Turn::default() };
-        if matches!(next, Some(Next::HangUp | Next::Transfer { .. })) {
+        if matches!(next, Some(Next::HangUp { .. } | Next::Transfer { .. })) {
             return self.go_on(&hook.call, "", next, turn).await;
         }
         let (call, at_ms) = (hook.call.clone(), now_ms());

@@ -126,12 +126,15 @@ impl Config {
         let language = settings.language.unwrap_or_else(|| LANGUAGE.to_owned());
         let transfer = settings.transfer.unwrap_or_default();
         let history_tokens = settings.history_tokens.unwrap_or(2000);
+        let call_time_limit =
+            Duration::from_secs(seconds("call_time_limit", settings.call_time_limit, 1800, 30..=86_400)?);
         let common = realtime::Common {
             persona: persona.clone(),
             greeting: texts.greeting.clone(),
             language: language.clone(),
             transfer: transfer.clone(),
             memory_tokens: history_tokens,
+            call_time_limit,
         };
         let config = Self {
             realtime: Arc::new(realtime::Config::check(settings.realtime.unwrap_or_default(), common)?),
@@ -143,12 +146,7 @@ impl Config {
             gather_retries: settings.gather_retries.unwrap_or(2),
             patience: patience(settings.patience)?,
             longest_turn_ms: 1000 * span("longest_turn", settings.longest_turn, 60, 5..=600)?,
-            call_time_limit: Duration::from_secs(seconds(
-                "call_time_limit",
-                settings.call_time_limit,
-                1800,
-                30..=86_400,
-            )?),
+            call_time_limit,
             history_tokens,
             owner_number: settings.owner_number,
             voicemail: settings.voicemail.unwrap_or(true),

@@ -21,7 +21,7 @@ use crate::{
     call::{CallBrief, Ledger as _, Next},
     desk::{Desk, turn},
     mind,
-    store::{HUNG_UP, Known, random_id},
+    store::{HUNG_UP, Known, now_ms, random_id},
 };
 
 const CALLS: u32 = 50;
@@ -46,6 +46,7 @@ impl Desk {
             person: Some(person.to_owned()),
             objective: None,
             opening: None,
+            started_ms: now_ms(),
         };
         let said = turn(Speaker::Person, Medium::Other, &request.text, format!("{}:0", brief.call), None);
         self.remember_now(person, said).await;
@@ -88,7 +89,7 @@ impl Desk {
     pub async fn end_call(&self, request: EndCall, call: &Call) -> Outcome<()> {
         if call.person().is_some() {
             let live = self.live_call(call).await?;
-            self.journal.decide(&live.call, Next::HangUp).await;
+            self.journal.decide(&live.call, Next::hang_up()).await;
             return Ok(());
         }
         let sid = request.call.ok_or_else(|| OperationError::invalid("`call` is missing"))?;

@@ -66,11 +66,19 @@ pub struct Beginning {
     pub is_ours: bool,
     /// The first words. `None`: those of the settings.
     pub opening: Option<String>,
+    /// How long the call has lasted.
+    pub lasted: Duration,
 }
 
-impl From<&CallBrief> for Beginning {
-    fn from(brief: &CallBrief) -> Self {
-        Self { is_ours: brief.objective.is_some(), opening: brief.opening.clone() }
+impl Beginning {
+    /// That of a call, at this moment in milliseconds since 1970.
+    pub fn of(brief: &CallBrief, now_ms: i64) -> Self {
+        let lasted = u64::try_from(now_ms - brief.started_ms).unwrap_or(0);
+        Self {
+            is_ours: brief.objective.is_some(),
+            opening: brief.opening.clone(),
+            lasted: Duration::from_millis(lasted),
+        }
     }
 }
 
@@ -98,6 +106,7 @@ pub struct Core {
 impl Core {
     /// Begins a conversation over a connection that was opened so long ago.
     pub fn new(config: Arc<Config>, beginning: Beginning, link_age: Duration) -> Self {
+        let time_left = config.common.call_time_limit.saturating_sub(beginning.lasted);
         let mut core = Self {
             linking: Linking::new(link_age),
             config,
@@ -110,7 +119,7 @@ impl Core {
             voice: Voice::default(),
             tools: Batches::default(),
             story: Story::default(),
-            ending: Ending::default(),
+            ending: Ending::within(time_left),
             unanswered_questions: 0,
             requests: VecDeque::new(),
             effects: Vec::new(),

@@ -133,6 +133,8 @@ pub struct Common {
     pub transfer: BTreeMap<String, String>,
     /// How many tokens of what is known of the caller the model is told.
     pub memory_tokens: u32,
+    /// The longest call.
+    pub call_time_limit: Duration,
 }
 
 /// The settings, checked and complete.

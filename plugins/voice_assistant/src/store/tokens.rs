@@ -40,7 +40,7 @@ impl Store {
             "update voice_assistant_calls set redeemed_ms = $3, heard_ms = $3
             where call = $1 and token_hash = $2 and token_hash <> '' and redeemed_ms = 0 and token_ms >= $3
                 and state = 'live'
-            returning number, person, objective, opening",
+            returning number, person, objective, opening, started_ms",
         );
         let redeemed = self.execute(redeem.bind(call).bind(hash_of(token)).bind(now_ms())).await?;
         let Some(row) = redeemed.returned.first() else { return Err(self.why_not(call, token).await?) };
@@ -50,6 +50,7 @@ impl Store {
             person: some(row.get("person")?),
             objective: some(row.get("objective")?),
             opening: some(row.get("opening")?),
+            started_ms: row.get("started_ms")?,
         })
     }
 

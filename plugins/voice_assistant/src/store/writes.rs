@@ -23,8 +23,8 @@ pub struct NewCall {
 impl NewCall {
     /// As a conversation needs it.
     pub fn brief(&self) -> CallBrief {
-        let Self { call, number, person, objective, .. } = self.clone();
-        CallBrief { call, number, person, objective, opening: None }
+        let Self { call, number, person, objective, started_ms, .. } = self.clone();
+        CallBrief { call, number, person, objective, opening: None, started_ms }
     }
 }
 
@@ -248,7 +248,7 @@ fn signed(millis: u64) -> i64 {
 
 fn next_name(next: &Next) -> (&'static str, &str) {
     match next {
-        Next::HangUp => ("hang_up", ""),
+        Next::HangUp { why } => ("hang_up", why),
         Next::Transfer { to } => ("transfer", to),
         Next::Turns { reason } => ("turns", reason),
     }
@@ -256,7 +256,7 @@ fn next_name(next: &Next) -> (&'static str, &str) {
 
 pub(super) fn next_named(name: &str, detail: String) -> Option<Next> {
     match name {
-        "hang_up" => Some(Next::HangUp),
+        "hang_up" => Some(Next::HangUp { why: detail }),
         "transfer" => Some(Next::Transfer { to: detail }),
         "turns" => Some(Next::Turns { reason: detail }),
         _ => None,

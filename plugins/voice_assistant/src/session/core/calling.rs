@@ -34,7 +34,7 @@ impl Core {
         }
         for wanted in self.tools.begin(calls, self.now, self.config.filler_after) {
             let next = match wanted.call.name.as_str() {
-                HANG_UP => Ok(Next::HangUp),
+                HANG_UP => Ok(Next::hang_up()),
                 TRANSFER_CALL => self.transfer(&wanted.call.arguments),
                 _ => {
                     self.effects.push(Effect::Call(wanted));

@@ -5,9 +5,12 @@ use plugin_api::{
     requests::voice::{MediaReport, SessionEvent},
 };
 
-use super::{Core, Effect};
+use super::{
+    Core, Effect,
+    answers::{Purpose, Want},
+};
 use crate::{
-    call::{Entry, Next},
+    call::{Entry, Next, TIME_IS_UP},
     session::model::{Event, Fault, Request},
 };
 
@@ -18,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last words of the caller are waited for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long somebody who does not let go of a call may have it beyond its time.
+const OVERTIME: Duration = Duration::from_secs(60);
+
 /// The name under which the model is told that those are all.
 const COMMIT: &str = "last_words";
 
@@ -25,6 +31,10 @@ const COMMIT: &str = "last_words";
 #[derive(Debug, Default)]
 pub struct Ending {
     leave: Option<Leave>,
+    /// The call is to end then.
+    limit: Duration,
+    /// Leave was taken for that.
+    is_time_told: bool,
     /// The bridge was told to end.
     finished: Option<Duration>,
     /// The call is over.
@@ -57,6 +67,11 @@ struct Leave {
 }
 
 impl Ending {
+    /// The call may last so long.
+    pub fn within(limit: Duration) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     /// Leave is to be taken, unless the caller objects. `is_told`: the model has said so.
     pub fn begin(&mut self, next: Next, is_told: bool, now: Duration) {
         self.leave = Some(Leave { next, is_told, since: now, until: now + FAREWELL });
@@ -121,7 +136,9 @@ impl Ending {
         let leave = self.leave.as_ref().map(|leave| leave.until);
         let finished = self.finished.map(|finished| finished + PATIENCE);
         let ended = self.ended.map(|ended| ended + LAST_WORDS);
-        ended.or(finished).or(leave)
+        let is_minded = self.is_time_told || self.leave.is_some();
+        let limit = if is_minded { self.limit + OVERTIME } else { self.limit };
+        ended.or(finished).or_else(|| leave.into_iter().chain([limit]).min())
     }
 }
 
@@ -169,8 +186,10 @@ impl Core {
             self.ending.last_words = self.speech.last_words();
         }
         // If only the audio has ended, the call goes on so all the same.
-        let leave = self.ending.leave.take().map(|leave| Effect::Decide(leave.next));
-        self.effects.extend(leave);
+        let leave = self.ending.leave.take().map(|leave| leave.next);
+        let is_to_end = report.ends_call && self.ending.finished.is_none();
+        let next = leave.or_else(|| is_to_end.then(|| Next::HangUp { why: report.reason.clone() }));
+        self.effects.extend(next.map(Effect::Decide));
         self.ending.ended = Some(self.now);
         self.ending.report = Some(report);
         self.requests.clear();
@@ -223,6 +242,24 @@ impl Core {
         let is_quiet = !is_playing && !self.answers.is_busy() && self.keys.is_empty();
         if let Some(next) = self.ending.due_leave(self.now, is_quiet) {
             self.finish(next);
+        }
+        self.mind_time();
+    }
+
+    /// A call that has lasted as long as it may is ended: whoever speaks then may have another word, not as many as they
+    /// like.
+    fn mind_time(&mut self) {
+        let next = Next::HangUp { why: TIME_IS_UP.to_owned() };
+        if self.ending.is_finished() || self.now < self.ending.limit {
+            return;
+        }
+        if self.now >= self.ending.limit + OVERTIME {
+            return self.finish(next);
+        }
+        if !self.ending.is_time_told && !self.ending.is_leaving() {
+            self.ending.is_time_told = true;
+            self.ending.begin(next.clone(), false, self.now);
+            self.answers.want(Want::new(Purpose::Farewell(next), Vec::new()));
         }
     }
 }

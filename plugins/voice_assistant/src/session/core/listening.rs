@@ -154,7 +154,7 @@ impl Core {
         self.answers.expect(self.now);
         self.unanswered_questions += 1;
         if self.unanswered_questions > self.config.idle_questions {
-            self.finish(Next::HangUp);
+            self.finish(Next::hang_up());
         }
     }
 

@@ -30,7 +30,7 @@ fn it_begins_without_waiting_for_speech() {
 #[test]
 fn who_is_called_hears_the_opening_that_the_call_was_ordered_with() {
     let said = |is_ours, opening: Option<&str>| {
-        let beginning = Beginning { is_ours, opening: opening.map(str::to_owned) };
+        let beginning = Beginning { is_ours, opening: opening.map(str::to_owned), ..Beginning::default() };
         match Core::new(config(json!({})), beginning, Duration::ZERO).next_request() {
             Some(Request::Respond { directions: Some(directions), may_call: false, .. }) => directions,
             other => panic!("{other:?}"),
@@ -226,5 +226,5 @@ fn nobody_is_asked_for_ever_whether_they_are_there() {
     machine.bridge(BridgeEvent::Played { utterance: 1 });
     assert!(machine.take().contains(&"assistant: Are you there?".to_owned()), "the silence is no turn");
     machine.model(Event::Idle { item: "s2".into() });
-    assert_eq!(machine.take(), ["decide HangUp", "> {\"type\":\"finish\"}"]);
+    assert_eq!(machine.take(), ["decide to hang up: the assistant ended it", "> {\"type\":\"finish\"}"]);
 }

@@ -211,7 +211,10 @@ fn whoever_has_said_goodbye_hangs_up_when_it_was_heard() {
     assert!(done[1].starts_with("add output c1: The call ends"), "{done:?}");
     assert_eq!(done[2..], ["> {\"type\":\"utterance_done\",\"utterance\":1}"], "it is still being played");
     machine.bridge(BridgeEvent::Played { utterance: 1 });
-    assert_eq!(machine.take(), ["assistant: Goodbye.", "decide HangUp", "> {\"type\":\"finish\"}"]);
+    assert_eq!(
+        machine.take(),
+        ["assistant: Goodbye.", "decide to hang up: the assistant ended it", "> {\"type\":\"finish\"}"]
+    );
 }
 
 #[test]
@@ -349,7 +352,7 @@ fn a_long_goodbye_is_heard_to_its_end_but_not_for_ever() {
         } else {
             machine.wait(61_000);
         }
-        assert!(machine.take().contains(&"decide HangUp".to_owned()));
+        assert!(machine.take().contains(&"decide to hang up: the assistant ended it".to_owned()));
     }
 }
 
@@ -358,7 +361,7 @@ fn who_takes_leave_while_the_model_goes_takes_leave() {
     let mut machine = leaving(true);
     machine.lost("it broke");
     machine.wait(15_000);
-    assert!(machine.take().contains(&"decide HangUp".to_owned()));
+    assert!(machine.take().contains(&"decide to hang up: the assistant ended it".to_owned()));
 }
 
 #[test]
@@ -368,7 +371,7 @@ fn a_goodbye_that_does_not_come_is_none() {
     machine.model(completed("r1", &["c1 hang_up"]));
     machine.take();
     machine.wait(13_000);
-    assert!(machine.take().contains(&"decide HangUp".to_owned()));
+    assert!(machine.take().contains(&"decide to hang up: the assistant ended it".to_owned()));
 }
 
 #[test]

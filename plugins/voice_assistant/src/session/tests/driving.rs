@@ -58,7 +58,7 @@ async fn a_conversation_with_a_tool_is_held_and_written_down() {
             (Speaker::Assistant, "Goodbye.".to_owned(), false),
         ]
     );
-    assert_eq!(world.decisions(), [Next::HangUp]);
+    assert_eq!(world.decisions(), [Next::hang_up()]);
     let calls = world.calls();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].0.person.as_deref(), Some("+15550001111"));

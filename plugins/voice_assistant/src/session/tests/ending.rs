@@ -1,8 +1,13 @@
 //! The conversation ends with the call, and soon.
 
-use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
+use std::time::Duration;
 
-use super::machine::{Machine, audio, call_over, completed, created, fault, spoken_words};
+use plugin_api::{
+    requests::voice::{BridgeEvent, MediaReport},
+    serde_json::json,
+};
+
+use super::machine::{Machine, audio, call_over, completed, created, fault, interrupted, spoken_words};
 use crate::session::model::{Event, FaultKind};
 
 #[test]
@@ -134,4 +139,47 @@ fn a_bridge_that_does_not_end_is_not_waited_for_for_ever() {
     assert!(!machine.core.is_over());
     machine.wait(2_000);
     assert!(machine.core.is_over());
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const TIME_IS_UP: &str = "decide to hang up: it had lasted as long as it may";
+
+/// It had lasted for 29 minutes of 30, wherever its conversation was before.
+fn at_its_limit() -> Machine {
+    let mut machine = Machine::after(29 * MINUTE, 30 * MINUTE);
+    machine.wait_for_deadlines(59_900);
+    assert_eq!(machine.take(), [] as [&str; 0]);
+    machine.wait_for_deadlines(200);
+    let [goodbye] = &machine.take()[..] else { panic!("leave is taken once") };
+    assert!(goodbye.starts_with("respond_2: Say goodbye"), "{goodbye}");
+    machine.says("r1", "i1", "I have to go. Goodbye!", 400);
+    machine
+}
+
+#[test]
+fn a_call_that_has_lasted_as_long_as_it_may_is_ended() {
+    let mut machine = at_its_limit();
+    assert!(!machine.take().contains(&TIME_IS_UP.to_owned()), "they have not heard it yet");
+    machine.bridge(BridgeEvent::Played { utterance: 2 });
+    assert!(machine.take().contains(&TIME_IS_UP.to_owned()));
+}
+
+#[test]
+fn who_speaks_then_has_another_word_and_not_as_many_as_they_like() {
+    let mut machine = at_its_limit();
+    machine.model(Event::SpeechStarted { at_ms: 0 });
+    machine.bridge(interrupted(&[(2, 100, 400)]));
+    machine.wait_for_deadlines(30_000);
+    assert!(!machine.take().contains(&TIME_IS_UP.to_owned()));
+    machine.wait_for_deadlines(31_000);
+    assert!(machine.take().contains(&TIME_IS_UP.to_owned()));
+}
+
+/// The bridge ends a call in which nobody speaks, or that lasts too long, or as an operator wants.
+#[test]
+fn a_call_that_the_bridge_ends_is_not_taken_up_again() {
+    let mut machine = Machine::new(json!({}));
+    let reason = "nobody spoke for 60s".to_owned();
+    machine.bridge(BridgeEvent::Ended(MediaReport { reason, ends_call: true, ..MediaReport::default() }));
+    assert_eq!(machine.take(), ["decide to hang up: nobody spoke for 60s"]);
 }

@@ -11,7 +11,7 @@ use plugin_api::{
 };
 
 use crate::{
-    call::Entry,
+    call::{Entry, Next},
     session::{
         core::{Beginning, Core, Effect, tools::ToolDone, voice::Out},
         model::{Content, Event, Fault, FaultKind, FunctionCall, Loss, Outcome, Request},
@@ -31,6 +31,7 @@ pub fn common() -> Common {
         language: "en-GB".to_owned(),
         transfer: [("reception".to_owned(), "+15551234567".to_owned())].into(),
         memory_tokens: 500,
+        call_time_limit: Duration::from_secs(24 * 60 * 60),
     }
 }
 
@@ -53,7 +54,22 @@ impl Machine {
     }
 
     pub fn greeting(settings: Value) -> Self {
-        let core = Core::new(config(settings), Beginning::default(), Duration::ZERO);
+        Self::begin(config(settings), Beginning::default())
+    }
+
+    /// A call that has lasted so long already.
+    pub fn after(lasted: Duration, call_time_limit: Duration) -> Self {
+        let mut config = Arc::unwrap_or_clone(config(json!({})));
+        config.common.call_time_limit = call_time_limit;
+        let mut machine = Self::begin(Arc::new(config), Beginning { lasted, ..Beginning::default() });
+        machine.says("r0", "i0", "Hello!", 100);
+        machine.bridge(BridgeEvent::Played { utterance: 1 });
+        machine.take();
+        machine
+    }
+
+    fn begin(config: Arc<Config>, beginning: Beginning) -> Self {
+        let core = Core::new(config, beginning, Duration::ZERO);
         let mut machine = Self { core, now: Duration::ZERO, done: Vec::new() };
         machine.pump();
         machine
@@ -203,6 +219,7 @@ fn effect_words(effect: Effect) -> String {
         Effect::Record(Entry::Media(report)) => format!("media: {}", report.reason),
         Effect::Record(Entry::Reconnected { reason }) => format!("reconnected: {reason}"),
         Effect::Record(entry) => format!("record {entry:?}"),
+        Effect::Decide(Next::HangUp { why }) => format!("decide to hang up: {why}"),
         Effect::Decide(next) => format!("decide {next:?}"),
         Effect::Call(wanted) => format!("call {} {}", wanted.call.name, wanted.call.arguments),
         Effect::Connect => "connect".to_owned(),

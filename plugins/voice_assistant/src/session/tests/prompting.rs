@@ -20,6 +20,7 @@ fn brief(objective: Option<&str>) -> CallBrief {
         person: Some("+15550001111".into()),
         objective: objective.map(str::to_owned),
         opening: None,
+        started_ms: 0,
     }
 }
 

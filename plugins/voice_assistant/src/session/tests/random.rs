@@ -352,7 +352,10 @@ impl World {
                 }
                 Effect::Decide(next) => {
                     self.is_finished = true;
-                    assert!(next != Next::HangUp || self.may_leave, "hung up on somebody who stays");
+                    assert!(
+                        !matches!(next, Next::HangUp { .. }) || self.may_leave,
+                        "hung up on somebody who stays"
+                    );
                 }
                 _ => {}
             }

@@ -32,6 +32,7 @@ use crate::{
         Sessions,
         settings::{Config, Settings},
     },
+    store::now_ms,
 };
 
 /// Far beyond what anything takes on a busy machine.
@@ -64,7 +65,7 @@ impl Ledger for Book {
 fn brief(call: &str) -> CallBrief {
     let number = Some("+15550001111".to_owned());
     let (call, person) = (call.to_owned(), number.clone());
-    CallBrief { call, number, person, objective: None, opening: None }
+    CallBrief { call, number, person, objective: None, opening: None, started_ms: now_ms() }
 }
 
 /// Every test has a ledger of its own, which the plugin finds by the name in its settings.
