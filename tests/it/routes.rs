@@ -23,6 +23,7 @@ pub fn tests() -> Vec<Trial> {
         an_answer_that_breaks_off_is_not_whole,
         a_websocket_carries_frames_both_ways,
         a_websocket_tells_why_it_closes,
+        whoever_goes_on_sending_is_told_why_it_closes_too,
         a_websocket_is_refused_in_plain_http,
         a_stream_between_plugins_keeps_order_under_back_pressure,
         two_plugins_on_one_route_are_refused,
@@ -161,6 +162,20 @@ fn a_websocket_tells_why_it_closes() {
     socket.send(Message::text("fail")).unwrap();
     let frame = closed(&mut socket);
     assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::Error, "as you wish"));
+}
+
+/// A telephone call sends a frame every 20 ms, whether anybody listens or not.
+fn whoever_goes_on_sending_is_told_why_it_closes_too() {
+    let host = start();
+    for _ in 0..20 {
+        let mut socket = connect(&host, "", "sesame").unwrap();
+        socket.write(Message::text("end")).unwrap();
+        for _ in 0..100 {
+            socket.write(Message::text("more")).unwrap();
+        }
+        socket.flush().unwrap();
+        assert_eq!(closed(&mut socket).code, CloseCode::Normal);
+    }
 }
 
 fn a_websocket_is_refused_in_plain_http() {
