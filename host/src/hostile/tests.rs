@@ -245,6 +245,11 @@ proptest! {
 }
 
 #[test]
+fn a_header_that_does_not_fit_is_not_repeated() {
+    call_header(b"\"correct-horse\"");
+}
+
+#[test]
 fn good_documents_pass() {
     for document in good() {
         let json = document.to_string();

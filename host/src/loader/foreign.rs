@@ -210,9 +210,11 @@ impl HostEnd {
     }
 }
 
+/// What does not fit is not repeated: it may be anything, and a secret as well.
 pub(crate) fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
     serde_json::from_slice(header).map_err(|error| {
-        OperationError::invalid(format!("unreadable call header: {}", one_line(&error.to_string())))
+        let (line, column) = (error.line(), error.column());
+        OperationError::invalid(format!("unreadable call header, at line {line}, column {column}"))
     })
 }
 
