@@ -214,7 +214,9 @@ impl HostEnd {
 pub(crate) fn read_header(header: &[u8]) -> Result<CallHeader, OperationError> {
     serde_json::from_slice(header).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        OperationError::invalid(format!("unreadable call header, at line {line}, column {column}"))
+        OperationError::invalid(format!(
+            "unreadable call header: it does not fit at line {line}, column {column}"
+        ))
     })
 }
 
