@@ -10,7 +10,7 @@
 //! ```
 //!
 //! # SQL that runs on both
-//! Placeholders are `$1`, `$2` …, each as often as wanted. A parameter has the type of its [`Value`]; where PostgreSQL
+//! Parameters are `$1`, `$2` …, each as often as wanted. Each has the type of its [`Value`]; where PostgreSQL
 //! needs another one, the statement says so: `cast($1 as uuid)`. For a list, bind JSON and select from it.
 //!
 //! # Errors
@@ -35,7 +35,7 @@ use crate::{message, requests::Request};
 /// Reads rows, in a transaction that can only read.
 #[message]
 pub struct Query {
-    /// One statement, with placeholders `$1`, `$2` …
+    /// One statement, with parameters `$1`, `$2` …
     pub sql: String,
     /// The values of `$1`, `$2` …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +52,7 @@ impl Query {
         Self { sql: sql.into(), params: Vec::new(), row_limit: None }
     }
 
-    /// Gives the next placeholder its value.
+    /// Gives the next parameter its value.
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.params.push(value.into());
         self
@@ -73,7 +73,7 @@ impl Request for Query {
 /// Changes data by one statement, in a transaction of its own.
 #[message]
 pub struct Execute {
-    /// One statement, with placeholders `$1`, `$2` …
+    /// One statement, with parameters `$1`, `$2` …
     pub sql: String,
     /// The values of `$1`, `$2` …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -86,7 +86,7 @@ impl Execute {
         Self { sql: sql.into(), params: Vec::new() }
     }
 
-    /// Gives the next placeholder its value.
+    /// Gives the next parameter its value.
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.params.push(value.into());
         self
@@ -113,7 +113,7 @@ pub struct Executed {
 /// One statement of a [`Transaction`].
 #[message]
 pub struct Statement {
-    /// One statement, with placeholders `$1`, `$2` …
+    /// One statement, with parameters `$1`, `$2` …
     pub sql: String,
     /// The values of `$1`, `$2` …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,7 +129,7 @@ impl Statement {
         Self { sql: sql.into(), params: Vec::new(), expect_rows: None }
     }
 
-    /// Gives the next placeholder its value.
+    /// Gives the next parameter its value.
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.params.push(value.into());
         self
@@ -226,7 +226,7 @@ pub struct Migration {
     pub sql: Script,
 }
 
-/// Statements separated by `;`, without placeholders and without `begin` and `commit`.
+/// Statements separated by `;`, without parameters and without `begin` and `commit`.
 #[message]
 #[serde(untagged)]
 pub enum Script {

@@ -1,5 +1,5 @@
 //! SQL into the little that must be known before the database sees it: how many statements there are, what each one
-//! does, and its placeholders. It reads words, quotes and comments; it never judges the grammar.
+//! does, and its parameters. It reads words, quotes and comments; it never judges the grammar.
 
 use plugin_api::requests::sql::Dialect;
 
@@ -8,9 +8,9 @@ use plugin_api::requests::sql::Dialect;
 pub struct Sketch {
     /// What it does, in lower case: the first word, or after `with` the word that uses its tables.
     pub verb: String,
-    /// The highest number of a placeholder `$1`, `$2` …
-    pub placeholders: usize,
-    /// The sign of a placeholder of another form, which SQLite would take and leave null.
+    /// The highest number of a parameter `$1`, `$2` …
+    pub parameters: usize,
+    /// The sign of a parameter of another form, which SQLite would take and leave null.
     pub foreign: Option<char>,
 }
 
@@ -118,7 +118,7 @@ impl Scanner<'_> {
         self.skip(end);
     }
 
-    /// A placeholder, or PostgreSQL's `$tag$ … $tag$`.
+    /// A parameter, or PostgreSQL's `$tag$ … $tag$`.
     fn dollar(&mut self) {
         let after = self.rest.get(1..).unwrap_or_default();
         let digits = after.len() - after.trim_start_matches(|sign: char| sign.is_ascii_digit()).len();
@@ -127,7 +127,7 @@ impl Scanner<'_> {
         if digits > 0 {
             self.skip(1 + digits);
             match number.parse() {
-                Ok(number @ 1..) => self.sketch().placeholders = self.sketch().placeholders.max(number),
+                Ok(number @ 1..) => self.sketch().parameters = self.sketch().parameters.max(number),
                 _ => self.sketch().foreign = Some('$'),
             }
         } else if self.dialect == Dialect::Postgres
@@ -173,7 +173,7 @@ mod tests {
 
     fn check(dialect: Dialect, sql: &str, expected: &[(&str, usize)]) {
         let found: Vec<_> =
-            scan(sql, dialect).into_iter().map(|sketch| (sketch.verb, sketch.placeholders)).collect();
+            scan(sql, dialect).into_iter().map(|sketch| (sketch.verb, sketch.parameters)).collect();
         let expected: Vec<_> = expected.iter().map(|(verb, count)| ((*verb).to_owned(), *count)).collect();
         assert_eq!(found, expected, "{sql}");
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_statements_and_placeholders() {
+    fn counts_statements_and_parameters() {
         check_both("", &[]);
         check_both(" ; -- nothing\n;", &[]);
         check_both("Select $2, $1, $2", &[("select", 2)]);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn other_placeholders_are_noticed_where_they_would_stay_null() {
+    fn other_parameters_are_noticed_where_they_would_stay_null() {
         for sql in ["select ?", "select ?1", "select :name", "select @name", "select $name", "select $0"] {
             assert!(scan(sql, Dialect::Sqlite)[0].foreign.is_some(), "{sql}");
         }

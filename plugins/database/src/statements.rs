@@ -125,22 +125,23 @@ impl Client {
         }
         if let Some(sign) = sketch.foreign {
             return Err(OperationError::invalid(format!(
-                "a placeholder begins with `{sign}`: write them as `$1`, `$2` …"
+                "a parameter begins with `{sign}`: write them as `$1`, `$2` …"
             )));
         }
-        placeholders_fit(&sketch, params)?;
+        parameters_fit(&sketch, params)?;
         Ok(sketch)
     }
 }
 
-fn placeholders_fit(sketch: &Sketch, params: &[Value]) -> Result<(), OperationError> {
-    if sketch.placeholders == params.len() {
+fn parameters_fit(sketch: &Sketch, params: &[Value]) -> Result<(), OperationError> {
+    let (wanted, given) = (sketch.parameters, params.len());
+    if wanted == given {
         return Ok(());
     }
+    let wanted =
+        if wanted == 0 { "no parameters".to_owned() } else { format!("parameters up to `${wanted}`") };
     Err(OperationError::invalid(format!(
-        "the statement has placeholders up to `${}`, but {} parameters were given",
-        sketch.placeholders,
-        params.len()
+        "the statement has {wanted}, and the number of values given is {given}"
     )))
 }
 

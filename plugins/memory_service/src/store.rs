@@ -108,18 +108,18 @@ impl Store {
     }
 }
 
-/// Values on their way into a statement, each with its placeholder.
+/// Values on their way into a statement, each with its parameter.
 #[derive(Debug, Clone, Default)]
 struct Binds(Vec<Value>);
 
 impl Binds {
-    /// The placeholder for a value.
+    /// The parameter for a value.
     fn put(&mut self, value: impl Into<Value>) -> String {
         self.0.push(value.into());
         format!("${}", self.0.len())
     }
 
-    /// Placeholders for a list, as it stands between the parentheses of `in`.
+    /// Parameters for a list, as it stands between the parentheses of `in`.
     fn list(&mut self, values: impl IntoIterator<Item = impl Into<Value>>) -> String {
         values.into_iter().map(|value| self.put(value)).collect::<Vec<_>>().join(", ")
     }

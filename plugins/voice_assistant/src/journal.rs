@@ -261,7 +261,7 @@ impl Ledger for Journal {
             number: brief.number.clone(),
             person: brief.person.clone(),
             objective: brief.objective.clone(),
-            started_ms: now_ms(),
+            started_ms: brief.started_ms,
             is_outbound: brief.objective.is_some(),
         }));
         self.write(vec![self.note(call, format!("the media stream {stream} began"))]).await;

@@ -3,7 +3,7 @@
 
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::HttpRequest;
 use crate::error::OperationError;
@@ -77,6 +77,11 @@ fn value(name: &str, text: &str, schema: Option<&Value>) -> Result<Value, Operat
     let expected = |what: &str| OperationError::invalid(format!("`{name}` is `{text}`: expected {what}"));
     Ok(match () {
         () if is("integer") => text.parse::<i64>().map_err(|_| expected("a whole number"))?.into(),
+        () if is("number") => {
+            // What is no JSON, such as an infinity, is no number either.
+            let number = text.parse().ok().and_then(Number::from_f64);
+            number.ok_or_else(|| expected("a number"))?.into()
+        }
         () if is("boolean") => match text {
             "true" | "1" | "" => true.into(),
             "false" | "0" => false.into(),
@@ -96,6 +101,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct List {
         limit: Option<u32>,
+        least: Option<f64>,
         #[serde(default)]
         all: bool,
         #[serde(default)]
@@ -111,9 +117,14 @@ mod tests {
 
     #[test]
     fn each_value_is_what_its_field_says() {
-        let list =
-            List { limit: Some(7), all: true, ids: vec!["a".into(), "b c".into()], id: Some("1".into()) };
-        assert_eq!(read("limit=7&all=1&ids=a,+b%20c,&id=1", None), Ok(list));
+        let list = List {
+            limit: Some(7),
+            least: Some(0.5),
+            all: true,
+            ids: vec!["a".into(), "b c".into()],
+            id: Some("1".into()),
+        };
+        assert_eq!(read("limit=7&least=.5&all=1&ids=a,+b%20c,&id=1", None), Ok(list));
     }
 
     #[test]
@@ -125,12 +136,13 @@ mod tests {
     fn what_does_not_fit_is_named() {
         for (query, message) in [
             ("limit=many", "`limit` is `many`: expected a whole number"),
+            ("least=inf", "`least` is `inf`: expected a number"),
             ("all=yes", "`all` is `yes`: expected `true` or `false`"),
             ("id=1&id=2", "`id` is given twice"),
             ("limit=-1", "the request does not fit: invalid value: integer `-1`, expected u32"),
             (
                 "size=1",
-                "the request does not fit: unknown field `size`, expected one of `limit`, `all`, `ids`, `id`",
+                "the request does not fit: unknown field `size`, expected one of `limit`, `least`, `all`, `ids`, `id`",
             ),
         ] {
             assert_eq!(read(query, None).unwrap_err(), message);

@@ -6,7 +6,7 @@ use plugin_api::requests::sql::{Dialect, Execute, Query, Statement, Transaction}
 use super::support::{Fixture, on_both, on_postgres, on_sqlite, refusal};
 
 on_both! {
-    placeholders_may_be_repeated_and_out_of_order,
+    parameters_may_be_repeated_and_out_of_order,
     execute_counts_and_returns,
     a_transaction_is_all_or_nothing,
     an_unexpected_number_of_rows_rolls_back,
@@ -25,7 +25,7 @@ async fn people(fixture: &Fixture) {
         .await;
 }
 
-async fn placeholders_may_be_repeated_and_out_of_order(fixture: Fixture) {
+async fn parameters_may_be_repeated_and_out_of_order(fixture: Fixture) {
     let query = Query::new("select $2 as b, $1 as a, $2 as c, '$3' as d").bind("one").bind(2);
     let rows = fixture.client.query(&query, None).await.expect("a good query");
     expect![[r#"{"columns":["b","a","c","d"],"rows":[[2,"one",2,"$3"]],"truncated":false}"#]]
@@ -108,9 +108,9 @@ async fn a_query_cannot_write(fixture: Fixture) {
 }
 
 async fn the_number_of_parameters_must_fit(fixture: Fixture) {
-    expect!["invalid: the statement has placeholders up to `$2`, but 1 parameters were given"]
+    expect!["invalid: the statement has parameters up to `$2`, and the number of values given is 1"]
         .assert_eq(&refusal(fixture.client.query(&Query::new("select $1, $2").bind(1), None).await));
-    expect!["invalid: the statement has placeholders up to `$0`, but 1 parameters were given"]
+    expect!["invalid: the statement has no parameters, and the number of values given is 1"]
         .assert_eq(&refusal(fixture.client.query(&Query::new("select 1").bind(1), None).await));
 }
 
@@ -210,7 +210,7 @@ fn sqlite_explains_bad_sql() {
               "database_message": "no such table: nowhere"
             }"#]]
         .assert_eq(&refusal(fixture.client.query(&Query::new("select * from nowhere"), None).await));
-        expect!["invalid: a placeholder begins with `?`: write them as `$1`, `$2` …"]
+        expect!["invalid: a parameter begins with `?`: write them as `$1`, `$2` …"]
             .assert_eq(&refusal(fixture.client.query(&Query::new("select ?").bind(1), None).await));
     });
 }

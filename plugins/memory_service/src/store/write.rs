@@ -187,14 +187,14 @@ fn find(person: &str, memory: &NewMemory<'_>) -> Statement {
 }
 
 fn put_vector(shape: Shape, space: &str, memory: i64, vector: &[f32]) -> Statement {
-    let (value, placeholder) = match shape.keeping {
+    let (value, parameter) = match shape.keeping {
         Keeping::Pgvector => (Value::from(vectors::text(vector)), "cast($3 as vector)"),
         Keeping::SqliteVec | Keeping::Bytes => (Value::from(vectors::bytes(vector)), "$3"),
     };
     let table = vectors_table(shape.keeping);
     Statement::new(format!(
         "insert into {table} (memory, space, vector)
-         select seq, $1, {placeholder} from memory_service_memories where seq = $2 on conflict do nothing"
+         select seq, $1, {parameter} from memory_service_memories where seq = $2 on conflict do nothing"
     ))
     .bind(space)
     .bind(memory)
@@ -202,13 +202,13 @@ fn put_vector(shape: Shape, space: &str, memory: i64, vector: &[f32]) -> Stateme
 }
 
 fn put_bits(shape: Shape, space: &str, memory: i64, vector: &[f32]) -> Statement {
-    let (value, placeholder) = shape.pick(
+    let (value, parameter) = shape.pick(
         (Value::from(vectors::bits(vector)), "$3"),
         (Value::from(vectors::bits_text(vector)), "cast($3 as bit varying)"),
     );
     Statement::new(format!(
         "insert into memory_service_bits (person, space, memory, bits)
-         select person, $1, seq, {placeholder} from memory_service_memories where seq = $2 on conflict do nothing"
+         select person, $1, seq, {parameter} from memory_service_memories where seq = $2 on conflict do nothing"
     ))
     .bind(space)
     .bind(memory)

@@ -152,9 +152,9 @@ impl Store {
     }
 }
 
-/// A message with the SID in this placeholder is not there.
-fn is_new(placeholder: u8) -> String {
-    format!("not exists (select 1 from messaging_service_inbox where sid = ${placeholder})")
+/// A message with the SID in this parameter is not there.
+fn is_new(parameter: u8) -> String {
+    format!("not exists (select 1 from messaging_service_inbox where sid = ${parameter})")
 }
 
 /// The thread, and what a keyword changes. What is delivered again changes nothing.

@@ -126,6 +126,9 @@ fn denied(why: &str) -> Result<Value, (ErrorKind, String)> {
     Err((ErrorKind::Denied, why.to_owned()))
 }
 
+/// What the memory is told of a talk.
+const TALK: [&str; 2] = ["voice person: what time is it?", "voice assistant: it is"];
+
 #[tokio::test]
 async fn who_carries_a_call_of_ours_is_told_how_it_begins() {
     let world = World::default();
@@ -260,11 +263,10 @@ async fn what_was_heard_in_real_time_is_remembered_once() {
     let talker = talker(&world);
     redeem(&talker, CALL, &token).await.unwrap();
     talker.call_json("talk", json!({})).await.unwrap();
-    let expected = ["voice person: what time is it?", "voice assistant: it is"];
-    wait(|| async { world.said(ADA) }, |said| *said == expected).await;
+    wait(|| async { world.said(ADA) }, |said| *said == TALK).await;
     let waiting = "select count(*) from voice_assistant_entries where is_remembered = 0";
     wait(|| async { world.database.number(waiting) }, |waiting| *waiting == 0).await;
-    assert_eq!(world.said(ADA), expected);
+    assert_eq!(world.said(ADA), TALK);
 }
 
 /// The transcription comes after Twilio has told that the call is over.
@@ -275,8 +277,7 @@ async fn the_last_words_of_a_call_are_remembered_too() {
     redeem(&talker, CALL, &token).await.unwrap();
     talker.call_json("end", json!({})).await.unwrap();
     talker.call_json("talk", json!({})).await.unwrap();
-    let expected = ["voice person: what time is it?", "voice assistant: it is"];
-    wait(|| async { world.said(ADA) }, |said| *said == expected).await;
+    wait(|| async { world.said(ADA) }, |said| *said == TALK).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_api::{requests::voice::BridgeEvent, serde_json::json};
 
-use super::machine::{Machine, audio, completed, config, created, ended, fault, spoken_words};
+use super::machine::{Machine, audio, completed, config, created, ended, fault};
 use crate::session::{
     core::{Beginning, Core},
     model::{Event, FaultKind, Outcome, Request},
@@ -79,9 +79,7 @@ fn words_that_never_come_hold_up_nobody_for_long() {
 #[test]
 fn played_before_the_answer_has_ended_counts_when_it_has() {
     let mut machine = Machine::new(json!({}));
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "Yes."));
-    machine.model(audio("r1", "i1", 200));
+    machine.begins("r1", "i1", "Yes.", 200);
     machine.model(Event::AudioDone { item: "i1".into() });
     machine.bridge(BridgeEvent::Played { utterance: 1 });
     assert!(!machine.take().contains(&"assistant: Yes.".to_owned()));

@@ -95,9 +95,7 @@ fn who_waits_long_hears_that_it_takes_a_while() {
 #[test]
 fn a_filler_is_not_said_into_what_is_being_said_and_comes_again_later_and_later() {
     let mut machine = Machine::new(json!({ "filler_after": "2s" }));
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "Let me see."));
-    machine.model(audio("r1", "i1", 900));
+    machine.begins("r1", "i1", "Let me see.", 900);
     machine.model(completed("r1", &["c1 look"]));
     machine.take();
     machine.wait(2_500);
@@ -201,9 +199,7 @@ fn nobody_hangs_up_while_other_tools_of_the_same_answer_are_under_way() {
 #[test]
 fn whoever_has_said_goodbye_hangs_up_when_it_was_heard() {
     let mut machine = Machine::new(json!({}));
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "Goodbye."));
-    machine.model(audio("r1", "i1", 400));
+    machine.begins("r1", "i1", "Goodbye.", 400);
     machine.take();
     machine.model(completed("r1", &["c1 hang_up"]));
     let done = machine.take();

@@ -7,7 +7,7 @@ use plugin_api::{
     serde_json::json,
 };
 
-use super::machine::{Machine, audio, call_over, completed, created, fault, interrupted, spoken_words};
+use super::machine::{Machine, call_over, completed, fault, interrupted};
 use crate::session::model::{Event, FaultKind};
 
 #[test]
@@ -95,9 +95,7 @@ fn what_is_about_to_become_a_turn_when_the_call_ends_becomes_one() {
 #[test]
 fn what_nobody_is_known_to_have_heard_was_not_said() {
     let mut machine = Machine::new(json!({}));
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "A secret."));
-    machine.model(audio("r1", "i1", 400));
+    machine.begins("r1", "i1", "A secret.", 400);
     machine.bridge(call_over());
     machine.core.close();
     machine.wait(0);
@@ -117,9 +115,7 @@ fn a_bridge_that_is_gone_ends_it_too() {
 #[test]
 fn whoever_was_to_be_connected_is_connected_though_the_bridge_is_gone() {
     let mut machine = Machine::new(json!({}));
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "I connect you."));
-    machine.model(audio("r1", "i1", 800));
+    machine.begins("r1", "i1", "I connect you.", 800);
     machine.model(completed("r1", &["c1 transfer_call {\"to\":\"reception\"}"]));
     machine.take();
     machine.core.bridge_lost(machine.now, "the host stops");
@@ -130,9 +126,7 @@ fn whoever_was_to_be_connected_is_connected_though_the_bridge_is_gone() {
 #[test]
 fn a_bridge_that_does_not_end_is_not_waited_for_for_ever() {
     let mut machine = Machine::new(json!({}));
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "Bye."));
-    machine.model(audio("r1", "i1", 400));
+    machine.begins("r1", "i1", "Bye.", 400);
     machine.model(completed("r1", &["c1 hang_up"]));
     machine.bridge(BridgeEvent::Played { utterance: 1 });
     machine.wait(119_000);

@@ -73,9 +73,7 @@ fn a_renewal_that_fails_is_tried_again() {
 fn a_broken_connection_is_had_again_and_goes_on_where_it_was() {
     let mut machine = Machine::new(json!({}));
     machine.caller_says("u1", "Tell me a story.");
-    machine.model(created("r1"));
-    machine.model(spoken_words("r1", "i1", "Once upon a time"));
-    machine.model(audio("r1", "i1", 1000));
+    machine.begins("r1", "i1", "Once upon a time", 1000);
     machine.take();
     machine.lost("it broke");
     assert_eq!(machine.take(), ["disconnect", "connect"]);

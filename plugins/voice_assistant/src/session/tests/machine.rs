@@ -132,11 +132,16 @@ impl Machine {
         self.model(Event::Heard { item: item.to_owned(), text: Some(words.to_owned()) });
     }
 
-    /// The model says something, to its end.
-    pub fn says(&mut self, response: &str, item: &str, words: &str, ms: usize) {
+    /// The model begins to say something.
+    pub fn begins(&mut self, response: &str, item: &str, words: &str, ms: usize) {
         self.model(created(response));
         self.model(spoken_words(response, item, words));
         self.model(audio(response, item, ms));
+    }
+
+    /// The model says something, to its end.
+    pub fn says(&mut self, response: &str, item: &str, words: &str, ms: usize) {
+        self.begins(response, item, words, ms);
         self.model(Event::AudioDone { item: item.to_owned() });
         self.model(completed(response, &[]));
     }
