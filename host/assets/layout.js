@@ -55,8 +55,24 @@ function layered(plugins, edges, width) {
     layout(graph);
     const nodes = new Map(plugins.map(({ name }) => [name, graph.node(name)]));
     const lines = edges.map(({ from, to }) => between(nodes.get(to), graph.edge(to, from).points, nodes.get(from), isTall));
-    const size = graph.graph();
-    return { width: size.width, height: size.height, nodes, lines };
+    const { width: across, height } = graph.graph();
+    return withRoom({ width: across, height, nodes, lines });
+}
+
+/** The library makes room for boxes alone: where lines pass beyond them, all of it moves, and there is more of it. */
+function withRoom({ width, height, nodes, lines }) {
+    const reach = { left: MARGIN, top: MARGIN, right: width - MARGIN, bottom: height - MARGIN };
+    for (const { x, y } of lines.flat()) {
+        [reach.left, reach.right] = [Math.min(reach.left, x), Math.max(reach.right, x)];
+        [reach.top, reach.bottom] = [Math.min(reach.top, y), Math.max(reach.bottom, y)];
+    }
+    const moved = ({ x, y, ...rest }) => ({ x: x - reach.left + MARGIN, y: y - reach.top + MARGIN, ...rest });
+    return {
+        width: reach.right - reach.left + 2 * MARGIN,
+        height: reach.bottom - reach.top + 2 * MARGIN,
+        nodes: new Map([...nodes].map(([name, node]) => [name, moved(node)])),
+        lines: lines.map((points) => points.map(moved)),
+    };
 }
 
 function inRows(plugins, layers, width) {

@@ -87,6 +87,14 @@ fn a_first_run_says_what_to_set() -> Outcome {
         ["TWILIO_ACCOUNT_SID", "TWILIO_PHONE_NUMBER", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY"]
     );
     assert_eq!(browser.texts(".cause[data-key=openai] .variables code"), ["OPENAI_API_KEY"]);
+    let cut = "(() => { \
+            const { width, height } = document.querySelector('#canvas svg').viewBox.baseVal; \
+            return [...document.querySelectorAll('#canvas .edge path')] \
+                .map((path) => path.getBBox()) \
+                .filter((box) => box.x < 0 || box.y < 0 || box.x + box.width > width || box.y + box.height > height).length; \
+        })()";
+    assert_eq!(browser.ask("document.querySelectorAll('#canvas .edge path').length > 20"), true);
+    assert_eq!(browser.ask(cut), 0, "lines of the drawing that pass out of it");
     let waits = browser.text("#plugin-memory_service .waits");
     assert_eq!(waits, "cannot start before openai");
     assert_eq!(browser.ask("document.querySelectorAll('#plugin-openai .verify').length"), 0);
