@@ -406,7 +406,10 @@ pub struct EmbeddingProgress {
     pub embedded: u64,
     /// How many wait for theirs.
     pub pending: u64,
-    /// Why it does not go on, in words, if the last attempt failed.
+    /// How many of these the model has failed on: they are found by their words, and tried again ever more seldom.
+    #[serde(default)]
+    pub refused: u64,
+    /// What is in the way, in words: of all vectors if the last attempt failed, else of those that were refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }

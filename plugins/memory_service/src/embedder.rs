@@ -5,7 +5,10 @@ use std::sync::{Mutex as Lock, PoisonError};
 
 use plugin_api::{
     prelude::*,
-    requests::{memory::EmbeddingProgress, openai::Embed},
+    requests::{
+        memory::EmbeddingProgress,
+        openai::{Embed, Embeddings},
+    },
     tokio::sync::{Mutex, Notify},
     tracing,
 };
@@ -27,6 +30,8 @@ pub struct Embedder {
     store: Arc<Store>,
     space: Mutex<Option<Space>>,
     trouble: Lock<Option<String>>,
+    /// Why the last text was refused that was.
+    refusal: Lock<Option<String>>,
     /// There is something to do, or what was in the way no longer is.
     wake: Notify,
 }
@@ -57,8 +62,8 @@ impl NoVectors {
 
 impl Embedder {
     pub fn new(context: Context, config: Arc<Config>, store: Arc<Store>) -> Self {
-        let (space, trouble) = (Mutex::default(), Lock::default());
-        Self { context, config, store, space, trouble, wake: Notify::new() }
+        let (space, trouble, refusal) = (Mutex::default(), Lock::default(), Lock::default());
+        Self { context, config, store, space, trouble, refusal, wake: Notify::new() }
     }
 
     /// A vector for each text, no later than it is worth waiting for somebody's call.
@@ -82,18 +87,8 @@ impl Embedder {
             dimensions: self.config.embedding_dimensions,
         };
         let answer = async { self.context.dependency(OPENAI)?.deadline(patience).call(request).await };
-        let made = answer.await.and_then(|made| {
-            let is_whole = made.vectors.len() == count
-                && made
-                    .vectors
-                    .iter()
-                    .all(|vector| vector.len() == made.dimensions && vectors::is_good(vector));
-            match is_whole {
-                true => Ok(made),
-                false => Err(OperationError::internal("the model's answer holds what is no vector")),
-            }
-        });
-        let made = made.map_err(|error| {
+        let before = self.space().await;
+        let made = answer.await.and_then(|made| check(made, count, before.as_ref())).map_err(|error| {
             self.note_trouble(Some(error.message.clone()));
             NoVectors::Model(error)
         })?;
@@ -132,6 +127,21 @@ impl Embedder {
             .is_some()
     }
 
+    /// Notes why the model does not answer one text, while it answers others.
+    pub fn note_refused(&self, why: &str) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+
+    /// What is in the way: of all vectors, or of some.
+    fn in_the_way(&self, refused: u64) -> Option<String> {
+        let known = |lock: &Lock<Option<String>>| lock.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known(&self.trouble).or_else(|| {
+            let why = known(&self.refusal).map(|why| format!("; the last: {why}")).unwrap_or_default();
+            let told = format!("the model fails on {refused} of the memories: they are found by words{why}");
+            (refused > 0).then_some(told)
+        })
+    }
+
     pub fn wake(&self) {
         self.wake.notify_one();
     }
@@ -146,9 +156,12 @@ impl Embedder {
         let keeping = self.store.ready().await?.keeping;
         let space = self.space().await;
         let total = self.store.count_wordy().await?;
-        let pending = match &space {
-            Some(space) => self.store.count_pending(&space.id).await?.min(total),
-            None => total,
+        let (pending, refused) = match &space {
+            Some(space) => {
+                let refused = self.store.count_refused(&space.id).await?;
+                (self.store.count_pending(&space.id).await?.min(total), refused.min(total))
+            }
+            None => (total, 0),
         };
         Ok(EmbeddingProgress {
             dimensions: space.as_ref().map_or(0, |space| space.dimensions.try_into().unwrap_or(u32::MAX)),
@@ -157,7 +170,27 @@ impl Embedder {
             total,
             embedded: total - pending,
             pending,
-            trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            refused,
+            trouble: self.in_the_way(refused),
         })
+    }
+}
+
+/// Refuses what is no vector for each text; and another length than the same model's vectors had: they could not be
+/// compared, and every memory would get a new one, again and again.
+fn check(made: Embeddings, count: usize, before: Option<&Space>) -> Result<Embeddings, OperationError> {
+    let is_vector = |vector: &Vec<f32>| vector.len() == made.dimensions && vectors::is_good(vector);
+    if made.vectors.len() != count || !made.vectors.iter().all(is_vector) {
+        return Err(OperationError::internal("the model's answer holds what is no vector"));
+    }
+    match before {
+        Some(space) if space.model == made.model && space.dimensions != made.dimensions => {
+            Err(OperationError::internal(format!(
+                "the model `{}` answers vectors of {} numbers, and answered vectors of {} before: if that is meant, \
+                 restart `memory_service`",
+                made.model, made.dimensions, space.dimensions
+            )))
+        }
+        _ => Ok(made),
     }
 }

@@ -1,5 +1,8 @@
 //! In the background, every memory gets its vector: what was said, what was remembered while the model was away, and all of
-//! it anew when the model is another one. The oldest first; while the model is away, less and less often.
+//! it anew when the model is another one. The oldest first; while the model is away, less and less often. A text that the
+//! server fails on, in whatever way, holds up no other: it is told from a server that is away by a text that cannot fail.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use plugin_api::{
     prelude::*,
@@ -14,6 +17,8 @@ use crate::{
 
 /// So many memories are embedded by one request.
 const BATCH: u32 = 64;
+/// A text that no server has a reason to refuse.
+const HARMLESS: &str = "memory";
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it looks whether there is something to do that nobody told of.
@@ -33,6 +38,8 @@ pub struct Worker {
     context: Context,
     /// Tells this run of this host from others.
     holder: String,
+    /// How many memories are embedded by one request: fewer for a server that refuses so many.
+    batch: AtomicU32,
 }
 
 /// What one step came to.
@@ -45,7 +52,8 @@ enum Step {
 
 impl Worker {
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>, context: Context) -> Self {
-        Self { store, embedder, context, holder: format!("{:032x}", rand::random::<u128>()) }
+        let (holder, batch) = (format!("{:032x}", rand::random::<u128>()), AtomicU32::new(BATCH));
+        Self { store, embedder, context, holder, batch }
     }
 
     /// Works until it is aborted.
@@ -87,7 +95,8 @@ impl Worker {
 
     async fn step(&self) -> Result<Step, OperationError> {
         let Some(space) = self.space().await? else { return Ok(Step::Idle) };
-        let claimed = self.store.claim(&space.id, &self.holder, BATCH).await?;
+        let most = self.batch.load(Ordering::Relaxed);
+        let claimed = self.store.claim(&space.id, &self.holder, most).await?;
         if !claimed.is_empty() {
             let done = self.embed(&space, &claimed).await;
             if done.is_err() {
@@ -110,35 +119,99 @@ impl Worker {
         if self.store.count_wordy().await? == 0 {
             return Ok(None);
         }
-        let made = self.embedder.embed(["memory"], PATIENCE).await.map_err(NoVectors::into_error)?;
+        let made = self.embedder.embed([HARMLESS], PATIENCE).await.map_err(NoVectors::into_error)?;
         Ok(Some(made.space))
     }
 
     async fn embed(&self, space: &Space, claimed: &[Claimed]) -> Result<usize, OperationError> {
-        match self.embedder.embed(claimed.iter().map(|memory| memory.body.as_str()), PATIENCE).await {
+        match self.vectors(claimed).await {
             Ok(made) => self.keep(space, claimed, made).await,
-            Err(NoVectors::Model(error)) if error.kind == ErrorKind::Invalid => {
-                self.embed_each(space, claimed).await
+            Err(NoVectors::Model(error)) if claimed.len() > 1 && error.kind != ErrorKind::Overloaded => {
+                self.prove_answering(error).await?;
+                self.embed_parts(space, claimed).await
+            }
+            Err(NoVectors::Model(error)) if error.kind != ErrorKind::Overloaded => {
+                self.prove_answering(error.clone()).await?;
+                self.refused(space, &claimed[0], &error).await?;
+                Ok(1)
             }
             Err(error) => Err(error.into_error()),
         }
     }
 
-    /// One of the texts is refused: the others need not wait for it.
-    async fn embed_each(&self, space: &Space, claimed: &[Claimed]) -> Result<usize, OperationError> {
-        for memory in claimed {
-            match self.embedder.embed([memory.body.as_str()], PATIENCE).await {
-                Ok(made) => drop(self.keep(space, std::slice::from_ref(memory), made).await?),
-                Err(NoVectors::Model(error)) if error.kind == ErrorKind::Invalid => {
-                    tracing::warn!(error = %error.message, "the model refuses a memory: it is found by its words");
-                    let times = u32::try_from(memory.attempts).unwrap_or(u32::MAX).min(16);
-                    let pause = REFUSED_BASE.saturating_mul(1 << times).min(REFUSED_CAP);
-                    self.store.postpone(&space.id, memory.seq, pause).await?;
+    /// The server answers other texts, so the batch is in the way, or one of its texts. It is halved until it is known
+    /// which; the others need not wait. Where every text is good alone, later batches are as small as those that were.
+    async fn embed_parts(&self, space: &Space, claimed: &[Claimed]) -> Result<usize, OperationError> {
+        let (mut largest, mut is_any_refused) = (1, false);
+        let mut parts = vec![claimed];
+        while let Some(part) = parts.pop() {
+            if part.len() == claimed.len() {
+                let (one, other) = part.split_at(part.len() / 2);
+                parts.extend([other, one]);
+                continue;
+            }
+            match self.vectors(part).await {
+                Ok(made) => {
+                    largest = largest.max(part.len());
+                    self.keep(space, part, made).await?;
+                }
+                Err(NoVectors::Model(error)) if error.kind == ErrorKind::Overloaded => return Err(error),
+                Err(NoVectors::Model(_)) if part.len() > 1 => {
+                    let (one, other) = part.split_at(part.len() / 2);
+                    parts.extend([other, one]);
+                }
+                Err(NoVectors::Model(error)) => {
+                    self.prove_answering(error.clone()).await?;
+                    self.refused(space, &part[0], &error).await?;
+                    is_any_refused = true;
                 }
                 Err(error) => return Err(error.into_error()),
             }
         }
+        if !is_any_refused {
+            let largest = u32::try_from(largest).unwrap_or(BATCH);
+            tracing::warn!(
+                largest,
+                "the model refuses larger batches: it is asked for so many vectors at once"
+            );
+            self.batch.store(largest, Ordering::Relaxed);
+        }
         Ok(claimed.len())
+    }
+
+    async fn vectors(&self, claimed: &[Claimed]) -> Result<Embedded, NoVectors> {
+        self.embedder.embed(claimed.iter().map(|memory| memory.body.as_str()), PATIENCE).await
+    }
+
+    /// Whether the server answers a text that nothing can be wrong with. If not, `error` is about the server, and every
+    /// text waits.
+    async fn prove_answering(&self, error: OperationError) -> Result<(), OperationError> {
+        match self.embedder.embed([HARMLESS], PATIENCE).await {
+            Ok(_) => Ok(()),
+            Err(NoVectors::Model(_)) => Err(error),
+            Err(NoVectors::Store(error)) => Err(error),
+        }
+    }
+
+    /// A text that the model does not answer, while it answers others, is tried again ever more seldom.
+    async fn refused(
+        &self,
+        space: &Space,
+        memory: &Claimed,
+        error: &OperationError,
+    ) -> Result<(), OperationError> {
+        let times = u32::try_from(memory.attempts).unwrap_or(u32::MAX).min(16);
+        let pause = REFUSED_BASE.saturating_mul(1 << times).min(REFUSED_CAP);
+        self.store.postpone(&space.id, memory.seq, pause).await?;
+        tracing::warn!(
+            memory = memory.id,
+            error = %error.message,
+            "the model answers other texts and not this memory: it is found by its words, and tried again in {} s",
+            pause.as_secs()
+        );
+        self.embedder.note_refused(&error.message);
+        self.count("embedding_refused", 1).await;
+        Ok(())
     }
 
     /// A model that changed meanwhile has a space, and a queue, of its own.

@@ -1,6 +1,9 @@
 //! Texts -> requests that the API takes; its answers -> vectors in the order of the texts. Pure.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use plugin_api::{
     prelude::*,
@@ -80,12 +83,22 @@ pub struct Collection {
 impl Collection {
     /// Takes the answer to a request for `texts` vectors.
     pub fn take(&mut self, json: &str, texts: usize, server: &str) -> Result<(), Trouble> {
-        let answer: Answer = serde_json::from_str(json)
-            .map_err(|_| Trouble::protocol(server, "something else than vectors"))?;
+        let answer: Answer =
+            serde_json::from_str(json).map_err(|_| Trouble::protocol(server, what_it_is(json)))?;
         if let Some(error) = answer.error {
             answer::no_error(&serde_json::json!({ "error": error }), server)?;
         }
-        let vectors = in_order(answer.data.unwrap_or_default());
+        let items = answer.data.unwrap_or_default();
+        let places: BTreeSet<_> = items.iter().filter_map(|item| item.index).collect();
+        if places.len() == 1
+            && items.len() == texts
+            && items.iter().all(|item| item.index.is_some())
+            && texts > 1
+        {
+            let what = "vectors that all have the same `index`, so that nobody knows which text each is of";
+            return Err(Trouble::protocol(server, what));
+        }
+        let vectors = in_order(items);
         if vectors.len() != texts {
             let what = format!("{} vectors where {texts} were asked for", vectors.len());
             return Err(Trouble::protocol(server, &what));
@@ -113,6 +126,22 @@ impl Collection {
             model: self.model.unwrap_or_else(|| model.to_owned()),
             usage: self.usage,
         })
+    }
+}
+
+/// What an answer holds that holds no vectors as numbers.
+fn what_it_is(json: &str) -> &'static str {
+    let answer: Value = serde_json::from_str(json).unwrap_or_default();
+    let item = answer::list(&answer, "data").first();
+    match item.and_then(|item| item.get("embedding")) {
+        Some(Value::String(_)) => "vectors as base64, though numbers were asked for",
+        Some(Value::Array(numbers)) if numbers.iter().any(Value::is_null) => {
+            "vectors that hold `null` where a number belongs"
+        }
+        Some(Value::Array(numbers)) if numbers.iter().any(Value::is_array) => {
+            "a vector for each token: the model pools none, and makes no vectors of whole texts"
+        }
+        _ => "something else than vectors",
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Space {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     pub seq: i64,
+    pub id: String,
     pub body: String,
     pub attempts: i64,
 }
@@ -86,7 +87,7 @@ impl Store {
                  where b.memory = memory_service_pending.memory and b.space = $1)",
         );
         let read = Statement::new(format!(
-            "select m.seq, substr(m.body, 1, {MOST_LETTERS}) as body, p.attempts from memory_service_pending p
+            "select m.seq, m.id, substr(m.body, 1, {MOST_LETTERS}) as body, p.attempts from memory_service_pending p
              join memory_service_memories m on m.seq = p.memory
              where p.space = $1 and p.holder = $2 and p.lease_ms > $3 order by p.memory limit $4"
         ));
@@ -94,7 +95,12 @@ impl Store {
         let committed = self.transaction(vec![claim, done.bind(space).bind(holder), read]).await?;
         let rows = committed.results.last().map(|read| &read.returned);
         let claimed = rows.into_iter().flat_map(Rows::iter).map(|row| {
-            Ok(Claimed { seq: row.get("seq")?, body: row.get("body")?, attempts: row.get("attempts")? })
+            Ok(Claimed {
+                seq: row.get("seq")?,
+                id: row.get("id")?,
+                body: row.get("body")?,
+                attempts: row.get("attempts")?,
+            })
         });
         claimed.collect()
     }
@@ -139,6 +145,12 @@ impl Store {
     pub async fn count_pending(&self, space: &str) -> Outcome<u64> {
         self.ready().await?;
         let sql = "select count(*) as number from memory_service_pending where space = $1";
+        number(&self.query(Query::new(sql).bind(space)).await?, "number")
+    }
+
+    /// How many of them the model has failed on before.
+    pub async fn count_refused(&self, space: &str) -> Outcome<u64> {
+        let sql = "select count(*) as number from memory_service_pending where space = $1 and attempts > 0";
         number(&self.query(Query::new(sql).bind(space)).await?, "number")
     }
 

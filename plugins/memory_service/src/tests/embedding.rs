@@ -1,7 +1,12 @@
 //! In the background everything gets its vector: in order, once, of one model, and anew when the model is another one.
 
 use expect_test::expect;
-use plugin_api::{requests::memory::ReadEmbeddingProgress, serde_json::json, tokio};
+use plugin_api::{
+    error::{ErrorKind, OperationError},
+    requests::memory::ReadEmbeddingProgress,
+    serde_json::json,
+    tokio,
+};
 
 use super::setup::{ADA, BOB, World, instance, on_behalf_of, texts, turn};
 
@@ -149,6 +154,100 @@ async fn a_text_that_is_refused_holds_up_nobody() {
     expect!["some memories have no vector yet, and were looked for by their words alone"]
         .assert_eq(found.note.as_deref().unwrap_or_default());
     assert_eq!(world.progress().await.pending, 1);
+}
+
+/// Waits until so many have their vectors.
+async fn embedded(world: &World, count: u64) {
+    let wait = async {
+        while world.progress().await.embedded < count {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("the others are embedded");
+}
+
+#[tokio::test]
+async fn a_text_that_the_server_fails_on_holds_up_nobody_and_is_told() {
+    let failures = [
+        OperationError::unavailable("the server cannot serve at the moment (HTTP 500)"),
+        OperationError::internal("the server answers what is no vector"),
+        OperationError::deadline("the server gave no answer within 30s"),
+        OperationError::new(ErrorKind::Denied, "the server filters the words of the request"),
+    ];
+    for failure in failures {
+        let world = World::start().await;
+        let told = failure.message.clone();
+        world.model.fail_on("unspeakable", failure);
+        for number in 0..20 {
+            world.say(ADA, &format!("dog {number}")).await;
+        }
+        world.say(ADA, "an unspeakable dog").await;
+        for number in 20..40 {
+            world.say(BOB, &format!("dog {number}")).await;
+        }
+        embedded(&world, 40).await;
+        let wait = async {
+            while world.progress().await.refused == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it is put aside");
+        let progress = world.progress().await;
+        assert_eq!((progress.pending, progress.refused), (1, 1), "{told}");
+        let trouble = progress.trouble.unwrap_or_default();
+        assert!(trouble.contains("fails on 1 of the memories") && trouble.ends_with(&told), "{trouble}");
+        let warned = world.plugin.logs().iter().filter(|log| log.message.contains("not this memory")).count();
+        assert_eq!(warned, 1, "once: {told}");
+        world.say(ADA, "dog 41").await;
+        embedded(&world, 41).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_fewer_texts_at_once_is_asked_for_fewer() {
+    let world = World::start().await;
+    world.model.limit(3);
+    for number in 0..100 {
+        world.say(ADA, &format!("dog {number}")).await;
+    }
+    let progress = world.embedded().await;
+    assert_eq!((progress.embedded, progress.refused, progress.trouble), (100, 0, None));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_puts_no_text_aside() {
+    let world = World::start().await;
+    world.remember(ADA, "so that there is a space").await;
+    world.model.set_down(true);
+    world.say(ADA, "dog one").await;
+    let wait = async {
+        while world.progress().await.trouble.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it is noticed");
+    assert_eq!(world.progress().await.refused, 0);
+    world.model.set_down(false);
+    world.remember(BOB, "this wakes it").await;
+    assert_eq!(world.embedded().await.refused, 0);
+}
+
+#[tokio::test]
+async fn one_model_has_vectors_of_one_length() {
+    let world = World::start().await;
+    world.remember(ADA, "Ada has a terrier").await;
+    world.model.set_name("ideas-1", 12);
+    world.say(ADA, "dog").await;
+    let wait = async {
+        while world.progress().await.trouble.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it is told");
+    let progress = world.progress().await;
+    assert_eq!((progress.dimensions, progress.embedded), (8, 1));
+    expect!["the model `ideas-1` answers vectors of 12 numbers, and answered vectors of 8 before: if that is meant, restart `memory_service`"]
+        .assert_eq(&progress.trouble.unwrap_or_default());
 }
 
 #[tokio::test]

@@ -25,7 +25,10 @@ struct State {
     name: String,
     dimensions: usize,
     down: Option<OperationError>,
-    refused: Option<String>,
+    /// Texts with this word fail in this way.
+    refused: Option<(String, OperationError)>,
+    /// More texts at once fail.
+    most_at_once: usize,
     /// Every text that was embedded, in order.
     embedded: Vec<String>,
     /// What each chat was asked, in order.
@@ -41,6 +44,7 @@ impl Model {
             dimensions: 8,
             down: None,
             refused: None,
+            most_at_once: usize::MAX,
             embedded: Vec::new(),
             asked: Vec::new(),
             chats: usize::MAX,
@@ -62,7 +66,17 @@ impl Model {
 
     /// Refuses texts with this word.
     pub fn refuse(&self, word: &str) {
-        self.lock().refused = Some(word.to_owned());
+        self.fail_on(word, OperationError::invalid("the text cannot be embedded"));
+    }
+
+    /// Fails on texts with this word, in this way.
+    pub fn fail_on(&self, word: &str, error: OperationError) {
+        self.lock().refused = Some((word.to_owned(), error));
+    }
+
+    /// Fails on more texts at once.
+    pub fn limit(&self, most_at_once: usize) {
+        self.lock().most_at_once = most_at_once;
     }
 
     pub fn answer_chats(&self, chats: usize) {
@@ -82,10 +96,13 @@ impl Model {
         if let Some(down) = &state.down {
             return Err(down.clone());
         }
-        if let Some(word) = &state.refused
+        if let Some((word, error)) = &state.refused
             && request.texts.iter().any(|text| text.contains(word.as_str()))
         {
-            return Err(OperationError::invalid("the text cannot be embedded"));
+            return Err(error.clone());
+        }
+        if request.texts.len() > state.most_at_once {
+            return Err(OperationError::internal("1 vectors where more were asked for"));
         }
         state.embedded.extend(request.texts.iter().cloned());
         let dimensions = request.dimensions.map_or(state.dimensions, |dimensions| dimensions as usize);

@@ -80,8 +80,17 @@ async fn vectors_that_cannot_be_right_are_refused() {
     expect!["internal protocol: `127.0.0.1:PORT` answers 1 vectors where 2 were asked for"]
         .assert_eq(&failing(one, Embed::new(["a", "b"])).await);
     let twice = r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[2]}]}"#;
-    expect!["internal protocol: `127.0.0.1:PORT` answers 1 vectors where 2 were asked for"]
+    expect!["internal protocol: `127.0.0.1:PORT` answers vectors that all have the same `index`, so that nobody knows which text each is of"]
         .assert_eq(&failing(twice, Embed::new(["a", "b"])).await);
+    let base64 = r#"{"data":[{"index":0,"embedding":"AACAPwAAAEA="}]}"#;
+    expect!["internal protocol: `127.0.0.1:PORT` answers vectors as base64, though numbers were asked for"]
+        .assert_eq(&failing(base64, Embed::new(["a"])).await);
+    let null = r#"{"data":[{"index":0,"embedding":[1,null]}]}"#;
+    expect!["internal protocol: `127.0.0.1:PORT` answers vectors that hold `null` where a number belongs"]
+        .assert_eq(&failing(null, Embed::new(["a"])).await);
+    let unpooled = r#"{"data":[{"index":0,"embedding":[[1,2],[3,4]]}]}"#;
+    expect!["internal protocol: `127.0.0.1:PORT` answers a vector for each token: the model pools none, and makes no vectors of whole texts"]
+        .assert_eq(&failing(unpooled, Embed::new(["a"])).await);
     expect!["internal protocol: `127.0.0.1:PORT` answers vectors of 2 numbers where 3 were expected"]
         .assert_eq(&failing(one, Embed { dimensions: Some(3), ..Embed::new(["a"]) }).await);
     expect!["internal protocol: `127.0.0.1:PORT` answers something else than vectors"]
