@@ -114,5 +114,7 @@ fn fails(plugin: &PluginHealth) -> bool {
 }
 
 fn degrades(plugin: &PluginHealth) -> bool {
-    plugin.flapping || matches!(plugin.status, Status::Error | Status::Disconnected | Status::Initializing)
+    // What nobody has looked at for a while is not known to be well.
+    let in_doubt = plugin.flapping || plugin.stale;
+    in_doubt || matches!(plugin.status, Status::Error | Status::Disconnected | Status::Initializing)
 }

@@ -130,6 +130,7 @@ fn the_revision_counts_what_a_reader_cares_about() {
 
     board.tick(at(7));
     assert_eq!((board.snapshot().plugins[0].stale, board.snapshot().revision), (true, revision + 1));
+    assert_eq!(board.snapshot().overall, Overall::Degraded, "nobody has looked at it for a while");
     board.set_start(StartReport { total_ms: Some(12.0), ..StartReport::default() });
     assert_eq!(board.snapshot().revision, revision + 2);
 }
@@ -278,6 +279,41 @@ proptest! {
         let (before, after) = (overall(0), overall(by));
         assert_consistent(&before)?;
         prop_assert!(before.overall <= after.overall);
+    }
+
+    #[test]
+    fn a_stale_plugin_degrades_the_whole_and_worsening_it_never_improves_it(
+        graph in graphs(),
+        probed in prop::collection::vec(any::<bool>(), 12),
+        severities in prop::collection::vec(0..4_usize, 12),
+        worsened in any::<prop::sample::Index>(),
+        by in 1..4_usize,
+    ) {
+        let worsened = worsened.index(graph.len());
+        let interval = |probed: bool| probed.then_some(Duration::from_secs(1));
+        let graph: Vec<_> = graph.into_iter().zip(&probed)
+            .map(|(spec, probed)| PluginSpec { probe_interval: interval(*probed), ..spec })
+            .collect();
+        let board = |by: usize| {
+            let board = board(graph.clone());
+            for (number, spec) in graph.iter().enumerate() {
+                let by = if number == worsened { by } else { 0 };
+                settle(&board, &spec.name, BY_SEVERITY[(severities[number] + by).min(3)]);
+            }
+            board
+        };
+        let stale = |snapshot: &Snapshot| snapshot.plugins.iter().any(|plugin| plugin.stale);
+        let whole = board(0);
+        let fresh = whole.snapshot();
+        whole.tick(at(1000));
+        let later = whole.snapshot();
+        assert_consistent(&later)?;
+        prop_assert!(fresh.overall <= later.overall);
+        prop_assert!(!stale(&later) || later.overall != Overall::Healthy);
+
+        let worse = board(by);
+        worse.tick(at(1000));
+        prop_assert!(later.overall <= worse.snapshot().overall);
     }
 
     #[test]
