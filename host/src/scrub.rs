@@ -9,7 +9,7 @@ use std::{
 use aho_corasick::AhoCorasick;
 use arc_swap::ArcSwapOption;
 use plugin_api::{
-    error::{Failure, OperationError},
+    error::{Failure, FixHint, OperationError},
     protocol::CloseReason,
 };
 use serde_json::Value;
@@ -101,6 +101,13 @@ impl Scrubber {
             error.details = None;
         }
         error.details.iter_mut().for_each(|details| self.clean_json(details));
+        error.fix.iter_mut().for_each(|hint| self.clean_hint(hint));
+    }
+
+    /// The same for all words about what mends a trouble.
+    pub fn clean_hint(&self, hint: &mut FixHint) {
+        let words = [&mut hint.label, &mut hint.setting, &mut hint.href];
+        words.into_iter().flatten().for_each(|text| self.clean(text));
     }
 
     /// The same for the reason of a stream's end.
@@ -178,6 +185,12 @@ mod tests {
             "[secret]": ["[secret]", { "card": "[secret]" }], "count": 7, "none": null,
         });
         assert_eq!(error.details, Some(expected));
+
+        let mut hinted =
+            OperationError::internal("").with_fix(FixHint::label("use hunter22").href("/hunter22"));
+        scrubber.clean_error(&mut hinted);
+        let expected = FixHint::label("use [secret]").href("/[secret]");
+        assert_eq!(hinted.fix.as_deref(), Some(&expected));
 
         let mut large = OperationError::internal("").details("x".repeat(LARGEST_DETAILS).into());
         scrubber.clean_error(&mut large);

@@ -21,7 +21,7 @@ use crate::{
         Request,
         host::{
             CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Sealed, Status,
-            StatusOf, Tool, Tools, Verify,
+            StatusOf, Tool, Tools, Trouble, Verify,
         },
     },
     stream::Stream,
@@ -333,6 +333,20 @@ impl Host {
     /// its health details. It changes no status.
     pub async fn note(&self, notes: Vec<String>) -> Result<(), OperationError> {
         self.target.call(Note { notes }).await
+    }
+
+    /// Raises a trouble that the probe does not find, or ends it: shown as `failing` among this plugin's health details,
+    /// and changes no status. Raising the same key again updates it.
+    ///
+    /// # Errors
+    /// `invalid` if code or message are missing, or 16 other keys are raised already.
+    pub async fn trouble(&self, trouble: Trouble) -> Result<(), OperationError> {
+        self.target.call(trouble).await
+    }
+
+    /// Ends the trouble of this key, if it is raised.
+    pub async fn trouble_cleared(&self, key: &str) -> Result<(), OperationError> {
+        self.target.call(Trouble::cleared(key)).await
     }
 
     /// Counts something in the metric `switchboard_<plugin>_<name>_total`.

@@ -2,9 +2,11 @@
 //! dashboards and retry policies act on them; both travel as JSON.
 
 mod failure;
+mod fix_hint;
 mod operation;
 
 pub use failure::{Failure, FixAction, Policy, ReasonCode};
+pub use fix_hint::FixHint;
 pub use operation::{ErrorKind, OperationError, RootCause};
 
 /// A dependency's operation failed while the plugin came up: the failure takes over what it means for a retry.
@@ -21,13 +23,16 @@ impl From<OperationError> for Failure {
     }
 }
 
-/// An operation found the outside system unusable: callers are told whether a retry makes sense.
+/// An operation found the outside system unusable: callers are told whether a retry makes sense, and the host that the
+/// plugin itself is in trouble.
 impl From<Failure> for OperationError {
     fn from(failure: Failure) -> Self {
         let kind = match failure.policy() {
             Policy::Broken => ErrorKind::Internal,
             _ => ErrorKind::Unavailable,
         };
-        Self { retry_after_ms: failure.retry_after_ms, ..Self::new(kind, failure.message) }
+        let hint = FixHint { label: None, setting: failure.setting, href: failure.href };
+        let error = Self { retry_after_ms: failure.retry_after_ms, ..Self::new(kind, failure.message) };
+        Self { trouble: Some(failure.code), fix: hint.or_none().map(Box::new), ..error }
     }
 }

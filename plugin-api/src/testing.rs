@@ -53,7 +53,10 @@ use crate::{
     pipe,
     plugin::Plugin,
     protocol::{CallHeader, CreateRequest, LogRecord},
-    requests::{Request, host::Report},
+    requests::{
+        Request,
+        host::{Report, Trouble},
+    },
     stream::Stream,
 };
 
@@ -248,6 +251,11 @@ impl<P: Plugin> TestInstance<P> {
     /// All evidence that was reported to the host so far.
     pub fn reports(&self) -> Vec<Report> {
         self.seen.reports.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All troubles that were raised or cleared at the host so far, in order.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.seen.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn exchange<T: DeserializeOwned>(

@@ -9,7 +9,7 @@ use expect_test::{Expect, expect};
 use plugin_api::{
     prelude::*,
     protocol::{CallHeader, CloseReason},
-    requests::host::Report,
+    requests::host::{Report, Trouble},
     serde_json::{Value, json},
     testing::{TestInstance, TestPlugin},
 };
@@ -62,6 +62,7 @@ impl Plugin for Subject {
             .operation(Operation::new("follow", Self::follow))
             .operation(Operation::new("trespass", Self::trespass))
             .operation(Operation::new("log", Self::log))
+            .operation(Operation::new("struggle", Self::struggle))
     }
 
     fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
@@ -117,6 +118,14 @@ impl Subject {
     async fn log(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
         plugin_api::tracing::info!(answer = 42, name = "Ada", "something happened");
         self.context.host().report(Report::Success).await
+    }
+
+    async fn struggle(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        let failure = Failure::quota("the account has no credit left").href("https://vendor.example");
+        let trouble = Trouble::raised("credit", failure.clone()).operation("struggle").label("Top up");
+        self.context.host().trouble(trouble).await?;
+        self.context.host().trouble_cleared("credit").await?;
+        Err(failure)?
     }
 }
 
@@ -269,6 +278,24 @@ async fn logs_and_reports_reach_the_host() {
     assert_eq!((record.level.as_str(), record.target.as_str()), ("INFO", "instance"));
     assert_eq!(Value::Object(record.fields.clone()), json!({ "answer": 42, "name": "Ada" }));
     assert!(matches!(subject.reports().as_slice(), [Report::Success]));
+}
+
+#[tokio::test]
+async fn troubles_reach_the_host_and_travel_with_errors() {
+    let subject = subject(json!({}));
+    let error = subject.call_json("struggle", json!({})).await.unwrap_err();
+    assert_eq!((error.kind, error.trouble), (ErrorKind::Unavailable, Some(ReasonCode::Quota)));
+    assert_eq!(error.fix.unwrap().href.as_deref(), Some("https://vendor.example"));
+    assert_eq!(
+        serde_json::to_value(subject.troubles()).unwrap(),
+        json!([
+            {
+                "key": "credit", "code": "quota", "message": "the account has no credit left",
+                "fix": { "label": "Top up", "href": "https://vendor.example" }, "operation": "struggle",
+            },
+            { "key": "credit", "cleared": true },
+        ])
+    );
 }
 
 #[test]

@@ -123,6 +123,8 @@ fn an_operations_error() {
                 { "name": "database", "status": "error", "code": "refused", "message": "nobody listens" },
                 { "name": "smtp", "status": "not_configured" },
             ],
+            "trouble": "quota",
+            "fix": { "label": "Top up", "setting": "api_key", "href": "https://vendor.example" },
         }),
     );
     for kind in [

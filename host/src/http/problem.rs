@@ -155,7 +155,7 @@ impl Problem {
 
 impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
-        let OperationError { kind, message, retry_after_ms, root_causes, details } = error;
+        let OperationError { kind, message, retry_after_ms, root_causes, details, .. } = error;
         let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let operation = Some(Box::new(FailedOperation { kind, retry_after_ms, root_causes, details }));
         Self { operation, ..Self::new(status, message) }

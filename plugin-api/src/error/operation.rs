@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ReasonCode;
+use super::{FixHint, ReasonCode};
 
 /// Why an operation did not give its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -132,12 +132,20 @@ pub struct OperationError {
     /// What a program may want to know beside the kind, in a form that the operation documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
+    /// The plugin is in trouble, whatever the kind tells the caller: the outside system refuses the plugin, not this one
+    /// request (a key that may not use the model, a number that is blocked). The host counts it for `failing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<ReasonCode>,
+    /// What mends the trouble, where its code alone does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Box<FixHint>>,
 }
 
 impl OperationError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after_ms: None, root_causes: Vec::new(), details: None }
+        let (retry_after_ms, root_causes, details) = (None, Vec::new(), None);
+        Self { kind, message: message.into(), retry_after_ms, root_causes, details, trouble: None, fix: None }
     }
 
     /// The request is wrong.
@@ -199,6 +207,18 @@ impl OperationError {
     /// With details for a program.
     pub fn details(mut self, details: Value) -> Self {
         self.details = Some(details);
+        self
+    }
+
+    /// Says that the plugin itself is in trouble, whatever the kind: the host counts it for `failing`.
+    pub fn with_trouble(mut self, code: ReasonCode) -> Self {
+        self.trouble = Some(code);
+        self
+    }
+
+    /// With what mends the trouble, where its code alone does not say it.
+    pub fn with_fix(mut self, hint: FixHint) -> Self {
+        self.fix = Some(Box::new(hint));
         self
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    error::{Failure, ReasonCode},
+    error::{Failure, FixHint, ReasonCode},
     message,
     requests::Request,
 };
@@ -130,6 +130,68 @@ pub struct Note {
 
 impl Request for Note {
     const OPERATION: &'static str = "note";
+    type Response = ();
+}
+
+/// A trouble of the calling plugin that its probe does not find: an SMS that was accepted and not delivered, a batch of
+/// vectors that was refused. Shown as `failing` until it is cleared; it changes no status. At most 16 keys a plugin.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct Trouble {
+    /// The plugin's own name for the trouble, in snake_case: the same key raises it again, or ends it.
+    pub key: String,
+    /// The trouble is over. Nothing else but the key is needed then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleared: bool,
+    /// What kind of trouble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ReasonCode>,
+    /// For a person: lower case, no period, no secret. 300 letters are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What mends it, where the code alone does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixHint>,
+    /// The operation that fails by it: two successes of it in a row end the trouble, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+impl Trouble {
+    /// The trouble of this key, with code, message, setting and link of a failure.
+    pub fn raised(key: impl Into<String>, failure: impl Into<Failure>) -> Self {
+        let Failure { code, message, setting, href, .. } = failure.into();
+        let fix = FixHint { label: None, setting, href }.or_none();
+        Self {
+            key: key.into(),
+            cleared: false,
+            code: Some(code),
+            message: Some(message),
+            fix,
+            operation: None,
+        }
+    }
+
+    /// The trouble of this key is over.
+    pub fn cleared(key: impl Into<String>) -> Self {
+        Self { key: key.into(), cleared: true, code: None, message: None, fix: None, operation: None }
+    }
+
+    /// With the operation that fails by it.
+    pub fn operation(mut self, operation: impl Into<String>) -> Self {
+        self.operation = Some(operation.into());
+        self
+    }
+
+    /// With what to do, in words for a person.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.fix.get_or_insert_default().label = Some(label.into());
+        self
+    }
+}
+
+impl Request for Trouble {
+    const OPERATION: &'static str = "trouble";
     type Response = ();
 }
 

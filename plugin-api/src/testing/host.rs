@@ -19,7 +19,7 @@ use crate::{
     protocol::{CallHeader, CloseReason, HOST, LogRecord},
     requests::{
         Request,
-        host::{KeyFingerprint, Open, Report, Seal, Sealed},
+        host::{KeyFingerprint, Open, Report, Seal, Sealed, Trouble},
     },
     stream::Stream,
 };
@@ -38,6 +38,7 @@ pub(super) type Address = (String, String);
 pub(super) struct Seen {
     pub(super) logs: Mutex<Vec<LogRecord>>,
     pub(super) reports: Mutex<Vec<Report>>,
+    pub(super) troubles: Mutex<Vec<Trouble>>,
 }
 
 /// A host that answers by fakes, and remembers.
@@ -60,6 +61,11 @@ impl FakeHost {
             (HOST, Report::OPERATION) => {
                 let report = serde_json::from_value(request).map_err(unreadable)?;
                 self.seen.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+                Ok(Value::Null)
+            }
+            (HOST, Trouble::OPERATION) => {
+                let trouble = serde_json::from_value(request).map_err(unreadable)?;
+                self.seen.troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
                 Ok(Value::Null)
             }
             (HOST, Seal::OPERATION) => {
