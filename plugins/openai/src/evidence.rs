@@ -8,7 +8,10 @@ use std::{
 
 use plugin_api::{
     prelude::*,
-    requests::{host::Report, openai::Usage},
+    requests::{
+        host::{self, Report},
+        openai::Usage,
+    },
     tokio, tracing,
 };
 
@@ -17,15 +20,20 @@ use crate::trouble::Trouble;
 /// Success is reported once in this time: more often says nothing new, and the host would not count it.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The trouble of realtime sessions that open and are refused every answer.
+const IN_SESSION: &str = "realtime";
+
 /// Tells the host.
 pub struct Evidence {
     context: Context,
     last_success: Mutex<Option<Instant>>,
+    /// Whether the trouble of sessions is raised; unknown at first, for it outlives a restart of the plugin.
+    in_session: tokio::sync::Mutex<Option<bool>>,
 }
 
 impl Evidence {
     pub fn new(context: Context) -> Self {
-        Self { context, last_success: Mutex::new(None) }
+        Self { context, last_success: Mutex::default(), in_session: tokio::sync::Mutex::default() }
     }
 
     /// Takes over the outcome of a call.
@@ -51,6 +59,28 @@ impl Evidence {
         if trouble.is_about_the_plugin() {
             *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = None;
             self.report(Failure::from(trouble.clone()).into());
+        }
+    }
+
+    /// A session opened, and the server refuses us in it: no outcome of the stream tells.
+    pub async fn refused_in_session(&self, trouble: Trouble) {
+        self.tell(true, || host::Trouble::raised(IN_SESSION, Failure::from(trouble))).await;
+    }
+
+    /// A session was answered.
+    pub async fn answered_in_session(&self) {
+        self.tell(false, || host::Trouble::cleared(IN_SESSION)).await;
+    }
+
+    /// Once for each turn, and in their order.
+    async fn tell(&self, is_raised: bool, trouble: impl FnOnce() -> host::Trouble) {
+        let mut told = self.in_session.lock().await;
+        if *told == Some(is_raised) {
+            return;
+        }
+        match self.context.host().trouble(trouble()).await {
+            Ok(()) => *told = Some(is_raised),
+            Err(error) => tracing::warn!(%error, "the host did not take a trouble of realtime sessions"),
         }
     }
 

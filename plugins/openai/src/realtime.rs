@@ -1,8 +1,10 @@
 //! A stream between a caller and the Realtime API's WebSocket: frames pass as they are, in both directions; whoever closes,
-//! the other side is told the code and the reason. Never looks into a frame.
+//! the other side is told the code and the reason.
 //! - [`dial`]: settings -> an open socket, or the [`Trouble`] that refuses the stream.
+//! - [`watch`]: events and the close -> whether the server refuses us in the session, or answers.
 
 pub mod dial;
+pub mod watch;
 
 use std::future::pending;
 
@@ -25,8 +27,8 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-use self::dial::Socket;
-use crate::settings::Config;
+use self::{dial::Socket, watch::Sign};
+use crate::{evidence::Evidence, settings::Config, trouble::connecting::Way};
 
 /// After this many pings without any sign of life a connection counts as broken.
 const UNANSWERED: u32 = 3;
@@ -46,18 +48,19 @@ enum End {
 }
 
 /// Carries frames until one side closes.
-pub async fn bridge(socket: Socket, stream: &Stream, config: &Config) {
+pub async fn bridge(socket: Socket, stream: &Stream, config: &Config, evidence: &Evidence) {
     let (mut sink, mut source) = socket.split();
     let end = select! {
         biased;
-        end = to_caller(&mut source, stream, config) => end,
+        end = to_caller(&mut source, stream, config, evidence) => end,
         end = to_server(stream, &mut sink, config.realtime_ping) => end,
     };
     match end {
         End::Caller(reason) => hang_up(&mut sink, &mut source, &RealtimeClose::of(&reason)).await,
         End::Server(close) => {
-            let words = words(&close, &config.realtime_server());
-            stream.close(close.into_reason(words));
+            let server = config.realtime_server();
+            let words = words(&close, &server);
+            stream.close(watch::closed(close, words, Way::realtime(&server)));
             // Sends the answer to its close frame.
             let _ = timeout(GOODBYE, drained(&mut source)).await;
         }
@@ -68,12 +71,24 @@ pub async fn bridge(socket: Socket, stream: &Stream, config: &Config) {
     }
 }
 
-async fn to_caller(source: &mut SplitStream<Socket>, stream: &Stream, config: &Config) -> End {
+async fn to_caller(
+    source: &mut SplitStream<Socket>,
+    stream: &Stream,
+    config: &Config,
+    evidence: &Evidence,
+) -> End {
     let server = config.realtime_server();
     let patience = config.realtime_ping * UNANSWERED;
     loop {
         let frame = match timeout(patience, source.next()).await {
-            Ok(Some(Ok(Message::Text(text)))) => Frame::Text(text.as_str().to_owned()),
+            Ok(Some(Ok(Message::Text(text)))) => {
+                match watch::sign(&text, Way::realtime(&server)) {
+                    Some(Sign::Refused(trouble)) => evidence.refused_in_session(*trouble).await,
+                    Some(Sign::Answered) => evidence.answered_in_session().await,
+                    None => {}
+                }
+                Frame::Text(text.as_str().to_owned())
+            }
             Ok(Some(Ok(Message::Binary(data)))) => Frame::Binary(data.into()),
             Ok(Some(Ok(Message::Close(frame)))) => return End::Server(closed_by(frame)),
             // A ping is answered by the next read.

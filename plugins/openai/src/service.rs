@@ -74,38 +74,40 @@ impl Service {
     /// A chat, answered at once.
     pub async fn chat(&self, request: &Chat) -> Result<ChatAnswer, OperationError> {
         let body = wire::chat(request, &self.config, false)?;
-        let (server, model) = (self.config.server(), self.chat_model(request));
+        let (server, choice) = (self.config.server(), self.config.chat_choice());
+        let model = wire::model(request.model.as_deref(), choice.model);
         let answer = self.evidence.of(self.client.chat(&body).await);
         let answer = answer.and_then(|answer| answer::read(&answer, &server, model));
         self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
-        answer.map_err(|trouble| trouble.about_model(&server, model).into())
+        answer.map_err(|trouble| trouble.about_model(&server, model, choice).into())
     }
 
     /// A chat, answered as it is written. The stream is taken when the answer begins.
     pub async fn chat_stream(&self, request: &Chat, stream: &Stream) -> Result<(), OperationError> {
         let body = wire::chat(request, &self.config, true)?;
-        let (server, model) = (self.config.server(), self.chat_model(request));
-        let events = self.evidence.of(self.client.chat_stream(&body).await);
-        let events = events.map_err(|trouble| trouble.about_model(&server, model))?;
+        let (server, choice) = (self.config.server(), self.config.chat_choice());
+        let model = wire::model(request.model.as_deref(), choice.model);
+        let about = |trouble: Trouble| trouble.about_model(&server, model, choice);
+        let events = self.evidence.of(self.client.chat_stream(&body).await).map_err(about)?;
         // A caller that goes away drops the events, and with them the answer at the server.
-        let Some(answer) = pass_on(events, stream, &server, model).await? else { return Ok(()) };
+        let Some(answer) = pass_on(events, stream, &server, model).await.transpose() else { return Ok(()) };
         self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
-        send(stream, &ChatDelta::Done { answer: answer? }).await?;
+        send(stream, &ChatDelta::Done { answer: answer.map_err(about)? }).await?;
         Ok(())
     }
 
     /// Vectors, by as many requests as it takes.
     pub async fn embed(&self, request: &Embed) -> Result<Embeddings, OperationError> {
         embedding::check(request)?;
-        let server = self.config.server();
-        let model = wire::model(request.model.as_deref(), &self.config.embedding_model.name);
+        let (server, choice) = (self.config.server(), self.config.embedding_choice());
+        let model = wire::model(request.model.as_deref(), choice.model);
+        let about = |trouble: Trouble| trouble.about_model(&server, model, choice);
         let mut collection = Collection::default();
         for batch in embedding::batches(&request.texts, self.config.embedding_batch) {
             let texts = &request.texts[batch];
             let body = wire::embed(texts, request, &self.config);
-            let answer = self.evidence.of(self.client.embeddings(&body).await);
-            let answer = answer.map_err(|trouble| trouble.about_model(&server, model))?;
-            collection.take(answer.get(), texts.len(), &server)?;
+            let answer = self.evidence.of(self.client.embeddings(&body).await).map_err(about)?;
+            collection.take(answer.get(), texts.len(), &server).map_err(about)?;
         }
         let embeddings = collection.finish(&server, model, request.dimensions)?;
         self.evidence.took(embeddings.usage);
@@ -124,12 +126,8 @@ impl Service {
                 Err(_) => {}
             }
         }
-        bridge(dialled?, stream, &self.config).await;
+        bridge(dialled?, stream, &self.config, &self.evidence).await;
         Ok(())
-    }
-
-    fn chat_model<'a>(&'a self, request: &'a Chat) -> &'a str {
-        wire::model(request.model.as_deref(), &self.config.model.name)
     }
 
     /// What it means that there is no list of models.
@@ -186,13 +184,13 @@ impl Service {
     }
 }
 
-/// Passes on what is new; `None` if the caller went away, else the whole answer or what went wrong with it.
+/// Passes on what is new; `None` if the caller went away, else the whole answer.
 async fn pass_on(
     mut events: Events,
     stream: &Stream,
     server: &str,
     model: &str,
-) -> Result<Option<Result<ChatAnswer, Trouble>>, OperationError> {
+) -> Result<Option<ChatAnswer>, Trouble> {
     let mut assembly = Assembly::default();
     loop {
         let event = select! {
@@ -203,7 +201,7 @@ async fn pass_on(
                 Err(_) => return Ok(None),
             },
         };
-        let Some(event) = event else { return Ok(Some(assembly.finish(server, model))) };
+        let Some(event) = event else { return assembly.finish(server, model).map(Some) };
         for delta in assembly.take(&event, server)? {
             if send(stream, &delta).await.is_err() {
                 return Ok(None);

@@ -83,6 +83,14 @@ pub struct Model {
     pub chosen: bool,
 }
 
+/// The model of a setting, and how an operator changes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    pub model: &'a str,
+    pub setting: &'static str,
+    pub variable: &'static str,
+}
+
 /// The settings, checked and complete.
 #[derive(Debug)]
 pub struct Config {
@@ -130,6 +138,23 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// The model of chats that name none.
+    pub fn chat_choice(&self) -> Choice<'_> {
+        Choice { model: &self.model.name, setting: "model", variable: "OPENAI_MODEL" }
+    }
+
+    /// The model of vectors where none is named.
+    pub fn embedding_choice(&self) -> Choice<'_> {
+        let (setting, variable) = ("embedding_model", "OPENAI_EMBEDDING_MODEL");
+        Choice { model: &self.embedding_model.name, setting, variable }
+    }
+
+    /// The model of realtime sessions that name none.
+    pub fn realtime_choice(&self) -> Choice<'_> {
+        let (setting, variable) = ("realtime_model", "OPENAI_REALTIME_MODEL");
+        Choice { model: &self.realtime_model, setting, variable }
     }
 
     /// The server as messages name it: `host` or `host:port`.

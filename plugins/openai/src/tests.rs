@@ -6,6 +6,7 @@ mod setup;
 mod reading_settings;
 mod verifying;
 mod refusals;
+mod blaming;
 mod connecting;
 mod chatting;
 mod streaming;

@@ -6,6 +6,7 @@
 pub mod connecting;
 pub mod status;
 
+use crate::settings::Choice;
 use plugin_api::{
     prelude::*,
     requests::openai::{OpenAiTrouble, TroubleCode, Usage},
@@ -27,6 +28,8 @@ pub struct Trouble {
     /// The words by which the model refuses.
     pub refusal: Option<String>,
     pub usage: Option<Usage>,
+    /// The server refuses us, not the request: by the key, the project, or a model of our settings.
+    pub is_ours: bool,
 }
 
 impl Trouble {
@@ -40,6 +43,7 @@ impl Trouble {
             vendor_code: None,
             refusal: None,
             usage: None,
+            is_ours: false,
         }
     }
 
@@ -58,12 +62,38 @@ impl Trouble {
         Self::new(TroubleCode::Protocol, format!("`{server}` answers {what}"))
     }
 
-    /// The same, where the message should name the model that was asked for.
-    pub fn about_model(mut self, server: &str, model: &str) -> Self {
-        if self.code == TroubleCode::ModelNotFound {
-            self.message = format!("`{server}` has no model `{model}`, or this key may not use it");
+    /// The same, once it is known which model was asked for. A model that the caller chose is the caller's affair; the one
+    /// of the settings is ours.
+    pub fn about_model(mut self, server: &str, model: &str, choice: Choice<'_>) -> Self {
+        let is_chosen_here = model == choice.model;
+        match self.code {
+            TroubleCode::ModelNotFound => {
+                let advice =
+                    if is_chosen_here { format!(": set `{}`", choice.variable) } else { String::new() };
+                self.message =
+                    format!("`{server}` has no model `{model}`, or this key may not use it{advice}");
+                self.setting = is_chosen_here.then_some(choice.setting);
+                self.is_ours = is_chosen_here;
+            }
+            TroubleCode::Forbidden => self.is_ours |= is_chosen_here,
+            // The field that carries the limit is a setting; the caller cannot choose another.
+            TroubleCode::InvalidRequest if self.setting.is_some() && is_chosen_here => {
+                self.code = TroubleCode::ConfigInvalid;
+            }
+            _ => {}
         }
         self
+    }
+
+    /// The code under which it counts against the plugin; `None` where the request itself is at fault.
+    pub fn fault(&self) -> Option<ReasonCode> {
+        let is_of_the_request = match self.code {
+            TroubleCode::ContextTooLong | TroubleCode::InvalidRequest => true,
+            TroubleCode::Refused | TroubleCode::ContentFilter => true,
+            TroubleCode::Forbidden | TroubleCode::ModelNotFound => !self.is_ours,
+            _ => false,
+        };
+        (!is_of_the_request).then(|| self.reason())
     }
 
     /// Whether it says something of the plugin as a whole, and not of one request.
@@ -82,6 +112,11 @@ impl Trouble {
             TroubleCode::Timeout => self.setting == Some("connect_timeout"),
             _ => false,
         }
+    }
+
+    /// The setting to mend. Where to wait longer is no mistake in one.
+    fn wrong_setting(&self) -> Option<&'static str> {
+        self.setting.filter(|_| self.code != TroubleCode::Timeout)
     }
 
     fn reason(&self) -> ReasonCode {
@@ -128,9 +163,8 @@ impl Trouble {
 /// What it means for the plugin as a whole.
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
+        let setting = trouble.wrong_setting();
         let failure = Self::new(trouble.reason(), trouble.message);
-        // Where to wait longer is no mistake in a setting.
-        let setting = trouble.setting.filter(|_| trouble.code != TroubleCode::Timeout);
         let failure = setting.into_iter().fold(failure, Self::setting);
         trouble.retry_after.into_iter().fold(failure, Self::retry_after)
     }
@@ -139,7 +173,10 @@ impl From<Trouble> for Failure {
 /// What it means for a caller.
 impl From<Trouble> for OperationError {
     fn from(trouble: Trouble) -> Self {
-        let error = Self::new(trouble.kind(), trouble.message);
+        let (kind, fault) = (trouble.kind(), trouble.fault());
+        let fix = fault.and(trouble.wrong_setting()).map(FixHint::setting);
+        let error = fault.into_iter().fold(Self::new(kind, trouble.message), Self::with_trouble);
+        let error = fix.into_iter().fold(error, Self::with_fix);
         let error = trouble.retry_after.into_iter().fold(error, Self::retry_after);
         let details = OpenAiTrouble {
             code: trouble.code,

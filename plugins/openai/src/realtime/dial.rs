@@ -48,7 +48,8 @@ async fn connect(config: &Config, trust: &Trust, model: &str, way: Way<'_>) -> R
     let mut request = url.as_str().into_client_request().map_err(|error| refused(error, way))?;
     request.headers_mut().extend(headers(config));
     let opened = client_async_tls_with_config(request, tcp, None, Some(connector)).await;
-    let (socket, _) = opened.map_err(|error| refused(error, way).about_model(way.server, model))?;
+    let (socket, _) = opened
+        .map_err(|error| refused(error, way).about_model(way.server, model, config.realtime_choice()))?;
     Ok(socket)
 }
 

@@ -29,16 +29,16 @@ use super::{
 };
 use crate::OpenAi;
 
-type Socket = WebSocket<TcpStream>;
+pub type Socket = WebSocket<TcpStream>;
 
 /// A realtime server that keeps to a script. What the script gives, the test receives.
-struct Server {
-    port: u16,
+pub struct Server {
+    pub port: u16,
     told: Receiver<String>,
 }
 
 impl Server {
-    fn start(script: impl FnOnce(&mut Socket, &mpsc::Sender<String>) + Send + 'static) -> Self {
+    pub fn start(script: impl FnOnce(&mut Socket, &mpsc::Sender<String>) + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (tell, told) = mpsc::channel();
@@ -234,7 +234,7 @@ async fn refusals_refuse_the_stream() {
     expect!["unavailable config_invalid: `127.0.0.1:PORT` has no Realtime API at this address (HTTP 404): check `OPENAI_REALTIME_API_URL`"]
         .assert_eq(&refused(Peer::answering(404, &[], "")).await);
     expect![
-        "not_found model_not_found: `127.0.0.1:PORT` has no model `gpt-realtime`, or this key may not use it"
+        "not_found model_not_found: `127.0.0.1:PORT` has no model `gpt-realtime`, or this key may not use it: set `OPENAI_REALTIME_MODEL`"
     ]
     .assert_eq(&refused(Peer::answering(404, &[], r#"{"error":{"code":"model_not_found"}}"#)).await);
     expect!["internal protocol: `127.0.0.1:PORT` answers with HTTP 200, which is no answer"]

@@ -48,7 +48,7 @@ async fn of_too_much() {
 
 #[tokio::test]
 async fn of_the_request() {
-    refused(404, &[], r#"{"error":{"message":"VENDOR The model `x` does not exist","code":"model_not_found"}}"#, expect!["not_found model_not_found: `127.0.0.1:PORT` has no model `test-model`, or this key may not use it"]).await;
+    refused(404, &[], r#"{"error":{"message":"VENDOR The model `x` does not exist","code":"model_not_found"}}"#, expect!["not_found model_not_found: `127.0.0.1:PORT` has no model `test-model`, or this key may not use it: set `OPENAI_MODEL`"]).await;
     refused(400, &[], r#"{"error":{"message":"VENDOR","code":"context_length_exceeded"}}"#, expect!["invalid context_too_long: `127.0.0.1:PORT` says that the request is too long for the model: shorten it (HTTP 400)"]).await;
     refused(400, &[], r#"{"object":"error","message":"VENDOR This model's maximum context length is 4096 tokens","code":400}"#, expect!["invalid context_too_long: `127.0.0.1:PORT` says that the request is too long for the model: shorten it (HTTP 400)"]).await;
     refused(

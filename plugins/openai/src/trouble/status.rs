@@ -23,6 +23,30 @@ pub struct Refusal {
     pub code: Option<String>,
     /// Its words ask for a shorter request.
     pub is_too_long: bool,
+    /// Its words ask for fewer texts at once.
+    pub is_batch: bool,
+    /// Its words miss a right of the key, or the account's money.
+    pub lacks: Option<Lack>,
+    /// The parameter that it names, where that is one that callers cannot choose.
+    pub param: Option<Param>,
+}
+
+/// A right or means that servers tell of by words alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// The key is known and has not the right to this.
+    Scope,
+    /// The account has no credit.
+    Credit,
+}
+
+/// A parameter that the settings or the operation decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Param {
+    /// The field of the limit of tokens.
+    MaxTokens,
+    /// Whether the answer is streamed.
+    Stream,
 }
 
 impl Refusal {
@@ -37,17 +61,24 @@ impl Refusal {
         let word = |key: &str| error.get(key).and_then(Value::as_str).filter(|text| is_code(text));
         let words = error.as_str().or_else(|| error.get("message")?.as_str()).unwrap_or_default();
         let words = words.to_ascii_lowercase();
+        let says = |signs: &[&str]| signs.iter().any(|sign| words.contains(sign));
+        // OpenRouter answers 403 to words that it filters.
+        let is_filtered = error.pointer("/metadata/flagged_input").is_some();
+        let code = word("code").or_else(|| word("type")).map(str::to_owned);
         Self {
-            code: word("code").or_else(|| word("type")).map(str::to_owned),
-            is_too_long: [
-                "context length",
-                "context window",
-                "context size",
-                "maximum context",
-                "too many tokens",
-            ]
-            .iter()
-            .any(|sign| words.contains(sign)),
+            code: if is_filtered { Some(FILTER[0].to_owned()) } else { code },
+            is_too_long: says(&TOO_LONG),
+            is_batch: words.contains("batch size") && !words.contains("physical batch size"),
+            lacks: match () {
+                () if says(&["missing scope", "insufficient permissions"]) => Some(Lack::Scope),
+                () if words.contains("credit balance is too low") => Some(Lack::Credit),
+                () => None,
+            },
+            param: match error.get("param").and_then(Value::as_str) {
+                Some("max_tokens" | "max_completion_tokens") => Some(Param::MaxTokens),
+                Some("stream") => Some(Param::Stream),
+                _ => None,
+            },
         }
     }
 
@@ -81,6 +112,8 @@ pub fn broken_off(server: &str, body: &Value) -> Trouble {
     let way = Way::http(server);
     let trouble = match () {
         () if refusal.says(&["rate_limit_exceeded", "insufficient_quota"]) => judge(way, 429, &refusal),
+        () if refusal.says(MODEL) => judge(way, 404, &refusal),
+        () if refusal.says(ACCOUNT) => judge(way, 403, &refusal),
         () if refusal.is_too_long || refusal.says(CONTEXT) || refusal.says(FILTER) => {
             judge(way, 400, &refusal)
         }
@@ -89,6 +122,35 @@ pub fn broken_off(server: &str, body: &Value) -> Trouble {
         }
     };
     Trouble { vendor_code: refusal.code, ..trouble }
+}
+
+/// Words of a request that is too long; llama.cpp has the last, with a status of 500.
+const TOO_LONG: [&str; 6] = [
+    "context length",
+    "context window",
+    "context size",
+    "maximum context",
+    "too many tokens",
+    "too large to process",
+];
+/// OpenAI says so with 404 or 403, Groq, Mistral and others with 400.
+const MODEL: &[&str] =
+    &["model_not_found", "model_decommissioned", "invalid_model", "model_not_available", "unknown_model"];
+const SCOPE: &[&str] = &["missing_scope", "insufficient_permissions"];
+/// Refused whatever the request: by country or address.
+const PLACE: &[&str] = &["unsupported_country_region_territory", "ip_not_authorized"];
+const BATCH: &[&str] = &["array_above_max_length"];
+const UNSUPPORTED: &[&str] = &["unsupported_parameter", "unsupported_value"];
+/// The refusal of us that an event of a session tells of, or the end of one.
+pub fn refused_in_session(way: Way<'_>, refusal: &Refusal) -> Option<Trouble> {
+    let status = match () {
+        () if refusal.says(QUOTA) || refusal.lacks == Some(Lack::Credit) => 429,
+        () if refusal.says(ACCOUNT) || refusal.says(SCOPE) || refusal.lacks == Some(Lack::Scope) => 403,
+        () => return None,
+    };
+    let trouble = judge(way, status, refusal);
+    let message = trouble.message.replace(&format!(" (HTTP {status})"), "");
+    Some(Trouble { message, vendor_code: refusal.code.clone(), ..trouble })
 }
 
 const CONTEXT: &[&str] = &["context_length_exceeded", "string_above_max_length"];
@@ -100,12 +162,26 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
     let Way { server, setting, variable } = way;
     let trouble = |code, words: &str| Trouble::new(code, format!("`{server}` {words} (HTTP {status})"));
     match status {
-        400..=499 if refusal.says(QUOTA) => quota(server, status),
+        400..=499 if refusal.says(QUOTA) || refusal.lacks == Some(Lack::Credit) => quota(server, status),
         400..=499 if refusal.says(ACCOUNT) => trouble(
             TroubleCode::Account,
             "says that the account is closed or not paid for: see its billing page",
         ),
-        400 | 413 | 422 if refusal.is_too_long || refusal.says(CONTEXT) => trouble(
+        400..=404 if refusal.says(MODEL) => no_model(server, status),
+        401 | 403 if refusal.says(SCOPE) || refusal.lacks == Some(Lack::Scope) => Trouble {
+            is_ours: true,
+            ..trouble(
+                TroubleCode::Forbidden,
+                "knows the key and does not permit it this: give it the right to it there (OpenAI: Settings > API keys, \
+                 Model capabilities: Request)",
+            )
+        },
+        400 | 413 | 422 if refusal.says(BATCH) || refusal.is_batch => trouble(
+            TroubleCode::ConfigInvalid,
+            "takes fewer texts in one request: set `embedding_batch` to as many as it takes",
+        )
+        .setting("embedding_batch"),
+        400 | 413 | 422 | 500 if refusal.is_too_long || refusal.says(CONTEXT) => trouble(
             TroubleCode::ContextTooLong,
             "says that the request is too long for the model: shorten it",
         ),
@@ -115,12 +191,15 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
         401 => trouble(TroubleCode::AuthInvalid, "does not know the key: check `OPENAI_API_KEY`")
             .setting("api_key"),
         402 => quota(server, status),
-        403 => trouble(
-            TroubleCode::Forbidden,
-            "does not permit this: see what the key, the project and the country may use",
-        ),
-        404 => trouble(TroubleCode::ModelNotFound, "has no such model, or this key may not use it")
-            .setting("model"),
+        403 => Trouble {
+            is_ours: refusal.says(PLACE),
+            ..trouble(
+                TroubleCode::Forbidden,
+                "does not permit this: see what the key, the project and the country may use",
+            )
+        },
+        404 => no_model(server, status),
+        400 if refusal.says(UNSUPPORTED) => unsupported(server, status, refusal.param),
         429 => trouble(TroubleCode::RateLimited, "asks to slow down: too many requests or tokens in a time"),
         408 | 409 | 500..=599 => trouble(TroubleCode::Unavailable, "cannot serve at the moment"),
         400..=499 => trouble(TroubleCode::InvalidRequest, "refuses the request"),
@@ -130,6 +209,29 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
         )
         .setting(setting),
         _ => Trouble::protocol(server, &format!("with HTTP {status}, which is no answer")),
+    }
+}
+
+fn no_model(server: &str, status: u16) -> Trouble {
+    let words = "has no such model, or this key may not use it";
+    Trouble::new(TroubleCode::ModelNotFound, format!("`{server}` {words} (HTTP {status})"))
+}
+
+/// A parameter that callers cannot leave out is the fault of a setting, or of the account.
+fn unsupported(server: &str, status: u16, param: Option<Param>) -> Trouble {
+    let trouble = |code, words: &str| Trouble::new(code, format!("`{server}` {words} (HTTP {status})"));
+    match param {
+        Some(Param::MaxTokens) => trouble(
+            TroubleCode::InvalidRequest,
+            "wants the limit of tokens in another field for this model: change `max_tokens_field`",
+        )
+        .setting("max_tokens_field"),
+        Some(Param::Stream) => trouble(
+            TroubleCode::Forbidden,
+            "does not stream this model's answers to this organisation: verify it there (OpenAI: Settings > \
+             Organization > General)",
+        ),
+        None => trouble(TroubleCode::InvalidRequest, "refuses the request"),
     }
 }
 
