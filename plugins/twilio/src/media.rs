@@ -91,7 +91,7 @@ fn refused(rest: &Rest, status: u16) -> OperationError {
     if let Some(failure) = refusal.failure(config) {
         rest.reporter().failure(failure);
     }
-    codes::refused(refusal, config)
+    codes::refused(refusal, config, None)
 }
 
 fn unread(broken: crate::client::Broken) -> OperationError {

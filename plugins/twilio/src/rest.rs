@@ -96,12 +96,13 @@ impl Rest {
                 sleep(wait).await;
                 continue;
             }
-            return Err(self.account_for(trouble, reads));
+            return Err(self.account_for(trouble, request));
         }
     }
 
     /// The error for the caller; what concerns more than one request is told to the host.
-    fn account_for(&self, trouble: Trouble, reads: bool) -> OperationError {
+    fn account_for(&self, trouble: Trouble, request: &RestRequest) -> OperationError {
+        let reads = request.method == RestMethod::Get;
         let config = self.client.config();
         match trouble {
             Trouble::Refused(refusal) => {
@@ -111,7 +112,8 @@ impl Rest {
                 if refusal.is_server_error() && !reads {
                     return codes::unknown(refusal);
                 }
-                codes::refused(refusal, config)
+                let from = request.form.iter().find(|(name, _)| name == "From");
+                codes::refused(refusal, config, from.map(|(_, from)| from.as_str()))
             }
             Trouble::Broken(broken) => {
                 self.reporter.failure(broken.failure().clone());

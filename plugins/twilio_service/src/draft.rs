@@ -25,6 +25,8 @@ pub struct Draft {
     pub to: String,
     /// The number, or the Messaging Service that picks one.
     pub from: String,
+    /// The setting that chose the sender; `None` if the request or `twilio` did.
+    pub own_sender: Option<&'static str>,
     pub mark: Mark,
     pub media: i64,
     pub form: Form,

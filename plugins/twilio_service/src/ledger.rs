@@ -24,7 +24,7 @@ pub use memory::CAPACITY;
 pub use memory::Memory;
 
 use self::database::Database;
-use crate::{DATABASE, status::StatusReport};
+use crate::{DATABASE, deliveries::Outcome, status::StatusReport};
 
 /// How long a webhook may take, if whoever claims it does not say.
 const WEBHOOK_LEASE_SECONDS: u32 = 60;
@@ -33,6 +33,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const WEBHOOKS_KEPT_MS: i64 = 7 * DAY_MS;
 /// Nobody repeats a call after this long.
 const ENTRIES_KEPT_MS: i64 = 90 * DAY_MS;
+/// Outcomes of messages that are looked at together.
+const OUTCOMES: u32 = 60;
 /// Opt-outs listed at once.
 const LISTED: u32 = 1000;
 
@@ -109,6 +111,11 @@ impl Ledger {
     /// Notes a report, unless a later step is known.
     pub async fn record(&self, report: &StatusReport) -> Result<(), OperationError> {
         either!(self, record(report, now_ms()))
+    }
+
+    /// What became of the newest messages that are over, the newest first.
+    pub async fn outcomes(&self) -> Result<Vec<Outcome>, OperationError> {
+        either!(self, outcomes(OUTCOMES))
     }
 
     /// The newest report on a message or call.

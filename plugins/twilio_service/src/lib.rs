@@ -5,6 +5,7 @@
 //! - `draft`: a request -> the form that Twilio is sent, and what it can be recognised by. Pure.
 //! - `ledger`: what was sent, told and claimed, in the database or in memory.
 //! - `reconcile`: an entry whose outcome is unknown, what Twilio has -> what is certain. Pure but for the reading.
+//! - `deliveries`: what became of the newest messages -> the troubles that no answer of Twilio's tells.
 //! - `sender`: all of this together: one idempotency key, one message.
 //! - `reader`: messages and calls as Twilio has them.
 //! - `status`: Twilio's reports -> the newest status, in whatever order they come. Pure.
@@ -16,6 +17,7 @@ mod address;
 mod draft;
 mod ledger;
 mod reconcile;
+mod deliveries;
 mod sender;
 mod reader;
 mod status;

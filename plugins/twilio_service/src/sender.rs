@@ -21,6 +21,7 @@ use plugin_api::{
 
 use crate::{
     TWILIO,
+    deliveries::Deliveries,
     draft::{Draft, Kind, hex},
     ledger::{Claim, Entry, Ledger, State, now_ms, random_id},
     reconcile::{self, Verdict},
@@ -46,6 +47,8 @@ const SWEEP: Duration = Duration::from_secs(30);
 const SWEPT_MS: i64 = 60 * 60 * 1000;
 /// What `twilio` opens its words with, and ours say already.
 const MAYBE: &str = "it may have been done: ";
+/// Twilio's codes for a sender that is not there or cannot send: <https://www.twilio.com/docs/api/errors>.
+const NO_SENDER: [u32; 9] = [21212, 21606, 21659, 21660, 21701, 21703, 21705, 21712, 63007];
 /// Twilio's code for a recipient who opted out.
 const OPTED_OUT: u32 = 21610;
 
@@ -53,12 +56,14 @@ const OPTED_OUT: u32 = 21610;
 pub struct Sender {
     context: Context,
     ledger: Ledger,
+    deliveries: Deliveries,
 }
 
 /// Who wants something sent, and until when.
 pub struct Asker {
     caller: String,
     key: Option<String>,
+    trace: Option<String>,
     deadline: Instant,
 }
 
@@ -76,6 +81,7 @@ impl Asker {
         Self {
             caller: call.caller().unwrap_or_default().to_owned(),
             key: call.idempotency_key().map(str::to_owned),
+            trace: call.trace().map(str::to_owned),
             deadline: Instant::now() + call.remaining().unwrap_or(PATIENCE).saturating_sub(MARGIN),
         }
     }
@@ -95,7 +101,8 @@ impl Asker {
 
 impl Sender {
     pub fn new(context: Context) -> Self {
-        Self { ledger: Ledger::new(context.clone()), context }
+        let deliveries = Deliveries::new(context.clone());
+        Self { ledger: Ledger::new(context.clone()), deliveries, context }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -156,6 +163,7 @@ impl Sender {
     /// Notes a report. Where it names an entry whose answer was lost, that one is settled.
     pub async fn take_report(&self, report: StatusReport) -> Result<(), OperationError> {
         self.ledger.record(&report).await?;
+        self.deliveries.heard(&self.ledger, &report).await;
         if let Some(to) = report.to.as_deref().filter(|_| report.error_code == Some(OPTED_OUT)) {
             self.ledger.record_opt_out(to, true).await?;
         }
@@ -170,6 +178,7 @@ impl Sender {
     /// Looks into what is open, again and again.
     pub async fn sweep(self: Arc<Self>) {
         loop {
+            self.deliveries.look(&self.ledger).await;
             if let Err(error) = self.look_into_open_entries().await {
                 tracing::debug!(%error, "open messages and calls cannot be looked into at the moment");
             }
@@ -204,8 +213,8 @@ impl Sender {
             return Err(OperationError::deadline("not sent: the caller's time is over"));
         }
         let sender = self.clone();
-        let (task_entry, deadline) = (entry.clone(), asker.deadline);
-        let task = tokio::spawn(async move { sender.hand_over(draft, task_entry).await });
+        let (task_entry, deadline, trace) = (entry.clone(), asker.deadline, asker.trace.clone());
+        let task = tokio::spawn(async move { sender.hand_over(draft, task_entry, trace).await });
         match timeout_at(deadline, task).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(unknown(&entry, "the sending came to no end", Vec::new())),
@@ -216,20 +225,27 @@ impl Sender {
     }
 
     /// From the first line on it may go.
-    async fn hand_over(&self, draft: Draft, mut entry: Entry) -> Result<Sent, OperationError> {
+    async fn hand_over(
+        &self,
+        draft: Draft,
+        mut entry: Entry,
+        trace: Option<String>,
+    ) -> Result<Sent, OperationError> {
         if !self.ledger.begin(&entry, SENDING_LEASE_MS).await? {
             return Err(OperationError::unavailable("not sent: the ledger took too long"));
         }
         entry.sending_ms = now_ms();
         let create = RestRequest::post(draft.kind.path(), draft.form(&entry.id));
-        let answer = self.context.dependency(TWILIO)?.deadline(SENDING).call(create).await;
+        // Part of the call that wants it, and not bound to its time.
+        let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
+        let answer = twilio.deadline(SENDING).call(create).await;
         match answer.map(|answer| sid_and_status(&answer.body)) {
             Ok(Some((sid, status))) => {
                 self.note_sent(&entry, &sid, &status).await;
                 Ok(Sent { sid, status, repeated: false })
             }
             Ok(None) => self.look_at_once(&entry, "Twilio's answer has no SID").await,
-            Err(error) if is_certain(error.kind) => Err(self.note_refused(&entry, error).await),
+            Err(error) if is_certain(error.kind) => Err(self.note_refused(&entry, &draft, error).await),
             Err(error) => self.look_at_once(&entry, error.message.trim_start_matches(MAYBE)).await,
         }
     }
@@ -244,7 +260,7 @@ impl Sender {
         }
     }
 
-    async fn note_refused(&self, entry: &Entry, error: OperationError) -> OperationError {
+    async fn note_refused(&self, entry: &Entry, draft: &Draft, error: OperationError) -> OperationError {
         let code = error.details.clone().and_then(|details| serde_json::from_value(details).ok());
         let code = code.and_then(|trouble: TwilioTrouble| trouble.code);
         let noted = async {
@@ -256,7 +272,13 @@ impl Sender {
         if let Err(error) = noted.await {
             tracing::warn!(entry = entry.id, %error, "not sent, and the ledger does not know it yet");
         }
-        OperationError { message: format!("not sent: {}", error.message), ..error }
+        let error = OperationError { message: format!("not sent: {}", error.message), ..error };
+        match draft.own_sender {
+            Some(setting) if code.is_some_and(|code| NO_SENDER.contains(&code)) => {
+                error.with_trouble(ReasonCode::ConfigInvalid).with_fix(FixHint::setting(setting))
+            }
+            _ => error,
+        }
     }
 
     /// No answer: perhaps Twilio has it all the same.

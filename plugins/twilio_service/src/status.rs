@@ -2,6 +2,12 @@
 
 use plugin_api::{error::OperationError, requests::http::HttpRequest};
 
+/// The channels of messages, as the ledger writes them.
+pub const SMS: &str = "sms";
+pub const WHATSAPP: &str = "whatsapp";
+/// From this step on a message has reached its recipient, or will not.
+pub const ENDED: i64 = 6;
+
 /// One report on a message or call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
@@ -14,6 +20,20 @@ pub struct StatusReport {
     pub to: Option<String>,
     /// The entry that it is about, where our own address for reports named it.
     pub entry: Option<String>,
+}
+
+impl StatusReport {
+    /// By which channel a message went, as the ledger writes it; `None` for a call.
+    pub fn channel(&self) -> Option<&'static str> {
+        let is_message = !self.sid.starts_with("CA");
+        let is_whatsapp = self.to.as_deref().is_some_and(|to| to.starts_with("whatsapp:"));
+        is_message.then_some(if is_whatsapp { WHATSAPP } else { SMS })
+    }
+
+    /// Nothing more becomes of the message, for good or bad.
+    pub fn is_last(&self) -> bool {
+        self.step >= ENDED
+    }
 }
 
 /// What a request on the route reports.
@@ -47,8 +67,8 @@ pub fn step(status: &str) -> i64 {
         "sending" | "ringing" => 3,
         "sent" | "in-progress" | "answered" => 4,
         "partially_delivered" => 5,
-        "delivered" | "undelivered" | "failed" | "canceled" | "received" => 6,
-        "completed" | "busy" | "no-answer" => 6,
+        "delivered" | "undelivered" | "failed" | "canceled" | "received" => ENDED,
+        "completed" | "busy" | "no-answer" => ENDED,
         "read" => 7,
         _ => 0,
     }

@@ -9,6 +9,7 @@ mod reports;
 mod reconciling;
 mod remembering;
 mod sending_once;
+mod blaming;
 mod claiming;
 mod reading;
 mod examining;

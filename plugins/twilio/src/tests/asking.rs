@@ -161,6 +161,36 @@ async fn every_code_has_its_meaning() {
     check(400, 99999, expect![[r#"invalid: Twilio did not do it: the request does not fit (Twilio 99999) {"code":99999,"http_status":400}"#]]).await;
 }
 
+/// The trouble of a create that Twilio refuses so, and the setting that it names.
+async fn blamed(status: u16, code: u32, from: Option<&str>) -> (Option<ReasonCode>, Option<String>) {
+    let peer =
+        Peer::start(move |_, _| Deed::json(status, &json!({ "code": code, "message": "raw" }).to_string()));
+    let mut request = create();
+    request.form.extend(from.map(|from| ("From".to_owned(), from.to_owned())));
+    let error = plugin(peer.port, json!({})).call_with(within(1_000), request).await.unwrap_err();
+    (error.trouble, error.fix.and_then(|fix| fix.setting))
+}
+
+#[tokio::test]
+async fn a_refusal_of_us_is_a_trouble_and_the_callers_mistake_is_none() {
+    for code in [21211, 21408, 21610, 21614, 21620, 63016, 99999] {
+        assert_eq!(blamed(400, code, Some(NUMBER)).await, (None, None), "{code} is the request's");
+    }
+    let number = || (Some(ReasonCode::ConfigInvalid), Some("phone_number".to_owned()));
+    assert_eq!(blamed(400, 21606, Some(NUMBER)).await, number());
+    assert_eq!(blamed(400, 21659, Some(&format!("whatsapp:{NUMBER}"))).await, number());
+    assert_eq!(blamed(400, 21606, Some("+15559999999")).await, (None, None), "the caller chose it");
+    for (status, code, expected) in [
+        (400, 30034, ReasonCode::Forbidden),
+        (400, 21608, ReasonCode::Account),
+        (403, 20005, ReasonCode::Account),
+        (403, 70_002, ReasonCode::Forbidden),
+        (429, 20429, ReasonCode::RateLimited),
+    ] {
+        assert_eq!(blamed(status, code, Some(NUMBER)).await.0, Some(expected), "{code}");
+    }
+}
+
 #[tokio::test]
 async fn no_path_leads_out_of_the_account() {
     let peer = Peer::start(|_, _| Deed::json(200, "{}"));

@@ -45,7 +45,8 @@ pub fn call(
         );
     }
     let fingerprint = fingerprint(request, &to)?;
-    Ok(Draft { kind: Kind::Call, to, from, mark: Mark::Call, media: 0, form, callback, fingerprint })
+    let (kind, mark) = (Kind::Call, Mark::Call);
+    Ok(Draft { kind, to, from, own_sender: None, mark, media: 0, form, callback, fingerprint })
 }
 
 /// The form of a change.

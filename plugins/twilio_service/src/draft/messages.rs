@@ -27,6 +27,7 @@ pub fn message(
     let fingerprint = fingerprint(request, &number)?;
     let to = on_channel(request.channel, number);
     let (name, from) = sender(request, config, identity)?;
+    let own_sender = request.from.is_none().then(|| own_sender(request.channel, config)).flatten();
     let mut form: Form = vec![("To".to_owned(), to.clone()), (name.to_owned(), from.clone())];
     let mark = content(request, &mut form)?;
     check_range("validity_seconds", request.validity_seconds, LONGEST_VALIDITY)?;
@@ -37,12 +38,21 @@ pub fn message(
         kind: Kind::Message,
         to,
         from,
+        own_sender,
         mark,
         media: request.media_urls.len().try_into().unwrap_or(i64::MAX),
         form,
         callback: callback(request.status_callback.as_deref(), config.public_base_url.as_deref())?,
         fingerprint,
     })
+}
+
+/// The setting that names the sender, where it is one of ours.
+fn own_sender(channel: Channel, config: &Config) -> Option<&'static str> {
+    match channel {
+        Channel::Whatsapp => Some("whatsapp_number"),
+        Channel::Sms => config.messaging_service_sid.is_some().then_some("messaging_service_sid"),
+    }
 }
 
 fn on_channel(channel: Channel, number: String) -> String {

@@ -13,9 +13,9 @@ use plugin_api::{
 
 use super::{Claim, Entry, State};
 use crate::{
-    DATABASE,
+    DATABASE, deliveries,
     draft::{Kind, Mark},
-    status::StatusReport,
+    status::{ENDED, SMS, StatusReport, WHATSAPP},
 };
 
 const OWNER: &str = "twilio_service";
@@ -62,6 +62,11 @@ const TABLES: &str = "
         primary key (caller, event)
     )";
 
+/// What became of the newest messages is looked at often.
+const CHANNELS: &str = "
+    alter table twilio_service_statuses add column channel text not null default '';
+    create index twilio_service_statuses_ended on twilio_service_statuses (channel, step, at_ms)";
+
 const CLAIM: &str = "
     insert into twilio_service_outbox
         (id, kind, fingerprint, state, owner, lease_ms, recipient, sender, mark, body, media, status, sending_ms,
@@ -80,7 +85,8 @@ const ENTRY: &str = "
     from twilio_service_outbox";
 
 const RECORD: &str = "
-    insert into twilio_service_statuses (sid, status, step, error_code, at_ms) values ($1, $2, $3, $4, $5)
+    insert into twilio_service_statuses (sid, status, step, error_code, at_ms, channel)
+    values ($1, $2, $3, $4, $5, $6)
     on conflict (sid) do update set
         status = excluded.status, step = excluded.step, error_code = excluded.error_code, at_ms = excluded.at_ms
     where twilio_service_statuses.step < excluded.step";
@@ -174,8 +180,24 @@ impl Database {
             .bind(&report.status)
             .bind(report.step)
             .bind(report.error_code.unwrap_or_default())
-            .bind(now_ms);
+            .bind(now_ms)
+            .bind(report.channel().unwrap_or_default());
         self.execute(record).await.map(drop)
+    }
+
+    pub async fn outcomes(&self, most: u32) -> Outcome<Vec<deliveries::Outcome>> {
+        let mut outcomes = Vec::new();
+        for channel in [SMS, WHATSAPP] {
+            let query = "
+                select status, error_code from twilio_service_statuses where channel = $1 and step >= $2
+                order by at_ms desc, case when status in ('failed', 'undelivered') then 0 else 1 end";
+            let rows = self.query(Query::new(query).bind(channel).bind(ENDED).row_limit(most)).await?;
+            for row in rows.iter() {
+                let code = Some(row.get("error_code")?).filter(|code| *code != 0);
+                outcomes.push(deliveries::Outcome::of(&row.get::<String>("status")?, code, channel));
+            }
+        }
+        Ok(outcomes)
     }
 
     pub async fn delivery(&self, sid: &str) -> Outcome<Option<Delivery>> {
@@ -287,7 +309,11 @@ impl Database {
         let database = self.context.dependency(DATABASE)?;
         let migrate = || async {
             database
-                .call(Migrate::new(OWNER).version("outbox, statuses, opt-outs, webhooks", TABLES))
+                .call(
+                    Migrate::new(OWNER)
+                        .version("outbox, statuses, opt-outs, webhooks", TABLES)
+                        .version("the channel of a status", CHANNELS),
+                )
                 .await
                 .map(drop)
         };

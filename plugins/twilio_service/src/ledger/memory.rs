@@ -12,7 +12,7 @@ use plugin_api::{
 };
 
 use super::{Claim, Entry, State};
-use crate::{draft::Mark, status::StatusReport};
+use crate::{deliveries, draft::Mark, status::StatusReport};
 
 /// How many entries, statuses and webhooks are remembered, each.
 pub const CAPACITY: usize = 4096;
@@ -101,6 +101,20 @@ impl Memory {
             books.statuses.insert(report.sid.clone(), (report.clone(), now_ms));
         }
         Ok(())
+    }
+
+    pub fn outcomes(&self, most: u32) -> Outcome<Vec<deliveries::Outcome>> {
+        let books = self.lock();
+        let ended = books.statuses.values().filter(|(report, _)| report.is_last());
+        let mut ended: Vec<_> =
+            ended.filter_map(|(report, at)| Some((*at, report, report.channel()?))).collect();
+        // Of one millisecond, what came last is not known: the worse counts as newer.
+        ended.sort_by_key(|(at, report, _)| (std::cmp::Reverse(*at), !deliveries::is_failed(&report.status)));
+        ended.truncate(most.try_into().unwrap_or(usize::MAX));
+        Ok(ended
+            .into_iter()
+            .map(|(_, report, channel)| deliveries::Outcome::of(&report.status, report.error_code, channel))
+            .collect())
     }
 
     pub fn delivery(&self, sid: &str) -> Outcome<Option<Delivery>> {
