@@ -40,6 +40,7 @@ mod host_operations;
 mod observations;
 mod doctor;
 mod levels;
+pub mod output;
 pub mod log;
 
 pub use data_dir::{DataDir, RunFile};
@@ -135,6 +136,7 @@ impl Host {
         });
         let registry = prometheus::Registry::new();
         let metrics = CallMetrics::register(&registry).expect("the registry is new, and the names differ");
+        registry.register(Box::new(output::lost())).expect("the registry is new, and the names differ");
         let log = log::plugin_sink(&registry, &scrubber);
         let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log);
         switch.add(prepared.slots());

@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use switchboard::app::output;
 
 mod cli;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    match cli::execute(arguments) {
-        Ok(code) => code.into(),
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.code.into()
-        }
-    }
+    let code = cli::execute(arguments).unwrap_or_else(|failure| {
+        output::stderr().say(&failure);
+        failure.code
+    });
+    output::finish();
+    code.into()
 }

@@ -15,6 +15,8 @@ mod boundary;
 mod faults;
 /// A plugin that misbehaves is contained, shown and healed.
 mod lifecycle;
+/// The log can neither stop nor end the host.
+mod log;
 /// Calls of operations, over HTTP and between plugins.
 mod operations;
 /// The configuration changes while a host runs.
@@ -94,6 +96,7 @@ fn main() {
         boundary::tests(),
         faults::tests(),
         lifecycle::tests(),
+        log::tests(),
         operations::tests(),
         reload::tests(),
         routes::tests(),

@@ -23,7 +23,13 @@ impl TestHost {
     /// Starts `switchboard run` and waits until its health route answers.
     #[track_caller]
     pub(crate) fn start(setup: Setup) -> Self {
-        let mut process = setup.spawn(&["run"]);
+        let process = setup.spawn(&["run"]);
+        Self::serving(setup, process)
+    }
+
+    /// Waits until the health route of a process that was started answers.
+    #[track_caller]
+    pub(crate) fn serving(setup: Setup, mut process: Process) -> Self {
         let serves = |address: &String| http::request(address, "GET", "/livez", &[], None).is_ok();
         let address = poll(
             LIMIT,

@@ -37,14 +37,18 @@ impl Process {
     /// # Errors
     /// If there is no such program, or no file can be made.
     pub fn start(command: &mut Command, folder: &Path, label: &str) -> io::Result<Self> {
-        let stdout = folder.join(format!("{label}.stdout"));
-        let stderr = folder.join(format!("{label}.stderr"));
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(File::create(&stdout)?)
-            .stderr(File::create(&stderr)?)
-            .spawn()?;
-        Ok(Self { child, stdout, stderr })
+        let [stdout, stderr] = ["stdout", "stderr"].map(|output| folder.join(format!("{label}.{output}")));
+        let outputs = [File::create(&stdout)?, File::create(&stderr)?].map(Stdio::from);
+        Ok(Self { child: spawn(command, outputs)?, stdout, stderr })
+    }
+
+    /// The same with outputs of the caller's, of which nothing can be read here.
+    ///
+    /// # Errors
+    /// If there is no such program.
+    pub fn start_with(command: &mut Command, outputs: [Stdio; 2]) -> io::Result<Self> {
+        let child = spawn(command, outputs)?;
+        Ok(Self { child, stdout: PathBuf::new(), stderr: PathBuf::new() })
     }
 
     /// The id of the process.
@@ -115,6 +119,11 @@ impl Drop for Process {
         }
         self.kill();
     }
+}
+
+fn spawn(command: &mut Command, outputs: [Stdio; 2]) -> io::Result<Child> {
+    let [stdout, stderr] = outputs;
+    command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr).spawn()
 }
 
 fn read(path: &Path) -> String {

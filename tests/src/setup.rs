@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -73,6 +73,19 @@ impl Setup {
     #[track_caller]
     pub fn start(self) -> TestHost {
         TestHost::start(self)
+    }
+
+    /// The same, with outputs of the caller's.
+    #[track_caller]
+    pub fn start_with(self, stdout: Stdio, stderr: Stdio) -> TestHost {
+        let process = self.spawn_with(&["run"], stdout, stderr);
+        TestHost::serving(self, process)
+    }
+
+    /// Starts `switchboard` with these arguments and outputs, and waits for nothing.
+    pub fn spawn_with(&self, arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Process {
+        Process::start_with(&mut self.prepared(arguments), [stdout, stderr])
+            .expect("the binary can be started")
     }
 
     /// Starts `switchboard` with these arguments, and waits for nothing.

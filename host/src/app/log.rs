@@ -1,5 +1,5 @@
 //! The host's log: its own events and those of plugins, as text or as JSON lines on standard error, with every secret
-//! taken out.
+//! taken out. Nobody who logs waits for the reader of the log, and none of its troubles is theirs: see [`output`].
 
 use std::{
     io,
@@ -18,20 +18,26 @@ use crate::{
 };
 
 mod flood;
+mod panics;
 
 use flood::{Flood, Verdict};
+
+use super::output;
 
 /// Under which target the records of plugins are logged.
 pub const PLUGIN_TARGET: &str = "plugin";
 
-/// Sends everything that is logged to standard error. Only the first call in a process counts.
+/// Sends everything that is logged to standard error, panics included. Only the first call in a process counts. Call
+/// [`output::finish`] before the process ends.
 pub fn install(config: &HostConfig, scrubber: &Scrubber) {
     let level = config.log_level();
-    let writer = ScrubbedStderr { scrubber: scrubber.clone() };
+    let writer = ToOutput { scrubber: scrubber.clone() };
     let builder = fmt()
         .with_env_filter(filter(level))
         .with_writer(writer)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        // They would go to standard error at once, and a failure there is a panic.
+        .log_internal_errors(false);
     macro_rules! install {
         ($builder:expr) => {{
             let builder = $builder.with_filter_reloading();
@@ -46,6 +52,7 @@ pub fn install(config: &HostConfig, scrubber: &Scrubber) {
         LogFormat::Json => install!(builder.json().flatten_event(true)),
     };
     if let Some(change) = change {
+        panics::log_them();
         let _ = OWN.set(Own { level: Mutex::new(level), change });
     }
 }
@@ -92,17 +99,9 @@ pub(super) fn plugin_sink(registry: &Registry, scrubber: &Scrubber) -> LogSink {
     Arc::new(move |plugin, record| {
         match flood.judge(plugin, &record.level) {
             Verdict::Passes => {}
-            Verdict::PassesAfter(dropped) => {
-                tracing::warn!(plugin, dropped, "records of its log were dropped: it logs too much");
-            }
-            Verdict::FirstDropped => {
-                return tracing::warn!(
-                    plugin,
-                    "it logs more than {} records a second: the rest is dropped and counted",
-                    flood::PER_SECOND
-                );
-            }
+            Verdict::PassesAfter(dropped) => tell_dropped(plugin, dropped),
             Verdict::Dropped => return,
+            Verdict::DroppedAfter(dropped) => return tell_dropped(plugin, dropped),
         }
         let (message, fields) = words(&record, &scrubber);
         let LogRecord { level, target, trace, .. } = record;
@@ -122,6 +121,15 @@ pub(super) fn plugin_sink(registry: &Registry, scrubber: &Scrubber) -> LogSink {
             _ => log!(trace),
         }
     })
+}
+
+fn tell_dropped(plugin: &str, dropped: u64) {
+    let most = flood::PER_SECOND;
+    tracing::warn!(
+        plugin,
+        dropped,
+        "it logs more than {most} records a second: the rest is dropped and counted"
+    );
 }
 
 /// A record's message and its fields, as they are shown.
@@ -150,13 +158,13 @@ fn shown(text: &str, scrubber: &Scrubber) -> String {
     line
 }
 
-/// Standard error, one record at a time.
+/// Records on their way to standard error, one at a time.
 #[derive(Clone)]
-struct ScrubbedStderr {
+struct ToOutput {
     scrubber: Scrubber,
 }
 
-impl<'a> MakeWriter<'a> for ScrubbedStderr {
+impl<'a> MakeWriter<'a> for ToOutput {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -164,16 +172,16 @@ impl<'a> MakeWriter<'a> for ScrubbedStderr {
     }
 }
 
-impl io::Write for ScrubbedStderr {
+impl io::Write for ToOutput {
     /// The formatter writes each record as a whole, so that no secret is cut in two.
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(record);
-        io::stderr().lock().write_all(self.scrubber.scrub(&text).as_bytes())?;
+        output::stderr().push(self.scrubber.scrub(&text).into_owned().into_bytes());
         Ok(record.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use comfy_table::{Cell, Color, Table, presets};
 use plugin_api::requests::doctor::{Check, Verdict};
 use serde_json::json;
-use switchboard::app::{Diagnose, Diagnosis, Subject};
+use switchboard::app::{Diagnose, Diagnosis, Subject, output};
 
 use super::{Exit, Failed, client::HostClient, runtime, show};
 
@@ -39,7 +39,8 @@ fn waiting(diagnosis: &Diagnosis) -> Vec<String> {
 /// Says what is about to be done that others see. Not among what was found, which a program may read.
 fn announce(diagnosis: &Diagnosis) {
     for (subject, check) in checks(diagnosis).filter(|(_, check)| check.has_effect) {
-        eprintln!("with your consent (`--send`), {}: {}", subject.name, check.seen);
+        let (name, seen) = (&subject.name, &check.seen);
+        output::stderr().say(format_args!("with your consent (`--send`), {name}: {seen}"));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use switchboard::app::{self, Host, StartError};
+use switchboard::app::{self, Host, StartError, output};
 
 use self::signals::{Hangups, Signals};
-use super::{Exit, Failed, load_and_log, reload, runtime, show, table};
+use super::{Exit, Failed, load_and_log, reload, runtime, table};
 
 mod service_manager;
 mod signals;
@@ -41,14 +41,16 @@ pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
 
 /// Where the dashboard is, one table of statuses, and what to do next.
 async fn announce(address: SocketAddr, host: &Host) {
-    show(format_args!("Switchboard {} listens on http://{address}/", app::VERSION));
+    // Not by `show`, which waits for the reader: here that would be a thread of the runtime.
+    let output = output::stdout();
+    output.say(format_args!("Switchboard {} listens on http://{address}/", app::VERSION));
     let snapshot = host.settled(TABLE_PATIENCE).await;
-    show(format_args!("\n{}\n", table::statuses(&snapshot.plugins)));
-    show(format_args!("The host is {}.", snapshot.overall.as_str()));
+    output.say(format_args!("\n{}\n", table::statuses(&snapshot.plugins)));
+    output.say(format_args!("The host is {}.", snapshot.overall.as_str()));
     let steps = table::next_steps(&snapshot);
     if !steps.is_empty() {
-        show(format_args!("To do next:"));
-        steps.iter().for_each(|step| show(format_args!("  {step}")));
+        output.say("To do next:");
+        steps.iter().for_each(|step| output.say(format_args!("  {step}")));
     }
 }
 
@@ -71,7 +73,8 @@ async fn told_to_stop(mut signals: Signals) {
     service_manager::stopping();
     tokio::spawn(async move {
         signals.next().await;
-        eprintln!("stopped at once");
+        output::stderr().say("stopped at once");
+        output::finish();
         std::process::exit(1);
     });
 }

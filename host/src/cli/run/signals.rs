@@ -12,6 +12,10 @@ mod unix {
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
+    /// Sent when a file would grow beyond the limit of the process (RLIMIT_FSIZE); the same number on every system that
+    /// the host runs on.
+    const TOO_LARGE: i32 = 25;
+
     /// SIGTERM and Ctrl-C. What cannot be watched ends the process by the system's own means.
     pub(in super::super) struct Signals {
         terminate: io::Result<Signal>,
@@ -21,6 +25,8 @@ mod unix {
     impl Signals {
         /// Watches from now on; to be called within a runtime.
         pub(in super::super) fn watch() -> Self {
+            // Once it is watched, a file that may not grow is a write that fails, and no longer the end of the process.
+            let _ = signal(SignalKind::from_raw(TOO_LARGE));
             Self { terminate: signal(SignalKind::terminate()), interrupt: signal(SignalKind::interrupt()) }
         }
 
