@@ -16,6 +16,7 @@ use prometheus::IntGauge;
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
     scrub::Scrubber,
     status::{Board, BoardConfig, Snapshot},
     switch::{CallMetrics, Caller, Causes, Switch},
+    tasks,
 };
 
 mod data_dir;
@@ -145,7 +147,8 @@ impl Host {
         let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
         let sealer =
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
-        tokio::spawn(tick(board.clone()));
+        let ticked = board.clone();
+        tasks::spawn(&board, "ticker", move || tick(ticked.clone()));
         let draining = watch::Sender::new(false);
         let journal = Journal::keep(board.clone(), switch.clone(), data_dir.host_id()?, draining.subscribe());
 
@@ -224,7 +227,13 @@ impl Host {
     /// # Errors
     /// The configuration is refused: then nothing has changed.
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
-        self.core.reload().await
+        self.core.clone().reload().await
+    }
+
+    /// Runs a task about this host until it ends by itself. If it panics, that is logged, shown in health, and `make`
+    /// makes it anew.
+    pub async fn keep<F: Future>(&self, task: tasks::Name, make: impl FnMut() -> F) -> F::Output {
+        tasks::keep(&self.core.board, task, make).await
     }
 
     /// Takes the host out of readiness and ends the streams of events, once and for all. Plugins go on until
@@ -263,12 +272,8 @@ where
     let host = Host::start_in(data_dir, config, scrubber).await?;
     host.data_dir.announce(address)?;
 
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let stop = async move {
-        // An error says that `stopping` is gone, which means the same.
-        let _ = stopped.await;
-    };
-    let mut server = tokio::spawn(http::serve(listener, host.router(), stop));
+    let (stopping, stopped) = watch::channel(());
+    let mut server = serve(&host, listener.into_std().map_err(unavailable)?, stopped);
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
@@ -292,6 +297,21 @@ where
     }
     host.data_dir.retract();
     Ok(())
+}
+
+/// Serves until the sender of `stopped` is gone.
+fn serve(host: &Host, listener: std::net::TcpListener, stopped: watch::Receiver<()>) -> JoinHandle<()> {
+    let router = host.router();
+    tasks::spawn(&host.core.board, "server", move || {
+        // One that serves after another takes connections at the same address.
+        let listener = listener.try_clone().and_then(TcpListener::from_std);
+        let (router, mut stopped) = (router.clone(), stopped.clone());
+        async move {
+            let stop = async move { while stopped.changed().await.is_ok() {} };
+            http::serve(listener.expect("the system lends a descriptor for the listener"), router, stop)
+                .await;
+        }
+    })
 }
 
 /// How many libraries the process has opened: each stays until it ends.

@@ -11,6 +11,8 @@ pub mod loader;
 pub mod graph;
 /// What happens to plugins becomes a snapshot that everybody reads.
 pub mod status;
+/// The host's own tasks: one that panics is told to the board, and runs again.
+pub mod tasks;
 /// A name becomes a live instance: calls and streams, with deadlines, limits and metrics.
 pub mod switch;
 /// Runs the plan: init, retry, probe, heal, stop.

@@ -22,6 +22,7 @@ use crate::{
     scrub::Scrubber,
     status::{Board, StartReport},
     switch::Switch,
+    tasks,
 };
 
 mod backoff;
@@ -154,7 +155,10 @@ impl Lifecycle {
         let timings = Timings::default();
         lifecycle.launch(units, plan.clone(), &timings);
         let gates = lifecycle.inner.running.load().gates.clone();
-        tokio::spawn(report_start(plan, gates, timings, board.clone()));
+        let reported = board.clone();
+        tasks::spawn(board, "start_report", move || {
+            report_start(plan.clone(), gates.clone(), timings.clone(), reported.clone())
+        });
         lifecycle
     }
 

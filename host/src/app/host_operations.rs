@@ -173,9 +173,7 @@ fn offers(switch: &Switch, caller: &Caller) -> Result<Vec<Offer>, OperationError
 /// What plugins.toml says is for operators to bring into force.
 async fn reload(core: Weak<Core>, caller: Caller) -> Result<Reloaded, OperationError> {
     let core = for_operators(&core, &caller, "reload")?;
-    // To its end, even if who asked goes away.
-    let reloaded = tokio::spawn(async move { core.reload().await }).await;
-    Ok(reloaded.map_err(|error| OperationError::internal(error.to_string()))??)
+    Ok(core.reload().await?)
 }
 
 async fn doctor(core: Weak<Core>, request: Request<Diagnose>) -> Result<Diagnosis, OperationError> {

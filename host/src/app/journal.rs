@@ -27,6 +27,7 @@ use tokio::{
 use crate::{
     status::{Board, PluginHealth, Snapshot, Status},
     switch::{Caller, Switch},
+    tasks,
 };
 
 use roll_call::RollCall;
@@ -69,15 +70,19 @@ impl Journal {
     pub(super) fn keep(board: Board, switch: Switch, host: String, draining: watch::Receiver<bool>) -> Self {
         let (progress, written) = watch::channel(0);
         let boot_id = board.snapshot().boot_id.clone();
-        let keeper = Keeper {
-            board: board.clone(),
-            switch,
-            host,
-            boot_id,
-            roll_call: RollCall::default(),
-            written: HashMap::new(),
+        let keeper = {
+            let board = board.clone();
+            // What a keeper before it has written is written again, which has no effect.
+            move || Keeper {
+                board: board.clone(),
+                switch: switch.clone(),
+                host: host.clone(),
+                boot_id: boot_id.clone(),
+                roll_call: RollCall::default(),
+                written: HashMap::new(),
+            }
         };
-        tokio::spawn(keeper.run(progress, draining));
+        tasks::spawn(&board, "journal", move || keeper().run(progress.clone(), draining.clone()));
         Self { written, board }
     }
 

@@ -1,7 +1,7 @@
 //! plugins.toml is read again while the host runs: what changed is restarted with what requires it, and nothing else.
 //! What cannot be read, or cannot be started, changes nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use plugin_api::error::OperationError;
@@ -12,6 +12,8 @@ use serde_json::json;
 use crate::{
     config::{self, Config, Problems},
     loader,
+    status::Board,
+    tasks,
 };
 
 use super::{
@@ -44,6 +46,11 @@ pub enum ReloadError {
     /// The host is about to stop.
     #[error("the host is stopping")]
     Stopping,
+    /// It ended by a panic, at a place that the log names.
+    #[error(
+        "the host itself panicked in it: some plugins may have been stopped or not\n  hint: restart the host, and report it with the log"
+    )]
+    Panicked,
 }
 
 impl From<ReloadError> for OperationError {
@@ -58,13 +65,21 @@ impl From<ReloadError> for OperationError {
                 OperationError::invalid(message).details(json!({ "problems": lines }))
             }
             ReloadError::Stopping => OperationError::unavailable(error.to_string()),
+            ReloadError::Panicked => OperationError::internal(error.to_string()),
         }
     }
 }
 
 impl Core {
-    /// Reads plugins.toml again, and brings the plugins to what it says. One reload at a time.
-    pub(super) async fn reload(&self) -> Result<Reloaded, ReloadError> {
+    /// Reads plugins.toml again, and brings the plugins to what it says: to its end, even if whoever asked goes away. A
+    /// panic in it ends nothing else.
+    pub(super) async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadError> {
+        let board = self.board.clone();
+        apart(&board, async move { self.reload_here().await }).await
+    }
+
+    /// One reload at a time.
+    async fn reload_here(&self) -> Result<Reloaded, ReloadError> {
         let mut current = self.current.lock().await;
         if *self.draining.borrow() {
             return Err(ReloadError::Stopping);
@@ -116,6 +131,16 @@ impl Core {
     }
 }
 
+async fn apart<T: Send + 'static>(
+    board: &Board,
+    work: impl Future<Output = Result<T, ReloadError>> + Send + 'static,
+) -> Result<T, ReloadError> {
+    tokio::spawn(work).await.unwrap_or_else(|_| {
+        tasks::tell(board, "reload", None);
+        Err(ReloadError::Panicked)
+    })
+}
+
 fn refused(problems: Problems) -> ReloadError {
     Refused(problems).into()
 }
@@ -136,5 +161,21 @@ impl Reloaded {
     /// Whether nothing was started, stopped or restarted.
     pub fn is_nothing(&self) -> bool {
         [&self.added, &self.removed, &self.changed, &self.dependents].iter().all(|names| names.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::BoardConfig;
+
+    #[tokio::test]
+    async fn a_reload_that_panics_is_an_error_that_is_told() {
+        let (boot_id, version) = ("test".to_owned(), "0".to_owned());
+        let board = Board::new(BoardConfig { boot_id, version, plugins: Vec::new(), now: Timestamp::now() });
+        let panics = async { panic!("as the test wants it") };
+        let outcome: Result<Reloaded, ReloadError> = apart(&board, panics).await;
+        assert!(matches!(outcome, Err(ReloadError::Panicked)), "{outcome:?}");
+        assert_eq!(board.snapshot().panics["reload"].count, 1);
     }
 }

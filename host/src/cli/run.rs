@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use switchboard::app::{self, Host, StartError, output};
 
+use tokio::sync::Mutex;
+
 use self::signals::{Hangups, Signals};
 use super::{Exit, Failed, load_and_log, reload, runtime, table};
 
@@ -21,11 +23,12 @@ pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
         // Before anything starts: a signal that nobody watches ends the process without a word to the plugins.
         let (signals, hangups) = (Signals::watch(), Hangups::watch());
         let started = async |address: SocketAddr, host: &Host| {
+            let hangups = Mutex::new(hangups);
             tokio::join!(
-                announce(address, host),
-                service_manager::ready(host),
-                service_manager::watchdog(host),
-                reload_when_told(hangups, host)
+                host.keep("announce", || announce(address, host)),
+                host.keep("ready", || service_manager::ready(host)),
+                host.keep("watchdog", || service_manager::watchdog(host)),
+                host.keep("hangup", || reload_when_told(&hangups, host))
             );
         };
         app::run(config, scrubber, told_to_stop(signals), started).await
@@ -55,7 +58,8 @@ async fn announce(address: SocketAddr, host: &Host) {
 }
 
 /// Reloads at every hangup. What came of it goes to the log: nobody waits for it.
-async fn reload_when_told(mut hangups: Hangups, host: &Host) {
+async fn reload_when_told(hangups: &Mutex<Hangups>, host: &Host) {
+    let mut hangups = hangups.lock().await;
     loop {
         hangups.next().await;
         service_manager::reloading();

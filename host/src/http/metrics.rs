@@ -63,6 +63,16 @@ fn families(snapshot: &Snapshot, event_streams: usize) -> Vec<MetricFamily> {
             vec![gauge(Vec::new(), event_streams as f64)],
         ),
         family(
+            "switchboard_host_task_panics_total",
+            "How often a task of the host itself ended by a panic.",
+            MetricType::COUNTER,
+            snapshot
+                .panics
+                .iter()
+                .map(|(task, panics)| counter(labelled(&[("task", task)]), panics.count))
+                .collect(),
+        ),
+        family(
             "switchboard_plugin_healthy",
             "Whether the plugin is connected and everything that it requires is healthy.",
             MetricType::GAUGE,

@@ -27,6 +27,7 @@ pub(super) fn overview(snapshot: &Snapshot, status: Overall, stale: bool) -> Byt
         counts: snapshot.counts,
         blocked: snapshot.blocked(),
         causes: snapshot.causes(),
+        notes: snapshot.notes(),
         links: LINKS,
     })
 }
@@ -96,6 +97,9 @@ pub(super) struct Overview<'a> {
     counts: Counts,
     blocked: usize,
     causes: Vec<Cause>,
+    /// What an operator should know of the host itself, though it works; left out if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     links: Links,
 }
 

@@ -78,6 +78,11 @@ impl Inbox {
         }
     }
 
+    /// Makes an attempt or a probe due now.
+    pub(super) fn nudge(&mut self) {
+        self.nudged = true;
+    }
+
     /// Answers until the order to stop.
     pub(super) async fn idle(&mut self) -> Stop {
         loop {

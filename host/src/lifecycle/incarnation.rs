@@ -30,6 +30,8 @@ pub(super) struct Incarnation {
     request: CreateRequest,
     switch: Switch,
     instance: Option<Arc<dyn Instance>>,
+    /// Its `init` has succeeded.
+    is_up: bool,
     generation: u64,
     abandoned: u32,
 }
@@ -43,7 +45,7 @@ impl Incarnation {
     ) -> Self {
         let name = request.instance.clone();
         let Before { generation, abandoned } = before;
-        Self { name, library, request, switch, instance: None, generation, abandoned }
+        Self { name, library, request, switch, instance: None, is_up: false, generation, abandoned }
     }
 
     /// What the next one is told of this one and those before.
@@ -62,10 +64,12 @@ impl Incarnation {
             Some(instance) => instance.clone(),
             None => self.create(limit).await?,
         };
-        match timeout(limit, instance.init()).await {
+        let outcome = match timeout(limit, instance.init()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(self.timed_out("init", limit).await),
-        }
+        };
+        self.is_up = outcome.is_ok();
+        outcome
     }
 
     /// One probe.
@@ -90,6 +94,11 @@ impl Incarnation {
     /// Whether there is an instance: after a failure, none is left if it hung.
     pub(super) fn is_live(&self) -> bool {
         self.instance.is_some()
+    }
+
+    /// Whether there is an instance whose `init` has succeeded.
+    pub(super) fn is_up(&self) -> bool {
+        self.is_up && self.is_live()
     }
 
     /// Takes the instance out of the switch, lets it end what is in progress and what it began, and drops it.
@@ -120,6 +129,7 @@ impl Incarnation {
             self.abandoned += 1;
         }
         let instance = created?;
+        self.is_up = false;
         self.switch.attach(&self.name, instance.clone());
         self.instance = Some(instance.clone());
         Ok(instance)

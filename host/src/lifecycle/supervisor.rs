@@ -1,5 +1,5 @@
 //! The life of one plugin, as one task: wait, attempt, probe, recover, stop. It alone touches the plugin's instance,
-//! and answers commands at every moment.
+//! and answers commands at every moment. A panic in it is not its end: see [`Supervisor::pick_up`].
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use plugin_api::{
     requests::host::Report,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep},
 };
 
@@ -17,6 +17,7 @@ use crate::{
     scrub::Scrubber,
     status::{Board, Event, Status},
     switch::Switch,
+    tasks::{self, Panicked},
 };
 
 use super::{
@@ -29,6 +30,13 @@ use super::{
 
 /// Evidence of success counts once in this time: a busy plugin reports with every call.
 const EVIDENCE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait after the second panic in a row, doubled with each further one.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PANIC_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long an instance may take to stop whose supervision panics.
+const PANIC_GRACE: Duration = Duration::from_secs(5);
 
 /// What all supervisors share.
 pub(super) struct Surroundings {
@@ -45,24 +53,30 @@ pub(super) struct Supervisor {
     around: Surroundings,
     inbox: Inbox,
     settled: bool,
+    /// Panics since it last looked at the plugin with success.
+    panics: u32,
 }
 
 impl Supervisor {
     pub(super) fn new(unit: Unit, around: Surroundings, commands: mpsc::Receiver<Command>) -> Self {
-        Self { unit, around, inbox: Inbox::new(commands), settled: false }
+        Self { unit, around, inbox: Inbox::new(commands), settled: false, panics: 0 }
     }
 
     /// Runs until it is told to stop.
     pub(super) async fn run(mut self) {
         let mut incarnation = None;
-        let stop = match self.live(&mut incarnation).await {
-            Err(stop) => stop,
-            // There is nothing to run: it only answers.
-            Ok(()) => self.inbox.idle().await,
+        let stop = loop {
+            let stop = match tasks::caught(self.until_stopped(&mut incarnation)).await {
+                Ok(stop) => Some(stop),
+                Err(Panicked) => self.pick_up(&mut incarnation).await.err(),
+            };
+            if let Some(stop) = stop {
+                break stop;
+            }
         };
         let mut before = self.unit.before;
         if let Some(incarnation) = &mut incarnation {
-            incarnation.stop(&stop).await;
+            self.end(incarnation, &stop).await;
             before = incarnation.before();
         }
         self.tell(Event::Stopped);
@@ -71,14 +85,51 @@ impl Supervisor {
         let _ = stop.done.send(before);
     }
 
+    async fn until_stopped(&mut self, slot: &mut Option<Incarnation>) -> Stop {
+        match self.live(slot).await {
+            Err(stop) => stop,
+            // There is nothing to run: it only answers.
+            Ok(()) => self.inbox.idle().await,
+        }
+    }
+
+    /// After a panic of this very task. The plugin itself may be well: its instance is looked at again at once. After
+    /// another panic in a row it is in `error`, and a fresh instance is tried, more and more slowly.
+    async fn pick_up(&mut self, slot: &mut Option<Incarnation>) -> Result<(), Stop> {
+        tasks::tell(&self.around.board, "supervisor", Some(&self.unit.name));
+        self.panics += 1;
+        self.inbox.nudge();
+        let Some(again) = self.panics.checked_sub(2) else { return Ok(()) };
+        if let Some(incarnation) = slot {
+            let now = Instant::now();
+            let order = Stop { drain_until: now, grace: PANIC_GRACE, done: oneshot::channel().0 };
+            self.end(incarnation, &order).await;
+        }
+        let message =
+            "the host itself panics in looking after it, and tries a fresh instance: report it with the log";
+        self.tell(Event::Unsupervised { failure: Failure::internal(message) });
+        self.settle(Gate::Open, self.around.timings.elapsed(), None);
+        self.inbox.answer();
+        let pause = PANIC_PAUSE.saturating_mul(2_u32.saturating_pow(again)).min(LONGEST_PANIC_PAUSE);
+        self.inbox.during(sleep(pause)).await
+    }
+
+    /// Stops the instance, whatever happens meanwhile.
+    async fn end(&self, incarnation: &mut Incarnation, order: &Stop) {
+        if tasks::caught(incarnation.stop(order)).await.is_err() {
+            tasks::tell(&self.around.board, "supervisor", Some(&self.unit.name));
+        }
+    }
+
     /// `Ok` if there is nothing to run.
     async fn live(&mut self, slot: &mut Option<Incarnation>) -> Result<(), Stop> {
         let (gate, event) = match &self.unit.standing {
             Standing::Startable { library, request } => {
                 let (library, request) = (library.clone(), request.as_ref().clone());
+                let (before, switch) = (self.unit.before, self.around.switch.clone());
                 let incarnation =
-                    Incarnation::new(library, request, self.unit.before, self.around.switch.clone());
-                return self.supervise(slot.insert(incarnation)).await;
+                    slot.get_or_insert_with(|| Incarnation::new(library, request, before, switch));
+                return self.supervise(incarnation).await;
             }
             Standing::NotConfigured { missing, message } => {
                 (Gate::Holding, Event::NotConfigured { missing: missing.clone(), message: message.clone() })
@@ -96,10 +147,14 @@ impl Supervisor {
     }
 
     async fn supervise(&mut self, incarnation: &mut Incarnation) -> Result<(), Stop> {
-        self.wait_for_dependencies().await?;
+        if !incarnation.is_up() {
+            self.wait_for_dependencies().await?;
+        }
         let waited = self.around.timings.elapsed();
         loop {
-            self.bring_up(incarnation, waited).await?;
+            if !incarnation.is_up() {
+                self.bring_up(incarnation, waited).await?;
+            }
             self.keep_up(incarnation).await?;
         }
     }
@@ -201,6 +256,7 @@ impl Supervisor {
             wait = match outcome {
                 Ok(()) => {
                     failures = 0;
+                    self.panics = 0;
                     self.wait_after_success()
                 }
                 Err(failure) => {

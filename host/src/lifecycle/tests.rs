@@ -26,6 +26,8 @@ use crate::{
     switch::CallMetrics,
 };
 
+mod panics;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What an entry of a fake plugin does.
@@ -34,6 +36,8 @@ enum Step {
     Succeed,
     Take(Duration),
     Fail(Failure),
+    /// Panics, in the task that runs it.
+    Panic,
     /// Never ends, but its runtime answers.
     Hang,
     /// Never ends, and its runtime does not answer from then on.
@@ -119,6 +123,7 @@ impl FakeInstance {
                     Ok(())
                 }
                 Step::Fail(failure) => Err(failure),
+                Step::Panic => panic!("as the test wants it"),
                 Step::Hang => never(Runtime::Turns).await,
                 Step::Block => never(Runtime::Blocked).await,
                 Step::Starve => never(Runtime::Starved).await,

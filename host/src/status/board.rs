@@ -16,7 +16,7 @@ use super::{
     model::{Dependency, PluginHealth, Status, Transition, kind_name},
     names::Names,
     overall::Tally,
-    snapshot::Snapshot,
+    snapshot::{Panics, Snapshot},
     spec::{BoardConfig, DependencySpec, PluginSpec, StartReport},
     standing::{Edges, Standing},
 };
@@ -61,6 +61,7 @@ impl Board {
             overall: tally.overall(tally.is_settled(), false),
             plugins: Arc::new(plugins),
             start: Arc::default(),
+            panics: Arc::default(),
             tally,
         };
         let shared = Shared {
@@ -125,6 +126,18 @@ impl Board {
         self.publish(&writer, &BTreeSet::from([number]), |snapshot| {
             snapshot.revision += u64::from(is_news);
         });
+    }
+
+    /// Tells that a task of the host itself ended by a panic; `of` is the plugin, if it is about one.
+    pub fn task_panicked(&self, task: &str, of: Option<&str>, now: Timestamp) {
+        let writer = self.write();
+        self.publish(&writer, &BTreeSet::new(), |snapshot| {
+            let panics = Arc::make_mut(&mut snapshot.panics);
+            let count = panics.get(task).map_or(1, |before| before.count + 1);
+            panics.insert(task.to_owned(), Panics { count, at: now, of: of.map(str::to_owned) });
+            snapshot.revision += 1;
+        });
+        self.announce();
     }
 
     /// Tells how the start goes, or went.

@@ -93,6 +93,11 @@ pub enum Event {
         /// How many were, so far.
         total: u32,
     },
+    /// The host itself failed in looking after it: its instance was given up, and there will be another one.
+    Unsupervised {
+        /// Why.
+        failure: Failure,
+    },
     /// Its instance is gone.
     Stopped,
 }

@@ -128,6 +128,10 @@ impl Machine {
                 self.abandoned = total;
                 None
             }
+            Event::Unsupervised { failure } => {
+                let explanation = Explanation::failure(&self.spec, failure);
+                self.rest(Status::Error, explanation, now)
+            }
             Event::Stopped => {
                 let settled = self.settled;
                 let transition = self.rest(Status::NotInitialized, Explanation::default(), now);

@@ -1,6 +1,6 @@
 //! The state of everything at one moment, never changed once published: what every health route is read from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use super::{
     model::{PluginHealth, Status, Timing},
     overall::{Counts, Overall, Tally},
     spec::StartReport,
+    time::rfc3339,
 };
 
 /// A checker that has not ticked for so long is stale.
@@ -33,7 +34,19 @@ pub struct Snapshot {
     /// As long as the checker ticks; see [`Snapshot::overall_at`].
     pub overall: Overall,
     pub start: Arc<StartReport>,
+    /// The tasks of the host itself that ended by a panic, by name.
+    pub panics: Arc<BTreeMap<String, Panics>>,
     pub(super) tally: Tally,
+}
+
+/// How often one task of the host ended by a panic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Panics {
+    pub count: u64,
+    /// The last time.
+    pub at: Timestamp,
+    /// The plugin that it was about then.
+    pub of: Option<String>,
 }
 
 /// A dependency between two plugins that plugins.toml names.
@@ -114,8 +127,29 @@ impl Snapshot {
         }
     }
 
+    /// What an operator should know of the host itself, though it works.
+    pub fn notes(&self) -> Vec<String> {
+        self.panics.iter().map(|(task, panics)| panics.note(task)).collect()
+    }
+
     /// How the start of each plugin went.
     pub fn timings(&self) -> BTreeMap<&str, Timing> {
         self.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.timing)).collect()
+    }
+}
+
+impl Panics {
+    fn note(&self, task: &str) -> String {
+        let mut note = format!("a task of the host, `{task}`");
+        if let Some(plugin) = &self.of {
+            // Writing to a string does not fail.
+            let _ = write!(note, " of `{plugin}`");
+        }
+        let times = match self.count {
+            1 => "once, at".to_owned(),
+            count => format!("{count} times, last at"),
+        };
+        let at = rfc3339(self.at);
+        format!("{note}, ended by a panic {times} {at}: report it with the log of that time")
     }
 }

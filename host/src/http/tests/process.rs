@@ -117,3 +117,17 @@ async fn what_others_measure_is_in_the_metrics() {
     let answer = Host { router: router(state), ..host }.get("/metrics").await;
     assert!(answer.body.ends_with("switchboard_calls_total 1\n"), "{}", answer.body);
 }
+
+#[tokio::test]
+async fn a_task_of_the_host_that_panicked_is_told_and_counted() {
+    let host = Host::connected();
+    assert!(!host.get("/api/health").await.body.contains("notes"));
+    host.board.task_panicked("journal", None, now());
+    host.board.task_panicked("journal", None, now());
+    let health = host.get("/api/health").await;
+    let told = r#""notes":["a task of the host, `journal`, ended by a panic 2 times, last at "#;
+    assert!(health.body.contains(told), "{}", health.body);
+    assert!(health.body.starts_with(r#"{"status":"healthy","#), "{}", health.body);
+    let metrics = host.get("/metrics").await.body;
+    assert!(metrics.contains("switchboard_host_task_panics_total{task=\"journal\"} 2\n"), "{metrics}");
+}
