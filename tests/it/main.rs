@@ -73,7 +73,7 @@ mod doctor;
 mod deploy;
 /// Operators follow a host, and have it say more.
 mod operators;
-/// What the README says of trouble.
+/// The page on troubleshooting.
 mod troubleshooting;
 /// The dashboard in a browser.
 mod dashboard;

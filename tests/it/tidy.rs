@@ -22,6 +22,9 @@ pub fn tests() -> Vec<Trial> {
         the_top_level_stays_small,
         the_boundary_stays_at_its_version,
         every_entry_of_the_fuzzers_has_its_target,
+        the_readme_stays_short,
+        links_between_pages_lead_somewhere,
+        pages_are_in_plain_words,
     ]
 }
 
@@ -271,4 +274,98 @@ fn every_entry_of_the_fuzzers_has_its_target() {
         entries, targets,
         "each entry of hostile.rs has a target of its name in tests/fuzz, and the other way"
     );
+}
+
+/// The tracked pages, with their text.
+fn pages() -> Vec<Source> {
+    let pages = tracked().into_iter().filter(|path| path.ends_with(".md"));
+    let read = |path: String| {
+        let text = fs::read_to_string(repository().join(&path)).unwrap_or_default();
+        Source { path, text }
+    };
+    pages.map(read).collect()
+}
+
+fn the_readme_stays_short() {
+    let readme = fs::read_to_string(repository().join("README.md")).expect("there is a README");
+    let lines = readme.lines().count();
+    assert!(
+        lines <= 150,
+        "README.md has {lines} lines, at most 150 are read: move the rest to a page in host/docs"
+    );
+}
+
+fn links_between_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    for page in pages().iter().filter(|page| !page.path.contains("/template/")) {
+        let folder = repository().join(&page.path).parent().expect("a file is in a folder").to_owned();
+        for link in page.text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next()) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if file.contains(':') || file.starts_with('/') {
+                continue;
+            }
+            let target = if file.is_empty() { repository().join(&page.path) } else { folder.join(file) };
+            let has_anchor = || {
+                let text = fs::read_to_string(&target).unwrap_or_default();
+                text.lines().filter(|line| line.starts_with('#')).any(|line| slug(line) == anchor)
+            };
+            if !target.exists() || !(anchor.is_empty() || has_anchor()) {
+                broken.push(format!("{}: {link}", page.path));
+            }
+        }
+    }
+    none(broken, "each link in a page names a file of the repository, and a heading in it: correct the link");
+}
+
+/// The anchor of a heading.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+fn pages_are_in_plain_words() {
+    let mut findings = Vec::new();
+    for page in pages() {
+        for paragraph in prose(&page.text) {
+            findings.extend(sentences(&paragraph).filter(|sentence| is_riddle(sentence)).map(|sentence| {
+                format!("{}: {}", page.path, sentence.chars().take(100).collect::<String>())
+            }));
+        }
+    }
+    none(
+        findings,
+        "a sentence begins with its subject: \"if you\" or \"anyone who\" instead of \"Who …\", the noun instead of \
+         \"What …\", and no inversion",
+    );
+}
+
+/// The paragraphs of a page, each as one line: no code, no headings.
+fn prose(text: &str) -> Vec<String> {
+    let outside = text.split("```").step_by(2);
+    let paragraphs = outside.flat_map(|part| part.split("\n\n"));
+    let lines = |paragraph: &str| {
+        let lines = paragraph
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.trim_start_matches(['-', ' ']));
+        lines.collect::<Vec<_>>().join(" ")
+    };
+    paragraphs.map(lines).filter(|paragraph| !paragraph.trim().is_empty()).collect()
+}
+
+fn sentences(paragraph: &str) -> impl Iterator<Item = &str> {
+    paragraph.split_inclusive(['.', '?', ':', '|']).map(str::trim)
+}
+
+/// The patterns that readers stumble over. A question may begin so.
+fn is_riddle(sentence: &str) -> bool {
+    let relative = ["Who ", "Whom ", "Whose ", "What "].iter().any(|word| sentence.starts_with(word));
+    let inversion = ["Shown by ", "Held by ", "Of these", "Told by ", "Said by "]
+        .iter()
+        .any(|word| sentence.starts_with(word));
+    let phrase = [" who is no ", " for who ", " to who ", "troubles nothing", "is to be had"]
+        .iter()
+        .any(|words| sentence.contains(words));
+    !sentence.ends_with('?') && !sentence.ends_with(':') && (relative || inversion || phrase)
 }

@@ -1,4 +1,4 @@
-//! What the README quotes under "Troubleshooting" is what a host answers.
+//! The answers quoted in host/docs/troubleshooting.md are those of a real host.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ pub fn tests() -> Vec<Trial> {
     trials![every_quotation_is_true]
 }
 
-/// As the section says that it is.
+/// Configured as the page says.
 fn host() -> TestHost {
     let variables = "SMTP_SERVER=127.0.0.1\nSMTP_PORT=1\nSMTP_TLS=none\nSMTP_FROM_EMAIL=bot@example.com\n\
                      OPENAI_API_KEY=sk-test\nOPENAI_BASE_URL=http://127.0.0.1:1/v1\n";
@@ -25,15 +25,15 @@ fn host() -> TestHost {
 }
 
 fn every_quotation_is_true() {
-    let readme = fs::read_to_string(repository().join("README.md")).expect("there is a README");
-    let (_, section) = readme.split_once("\n## Troubleshooting\n").expect("it has the section");
+    let page =
+        fs::read_to_string(repository().join("host/docs/troubleshooting.md")).expect("there is the page");
     let host = host();
     for name in ["smtp", "openai"] {
         host.wait_for_status(name, "error");
     }
     let mut typed = String::new();
     let mut compared = 0;
-    for step in steps(section) {
+    for step in steps(&page) {
         match step {
             Step::Type(command) => typed = command,
             Step::See(text) => {
@@ -42,7 +42,7 @@ fn every_quotation_is_true() {
                     poll(LIMIT, || does(&host, typed.trim()), |output| missing(output, &text).is_none());
                 if let Err(output) = seen {
                     let line = missing(&output, &text);
-                    panic!("the README quotes {line:?} of `{}`, which answers\n{output}", typed.trim());
+                    panic!("the page quotes {line:?} of `{}`, which answers\n{output}", typed.trim());
                 }
                 compared += 1;
             }
@@ -52,12 +52,14 @@ fn every_quotation_is_true() {
     assert!(compared >= 9, "only {compared} quotations were found");
 }
 
-/// What a command of the README answers.
+/// The output of a command of the page.
 fn does(host: &TestHost, command: &str) -> String {
     if let Some(url) = command.strip_prefix("curl -s http://127.0.0.1:8080") {
         return host.get(url).body;
     }
-    let arguments = command.strip_prefix("cargo run").unwrap_or_else(|| panic!("who runs `{command}`?"));
+    let arguments = command
+        .strip_prefix("cargo run")
+        .unwrap_or_else(|| panic!("`{command}` is neither curl nor cargo run"));
     let Some(arguments) = arguments.strip_prefix(" -- ") else { return host.output() };
     // A text in quotes is one argument.
     let (words, quoted) = arguments.split_once(" '").unwrap_or((arguments, ""));
