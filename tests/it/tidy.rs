@@ -361,7 +361,7 @@ fn sentences(paragraph: &str) -> impl Iterator<Item = &str> {
 /// The patterns that readers stumble over. A question may begin so.
 fn is_riddle(sentence: &str) -> bool {
     let relative = ["Who ", "Whom ", "Whose ", "What "].iter().any(|word| sentence.starts_with(word));
-    let inversion = ["Shown by ", "Held by ", "Of these", "Told by ", "Said by "]
+    let inversion = ["Shown by ", "Held by ", "Of these ", "Told by ", "Said by "]
         .iter()
         .any(|word| sentence.starts_with(word));
     let phrase = [" who is no ", " for who ", " to who ", "troubles nothing", "is to be had"]
