@@ -17,7 +17,11 @@ use plugin_api::{
 
 use super::IdleConnections;
 use crate::{
-    errors::{connecting, reply::Reply, sending},
+    errors::{
+        connecting,
+        reply::{About, Reply},
+        sending,
+    },
     message::Letter,
     settings::Config,
 };
@@ -54,7 +58,7 @@ impl Session {
     /// is sent, and dropping the session leaves no trace.
     pub async fn announce(&mut self, letter: &Letter) -> Result<(), NotTaken> {
         let sender = Mail::new(Some(letter.sender.clone()), self.parameters(letter)?);
-        self.ask(sender.to_string(), "while the sender was named", "the sender").await?;
+        self.ask(sender.to_string(), "while the sender was named", About::Sender).await?;
 
         let mut refused = Vec::new();
         for recipient in &letter.recipients {
@@ -68,7 +72,7 @@ impl Session {
             let login = refused.iter().find_map(|(_, reply)| self.login_at_fault(reply));
             return Err(NotTaken { error: sending::refused_recipients(&refused), login });
         }
-        self.ask(Data.to_string(), "before the mail was handed over", "the mail").await
+        self.ask(Data.to_string(), "before the mail was handed over", About::Mail).await
     }
 
     /// Hands the mail itself over. To be called once, after [`Session::announce`].
@@ -86,7 +90,7 @@ impl Session {
         match answer {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => match self.reply(&error) {
-                Some(reply) => Err(self.refusal("the mail", &reply)),
+                Some(reply) => Err(self.refusal(About::Mail, &reply)),
                 None if complete => {
                     Err(sending::unknown(&letter.message_id, "the server's answer did not arrive whole")
                         .into())
@@ -127,8 +131,8 @@ impl Session {
     }
 
     /// Sends a command that must succeed.
-    async fn ask(&mut self, command: String, place: &str, what: &str) -> Result<(), NotTaken> {
-        self.answer(command, place).await?.map_err(|reply| self.refusal(what, &reply))
+    async fn ask(&mut self, command: String, place: &str, about: About) -> Result<(), NotTaken> {
+        self.answer(command, place).await?.map_err(|reply| self.refusal(about, &reply))
     }
 
     /// Sends a command; the inner result is the server's answer, the outer one says that there was none.
@@ -148,8 +152,8 @@ impl Session {
         Reply::of(error)
     }
 
-    fn refusal(&self, what: &str, reply: &Reply) -> NotTaken {
-        NotTaken { error: sending::refused(what, reply), login: self.login_at_fault(reply) }
+    fn refusal(&self, about: About, reply: &Reply) -> NotTaken {
+        NotTaken { error: sending::refused(about, reply), login: self.login_at_fault(reply) }
     }
 
     fn login_at_fault(&self, reply: &Reply) -> Option<Failure> {

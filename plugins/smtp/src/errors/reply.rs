@@ -3,6 +3,7 @@
 use std::{error::Error as _, fmt};
 
 use lettre::transport::smtp;
+use plugin_api::error::ReasonCode;
 
 /// The codes of a negative answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,14 +12,45 @@ pub struct Reply {
     pub code: u16,
     /// The enhanced status code (RFC 3463), if the server gives one.
     pub enhanced: Option<String>,
+    /// Its words, which no code tells for sure; for what they hint at alone.
+    hint: Option<Hint>,
 }
+
+/// What the words of an answer hint at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    /// The server hands on no mail of ours.
+    Relay,
+    /// So much mail was sent that no more is taken.
+    Quota,
+}
+
+/// What an answer was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The sender: always that of the settings.
+    Sender,
+    /// A recipient.
+    Recipient,
+    /// The mail itself.
+    Mail,
+}
+
+/// The sender's domain does not vouch for this server (RFC 7372, Gmail), or the login may not send for the sender
+/// (Exchange): said of the mail, and meant of us.
+const OF_THE_SENDER: [&str; 11] = [
+    "5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26", "5.7.27", "5.7.60", "5.7.64",
+    "5.2.252",
+];
+/// So much was sent that no more is taken (Gmail, Exchange).
+const QUOTA: [&str; 3] = ["5.4.5", "4.4.5", "5.1.90"];
 
 impl Reply {
     /// The answer behind an error, if the server gave one.
     pub fn of(error: &smtp::Error) -> Option<Self> {
         let code = error.status()?.into();
         let words = error.source().map(ToString::to_string).unwrap_or_default();
-        Some(Self { code, enhanced: enhanced(&words) })
+        Some(Self { code, enhanced: enhanced(&words), hint: hint(&words) })
     }
 
     /// The server asks to try later.
@@ -36,6 +68,24 @@ impl Reply {
         self.enhanced.as_deref().map_or(self.code == 552, |code| code.ends_with(".3.4"))
     }
 
+    /// The code under which it counts against the plugin; `None` if another recipient or mail would do.
+    pub fn fault(&self, about: About) -> Option<ReasonCode> {
+        let is_quota = self.hint == Some(Hint::Quota)
+            || self.enhanced.as_deref().is_some_and(|code| QUOTA.contains(&code));
+        let is_of_the_sender = self.enhanced.as_deref().is_some_and(|code| OF_THE_SENDER.contains(&code));
+        match about {
+            _ if self.is_about_login() => Some(ReasonCode::AuthInvalid),
+            _ if is_quota => Some(ReasonCode::Quota),
+            _ if self.is_transient() => None,
+            _ if self.hint == Some(Hint::Relay) => Some(ReasonCode::Forbidden),
+            About::Sender if self.is_about_size() => None,
+            About::Sender if self.is_policy() => Some(ReasonCode::Forbidden),
+            About::Sender => Some(ReasonCode::ConfigInvalid),
+            About::Mail if is_of_the_sender => Some(ReasonCode::Forbidden),
+            About::Recipient | About::Mail => None,
+        }
+    }
+
     /// The server would not do it for anybody in our place: policy or security (RFC 3463, `x.7.x`), or a login.
     pub fn is_policy(&self) -> bool {
         let subject = self.enhanced.as_deref().and_then(|code| code.split('.').nth(1));
@@ -50,6 +100,24 @@ impl fmt::Display for Reply {
             None => write!(formatter, "SMTP {}", self.code),
         }
     }
+}
+
+/// A full mailbox is its owner's quota, and not ours: only what is sent counts.
+fn hint(words: &str) -> Option<Hint> {
+    let words = words.to_ascii_lowercase();
+    let says = |signs: &[&str]| signs.iter().any(|sign| words.contains(sign));
+    if says(&["relay"]) {
+        return Some(Hint::Relay);
+    }
+    says(&[
+        "sending limit",
+        "sending quota",
+        "message quota",
+        "submission quota",
+        "submissionquota",
+        "daily limit",
+    ])
+    .then_some(Hint::Quota)
 }
 
 /// The enhanced status code that the words begin with.

@@ -9,17 +9,23 @@ use plugin_api::{
     serde_json,
 };
 
-use super::reply::Reply;
+use super::reply::{About, Reply};
+
+/// What to do about a sender that is refused.
+const SENDER: &str =
+    "let the mail server permit the sender (`SMTP_FROM_EMAIL`) for this login, or set another one";
 
 /// The server refuses the sender or the mail itself. Nothing was sent.
-pub fn refused(what: &str, reply: &Reply) -> OperationError {
+pub fn refused(about: About, reply: &Reply) -> OperationError {
+    let what = if about == About::Sender { "the sender" } else { "the mail" };
     let (kind, words) = verdict(reply, what);
     let trouble = SendTrouble {
         smtp_code: Some(reply.code),
         enhanced_code: reply.enhanced.clone(),
         ..SendTrouble::default()
     };
-    with(OperationError::new(kind, format!("not sent: the server {words} ({reply})")), &trouble)
+    let error = OperationError::new(kind, format!("not sent: the server {words} ({reply})"));
+    blamed(with(error, &trouble), reply.fault(about))
 }
 
 /// The server refuses recipients. Nothing was sent to anybody.
@@ -35,7 +41,8 @@ pub fn refused_recipients(refused: &[(String, Reply)]) -> OperationError {
         ..SendTrouble::default()
     };
     let message = format!("not sent to anybody: the server {words}");
-    with(OperationError::new(kind, message), &trouble)
+    let fault = refused.iter().find_map(|(_, reply)| reply.fault(About::Recipient));
+    blamed(with(OperationError::new(kind, message), &trouble), fault)
 }
 
 /// An address needs what the server does not offer (RFC 6531). Nothing was sent.
@@ -77,6 +84,17 @@ pub fn unknown(message_id: &str, why: &str) -> OperationError {
         "the mail {message_id} may have been sent: it was handed over, and {why}; look for it before sending it again"
     );
     with(OperationError::unknown_outcome(message), &trouble)
+}
+
+/// With the trouble, where the server refuses us: the login, its limit, or the sender of the settings.
+fn blamed(error: OperationError, fault: Option<ReasonCode>) -> OperationError {
+    let Some(code) = fault else { return error };
+    let hint = match code {
+        ReasonCode::AuthInvalid => FixHint::setting("password"),
+        ReasonCode::Quota => FixHint::label("wait, or ask the mail server's operator for a higher limit"),
+        _ => FixHint { label: Some(SENDER.to_owned()), ..FixHint::setting("from_email") },
+    };
+    error.with_trouble(code).with_fix(hint)
 }
 
 /// What an answer means for the caller, and what the server did with `what`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use plugin_api::{
-    error::ErrorKind,
+    error::{ErrorKind, ReasonCode},
     requests::{
         email::{Attachment, SendEmail},
         host::Report,
@@ -114,6 +114,46 @@ async fn a_mail_that_is_refused() {
         expect!["unavailable: not sent: the server puts off the mail (SMTP 452 4.3.1)"],
     )
     .await;
+}
+
+/// The trouble of a mail that is refused so, and the setting that it names.
+async fn blamed(
+    script: impl Fn(&mut Talk) -> Option<()> + Send + Sync + 'static,
+) -> Option<(ReasonCode, Option<String>)> {
+    let peer = Peer::start(script);
+    let error =
+        plugin(peer.port, json!({})).call(mail_to(&["ada@example.com"])).await.expect_err("it is refused");
+    error.trouble.map(|code| (code, error.fix.and_then(|fix| fix.setting)))
+}
+
+#[tokio::test]
+async fn a_refusal_of_us_is_a_trouble() {
+    let sender = |code| Some((code, Some("from_email".to_owned())));
+    let quota = Some((ReasonCode::Quota, None));
+    assert_eq!(blamed(answers("MAIL", "550 5.7.1 not your address")).await, sender(ReasonCode::Forbidden));
+    assert_eq!(blamed(answers("MAIL", "553 5.1.8 no such domain")).await, sender(ReasonCode::ConfigInvalid));
+    assert_eq!(blamed(answers("RCPT", "554 5.7.1 Relay access denied")).await, sender(ReasonCode::Forbidden));
+    assert_eq!(blamed(answers("RCPT", "550 Relaying denied")).await, sender(ReasonCode::Forbidden));
+    assert_eq!(blamed(answers_mail("550 5.7.26 not authenticated")).await, sender(ReasonCode::Forbidden));
+    assert_eq!(blamed(answers_mail("550 5.4.5 Daily user sending limit exceeded")).await, quota);
+    assert_eq!(blamed(answers("MAIL", "454 Throttling failure: Daily message quota exceeded")).await, quota);
+    let login = Some((ReasonCode::AuthInvalid, Some("password".to_owned())));
+    assert_eq!(blamed(answers("MAIL", "530 5.7.0 log in first")).await, login);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_recipient_or_a_mail_is_no_trouble() {
+    for answer in [
+        "550 5.1.1 no such user",
+        "550 5.7.1 we take no mail from you",
+        "552 5.2.2 over quota",
+        "452 4.2.2 full",
+    ] {
+        assert_eq!(blamed(answers("RCPT", answer)).await, None, "{answer}");
+    }
+    for answer in ["552 5.3.4 too large", "554 5.7.1 spam", "550 5.6.0 malformed"] {
+        assert_eq!(blamed(answers_mail(answer)).await, None, "{answer}");
+    }
 }
 
 #[tokio::test]
