@@ -98,7 +98,7 @@ impl Agenda {
                 ))
                 .details(json!({ "event_id": id })))
             }
-            Err(fault) => Err(fault.into_error(&event_of(&id, &calendar))),
+            Err(fault) => Err(fault.into_error_of(&event_of(&id, &calendar), self.is_own(&calendar))),
         }
     }
 
@@ -137,7 +137,7 @@ impl Agenda {
             Err(fault) if fault.is_unknown() => Err(OperationError::unknown_outcome(format!(
                 "Google did not say whether {what} was changed: read it before you change it again"
             ))),
-            Err(fault) => Err(fault.into_error(&what)),
+            Err(fault) => Err(fault.into_error_of(&what, self.is_own(&calendar))),
         }
     }
 
@@ -150,7 +150,7 @@ impl Agenda {
         match self.account.ask(&ask, deadline).await {
             Ok(_) => Ok(Deleted { id: id.to_owned(), repeated: false }),
             Err(fault) if fault.has_status(410) => Ok(Deleted { id: id.to_owned(), repeated: true }),
-            Err(fault) => Err(fault.into_error(&event_of(id, &calendar))),
+            Err(fault) => Err(fault.into_error_of(&event_of(id, &calendar), self.is_own(&calendar))),
         }
     }
 
@@ -160,6 +160,11 @@ impl Agenda {
 
     pub fn calendar(&self, calendar: Option<&str>) -> Result<String, OperationError> {
         id("calendar", calendar.unwrap_or(&self.account.config.calendar)).map(str::to_owned)
+    }
+
+    /// Whether it is the calendar of the settings.
+    fn is_own(&self, calendar: &str) -> bool {
+        calendar == self.account.config.calendar
     }
 
     fn configured_zone(&self) -> Option<String> {

@@ -63,6 +63,11 @@ impl Refusal {
         ["insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"].contains(&self.reason.as_str())
     }
 
+    /// The account may read the calendar and not change it.
+    fn is_read_only(&self) -> bool {
+        self.status == 403 && ["requiredAccessLevel", "writerAccessRequired"].contains(&self.reason.as_str())
+    }
+
     fn is_switched_off(&self) -> bool {
         ["accessNotConfigured", "SERVICE_DISABLED"].contains(&self.reason.as_str())
     }
@@ -104,7 +109,8 @@ impl Fault {
         matches!(self, Self::Refused(refusal) if refusal.status == status)
     }
 
-    /// What it says of the plugin as a whole; `None`: only of this request.
+    /// What it says of the plugin as a whole; `None`: only of this request. A consent that covers a part is found by the
+    /// probe if that part is what the probe reads; else the error tells.
     pub fn evidence(&self) -> Option<Report> {
         let of_the_whole = match self {
             Self::NoAccess(_) | Self::Unreached(_) | Self::Unanswered(_) => true,
@@ -113,12 +119,25 @@ impl Fault {
                     || refusal.status >= 500
                     || refusal.is_rate()
                     || refusal.is_quota()
-                    || refusal.lacks_scope()
                     || refusal.is_switched_off()
             }
             Self::OutOfTime { .. } => false,
         };
         of_the_whole.then(|| Failure::from(self.clone()).into())
+    }
+
+    /// As [`Self::into_error`], where `calendar` is that of the settings or one that the caller named: that the account may
+    /// not write to its own calendar is ours to mend.
+    pub fn into_error_of(self, what: &str, is_own_calendar: bool) -> OperationError {
+        let is_read_only = matches!(&self, Self::Refused(refusal) if refusal.is_read_only());
+        let error = self.into_error(what);
+        if !(is_read_only && is_own_calendar) {
+            return error;
+        }
+        let label = "share the calendar with the connected account so that it may change events";
+        error
+            .with_trouble(ReasonCode::Forbidden)
+            .with_fix(FixHint { label: Some(label.to_owned()), ..FixHint::setting("calendar") })
     }
 
     /// As a caller sees it; `what` is the thing that it was about.
@@ -138,7 +157,8 @@ fn refused(refusal: &Refusal, what: &str) -> OperationError {
     let because = if reason.is_empty() { String::new() } else { format!(" (`{reason}`)") };
     let error = match status {
         _ if refusal.is_rate() || refusal.is_quota() => {
-            OperationError::overloaded(format!("Google asks to slow down{because}"))
+            let code = if refusal.is_rate() { ReasonCode::RateLimited } else { ReasonCode::Quota };
+            OperationError::overloaded(format!("Google asks to slow down{because}")).with_trouble(code)
         }
         401 => Failure::from(Fault::Refused(refusal.clone())).into(),
         403 if refusal.lacks_scope() || refusal.is_switched_off() => {

@@ -309,6 +309,37 @@ async fn every_refusal_has_its_kind() {
     check(&refused, &peer, expect!["internal: `127.0.0.1` answers what is not the Calendar API"]);
 }
 
+/// The trouble of a change that Google refuses so, and the setting that it names.
+async fn blamed(
+    status: u16,
+    reason: &'static str,
+    request: UpdateEvent,
+) -> Option<(ReasonCode, Option<String>)> {
+    let peer = scripted(move |_, _| error(status, reason));
+    let refused = connected(&peer).await.call(request).await.unwrap_err();
+    refused.trouble.map(|code| (code, refused.fix.and_then(|fix| fix.setting)))
+}
+
+#[tokio::test]
+async fn a_refusal_of_us_is_a_trouble_and_the_callers_mistake_is_none() {
+    let calendar = Some((ReasonCode::Forbidden, Some("calendar".to_owned())));
+    assert_eq!(blamed(403, "requiredAccessLevel", rename()).await, calendar);
+    let theirs = UpdateEvent { calendar: Some("bob@example.com".to_owned()), ..rename() };
+    assert_eq!(blamed(403, "requiredAccessLevel", theirs).await, None, "the caller chose the calendar");
+    for (reason, code) in [
+        ("insufficientPermissions", ReasonCode::ConsentRequired),
+        ("accessNotConfigured", ReasonCode::Forbidden),
+        ("quotaExceeded", ReasonCode::Quota),
+    ] {
+        assert_eq!(blamed(403, reason, rename()).await.map(|(code, _)| code), Some(code), "{reason}");
+    }
+    for (status, reason) in
+        [(403, "forbidden"), (404, "notFound"), (412, "conditionNotMet"), (400, "invalid")]
+    {
+        assert_eq!(blamed(status, reason, rename()).await, None, "{status} {reason}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_gone_already_was_deleted_before() {
     let peer =
