@@ -30,6 +30,7 @@ use crate::{
     tasks,
 };
 
+mod advice;
 mod data_dir;
 mod libraries;
 mod prepare;
@@ -70,8 +71,7 @@ pub enum StartError {
     DataDir(#[from] data_dir::DataDirError),
     /// The address cannot be had.
     #[error(
-        "cannot listen on `{address}`: {reason}\n  hint: stop what listens there, or choose another address by \
-         `SWITCHBOARD_LISTEN` or `listen`"
+        "cannot listen on `{address}`: {reason}\n  hint: {hint}", hint = advice::listening(.reason)
     )]
     Listen {
         /// The address.

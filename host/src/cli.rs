@@ -14,6 +14,7 @@ use switchboard::{
 mod call;
 mod check;
 mod client;
+mod detail;
 mod doctor;
 mod exit;
 mod graph;

@@ -84,16 +84,17 @@ fn with_settings(manifest: &Manifest, values: Map<String, Value>) {
 
 /// The outcome of an entry of the lifecycle, as it crosses the boundary.
 pub fn failure(bytes: &[u8]) {
-    let mut failure: Failure = foreign::read(bytes);
+    let mut failure: Failure = foreign::read(bytes, Failure::internal);
     scrubber().clean_failure(&mut failure);
     clean(&failure.message);
     [&failure.setting, &failure.href].into_iter().flatten().for_each(|text| clean(text));
+    failure.advice.iter().for_each(|advice| clean(&advice.label));
     bounded(&failure);
 }
 
 /// The error of an operation, as it crosses the boundary.
 pub fn operation_error(bytes: &[u8]) {
-    let mut error: OperationError = foreign::read(bytes);
+    let mut error: OperationError = foreign::read(bytes, OperationError::internal);
     scrubber().clean_error(&mut error);
     fit(&error);
 }

@@ -83,6 +83,8 @@ pub enum Standing {
     Quarantined {
         /// For a person.
         message: String,
+        /// What to do about it.
+        fix: String,
     },
 }
 

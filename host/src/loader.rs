@@ -12,12 +12,14 @@ use plugin_api::{
 };
 
 mod elf;
+mod obstacle;
 mod error;
 pub(crate) mod foreign;
 pub(crate) mod manifest;
 mod open;
 
 pub use error::LoadError;
+pub use obstacle::Obstacle;
 pub use open::{open, open_count, path_of};
 
 /// A library that passed every check, ready to make instances.

@@ -87,6 +87,7 @@ impl Scrubber {
     pub fn clean_failure(&self, failure: &mut Failure) {
         self.clean(&mut failure.message);
         [&mut failure.setting, &mut failure.href].into_iter().flatten().for_each(|text| self.clean(text));
+        failure.advice.iter_mut().for_each(|advice| self.clean(&mut advice.label));
     }
 
     /// The same for all words of an operation's error. Details that are too large are left out.

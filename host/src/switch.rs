@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant as Clock},
 };
 
@@ -237,12 +240,15 @@ impl Switch {
         let began = Clock::now();
         let limit = slot.limits().deadline(header.deadline_ms);
         header.deadline_ms = Some(limit.as_millis().try_into().unwrap_or(u64::MAX));
+        let answered = AtomicBool::new(false);
         let work = async {
             let visit = slot.visit().ok_or_else(|| self.no_instance(slot.name()))?;
             visit
                 .run(slot.name(), async {
                     let _permit = slot.limits().enter(slot.name()).await?;
-                    visit.instance().call(&header, payload).await
+                    let answer = visit.instance().call(&header, payload).await;
+                    answered.store(true, Ordering::Relaxed);
+                    answer
                 })
                 .await
         };
@@ -251,19 +257,25 @@ impl Switch {
             Err(_) => Err(late(slot.name(), &header.operation, limit)),
         };
         metrics.record(began.elapsed(), outcome.as_ref().err().map(|error| error.kind));
-        outcome.map_err(|error| self.with_causes(slot.name(), error))
+        let by_itself = answered.into_inner();
+        outcome.map_err(|error| self.with_causes(slot.name(), error, by_itself))
     }
 
     fn no_instance(&self, name: &str) -> OperationError {
         OperationError::unavailable(format!("`{name}` has no instance"))
     }
 
-    /// Names the plugins behind an error that is not the request's own fault.
-    fn with_causes(&self, name: &str, mut error: OperationError) -> OperationError {
+    /// Names the plugins behind an error that is not the request's own fault. What the plugin itself answered is its
+    /// newest word: that its status still tells of something else is not the cause.
+    fn with_causes(&self, name: &str, mut error: OperationError, by_itself: bool) -> OperationError {
         use ErrorKind::{Cancelled, Conflict, Denied, Invalid, NotFound};
         let own = matches!(error.kind, Invalid | Denied | NotFound | Conflict | Cancelled);
         if !own && error.root_causes.is_empty() {
             error.root_causes = (self.inner.causes)(name);
+            let is_told = |cause: &RootCause| {
+                cause.message.as_ref().is_some_and(|message| error.message.contains(message.as_str()))
+            };
+            error.root_causes.retain(|cause| !by_itself || cause.name != name || is_told(cause));
         }
         error
     }

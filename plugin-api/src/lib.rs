@@ -92,7 +92,7 @@ pub mod prelude {
 
     pub use crate::{
         context::{Call, Context, Dependency},
-        error::{ErrorKind, Failure, FixHint, OperationError, ReasonCode},
+        error::{ErrorKind, Failure, FixAction, FixHint, OperationError, ReasonCode},
         manifest::{Manifest, ManifestBuilder, Operation, Route},
         plugin::{NoSettings, Plugin},
         requests::{

@@ -1,10 +1,12 @@
 //! A library that no host should load is quarantined, in one line that shows both sides and what to do; whatever else
 //! plugins.toml names runs.
 
+use std::{fs, process::Command};
+
 use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
-use serde_json::json;
-use switchboard_tests::{Setup, artifacts::artifacts, bad_libraries, trials};
+use serde_json::{Value, json};
+use switchboard_tests::{Setup, TestHost, artifacts::artifacts, bad_libraries, trials};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -14,6 +16,9 @@ pub fn tests() -> Vec<Trial> {
         a_truncated_library,
         a_library_for_another_processor,
         a_folder,
+        a_library_that_needs_another,
+        a_library_for_a_newer_system,
+        a_mount_without_execution,
         a_library_without_the_symbols,
         a_library_of_another_abi_version,
         a_library_of_another_panic_strategy,
@@ -63,7 +68,7 @@ fn a_library_for_another_processor() {
     check(
         setup("bad.so").file("bad.so", bad_libraries::foreign()),
         expect![
-            "`<folder>/./bad.so` is not a dynamic library, but an ELF file of another kind or machine: point `library` at a built plugin"
+            "`<folder>/./bad.so` is a library for s390x, this host runs on <arch>: build it for this machine"
         ],
     );
 }
@@ -71,8 +76,60 @@ fn a_library_for_another_processor() {
 fn a_folder() {
     check(
         setup("bad.so").file("bad.so/file", ""),
-        expect!["`<folder>/./bad.so` cannot be read: Is a directory (os error 21)"],
+        expect!["`<folder>/./bad.so` cannot be read: is a directory"],
     );
+}
+
+/// Installing the other library leaves the file as it is: the reload tries it again all the same.
+fn a_library_that_needs_another() {
+    let setup = setup("bad.so").file("bad.so", bad_libraries::needing_another()).file("more/empty", "");
+    let more = setup.path("more");
+    let host = check(
+        setup.env("LD_LIBRARY_PATH", &more.display().to_string()),
+        expect![
+            "`<folder>/./bad.so` cannot be opened: it needs `libgone.so.99`, which this machine does not have"
+        ],
+    );
+    let fix = host.plugin("bad")["fix"]["label"].clone();
+    assert_eq!(fix, "Install the package that has `libgone.so.99` on this machine, then reload");
+
+    fs::write(more.join("libgone.so.99"), bad_libraries::the_other())
+        .expect("the folder of the test is writable");
+    let reloaded = host.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    host.wait_for_status("bad", "connected");
+}
+
+fn a_library_for_a_newer_system() {
+    let host = setup("bad.so").file("bad.so", bad_libraries::newer()).start();
+    let bad = host.wait_for_status("bad", "error");
+    let told = |place: &str| bad.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let message = told("/reason/message");
+    assert!(message.contains("cannot be opened: it needs `GLIBC_9."), "{message}");
+    assert!(message.ends_with("which is older on this machine"), "{message}");
+    let label = told("/fix/label");
+    assert!(label.starts_with("Build the library on a system as old as this one"), "{label}");
+}
+
+/// Neither a rebuild nor an upgrade helps where nothing may run. Where nobody may mount there is nothing to see.
+fn a_mount_without_execution() {
+    let setup = setup("folder/bad.so").file("folder/empty", "");
+    let script = r#"mount -t tmpfs -o noexec none folder || exit 99
+        cp "$1" folder/bad.so && exec "$2" check"#;
+    let ran = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .args([artifacts().library("faulty"), artifacts().binary()])
+        .current_dir(setup.folder())
+        .output();
+    let Ok(ran) = ran else { return };
+    let said = String::from_utf8_lossy(&ran.stdout);
+    if said.is_empty() {
+        eprintln!("nothing was mounted: {}", String::from_utf8_lossy(&ran.stderr));
+        return;
+    }
+    assert_eq!(ran.status.code(), Some(65), "{said}");
+    assert!(said.contains("cannot be opened: the system does not let it run from there"), "{said}");
+    assert!(said.contains("`noexec`") && !said.contains("rebuild"), "{said}");
 }
 
 fn a_library_without_the_symbols() {
@@ -150,7 +207,7 @@ fn setup(library: &str) -> Setup {
 
 /// Starts it, and compares why the library is refused.
 #[track_caller]
-fn check(setup: Setup, expected: Expect) {
+fn check(setup: Setup, expected: Expect) -> TestHost {
     let host = setup.start();
     host.wait_until_ready();
     assert_eq!(host.status("faulty"), "connected", "the others run");
@@ -171,9 +228,9 @@ fn check(setup: Setup, expected: Expect) {
     assert!(host.output().contains(message), "the log tells it too");
     let library_dir = artifacts().binary().parent().expect("it stands in a folder").display().to_string();
     let folder = host.setup().folder().display().to_string();
-    expected.assert_eq(&without_numbers(
-        &message.replace(&folder, "<folder>").replace(&library_dir, "<libraries>"),
-    ));
+    let message = message.replace(&folder, "<folder>").replace(&library_dir, "<libraries>");
+    expected.assert_eq(&without_numbers(&message.replace(std::env::consts::ARCH, "<arch>")));
+    host
 }
 
 /// Sizes change with the compiler: every long number is as good as another.

@@ -167,6 +167,12 @@ fn an_outage_is_noticed_and_healed_without_a_restart() {
     assert_eq!(dependent["root_causes"], json!(["faulty"]));
     assert_eq!(dependent["dependencies"][0]["satisfied"], false);
     assert_eq!(faulty["root_causes"], json!(["faulty"]));
+    let status = host.command(&["status"]);
+    let row =
+        |line: &&str| line.trim().starts_with("dependent ") && line.trim().ends_with("blocked by faulty");
+    assert_eq!(status.stdout.lines().filter(row).count(), 1, "{}", status.stdout);
+    let doctor = host.command(&["doctor"]);
+    assert!(doctor.stdout.contains("\n  dependent: mend `faulty` first\n"), "{}", doctor.stdout);
 
     become_faulty(&host, &json!({}));
     let faulty = host.wait_for_status("faulty", "connected");
@@ -176,6 +182,10 @@ fn an_outage_is_noticed_and_healed_without_a_restart() {
         faulty["history"].as_array().expect("a history").iter().map(|entry| &entry["to"]).collect();
     assert_eq!(moves[moves.len() - 2..], [&json!("error"), &json!("connected")], "{faulty:#}");
     assert_eq!(host.plugin("dependent")["healthy"], true);
+    let log = host.output();
+    let told = |line: &&str| line.contains("connected again") && line.contains("faulty");
+    let lines: Vec<_> = log.lines().filter(told).collect();
+    assert!(matches!(lines[..], [line] if line.contains("INFO")), "its return is logged once: {log}");
 }
 
 fn a_probe_that_panics_is_contained() {

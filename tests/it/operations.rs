@@ -71,6 +71,9 @@ fn an_error_names_the_root_causes_and_no_secret() {
         (&json!("forbidden"), &Value::Null)
     );
     assert_eq!(failed["details"]["seen"][0], "by [secret]");
+    // The plugin's own answer is newer than what its status tells of, and something else.
+    let own = host.call("faulty", "fail", &json!({"kind": "internal", "message": "as you wish"})).json();
+    assert_eq!((&own["detail"], &own["root_causes"]), (&json!("as you wish"), &json!([])), "{own:#}");
     assert_eq!(fail("invalid")["root_causes"], json!([]), "the request itself is wrong");
 }
 

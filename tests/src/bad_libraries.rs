@@ -25,6 +25,39 @@ pub fn foreign() -> Vec<u8> {
     library
 }
 
+/// What every library of Rust needs on Linux.
+const RUNTIME: &[u8] = b"libgcc_s.so.1\0";
+
+/// A sound library that needs `libgone.so.99`.
+pub fn needing_another() -> Vec<u8> {
+    replaced(RUNTIME, b"libgone.so.99\0")
+}
+
+/// What serves as `libgone.so.99`.
+pub fn the_other() -> Vec<u8> {
+    let places = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"];
+    let found = places.iter().find_map(|place| fs::read(format!("{place}/libgcc_s.so.1")).ok());
+    found.expect("what this test itself runs on is one of these folders")
+}
+
+/// A sound library that needs a system that nobody has yet.
+pub fn newer() -> Vec<u8> {
+    replaced(b"GLIBC_2.", b"GLIBC_9.")
+}
+
+/// The bytes of a sound library with one text exchanged for another of the same length.
+fn replaced(text: &[u8], other: &[u8]) -> Vec<u8> {
+    assert_eq!(text.len(), other.len());
+    let mut library = sound();
+    let places: Vec<usize> =
+        (0..=library.len() - text.len()).filter(|place| library[*place..].starts_with(text)).collect();
+    assert!(!places.is_empty(), "the library has {}", String::from_utf8_lossy(text));
+    for place in places {
+        library[place..place + other.len()].copy_from_slice(other);
+    }
+    library
+}
+
 fn sound() -> Vec<u8> {
     fs::read(artifacts().library("faulty")).expect("the workspace builds the fixture")
 }

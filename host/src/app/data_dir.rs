@@ -18,7 +18,10 @@ const RUN_FILE: &str = "run.json";
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It cannot be made or written to.
-    #[error("`data_dir` cannot be used: `{path}`: {reason}; make it writable, or name another folder", path = .path.display())]
+    #[error(
+        "`data_dir` cannot be used: `{path}`: {reason}; {advice}",
+        path = .path.display(), advice = super::advice::data_dir(.reason)
+    )]
     Unusable {
         /// The folder, or the file in it.
         path: PathBuf,

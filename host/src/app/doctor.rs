@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     scrub::one_line,
-    status::{PluginHealth, Status},
+    status::{Names, PluginHealth, Status, rfc3339},
     switch::Caller,
 };
 
@@ -94,6 +94,7 @@ impl Core {
 
     async fn examine(&self, plugin: &PluginHealth, effects: bool) -> (Subject, Vec<Clock>) {
         let mut checks = vec![status(plugin)];
+        checks.extend(beyond_status(plugin));
         let mut clocks = Vec::new();
         for operation in self.switch.examiners(&plugin.name) {
             match self.call_examiner(&plugin.name, &operation, effects).await {
@@ -174,6 +175,29 @@ fn status(plugin: &PluginHealth) -> Check {
     }
 }
 
+/// What is wrong beside the status: it is kept from working, or cannot be relied on though it is connected.
+fn beyond_status(plugin: &PluginHealth) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if !plugin.blocked_by.is_empty() && !plugin.is_held() {
+        let quoted =
+            |names: &Names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let (by, roots) = (quoted(&plugin.blocked_by), quoted(&plugin.root_causes));
+        let because = if by == roots { String::new() } else { format!(", because of {roots}") };
+        let check = Check::failed("requirements", format!("blocked by {by}{because}"));
+        checks.push(check.fix(format!("mend {roots} first")));
+    }
+    if plugin.stale {
+        let since = plugin.checked_at.map_or_else(|| "it started".to_owned(), rfc3339);
+        let check = Check::failed("freshness", format!("no check has ended since {since}"));
+        checks.push(check.fix("verify it; if no check ends then either, restart the host"));
+    }
+    if plugin.flapping {
+        let check = Check::failed("steadiness", "its status changed more than five times in ten minutes");
+        checks.push(check.fix("see its `history` for what comes and goes"));
+    }
+    checks
+}
+
 fn host(folder: &Path, clocks: &[Clock]) -> Vec<Check> {
     vec![data_dir(folder), Check::disk("disk", folder), clock(clocks)]
 }
@@ -222,7 +246,13 @@ fn clock(clocks: &[Clock]) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use plugin_api::error::Failure;
+
     use super::*;
+    use crate::status::{Board, BoardConfig, DependencySpec, Event, PluginSpec};
 
     fn at(ahead_ms: i64) -> Clock {
         Clock { server: "a".to_owned(), ahead_ms }
@@ -255,6 +285,46 @@ mod tests {
             let open = data_dir(folder.path());
             assert_eq!(open.fix, Some(format!("chmod o-w '{}'", folder.path().display())));
         }
+    }
+
+    #[test]
+    fn victims_and_what_cannot_be_relied_on_are_told_beside_the_status() {
+        let spec = |name: &str, on: &[&str]| PluginSpec {
+            dependencies: on
+                .iter()
+                .map(|on| DependencySpec { name: (*on).to_owned(), required: true, named: true })
+                .collect(),
+            ..PluginSpec::new(name)
+        };
+        let plugins = vec![spec("openai", &[]), spec("memory", &["openai"]), spec("messages", &["memory"])];
+        let now = Timestamp::UNIX_EPOCH;
+        let board = Board::new(BoardConfig { boot_id: "b".into(), version: "1".into(), plugins, now });
+        for name in ["openai", "memory", "messages"] {
+            board.apply(name, Event::InitStarted { generation: 1, attempt: 1 }, now);
+            board.apply(name, Event::InitSucceeded { took: Duration::ZERO }, now);
+        }
+        let failure = Failure::auth_invalid("the key is refused");
+        board.apply("openai", Event::EvidenceFailed { failure }, now);
+        let told = |name: &str| {
+            let checks = beyond_status(board.snapshot().plugin(name).unwrap());
+            let told = checks
+                .into_iter()
+                .map(|check| format!("{} -> {}", check.seen, check.fix.unwrap_or_default()));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(told("openai"), [""; 0]);
+        assert_eq!(told("memory"), ["blocked by `openai` -> mend `openai` first"]);
+        assert_eq!(told("messages"), ["blocked by `memory`, because of `openai` -> mend `openai` first"]);
+        let mut odd = PluginHealth::clone(board.snapshot().plugin("openai").unwrap());
+        (odd.stale, odd.flapping, odd.checked_at) = (true, true, None);
+        let told: Vec<String> = beyond_status(&odd).into_iter().map(|check| check.seen).collect();
+        expect_test::expect![[r#"
+            [
+                "no check has ended since it started",
+                "its status changed more than five times in ten minutes",
+            ]
+        "#]]
+        .assert_debug_eq(&told);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Each library is opened once in a process, however many sections and reloads name it: it can never be closed. A file
-//! that has changed since is noticed, not opened again; one that was refused is tried again when it has changed.
+//! that has changed since is noticed, not opened again; one that was refused is tried again when it has changed, and one
+//! that was refused before it was mapped always, because what kept it out may be the machine.
 
 use std::{
     collections::HashMap,
@@ -62,7 +63,10 @@ impl Libraries {
     }
 
     fn must_open(&self, path: &Path) -> bool {
-        self.opened.get(path).is_none_or(|opened| opened.outcome.is_err() && opened.stamp != Stamp::of(path))
+        self.opened.get(path).is_none_or(|opened| {
+            let refused = opened.outcome.as_ref().err();
+            refused.is_some_and(|error| error.may_be_tried_again() || opened.stamp != Stamp::of(path))
+        })
     }
 }
 

@@ -110,7 +110,7 @@ impl Prepared {
                 if let Some(details) = error.details() {
                     tracing::debug!(plugin = %plugin.config.name, "{details}");
                 }
-                return Standing::Quarantined { message: error.to_string() };
+                return Standing::Quarantined { message: error.to_string(), fix: error.fix() };
             }
         };
         match &plugin.resolution {

@@ -5,7 +5,7 @@ use std::path::Path;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use super::{Exit, Failed, client::HostClient, runtime, show, watch};
+use super::{Exit, Failed, client::HostClient, detail::detail, runtime, show, watch};
 
 /// Prints the statuses, once or whenever they change.
 pub fn status(path: &Path, watch: bool, json: bool) -> Result<Exit, Failed> {
@@ -30,11 +30,7 @@ pub(super) fn table(connections: &Value) -> String {
     table.load_style(presets::NOTHING).set_header(["PLUGIN", "KIND", "STATUS", "SINCE", "DETAIL"]);
     for plugin in plugins(connections) {
         let text = |key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default();
-        let reason = plugin.pointer("/reason/message").and_then(Value::as_str).map(str::to_owned);
-        let latency = plugin.get("latency_ms").and_then(Value::as_f64);
-        let answered = || latency.map(|latency| format!("answered in {latency} ms"));
-        let detail = reason.or_else(answered).unwrap_or_default();
-        table.add_row([text("name"), text("kind"), text("status"), text("since"), &detail]);
+        table.add_row([text("name"), text("kind"), text("status"), text("since"), &detail(plugin)]);
     }
     format!("{}\n\nThe host is {}.", table.trim_fmt(), overall(connections))
 }

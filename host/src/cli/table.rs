@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use comfy_table::{Cell, Color, Table, presets};
+use serde_json::json;
 use switchboard::status::{PluginHealth, Snapshot, Status};
+
+use super::detail::detail;
 
 /// One line a plugin: name, kind, status, why.
 pub fn statuses(plugins: &[Arc<PluginHealth>]) -> String {
@@ -12,7 +15,12 @@ pub fn statuses(plugins: &[Arc<PluginHealth>]) -> String {
     for plugin in plugins {
         let kind = plugin.kind.map_or("unknown", |kind| kind.as_str());
         let status = Cell::new(plugin.status.as_str()).fg(colour(plugin.status));
-        table.add_row(vec![Cell::new(&plugin.name), Cell::new(kind), status, Cell::new(detail(plugin))]);
+        table.add_row(vec![
+            Cell::new(&plugin.name),
+            Cell::new(kind),
+            status,
+            Cell::new(detail(&json!(**plugin))),
+        ]);
     }
     table.trim_fmt()
 }
@@ -25,14 +33,6 @@ pub fn next_steps(snapshot: &Snapshot) -> Vec<String> {
         Some(format!("{}: {}{link}", plugin.name, fix.label))
     });
     steps.collect()
-}
-
-fn detail(plugin: &PluginHealth) -> String {
-    match (&plugin.reason, plugin.latency_ms) {
-        (Some(reason), _) => reason.message.clone(),
-        (None, Some(latency)) => format!("answered in {latency:.1} ms"),
-        (None, None) => String::new(),
-    }
 }
 
 fn colour(status: Status) -> Color {

@@ -92,7 +92,10 @@ impl Checker {
                     );
                 }
             },
-            _ => add(here.to_owned(), wrong(&self.expected(error), error.instance(), shown(here))),
+            kind => {
+                let found = found(kind, error.instance(), shown(here));
+                add(here.to_owned(), Fault::Wrong(format!("must {}, found {found}", self.expected(error))));
+            }
         }
     }
 
@@ -154,9 +157,41 @@ impl Checker {
 
 /// `must be …, found …`
 fn wrong(expected: &str, found: &Value, show: bool) -> Fault {
-    let found = match found {
+    Fault::Wrong(format!("must {expected}, found {}", value(found, show)))
+}
+
+/// What was found, beside what was expected. Where the value may not be shown, and its type is right, in which way it
+/// differs.
+fn found(kind: &Kind, found: &Value, show: bool) -> String {
+    let shown = value(found, show);
+    if shown.starts_with('`') {
+        return shown;
+    }
+    let how = match kind {
+        Kind::Minimum { .. } => "a smaller number",
+        Kind::Maximum { .. } => "a larger number",
+        Kind::ExclusiveMinimum { .. } => "a number that is not",
+        Kind::ExclusiveMaximum { .. } => "a number that is not",
+        Kind::MinLength { .. } => "shorter text",
+        Kind::MaxLength { .. } => "longer text",
+        Kind::MinItems { .. } => "fewer",
+        Kind::MaxItems { .. } => "more",
+        Kind::UniqueItems => "an item twice",
+        Kind::Pattern { .. } | Kind::Format { .. } | Kind::Enum { .. } | Kind::Constant { .. }
+            if found.is_string() =>
+        {
+            "other text"
+        }
+        _ => return shown,
+    };
+    how.to_owned()
+}
+
+/// A value as it may be shown: itself, or only what it is.
+fn value(value: &Value, show: bool) -> String {
+    match value {
         Value::String(text) if show && text.chars().count() <= 60 => format!("`{}`", text.escape_debug()),
-        Value::Number(_) | Value::Bool(_) if show => format!("`{found}`"),
+        Value::Number(_) | Value::Bool(_) if show => format!("`{value}`"),
         Value::String(_) => "text".to_owned(),
         Value::Number(number) if number.is_f64() => "a number".to_owned(),
         Value::Number(_) => "a whole number".to_owned(),
@@ -164,8 +199,7 @@ fn wrong(expected: &str, found: &Value, show: bool) -> Fault {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a table".to_owned(),
         Value::Null => "nothing".to_owned(),
-    };
-    Fault::Wrong(format!("must {expected}, found {found}"))
+    }
 }
 
 enum Choice<'e> {

@@ -130,7 +130,7 @@ impl Host {
         host.apply("smtp", Event::NotConfigured { missing, message: None });
         host.apply("newsletter_service", Event::Held { causes: vec!["smtp".to_owned()] });
         let message = "`libacme.so` is a text file, not a library".to_owned();
-        host.apply("acme", Event::LoadFailed { message });
+        host.apply("acme", Event::LoadFailed { message, fix: "Rebuild or upgrade the library".to_owned() });
         host.board.tick(now());
         host
     }

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use plugin_api::{
-    error::{Failure, ReasonCode},
+    error::{Failure, FixAction, ReasonCode},
     protocol::{CallHeader, CreateRequest, PING},
 };
 use tokio::time::{Instant, timeout};
@@ -117,10 +117,10 @@ impl Incarnation {
 
     async fn create(&mut self, limit: Duration) -> Result<Arc<dyn Instance>, Failure> {
         if self.abandoned >= MOST_ABANDONED {
-            return Err(Failure::new(
-                ReasonCode::Crashed,
-                format!("{MOST_ABANDONED} instances hung and were given up: restart the host to try again"),
-            ));
+            let message =
+                format!("{MOST_ABANDONED} instances hung and were given up: restart the host to try again");
+            return Err(Failure::new(ReasonCode::Crashed, message)
+                .advise(FixAction::Retry, "Upgrade it or report this to its author, then restart the host"));
         }
         self.generation += 1;
         let host = self.switch.end(&self.name);
@@ -153,6 +153,7 @@ impl Incarnation {
              {MOST_ABANDONED}",
             self.abandoned
         ))
+        .advise(FixAction::Retry, "Wait for a fresh instance, and report to its author that it blocks its threads")
     }
 
     async fn answers(&self) -> bool {

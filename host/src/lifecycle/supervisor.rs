@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     scrub::Scrubber,
-    status::{Board, Event, Status},
+    status::{Board, Event, Status, Transition},
     switch::Switch,
     tasks::{self, Panicked},
 };
@@ -137,8 +137,8 @@ impl Supervisor {
             Standing::ConfigInvalid { invalid, message } => {
                 (Gate::Open, Event::ConfigInvalid { invalid: invalid.clone(), message: message.clone() })
             }
-            Standing::Quarantined { message } => {
-                (Gate::Holding, Event::LoadFailed { message: message.clone() })
+            Standing::Quarantined { message, fix } => {
+                (Gate::Holding, Event::LoadFailed { message: message.clone(), fix: fix.clone() })
             }
         };
         self.tell(event);
@@ -289,7 +289,7 @@ impl Supervisor {
         let latency = began.elapsed();
         let outcome = outcome.map_err(|failure| self.scrubbed(failure));
         match &outcome {
-            Ok(()) => self.tell(Event::ProbeSucceeded { latency }),
+            Ok(()) => self.tell_success(Event::ProbeSucceeded { latency }),
             Err(failure) => {
                 tracing::warn!(plugin = %self.unit.name, code = %failure.code, "probe failed: {}", failure.message);
                 self.tell(Event::ProbeFailed { failure: failure.clone(), latency });
@@ -303,15 +303,18 @@ impl Supervisor {
         self.inbox.evidence.clear();
         match report {
             Report::Success => {
-                self.tell(Event::EvidenceSucceeded);
+                self.tell_success(Event::EvidenceSucceeded);
                 // What comes within this time says the same.
                 self.inbox.during(sleep(EVIDENCE_PAUSE)).await?;
                 self.inbox.evidence.retain(|report| !matches!(report, Report::Success));
                 Ok(Ok(()))
             }
-            Report::Failure { code, message, setting, href } => {
-                let failure = self.scrubbed(Failure { setting, href, ..Failure::new(code, message) });
-                self.tell(Event::EvidenceFailed { failure: failure.clone() });
+            Report::Failure { code, message, setting, href, advice } => {
+                let failure = Failure { setting, href, advice, ..Failure::new(code, message) };
+                let failure = self.scrubbed(failure);
+                if self.tell(Event::EvidenceFailed { failure: failure.clone() }).is_some() {
+                    tracing::warn!(plugin = %self.unit.name, code = %failure.code, "stopped working: {}", failure.message);
+                }
                 Ok(Err(failure))
             }
         }
@@ -358,8 +361,16 @@ impl Supervisor {
         }
     }
 
-    fn tell(&self, event: Event) {
-        self.around.board.apply(&self.unit.name, event, Timestamp::now());
+    /// Tells the board; gives the change of the status, if it made one.
+    fn tell(&self, event: Event) -> Option<Transition> {
+        self.around.board.apply(&self.unit.name, event, Timestamp::now())
+    }
+
+    /// The log has said what was lost, so it says as well that it is back.
+    fn tell_success(&self, event: Event) {
+        if let Some(change) = self.tell(event) {
+            tracing::info!(plugin = %self.unit.name, was = %change.from, "connected again");
+        }
     }
 
     fn status(&self) -> Option<Status> {

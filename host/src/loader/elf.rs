@@ -5,7 +5,9 @@ use std::path::Path;
 
 use object::{
     Endianness,
-    elf::{EM_AARCH64, EM_X86_64, ET_DYN, FileHeader64, Machine},
+    elf::{
+        EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64, ET_DYN, FileHeader64, Machine,
+    },
     read::elf::{FileHeader, ProgramHeader},
 };
 
@@ -31,8 +33,45 @@ pub(super) fn check(path: &Path) -> Result<(), LoadError> {
         Some(needed) if needed <= found => Ok(()),
         Some(needed) => Err(LoadError::Truncated { path: path.to_owned(), found, needed }),
         None if found < 64 => Err(LoadError::Truncated { path: path.to_owned(), found, needed: 64 }),
-        None => Err(LoadError::NotALibrary(path.to_owned(), "an ELF file of another kind or machine")),
+        None => Err(another_kind(path, &data)),
     }
+}
+
+/// What is whole, and no library of this machine.
+fn another_kind(path: &Path, data: &[u8]) -> LoadError {
+    let machine = machine(data);
+    match machine.filter(|machine| own_machine().is_some_and(|own| own != *machine)) {
+        Some(machine) => LoadError::Processor {
+            path: path.to_owned(),
+            found: processor(machine),
+            host: std::env::consts::ARCH,
+        },
+        None => LoadError::NotALibrary(path.to_owned(), "a program or an object file"),
+    }
+}
+
+/// The kind of processor that an ELF header names; its place is the same in files of 32 and of 64 bits.
+fn machine(data: &[u8]) -> Option<Machine> {
+    const BIG_ENDIAN: u8 = 2;
+    let bytes: [u8; 2] = data.get(18..20)?.try_into().ok()?;
+    let number =
+        if data.get(5) == Some(&BIG_ENDIAN) { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    Some(Machine(number))
+}
+
+/// As a person knows it.
+fn processor(machine: Machine) -> String {
+    let name = match machine {
+        EM_X86_64 => "x86_64",
+        EM_AARCH64 => "aarch64",
+        EM_386 => "x86, of 32 bits",
+        EM_ARM => "ARM, of 32 bits",
+        EM_RISCV => "RISC-V",
+        EM_S390 => "s390x",
+        EM_PPC64 => "PowerPC, of 64 bits",
+        _ => return format!("a processor with the ELF number {}", machine.0),
+    };
+    name.to_owned()
 }
 
 /// The end of the last segment that is mapped from the file and of the section table; `None` for what is no 64-bit

@@ -76,7 +76,7 @@ impl Library for ForeignLibrary {
                 Ok(Ok(RResult::ROk(instance))) => {
                     Ok(Arc::new(ForeignInstance { instance }) as Arc<dyn Instance>)
                 }
-                Ok(Ok(RResult::RErr(failure))) => Err(read(&failure)),
+                Ok(Ok(RResult::RErr(failure))) => Err(read(&failure, Failure::internal)),
                 Ok(Err(_)) => {
                     Err(Failure::new(ReasonCode::Crashed, "the thread that creates the instance is gone"))
                 }
@@ -135,7 +135,7 @@ impl Instance for ForeignInstance {
 fn operation(reply: FfiFuture<Reply>) -> impl Future<Output = Result<Vec<u8>, OperationError>> + Send {
     contained(reply).map(|reply| match reply {
         Some(RResult::ROk(response)) => Ok(response.into_vec()),
-        Some(RResult::RErr(error)) => Err(read(&error)),
+        Some(RResult::RErr(error)) => Err(read(&error, OperationError::internal)),
         None => Err(OperationError::new(ErrorKind::Panicked, "panicked at the boundary")),
     })
 }
@@ -145,7 +145,7 @@ fn lifecycle(reply: FfiFuture<Reply>) -> BoxFuture<'static, Result<(), Failure>>
     async move {
         match reply.await {
             Some(RResult::ROk(_)) => Ok(()),
-            Some(RResult::RErr(failure)) => Err(read(&failure)),
+            Some(RResult::RErr(failure)) => Err(read(&failure, Failure::internal)),
             None => Err(Failure::new(ReasonCode::Panicked, "panicked at the boundary")),
         }
     }
@@ -158,10 +158,10 @@ fn contained(reply: FfiFuture<Reply>) -> impl Future<Output = Option<Reply>> + S
 }
 
 /// An error out of what passed the boundary; what cannot be read is an error of its own.
-pub(crate) fn read<E: DeserializeOwned + From<OperationError>>(bytes: &[u8]) -> E {
+pub(crate) fn read<E: DeserializeOwned>(bytes: &[u8], internal: fn(String) -> E) -> E {
     serde_json::from_slice(bytes).unwrap_or_else(|error| {
         let why = one_line(&error.to_string());
-        E::from(OperationError::internal(format!("the plugin answered what is no error of ours: {why}")))
+        internal(format!("the plugin answered what is no error of ours: {why}"))
     })
 }
 

@@ -22,7 +22,7 @@ use plugin_abi::{
 use plugin_api::manifest::Manifest;
 
 use super::{
-    Library, LoadError, Origin, elf,
+    Library, LoadError, Obstacle, Origin, elf,
     foreign::ForeignLibrary,
     manifest::{self, Unfit},
 };
@@ -52,7 +52,7 @@ pub fn open(path: &Path) -> Result<Arc<dyn Library>, LoadError> {
         // Nobody waits any more if the limit has passed.
         let _ = done.send(open_here(&file));
     });
-    spawned.map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
+    spawned.map_err(|error| LoadError::NoThread(path.to_owned(), error))?;
     match opened.recv_timeout(OPEN_LIMIT) {
         Ok(outcome) => outcome.map(|library| Arc::new(library) as Arc<dyn Library>),
         Err(_) => Err(LoadError::Hangs(path.to_owned(), OPEN_LIMIT)),
@@ -71,7 +71,8 @@ fn open_here(path: &Path) -> Result<ForeignLibrary, LoadError> {
 fn map(path: &Path) -> Result<&'static Handle, LoadError> {
     // SAFETY: opening runs the library's initialisers; that is what naming it in plugins.toml agrees to.
     let handle = unsafe { Handle::new(path) };
-    let handle = handle.map_err(|error| LoadError::Linker(path.to_owned(), linker_text(&error)))?;
+    let handle = handle
+        .map_err(|error| LoadError::Linker(path.to_owned(), Obstacle::read(&linker_text(&error), path)))?;
     OPEN.fetch_add(1, Ordering::Relaxed);
     Ok(Box::leak(Box::new(handle)))
 }
@@ -81,10 +82,9 @@ pub fn open_count() -> i64 {
     OPEN.load(Ordering::Relaxed)
 }
 
-/// The linker's own words without the path, which the message has already.
+/// The linker's own words.
 fn linker_text(error: &libloading::Error) -> String {
-    let text = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-    text.rsplit_once(".so: ").map_or(text.clone(), |(_, reason)| reason.to_owned())
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The first stage: C data only.

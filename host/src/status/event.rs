@@ -31,6 +31,8 @@ pub enum Event {
     LoadFailed {
         /// For a person.
         message: String,
+        /// What to do about it.
+        fix: String,
     },
     /// An attempt begins. In a new generation it is `initializing`; an instance that is in `error` or `disconnected`
     /// stays there until the attempt succeeds.

@@ -93,7 +93,9 @@ impl Machine {
             Event::ConfigInvalid { invalid, message } => {
                 self.rest(Status::Error, Explanation::config_invalid(invalid, message), now)
             }
-            Event::LoadFailed { message } => self.rest(Status::Error, Explanation::load_failed(message), now),
+            Event::LoadFailed { message, fix } => {
+                self.rest(Status::Error, Explanation::load_failed(message, fix), now)
+            }
             Event::InitStarted { generation, attempt } => self.init_started(generation, attempt, now),
             Event::InitFailed { failure, next_attempt_at } => self.init_failed(failure, next_attempt_at, now),
             Event::InitSucceeded { took } => self.init_succeeded(took, now),

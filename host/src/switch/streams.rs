@@ -29,7 +29,7 @@ impl Switch {
         header.trace.get_or_insert_with(new_trace);
         let slot = self.find(caller, &header.plugin)?;
         let opened = self.open_on(&slot, header, payload).await;
-        opened.map_err(|error| self.scrubbed(self.with_causes(slot.name(), error)))
+        opened.map_err(|error| self.scrubbed(self.with_causes(slot.name(), error, false)))
     }
 
     async fn open_on(

@@ -179,12 +179,24 @@ pub struct Failure {
     /// How long to wait before the next attempt, in milliseconds, where the other side said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// What mends it, where the code alone would advise something that does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+/// What a person does about a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Advice {
+    /// For programs.
+    pub action: FixAction,
+    /// For a person: a short imperative sentence that begins with a capital, no period.
+    pub label: String,
 }
 
 impl Failure {
     /// A failure with this code.
     pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), setting: None, href: None, retry_after_ms: None }
+        Self { code, message: message.into(), setting: None, href: None, retry_after_ms: None, advice: None }
     }
 
     /// It did not answer in time. Retried.
@@ -277,6 +289,12 @@ impl Failure {
     /// With the time that the other side asked to wait.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after_ms = Some(wait.as_millis().try_into().unwrap_or(u64::MAX));
+        self
+    }
+
+    /// With what mends it, in place of the advice that its code stands for.
+    pub fn advise(mut self, action: FixAction, label: impl Into<String>) -> Self {
+        self.advice = Some(Advice { action, label: label.into() });
         self
     }
 

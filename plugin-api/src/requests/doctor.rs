@@ -4,7 +4,7 @@
 use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::{
-    error::{Failure, OperationError},
+    error::{Failure, FixHint, OperationError},
     message,
     requests::Request,
 };
@@ -106,8 +106,9 @@ impl Check {
     pub fn of(name: &str, outcome: Result<String, Failure>) -> Self {
         match outcome {
             Ok(seen) => Self::ok(name, seen),
-            Err(Failure { message, setting, href, .. }) => {
-                let fix = href.map(|href| format!("follow {href}"));
+            Err(Failure { message, setting, href, advice, .. }) => {
+                let link = href.map(|href| format!("follow {href}"));
+                let fix = advice.map(|advice| advice.label).or(link);
                 Self { fix, setting, ..Self::failed(name, message) }
             }
         }
@@ -115,7 +116,14 @@ impl Check {
 
     /// The outcome of an operation.
     pub fn of_call(name: &str, outcome: Result<String, OperationError>) -> Self {
-        outcome.map_or_else(|error| Self::failed(name, error.message), |seen| Self::ok(name, seen))
+        match outcome {
+            Ok(seen) => Self::ok(name, seen),
+            Err(error) => {
+                let FixHint { label, setting, href } = error.fix.map(|hint| *hint).unwrap_or_default();
+                let fix = label.or(href.map(|href| format!("follow {href}")));
+                Self { fix, setting, ..Self::failed(name, error.message) }
+            }
+        }
     }
 
     /// With what a person has to do.
@@ -198,6 +206,9 @@ mod tests {
     fn a_failure_names_the_setting_or_the_link() {
         let check = Check::of("login", Err(Failure::auth_invalid("refused").setting("password")));
         assert_eq!((check.verdict, check.setting.as_deref()), (Verdict::Failed, Some("password")));
+        let gone =
+            OperationError::not_found("the model is gone").with_fix(FixHint::label("Choose another model"));
+        assert_eq!(Check::of_call("model", Err(gone)).fix.as_deref(), Some("Choose another model"));
         let check = Check::of("consent", Err(Failure::consent_required("missing").href("/start")));
         assert_eq!(check.fix.as_deref(), Some("follow /start"));
         assert_eq!(Check::of("login", Ok("let in".to_owned())), Check::ok("login", "let in"));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    error::{Failure, FixHint, ReasonCode},
+    error::{Advice, Failure, FixHint, ReasonCode},
     message,
     requests::Request,
 };
@@ -105,13 +105,16 @@ pub enum Report {
         /// The link to follow.
         #[serde(default)]
         href: Option<String>,
+        /// What mends it, where the code alone would advise something that does not.
+        #[serde(default)]
+        advice: Option<Advice>,
     },
 }
 
 impl From<Failure> for Report {
     fn from(failure: Failure) -> Self {
-        let Failure { code, message, setting, href, .. } = failure;
-        Self::Failure { code, message, setting, href }
+        let Failure { code, message, setting, href, advice, .. } = failure;
+        Self::Failure { code, message, setting, href, advice }
     }
 }
 
@@ -160,8 +163,8 @@ pub struct Trouble {
 impl Trouble {
     /// The trouble of this key, with code, message, setting and link of a failure.
     pub fn raised(key: impl Into<String>, failure: impl Into<Failure>) -> Self {
-        let Failure { code, message, setting, href, .. } = failure.into();
-        let fix = FixHint { label: None, setting, href }.or_none();
+        let Failure { code, message, setting, href, advice, .. } = failure.into();
+        let fix = FixHint { label: advice.map(|advice| advice.label), setting, href }.or_none();
         Self {
             key: key.into(),
             cleared: false,

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::status::{overall, plugins};
+use super::super::{
+    detail,
+    status::{overall, plugins},
+};
 
 /// What was shown.
 #[derive(Default)]
@@ -19,8 +22,8 @@ pub(super) struct Lines {
 struct Known {
     status: String,
     why: Option<String>,
-    /// Names, between commas; empty if by none.
-    blocked_by: String,
+    /// What is told beside the status: a word for each, which is said again when it ends.
+    marks: BTreeMap<&'static str, String>,
 }
 
 impl Lines {
@@ -32,7 +35,7 @@ impl Lines {
             let name = text(plugin, "name");
             let (was, is) = (before.remove(name), Known::of(plugin));
             lines.extend(is.status_line(name, was.as_ref()));
-            lines.extend(is.blocked_line(name, was.as_ref()));
+            lines.extend(is.mark_lines(name, was.as_ref()));
             self.plugins.insert(name.to_owned(), is);
         }
         lines.extend(before.keys().map(|name| format!("{name}: gone")));
@@ -63,16 +66,11 @@ impl Known {
     fn of(plugin: &Value) -> Self {
         let reason =
             |key: &str| plugin.get("reason").and_then(|reason| reason.get(key)).and_then(Value::as_str);
-        let blocked_by = plugin.get("blocked_by").and_then(Value::as_array).into_iter().flatten();
-        let blocked_by: Vec<&str> = match reason("code") {
-            // The reason says it.
-            Some("dependency_unhealthy") => Vec::new(),
-            _ => blocked_by.filter_map(Value::as_str).collect(),
-        };
+        let blocked = detail::blocked(plugin).map(|told| ("blocked", told));
         Self {
             status: text(plugin, "status").to_owned(),
             why: reason("message").map(str::to_owned),
-            blocked_by: blocked_by.join(", "),
+            marks: blocked.into_iter().chain(detail::marks(plugin)).collect(),
         }
     }
 
@@ -90,13 +88,14 @@ impl Known {
         }
     }
 
-    fn blocked_line(&self, name: &str, was: Option<&Self>) -> Option<String> {
-        let was = was.map(|was| was.blocked_by.as_str()).unwrap_or_default();
-        match self.blocked_by.as_str() {
-            is if is == was => None,
-            "" => Some(format!("{name}: not blocked any more")),
-            is => Some(format!("{name}: blocked by {is}")),
-        }
+    /// What came, what is told otherwise, and what ended.
+    fn mark_lines(&self, name: &str, was: Option<&Self>) -> Vec<String> {
+        let none = BTreeMap::new();
+        let was = was.map_or(&none, |was| &was.marks);
+        let news = self.marks.iter().filter(|(mark, told)| was.get(*mark) != Some(told));
+        let ended = was.keys().filter(|mark| !self.marks.contains_key(*mark));
+        let news = news.map(|(_, told)| format!("{name}: {told}"));
+        news.chain(ended.map(|mark| format!("{name}: not {mark} any more"))).collect()
     }
 }
 
@@ -201,6 +200,13 @@ mod tests {
         check(&lines.of_picture(&blocked(json!(["b", "c"]))), expect!["T a: blocked by b, c"]);
         check(&lines.of_picture(&blocked(json!(["b", "c"]))), expect![""]);
         check(&lines.of_picture(&blocked(json!([]))), expect!["T a: not blocked any more"]);
+        let mut odd = blocked(json!([]));
+        odd["integrations"]["a"]["flapping"] = json!(true);
+        check(
+            &lines.of_picture(&odd),
+            expect!["T a: flapping: its status changed more than five times in ten minutes"],
+        );
+        check(&lines.of_picture(&blocked(json!([]))), expect!["T a: not flapping any more"]);
         let mut held = blocked(json!(["b"]));
         held["integrations"]["a"]["reason"] =
             json!({ "code": "dependency_unhealthy", "message": "waits for b" });

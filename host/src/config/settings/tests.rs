@@ -178,9 +178,9 @@ fn what_is_wrong_is_told_without_its_value() {
         "port = 70000\ncount = 0\n\ntimeout = 'soon'",
         &[],
         expect![[r#"
-        `plugins.mail.settings.count` (line 3) must be at least 1, found a whole number
-        `plugins.mail.settings.port` (line 2) must be at most 65535, found a whole number
-        `plugins.mail.settings.timeout` (line 5) must be a time such as `500ms`, `10s`, `5m`, found text"#]],
+        `plugins.mail.settings.count` (line 3) must be at least 1, found a smaller number
+        `plugins.mail.settings.port` (line 2) must be at most 65535, found a larger number
+        `plugins.mail.settings.timeout` (line 5) must be a time such as `500ms`, `10s`, `5m`, found other text"#]],
     );
     invalid(
         "count = 3.0\nratio = 3",
@@ -190,7 +190,7 @@ fn what_is_wrong_is_told_without_its_value() {
     invalid(
         "count = 5000000000",
         &[],
-        expect!["`plugins.mail.settings.count` (line 2) must be at most 4294967295, found a whole number"],
+        expect!["`plugins.mail.settings.count` (line 2) must be at most 4294967295, found a larger number"],
     );
     invalid(
         "port = '587'",

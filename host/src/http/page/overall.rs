@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{roots, words};
 use crate::{
     http::views::Rendered,
-    status::{Cause, Overall, Snapshot, Status},
+    status::{Cause, Overall, PluginHealth, Snapshot, Status},
 };
 
 pub(super) fn show(rendered: &Rendered) -> Markup {
@@ -46,7 +46,8 @@ fn counts(snapshot: &Snapshot) -> Markup {
 fn sentence(rendered: &Rendered) -> String {
     let snapshot = &*rendered.snapshot;
     let (causes, bare) = troubled(snapshot);
-    let flapping = snapshot.plugins.iter().filter(|plugin| plugin.flapping).count();
+    let count = |is: fn(&PluginHealth) -> bool| snapshot.plugins.iter().filter(|plugin| is(plugin)).count();
+    let (stale, flapping) = (count(|plugin| plugin.stale), count(|plugin| plugin.flapping));
     if rendered.is_stale() {
         "The checker has not looked for a while: nothing below can be relied on.".to_owned()
     } else if !snapshot.settled {
@@ -54,8 +55,11 @@ fn sentence(rendered: &Rendered) -> String {
         format!("Starting: {up} of {} are up.", words::many(snapshot.plugins.len(), "plugin"))
     } else if !causes.is_empty() {
         of_causes(&causes)
+    } else if stale > 0 {
+        let have = if stale == 1 { "has" } else { "have" };
+        format!("{} {have} not been checked for a while.", words::many(stale, "plugin"))
     } else if flapping > 0 {
-        format!("{} changed too often of late.", words::many(flapping, "plugin"))
+        format!("{} changed its status too often in the last ten minutes.", words::many(flapping, "plugin"))
     } else if bare > 0 {
         format!("What is set up works. {} not set up yet.", be(bare))
     } else {

@@ -113,6 +113,14 @@ pub(super) fn reason(plugin: &PluginHealth) -> Markup {
     }
 }
 
+/// Why it cannot be relied on, whatever its status.
+pub(super) fn doubt(plugin: &PluginHealth) -> Markup {
+    html! {
+        @if plugin.stale { p.reason { "no check has ended for three intervals: what is told of it may be old" } }
+        @if plugin.flapping { p.reason { "its status changed more than five times in ten minutes: see its history" } }
+    }
+}
+
 /// What to do: the variables to set, a link to follow, or words.
 pub(super) fn fix(plugin: &PluginHealth) -> Markup {
     let Some(fix) = &plugin.fix else { return html! {} };
@@ -123,8 +131,11 @@ pub(super) fn fix(plugin: &PluginHealth) -> Markup {
         } @else {
             @match fix.action {
                 FixAction::SetVariables if !settings.missing.is_empty() => (variables("To set:", &settings.missing)),
-                FixAction::CorrectSetting if !settings.invalid.is_empty() => (variables("To correct:", &settings.invalid)),
-                FixAction::SeeDependency => {}
+                FixAction::CorrectSetting if fix.label == format!("Correct {}", settings.invalid.join(", ")) => {
+                    (variables("To correct:", &settings.invalid))
+                }
+                // What it waits for is linked where that is told.
+                FixAction::SeeDependency if !plugin.blocked_by.is_empty() => {}
                 _ => p.fix.words { (fix.label) },
             }
         }

@@ -10,8 +10,8 @@ use crate::status::{PluginHealth, Snapshot, Status};
 
 pub(super) fn show(snapshot: &Snapshot) -> Markup {
     let affected = affected(snapshot);
-    let mut roots: Vec<_> =
-        snapshot.plugins.iter().filter(|plugin| plugin.root_causes.contains(&plugin.name)).collect();
+    let is_root = |plugin: &PluginHealth| plugin.root_causes.contains(&plugin.name) || is_in_doubt(plugin);
+    let mut roots: Vec<_> = snapshot.plugins.iter().filter(|plugin| is_root(plugin)).collect();
     roots.sort_by_key(|plugin| weight(plugin));
     let is_trouble = !roots.iter().all(|plugin| is_only_not_set_up(plugin));
     let title = if is_trouble { "What is wrong" } else { "What is not set up" };
@@ -42,6 +42,11 @@ pub(super) fn is_only_not_set_up(plugin: &PluginHealth) -> bool {
     plugin.status == Status::NotConfigured && !plugin.required
 }
 
+/// It may work, and cannot be relied on.
+fn is_in_doubt(plugin: &PluginHealth) -> bool {
+    plugin.stale || plugin.flapping
+}
+
 /// Which others each plugin keeps from working.
 fn affected(snapshot: &Snapshot) -> BTreeMap<&str, Vec<&str>> {
     let mut affected: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -59,6 +64,7 @@ fn cause(plugin: &PluginHealth, affected: Option<&Vec<&str>>) -> Markup {
             h3 { (words::glyph(plugin.status.as_str())) (words::link(&plugin.name)) }
             p.state { (words::status(plugin.status)) " " (words::since(plugin.since)) }
             (plugin::reason(plugin))
+            (plugin::doubt(plugin))
             (plugin::fix(plugin))
             (plugin::verify(plugin))
             @if let Some(affected) = affected {

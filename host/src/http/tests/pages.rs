@@ -55,6 +55,25 @@ async fn a_page_for_people() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_relied_on_is_told_though_it_is_connected() {
+    let host = Host::connected();
+    for second in 0..4 {
+        let at = ago(60 - 2 * second);
+        let failure = Failure::consent_required("not yet");
+        host.board.apply("database", Event::EvidenceFailed { failure }, at);
+        host.board.apply("database", Event::EvidenceSucceeded, ago(59 - 2 * second));
+    }
+    host.board.tick(now());
+    let page = host.get("/").await.body;
+    contains(&text(&page), &["1 plugin changed its status too often in the last ten minutes."]);
+    let causes = text(section(&page, "id=\"causes\""));
+    contains(
+        &causes,
+        &["What is wrong", "database", "its status changed more than five times in ten minutes"],
+    );
+}
+
+#[tokio::test]
 async fn what_works_is_told_in_few_words() {
     let host = Host::connected();
     host.board.apply("database", Event::ProbeSucceeded { latency: Duration::from_millis(4) }, ago(60));

@@ -145,7 +145,7 @@ fn an_attempt_to_recover_shows_no_initializing_but_a_new_instance_does() {
 fn what_arrives_after_the_instance_is_gone_changes_nothing() {
     use Status::{Error, NotConfigured, NotInitialized};
     let missing = Event::NotConfigured { missing: vec!["X".to_owned()], message: None };
-    let load_failed = Event::LoadFailed { message: "no library".to_owned() };
+    let load_failed = Event::LoadFailed { message: "no library".to_owned(), fix: "Build it".to_owned() };
     let machine = check(
         connected(),
         [
@@ -214,7 +214,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::Held { causes: vec!["database".to_owned()] }),
         1 => Just(Event::NotConfigured { missing: vec!["X".to_owned()], message: None }),
         1 => Just(Event::ConfigInvalid { invalid: vec!["X".to_owned()], message: "no".to_owned() }),
-        1 => Just(Event::LoadFailed { message: "no".to_owned() }),
+        1 => Just(Event::LoadFailed { message: "no".to_owned(), fix: "Build it".to_owned() }),
         1 => Just(Event::Stopped),
         4 => (1..3_u64, 1..5_u32).prop_map(|(generation, attempt)| Event::InitStarted { generation, attempt }),
         4 => Just(succeeded_init()),
