@@ -17,6 +17,8 @@ pub fn tests() -> Vec<Trial> {
         nothing_is_left_to_be_done,
         the_host_uses_only_modules_above,
         what_knows_what,
+        a_running_host_writes_by_its_outputs_alone,
+        long_lived_tasks_are_watched,
         unsafe_stays_where_it_is,
         every_plugin_has_the_same_files,
         the_top_level_stays_small,
@@ -187,6 +189,47 @@ fn what_knows_what() {
             &format!("only `host/src/{owner}` knows {library}: give the others a type of our own"),
         );
     }
+}
+
+/// Code of the host itself, its tests and what it writes for authors left out.
+fn is_of_the_host(source: &Source) -> bool {
+    let path = &source.path;
+    path.starts_with("host/src/") && !path.contains("/template/") && !path.contains("tests")
+}
+
+fn a_running_host_writes_by_its_outputs_alone() {
+    // The command line's `show`, which may wait for its reader, and questions about the terminal.
+    let homes = ["host/src/app/output.rs", "host/src/cli.rs", "host/src/cli/watch.rs"];
+    let prints = ["print!(", "println!(", "dbg!(", "io::stdout()", "io::stderr()", "take_hook("];
+    let stray = |source: &Source, line: &str| {
+        let at_home = homes.contains(&source.path.as_str()) || line.contains("is_terminal");
+        is_of_the_host(source) && !at_home && prints.iter().any(|form| line.contains(form))
+    };
+    none(
+        lines_where(&sources(), stray),
+        "a thread that writes waits for a reader, and panics if it fails: say it by `app::output`, or log it",
+    );
+}
+
+fn long_lived_tasks_are_watched() {
+    // Each lasts as long as one request, connection or stream, or takes care of its own panics.
+    let homes = [
+        "host/src/app/reload.rs",
+        "host/src/cli/run.rs",
+        "host/src/http/serve.rs",
+        "host/src/lifecycle.rs",
+        "host/src/switch/levels.rs",
+        "host/src/switch/limits.rs",
+        "host/src/switch/streams.rs",
+        "host/src/tasks.rs",
+    ];
+    let stray = |source: &Source, line: &str| {
+        is_of_the_host(source) && !homes.contains(&source.path.as_str()) && line.contains("tokio::spawn(")
+    };
+    none(
+        lines_where(&sources(), stray),
+        "a task that panics is silently gone: spawn it by `tasks::spawn`, which runs it again and shows it in health",
+    );
 }
 
 fn unsafe_stays_where_it_is() {

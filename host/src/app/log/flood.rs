@@ -81,7 +81,7 @@ impl Flood {
             known.dropped.inc();
             known.untold += 1;
         }
-        match (passes, known.to_tell(now)) {
+        match (passes, known.take_untold(now)) {
             (true, None) => Verdict::Passes,
             (true, Some(dropped)) => Verdict::PassesAfter(dropped),
             (false, None) => Verdict::Dropped,
@@ -92,7 +92,7 @@ impl Flood {
 
 impl Plugin {
     /// How many drops are to be told now.
-    fn to_tell(&mut self, now: Instant) -> Option<u64> {
+    fn take_untold(&mut self, now: Instant) -> Option<u64> {
         let is_due = |told| now.saturating_duration_since(told) >= BETWEEN_WORDS;
         if self.untold == 0 || !self.told.is_none_or(is_due) {
             return None;
