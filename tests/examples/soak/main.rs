@@ -1,9 +1,12 @@
 //! A soak, a command of its own: `cargo run -p switchboard-tests --example soak -- --minutes 15`, which is what it takes
-//! when nothing is said. Four fifths of the time one host stays under load while its plugins misbehave and are restarted:
-//! its memory must stay flat, and no descriptor be left over. Then it is killed and stopped by turns: nothing is lost.
+//! when nothing is said. Three fifths of the time one host stays under load while its plugins misbehave and are restarted:
+//! its memory must stay flat, and no descriptor be left over. For another fifth its log stalls, fails and recovers: it
+//! answers all the time. Then it is killed and stopped alternately: nothing is lost.
 
 /// One host under load for long.
 mod steady;
+/// One host whose log goes nowhere for a while, again and again.
+mod sinks;
 /// Many lives of one host.
 mod lives;
 
@@ -14,7 +17,8 @@ const MINUTES: u64 = 15;
 fn main() {
     let time = Duration::from_secs(60 * minutes());
     let begun = Instant::now();
-    steady::run(begun, time * 4 / 5);
+    steady::run(begun, time * 3 / 5);
+    sinks::run(begun + time * 4 / 5);
     lives::run(begun + time);
     println!("the soak has passed");
 }
