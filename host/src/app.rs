@@ -16,7 +16,6 @@ use prometheus::IntGauge;
 use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
-    task::JoinHandle,
 };
 
 use crate::{
@@ -43,6 +42,7 @@ mod host_operations;
 mod observations;
 mod doctor;
 mod levels;
+mod server;
 pub mod output;
 pub mod log;
 
@@ -273,7 +273,13 @@ where
     host.data_dir.announce(address)?;
 
     let (stopping, stopped) = watch::channel(());
-    let mut server = serve(&host, listener.into_std().map_err(unavailable)?, stopped);
+    let stop = move || {
+        let mut stopped = stopped.clone();
+        // Until `stopping` is gone.
+        async move { while stopped.changed().await.is_ok() {} }
+    };
+    let listener = listener.into_std().map_err(unavailable)?;
+    let mut server = server::serve(&host.core.board, listener, host.router(), stop);
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
@@ -297,21 +303,6 @@ where
     }
     host.data_dir.retract();
     Ok(())
-}
-
-/// Serves until the sender of `stopped` is gone.
-fn serve(host: &Host, listener: std::net::TcpListener, stopped: watch::Receiver<()>) -> JoinHandle<()> {
-    let router = host.router();
-    tasks::spawn(&host.core.board, "server", move || {
-        // One that serves after another takes connections at the same address.
-        let listener = listener.try_clone().and_then(TcpListener::from_std);
-        let (router, mut stopped) = (router.clone(), stopped.clone());
-        async move {
-            let stop = async move { while stopped.changed().await.is_ok() {} };
-            http::serve(listener.expect("the system lends a descriptor for the listener"), router, stop)
-                .await;
-        }
-    })
 }
 
 /// How many libraries the process has opened: each stays until it ends.

@@ -8,11 +8,11 @@ use switchboard::app::output;
 mod cli;
 
 fn main() -> ExitCode {
+    let _farewell = output::Farewell;
     let arguments = cli::Arguments::parse();
     let code = cli::execute(arguments).unwrap_or_else(|failure| {
         output::stderr().say(&failure);
         failure.code
     });
-    output::finish();
     code.into()
 }

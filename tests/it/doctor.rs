@@ -53,6 +53,7 @@ fn on_a_fresh_host_nothing_fails() {
         ("host", "data_dir", "ok"),
         ("host", "disk", "ok"),
         ("host", "clock", "skipped"),
+        ("host", "tasks", "ok"),
         ("database", "status", "ok"),
         ("database", "write_and_read", "ok"),
         ("database", "migrations", "ok"),
@@ -99,7 +100,7 @@ fn every_integration_is_proven_end_to_end() -> Outcome {
         let told = |check: &Value| format!("{} {}", check["name"], check["verdict"]).replace('"', "");
         checks.as_array().expect("checks").iter().map(told).collect()
     };
-    assert_eq!(verdicts("host"), ["data_dir ok", "disk ok", "clock ok"]);
+    assert_eq!(verdicts("host"), ["data_dir ok", "disk ok", "clock ok", "tasks ok"]);
     assert_eq!(verdicts("database"), ["status ok", "write_and_read ok", "migrations ok", "disk ok"]);
     assert_eq!(verdicts("openai"), ["status ok", "key ok", "model ok", "embeddings ok"]);
     assert_eq!(verdicts("smtp"), ["status ok", "login ok", "mail skipped"]);

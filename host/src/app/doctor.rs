@@ -82,7 +82,8 @@ impl Core {
         let mut subjects = Vec::new();
         if is_wanted(HOST) {
             let folder = self.current.lock().await.config.host.data_dir.clone();
-            subjects.push(Subject { name: HOST.to_owned(), checks: host(&folder, &clocks) });
+            subjects
+                .push(Subject { name: HOST.to_owned(), checks: host(&folder, &clocks, &snapshot.notes()) });
         }
         subjects.extend(examined.into_iter().map(|(subject, _)| subject));
         for subject in &mut subjects {
@@ -198,8 +199,18 @@ fn beyond_status(plugin: &PluginHealth) -> Vec<Check> {
     checks
 }
 
-fn host(folder: &Path, clocks: &[Clock]) -> Vec<Check> {
-    vec![data_dir(folder), Check::disk("disk", folder), clock(clocks)]
+fn host(folder: &Path, clocks: &[Clock], notes: &[String]) -> Vec<Check> {
+    vec![data_dir(folder), Check::disk("disk", folder), clock(clocks), tasks(notes)]
+}
+
+/// None of the host's own has failed.
+fn tasks(notes: &[String]) -> Check {
+    const NAME: &str = "tasks";
+    match notes {
+        [] => Check::ok(NAME, "all of the host's own tasks run"),
+        notes => Check::failed(NAME, notes.join("; "))
+            .fix("if it happens again, restart the host; report it with the log of that time"),
+    }
 }
 
 /// It can be written, and by nobody else.
@@ -269,6 +280,21 @@ mod tests {
         );
         assert_eq!(clock(&[at(30_001)]).seen, "this machine's clock is 31 s ahead of that of `a`");
         assert_eq!(clock(&[at(i64::MIN)]).verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn a_task_of_the_host_that_panicked_is_a_finding() {
+        let board = Board::new(BoardConfig {
+            boot_id: "test".to_owned(),
+            version: "0".to_owned(),
+            plugins: Vec::new(),
+            now: Timestamp::now(),
+        });
+        assert_eq!(tasks(&board.snapshot().notes()).verdict, Verdict::Ok);
+        board.task_panicked("journal", None, Timestamp::now());
+        let found = tasks(&board.snapshot().notes());
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert!(found.seen.contains("`journal`") && found.fix.is_some(), "{found:?}");
     }
 
     #[test]

@@ -72,6 +72,15 @@ pub fn finish() {
     }
 }
 
+/// Does [`finish`] when it goes, also when a panic ends the process.
+pub struct Farewell;
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        finish();
+    }
+}
+
 /// How much was lost, by output and cause; one count for all hosts of the process.
 pub(super) fn lost() -> IntCounterVec {
     for output in ["stderr", "stdout"] {

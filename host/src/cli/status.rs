@@ -32,7 +32,13 @@ pub(super) fn table(connections: &Value) -> String {
         let text = |key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default();
         table.add_row([text("name"), text("kind"), text("status"), text("since"), &detail(plugin)]);
     }
-    format!("{}\n\nThe host is {}.", table.trim_fmt(), overall(connections))
+    format!("{}\n\nThe host is {}.{}", table.trim_fmt(), overall(connections), notes(connections))
+}
+
+/// What an operator should know of the host itself, a line each.
+fn notes(connections: &Value) -> String {
+    let notes = connections.get("notes").and_then(Value::as_array);
+    notes.into_iter().flatten().filter_map(Value::as_str).map(|note| format!("\n{note}")).collect()
 }
 
 /// Integrations, then services.
@@ -51,5 +57,19 @@ fn exit(connections: &Value) -> Exit {
         "healthy" => Exit::Success,
         "degraded" => Exit::Failed,
         _ => Exit::Usage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_noted_of_the_host_is_shown() {
+        let connections = json!({"status": "healthy", "notes": ["a task ended by a panic", "another one"]});
+        let table = table(&connections);
+        assert!(table.ends_with("The host is healthy.\na task ended by a panic\nanother one"), "{table}");
     }
 }

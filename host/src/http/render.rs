@@ -57,6 +57,7 @@ pub(super) fn connections(snapshot: &Snapshot, status: Overall) -> Bytes {
         services: services.map(|(name, plugin)| (name, verified(plugin))).collect(),
         edges: snapshot.edges(),
         start: Start { report: &snapshot.start, plugins: snapshot.timings() },
+        notes: snapshot.notes(),
     })
 }
 
@@ -171,6 +172,9 @@ pub(super) struct Connections<'a> {
     services: BTreeMap<&'a str, Verified<'a>>,
     edges: Vec<Edge<'a>>,
     start: Start<'a>,
+    /// As in `/api/health`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]

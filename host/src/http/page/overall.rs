@@ -21,6 +21,9 @@ pub(super) fn show(rendered: &Rendered) -> Markup {
             p.sentence { (sentence(rendered)) }
             (counts(snapshot))
             p.hint { "started " (words::time(snapshot.started_at)) }
+            @for note in snapshot.notes() {
+                p.hint { (note) }
+            }
         }
     }
 }

@@ -128,6 +128,10 @@ async fn a_task_of_the_host_that_panicked_is_told_and_counted() {
     let told = r#""notes":["a task of the host, `journal`, ended by a panic 2 times, last at "#;
     assert!(health.body.contains(told), "{}", health.body);
     assert!(health.body.starts_with(r#"{"status":"healthy","#), "{}", health.body);
+    for path in ["/api/health/connections", "/"] {
+        let told = host.get(path).await.body;
+        assert!(told.contains("a task of the host, `journal`, ended by a panic 2 times"), "{path}: {told}");
+    }
     let metrics = host.get("/metrics").await.body;
     assert!(metrics.contains("switchboard_host_task_panics_total{task=\"journal\"} 2\n"), "{metrics}");
 }

@@ -216,6 +216,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::ConfigInvalid { invalid: vec!["X".to_owned()], message: "no".to_owned() }),
         1 => Just(Event::LoadFailed { message: "no".to_owned(), fix: "Build it".to_owned() }),
         1 => Just(Event::Stopped),
+        1 => failures().prop_map(|failure| Event::Unsupervised { failure }),
         4 => (1..3_u64, 1..5_u32).prop_map(|(generation, attempt)| Event::InitStarted { generation, attempt }),
         4 => Just(succeeded_init()),
         2 => (failures(), prop::option::of(0..99_i64)).prop_map(|(failure, next)| failed_init(failure, next)),
