@@ -223,6 +223,10 @@ impl Supervisor {
             failure.message
         );
         let (wait, final_one) = match policy {
+            // Another attempt in a moment would find the same; when it ends is seen by asking like a probe.
+            Policy::NotReady if failure.certain => {
+                (Some(jittered(pace.probe_interval.unwrap_or(pace.heartbeat))), true)
+            }
             Policy::NotReady if *attempt < pace.attempts => {
                 (Some(pace.backoff.wait(*attempt, rand::random(), asked(&failure))), false)
             }
@@ -309,8 +313,8 @@ impl Supervisor {
                 self.inbox.evidence.retain(|report| !matches!(report, Report::Success));
                 Ok(Ok(()))
             }
-            Report::Failure { code, message, setting, href, advice } => {
-                let failure = Failure { setting, href, advice, ..Failure::new(code, message) };
+            Report::Failure { code, message, setting, href, advice, certain } => {
+                let failure = Failure { setting, href, advice, certain, ..Failure::new(code, message) };
                 let failure = self.scrubbed(failure);
                 if self.tell(Event::EvidenceFailed { failure: failure.clone() }).is_some() {
                     tracing::warn!(plugin = %self.unit.name, code = %failure.code, "stopped working: {}", failure.message);

@@ -331,6 +331,18 @@ async fn what_is_not_ready_is_retried_then_in_error_then_recovered_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_certain_is_an_error_at_once_and_ends_within_a_probe() {
+    let full = || Step::Fail(Failure::unavailable("the disk is full").certain());
+    let world = World::default().plugin("store", &[], init([full(), full()])).start();
+    let snapshot = world.until_status("store", Status::Error).await;
+    assert_eq!(world.count("init store"), 1);
+    assert!(snapshot.plugin("store").unwrap().reason.as_ref().unwrap().retryable);
+    world.until_status("store", Status::Connected).await;
+    assert_eq!(world.count("init store"), 3);
+    assert!(world.began.elapsed() <= 70 * SECOND, "two intervals of a probe");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_setting_is_an_error_at_once_and_verify_tries_again() {
     let wrong = Step::Fail(Failure::auth_invalid("the login is refused").setting("password"));
     let world = World::default().plugin("mail", &[], init([wrong])).start();

@@ -21,7 +21,7 @@ pub const MOST_ABANDONED: u32 = 5;
 
 /// Transient failures in a row that leave `connected`.
 const FAILURES_TO_LEAVE: u32 = 3;
-/// Successes in a row that return from `error`.
+/// Successes in a row that return from `error`, unless what led there was certain.
 const SUCCESSES_TO_RETURN: u32 = 2;
 /// Intervals without a completed check after which what is known is stale.
 const STALE_AFTER_INTERVALS: i32 = 3;
@@ -49,6 +49,8 @@ pub(super) struct Machine {
     has_instance: bool,
     failures: u32,
     successes: u32,
+    /// Whether the last failure was known for certain: so is its end.
+    certain: bool,
 }
 
 impl Machine {
@@ -73,6 +75,7 @@ impl Machine {
             has_instance: false,
             failures: 0,
             successes: 0,
+            certain: false,
             spec,
         }
     }
@@ -193,6 +196,7 @@ impl Machine {
         self.settled = true;
         self.retry.next_attempt_at = next_attempt_at;
         let policy = failure.policy();
+        self.certain = failure.certain;
         if next_attempt_at.is_none() && !is_transient(policy) {
             self.retry.attempt = 0;
         }
@@ -212,25 +216,29 @@ impl Machine {
         self.connect(now)
     }
 
-    /// One success returns from `disconnected`, because a person acted; two return from `error`.
+    /// One success returns from `disconnected`, because a person acted, and from what was certain; two return from any
+    /// other `error`.
     fn succeeded(&mut self, now: Timestamp) -> Option<Transition> {
         self.failures = 0;
         self.successes += 1;
         match self.status {
             Status::Disconnected => self.connect(now),
-            Status::Error if self.successes >= SUCCESSES_TO_RETURN => self.connect(now),
+            Status::Error if self.certain || self.successes >= SUCCESSES_TO_RETURN => self.connect(now),
             _ => None,
         }
     }
 
-    /// Transient failures leave `connected` only together, and tell nothing of a consent that is missing; all others
-    /// act at once. While it comes up, its init decides alone.
+    /// Transient failures leave `connected` only together, unless they are certain, and tell nothing of a consent that is
+    /// missing; all others act at once. While it comes up, its init decides alone.
     fn failed(&mut self, failure: Failure, now: Timestamp) -> Option<Transition> {
         self.successes = 0;
         self.failures += 1;
+        self.certain = failure.certain;
         let policy = failure.policy();
         let stays = match self.status {
-            Status::Connected => is_transient(policy) && self.failures < FAILURES_TO_LEAVE,
+            Status::Connected => {
+                is_transient(policy) && !failure.certain && self.failures < FAILURES_TO_LEAVE
+            }
             Status::Disconnected => is_transient(policy),
             Status::Error => false,
             Status::Initializing | Status::NotInitialized | Status::NotConfigured => true,

@@ -182,6 +182,9 @@ pub struct Failure {
     /// What mends it, where the code alone would advise something that does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// Known for certain: see [`Failure::certain`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub certain: bool,
 }
 
 /// What a person does about a failure.
@@ -196,7 +199,15 @@ pub struct Advice {
 impl Failure {
     /// A failure with this code.
     pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), setting: None, href: None, retry_after_ms: None, advice: None }
+        Self {
+            code,
+            message: message.into(),
+            setting: None,
+            href: None,
+            retry_after_ms: None,
+            advice: None,
+            certain: false,
+        }
     }
 
     /// It did not answer in time. Retried.
@@ -295,6 +306,14 @@ impl Failure {
     /// With what mends it, in place of the advice that its code stands for.
     pub fn advise(mut self, action: FixAction, label: impl Into<String>) -> Self {
         self.advice = Some(Advice { action, label: label.into() });
+        self
+    }
+
+    /// Known for certain, such as a full disk or a server that says itself that it takes no writes. Of a failure that is
+    /// retried, one is enough to leave `connected`, and one success to return; without it a few in a row count, because
+    /// a single one may be a hiccup.
+    pub fn certain(mut self) -> Self {
+        self.certain = true;
         self
     }
 

@@ -108,13 +108,16 @@ pub enum Report {
         /// What mends it, where the code alone would advise something that does not.
         #[serde(default)]
         advice: Option<Advice>,
+        /// Known for certain: it acts at once, see [`Failure::certain`].
+        #[serde(default)]
+        certain: bool,
     },
 }
 
 impl From<Failure> for Report {
     fn from(failure: Failure) -> Self {
-        let Failure { code, message, setting, href, advice, .. } = failure;
-        Self::Failure { code, message, setting, href, advice }
+        let Failure { code, message, setting, href, advice, certain, .. } = failure;
+        Self::Failure { code, message, setting, href, advice, certain }
     }
 }
 

@@ -81,6 +81,27 @@ fn a_wrong_password_acts_at_once() {
 }
 
 #[test]
+fn what_is_certain_acts_at_once_and_one_success_returns() {
+    use Status::{Connected, Error};
+    let full = || Failure::unavailable("the disk is full").certain();
+    let machine = check(
+        connected(),
+        [
+            (bad(full()), Error),
+            (bad(full()), Error),
+            (good(), Connected),
+            (Event::EvidenceFailed { failure: full() }, Error),
+            (Event::EvidenceSucceeded, Connected),
+            (bad(full()), Error),
+            (bad(refused()), Error),
+            (good(), Error),
+            (good(), Connected),
+        ],
+    );
+    assert_eq!(machine.explanation, Explanation::default());
+}
+
+#[test]
 fn consent_waits_for_a_person_and_one_success_returns() {
     use Status::{Connected, Disconnected};
     check(
@@ -189,8 +210,8 @@ fn a_slow_recovery_is_not_stale_and_without_a_probe_nothing_is() {
 }
 
 fn failures() -> impl Strategy<Value = Failure> {
-    prop::sample::select(plugin_api::error::ReasonCode::ALL.to_vec())
-        .prop_map(|code| Failure::new(code, "said"))
+    let codes = prop::sample::select(plugin_api::error::ReasonCode::ALL.to_vec());
+    (codes, any::<bool>()).prop_map(|(code, certain)| Failure { certain, ..Failure::new(code, "said") })
 }
 
 #[test]
@@ -228,11 +249,13 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What the events since the last transition say of it: failures and successes in a row.
+/// What the events since the last transition say of it: failures and successes in a row, and whether the last failure of
+/// all was certain.
 #[derive(Default)]
 struct Row {
     failures: u32,
     successes: u32,
+    certain: bool,
 }
 
 impl Row {
@@ -245,7 +268,9 @@ impl Row {
             | Event::EvidenceFailed { failure }
             | Event::InitFailed { failure, .. } => {
                 self.successes = 0;
-                self.failures = if is_transient(failure.policy()) { self.failures + 1 } else { u32::MAX / 2 };
+                self.certain = failure.certain;
+                let one_of_several = is_transient(failure.policy()) && !failure.certain;
+                self.failures = if one_of_several { self.failures + 1 } else { u32::MAX / 2 };
             }
             _ => {}
         }
@@ -280,10 +305,12 @@ proptest! {
             );
             match (before, machine.status) {
                 (Status::Connected, Status::Error) if checked => prop_assert!(row.failures >= 3),
-                (Status::Error, Status::Connected) if checked => prop_assert!(row.successes >= 2),
+                (Status::Error, Status::Connected) if checked => {
+                    prop_assert!(row.certain || row.successes >= 2);
+                }
                 _ => {}
             }
-            row = Row::default();
+            row = Row { certain: row.certain, ..Row::default() };
         }
         prop_assert!(machine.history.shared().windows(2).all(|pair| pair[0].to == pair[1].from));
     }
