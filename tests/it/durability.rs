@@ -10,7 +10,11 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::json;
 use switchboard_tests::{
-    Setup, TestHost, http, partners::postgres::Postgres, trial::Outcome, trials, wait::wait_until,
+    Setup, TestHost, http,
+    partners::{postgres::Postgres, small_disk::SmallDisk},
+    trial::Outcome,
+    trials,
+    wait::wait_until,
     writers::Writers,
 };
 use tungstenite::{Message, protocol::frame::coding::CloseCode};
@@ -19,6 +23,7 @@ pub fn tests() -> Vec<Trial> {
     trials![
         postgresql_is_killed_under_200_calls_at_once,
         the_host_is_killed_while_it_writes,
+        a_full_disk_loses_nothing_that_was_acknowledged,
         a_stop_cuts_nothing_that_was_taken,
         a_stop_ends_what_outlasts_the_grace_period,
     ]
@@ -85,6 +90,31 @@ fn the_host_is_killed_while_it_writes() {
     let sound =
         host.call("database", "query", &json!({"sql": "select integrity_check from pragma_integrity_check"}));
     assert!(sound.body.contains("\"ok\""), "{}", sound.body);
+}
+
+fn a_full_disk_loses_nothing_that_was_acknowledged() -> Outcome {
+    let config = "[plugins.database]\nprobe = { interval = \"300ms\", timeout = \"15s\" }\n";
+    let setup = Setup::new(config).env("DATABASE_URL", "sqlite:store/main.db");
+    let disk = SmallDisk::mount(&setup.path("store"), 16)?;
+    let host = setup.start();
+    let disk = disk;
+    host.wait_for_status("database", "connected");
+    let create = json!({"sql": "create table ledger (id integer primary key)"});
+    assert_eq!(host.call("database", "execute", &create).status, 200);
+    let writers = Writers::start(&host, 8, "ledger", 1);
+    for _ in 0..2 {
+        writers.wait_for_more(200);
+        disk.fill();
+        host.wait_for_status("database", "error");
+        let refused = writers.refused();
+        wait_until("writes that are refused", || writers.refused(), |now| *now > refused + 20);
+        disk.make_room();
+        let back = host.wait_for_status("database", "connected");
+        assert_eq!(back["generation"], 1, "without a restart");
+    }
+    writers.wait_for_more(200);
+    none_lost(&writers.stop(), &ids(&host));
+    Ok(())
 }
 
 /// The ids in the table, whichever way they are grouped in the answer.

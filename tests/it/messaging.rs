@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
     http::{self, Response},
-    partners::{Missing, emulate, free_port, node::NodeServer, postgres::Postgres, twilio::sign},
+    partners::{
+        Missing, emulate, free_port, node::NodeServer, postgres::Postgres, small_disk::SmallDisk,
+        twilio::sign,
+    },
     trial::Outcome,
     trials,
     wait::{LIMIT, poll, wait_until},
@@ -36,6 +39,7 @@ pub fn tests() -> Vec<Trial> {
         operators_see_and_send,
         without_an_assistant_it_is_acknowledged,
         a_database_that_is_away_loses_nothing,
+        a_full_disk_loses_no_message,
         twilio_is_away_and_nothing_is_lost,
         a_kill_after_twilio_took_it_sends_nothing_twice,
         a_host_that_is_killed_again_and_again_answers_everything_once,
@@ -374,6 +378,46 @@ fn a_database_that_is_away_loses_nothing() -> Outcome {
     postgres.resume();
     wait_until("it to be taken", deliver, |status| *status == 200);
     wait_for_texts(&carrier, &["re: one (0 said before)", "re: two (2 said before)"]);
+    Ok(())
+}
+
+/// What is refused, Twilio delivers again; what was taken is answered.
+fn a_full_disk_loses_no_message() -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let setup =
+        setup(carrier.address(), &model, PUBLIC, ASSISTANT).env("DATABASE_URL", "sqlite:store/main.db");
+    let disk = SmallDisk::mount(&setup.path("store"), 32)?;
+    let host = start(setup);
+    let disk = disk;
+    disk.fill();
+    // A few may fit into room that the file has already.
+    let mut said = 0;
+    let deliver = |number: usize| -> Result<u16, Missing> {
+        let message = form(&format!("SM{number}"), ADA, &format!("word {number}."), &[]);
+        let signature = sign(TOKEN, &format!("{PUBLIC}{INBOUND}"), &message, "HMAC_SHA1")?;
+        Ok(post(host.address(), &message, &signature).map_or(0, |answer| answer.status))
+    };
+    loop {
+        said += 1;
+        match deliver(said)? {
+            200 => assert!(said < 200, "the disk is full"),
+            refused => {
+                assert_eq!(refused, 503, "so that Twilio delivers it again");
+                break;
+            }
+        }
+    }
+    host.wait_for_status("database", "error");
+    assert_eq!(deliver(said)?, 503);
+    disk.make_room();
+    host.wait_for_status("database", "connected");
+    wait_until("it to be taken", || deliver(said).ok(), |status| *status == Some(200));
+    let answers = |number: usize| {
+        let begin = format!("re: word {number}. (");
+        carrier.taken().iter().filter(|(_, text)| text.starts_with(&begin)).count()
+    };
+    let counts = || (1..=said).map(answers).collect::<Vec<_>>();
+    wait_until("an answer to each", counts, |counts| counts.iter().all(|count| *count == 1));
     Ok(())
 }
 

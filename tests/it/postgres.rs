@@ -18,6 +18,9 @@ pub fn tests() -> Vec<Trial> {
         an_outage_is_noticed_and_healed,
         a_server_that_comes_late_is_found,
         two_hosts_migrate_at_once,
+        a_standby_is_not_connected_until_it_is_promoted,
+        a_start_on_a_standby_comes_up_when_it_is_promoted,
+        a_server_that_is_set_read_only_is_not_connected,
     ]
 }
 
@@ -120,5 +123,77 @@ fn two_hosts_migrate_at_once() -> Outcome {
         threads.into_iter().map(|thread| thread.join().expect("no host fails")).sum()
     });
     assert_eq!(applied, 1, "one of the two did it");
+    Ok(())
+}
+
+/// Waits until the database is in error with this reason, and looks whether health, the doctor and a write say the same.
+#[track_caller]
+fn takes_no_writes(host: &TestHost, reason: &str, advice: &str) {
+    let says =
+        |plugin: &Value| plugin["reason"]["message"].as_str().is_some_and(|text| text.contains(reason));
+    let database =
+        host.wait_for_plugin("database", reason, |plugin| plugin["status"] == "error" && says(plugin));
+    assert_eq!(database["reason"]["code"], "unavailable", "{database:#}");
+    assert_eq!(database["reason"]["retryable"], true, "{database:#}");
+    assert!(database["fix"]["label"].as_str().is_some_and(|label| label.starts_with(advice)), "{database:#}");
+    assert_ne!(host.get("/api/health").json()["status"], "healthy");
+
+    let refused = host.call("database", "execute", &json!({"sql": "insert into kept values (2)"}));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(
+        refused.body.contains(reason) && refused.body.contains("nothing was changed"),
+        "{}",
+        refused.body
+    );
+    assert!(query(host, "select id from kept").to_string().contains("[[1]]"), "it can be read");
+
+    let examined = host.command(&["doctor", "--json", "database"]);
+    assert_eq!(examined.code, Some(1), "{examined:?}");
+    assert!(examined.stdout.contains(advice) && !examined.stdout.contains("grant"), "{}", examined.stdout);
+}
+
+#[track_caller]
+fn takes_writes(host: &TestHost) {
+    let database = host.wait_for_status("database", "connected");
+    assert_eq!(database["generation"], 1, "without a restart");
+    let written = host.call("database", "execute", &json!({"sql": "insert into kept values (3)"}));
+    assert_eq!(written.status, 200, "{}", written.body);
+}
+
+fn a_standby_is_not_connected_until_it_is_promoted() -> Outcome {
+    let mut postgres = Postgres::start()?;
+    postgres.query("create table kept (id int)");
+    postgres.query("insert into kept values (1)");
+    let host = setup(&postgres.url()).start();
+    host.wait_for_status("database", "connected");
+    postgres.demote();
+    takes_no_writes(&host, "is a standby", "Promote it");
+    postgres.query("select pg_promote()");
+    takes_writes(&host);
+    Ok(())
+}
+
+fn a_start_on_a_standby_comes_up_when_it_is_promoted() -> Outcome {
+    let mut postgres = Postgres::start()?;
+    postgres.query("create table kept (id int)");
+    postgres.query("insert into kept values (1)");
+    postgres.demote();
+    let host = setup(&postgres.url()).start();
+    takes_no_writes(&host, "is a standby", "Promote it");
+    postgres.query("select pg_promote()");
+    takes_writes(&host);
+    Ok(())
+}
+
+fn a_server_that_is_set_read_only_is_not_connected() -> Outcome {
+    let postgres = Postgres::start()?;
+    postgres.query("create table kept (id int)");
+    postgres.query("insert into kept values (1)");
+    let host = setup(&postgres.url()).start();
+    host.wait_for_status("database", "connected");
+    postgres.set("default_transaction_read_only", "on");
+    takes_no_writes(&host, "is set read-only", "Take it back: `alter system reset");
+    postgres.set("default_transaction_read_only", "default");
+    takes_writes(&host);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use switchboard_tests::{Setup, TestHost, trials};
+use switchboard_tests::{Setup, TestHost, partners::small_disk::SmallDisk, trial::Outcome, trials};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -13,6 +13,9 @@ pub fn tests() -> Vec<Trial> {
         a_transaction_is_all_or_nothing,
         a_corrupt_file_is_shown_and_kept,
         an_empty_database_url_means_sqlite,
+        a_full_disk_is_an_outage_until_there_is_room,
+        a_start_on_a_full_disk_comes_up_when_there_is_room,
+        a_read_only_file_system_is_named_and_its_end_noticed,
     ]
 }
 
@@ -59,6 +62,11 @@ fn a_corrupt_file_is_shown_and_kept() {
     let database = host.wait_for_status("database", "error");
     let message = database["reason"]["message"].as_str().expect("a reason is told");
     assert!(message.contains("switchboard.db"), "it names the file: {message}");
+    let fix = database["fix"]["label"].as_str().expect("it says what to do");
+    assert!(
+        fix.contains("from a backup") && !fix.contains("DATABASE_URL"),
+        "nothing is wrong with that: {fix}"
+    );
     let kept = fs::read_to_string(host.setup().path("data/switchboard.db")).expect("it is still there");
     assert_eq!(kept, garbage, "nobody wrote over it");
     host.wait_for_status("faulty", "connected");
@@ -68,4 +76,88 @@ fn an_empty_database_url_means_sqlite() {
     let host = Setup::new(DATABASE).env("DATABASE_URL", "").start();
     host.wait_for_status("database", "connected");
     assert!(host.setup().path("data/switchboard.db").is_file());
+}
+
+/// Probed often, and retried never: what is certain needs neither.
+const PROBED: &str = "[plugins.database]\nprobe = { interval = \"300ms\", timeout = \"15s\" }\n\
+                      retry = { attempts = 1, recovery = \"1h\" }\n[plugins.faulty]\n";
+
+fn a_full_disk_is_an_outage_until_there_is_room() -> Outcome {
+    let setup = Setup::new(PROBED);
+    let disk = SmallDisk::mount(&setup.path("data"), 4)?;
+    let host = setup.start();
+    let disk = disk;
+    host.wait_for_status("database", "connected");
+    ok(&host, "execute", &json!({"sql": "create table kept (words text)"}));
+    ok(&host, "execute", &json!({"sql": "insert into kept values ('before')"}));
+
+    disk.fill();
+    let insert = json!({"sql": "insert into kept values ($1)", "params": ["x".repeat(20_000)]});
+    for _ in 0..50 {
+        let refused = host.call("database", "execute", &insert);
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        assert_eq!(refused.json()["kind"], "unavailable", "{}", refused.body);
+        assert!(refused.body.contains("no disk space is left"), "{}", refused.body);
+        assert!(refused.body.contains("nothing was changed"), "{}", refused.body);
+    }
+    let full = told(&host, "no disk space is left for the SQLite file", "Make room on the disk of `");
+    assert_eq!(full["blocked_by"], json!([]), "{full:#}");
+    assert!(ok(&host, "query", &json!({"sql": "select words from kept"})).contains("before"));
+
+    disk.make_room();
+    let back = host.wait_for_status("database", "connected");
+    assert_eq!(back["generation"], 1, "without a restart");
+    ok(&host, "execute", &insert);
+    let count = ok(&host, "query", &json!({"sql": "select count(*) as rows from kept"}));
+    assert!(count.contains("[[2]]"), "of what was refused nothing is there: {count}");
+    Ok(())
+}
+
+/// Waits until the database is in error with this reason, and looks whether health and the doctor advise this.
+#[track_caller]
+fn told(host: &TestHost, reason: &str, advice: &str) -> Value {
+    let says =
+        |plugin: &Value| plugin["reason"]["message"].as_str().is_some_and(|text| text.contains(reason));
+    let database =
+        host.wait_for_plugin("database", reason, |plugin| plugin["status"] == "error" && says(plugin));
+    assert_eq!(database["reason"]["code"], "unavailable", "{database:#}");
+    assert_eq!(database["reason"]["retryable"], true, "{database:#}");
+    assert!(database["fix"]["label"].as_str().is_some_and(|label| label.starts_with(advice)), "{database:#}");
+    assert_ne!(host.get("/api/health").json()["status"], "healthy");
+    let examined = host.command(&["doctor", "--json", "database"]);
+    assert_eq!(examined.code, Some(1), "{examined:?}");
+    let examined: Value = serde_json::from_str(&examined.stdout).expect("it prints JSON");
+    let checks = examined["subjects"][0]["checks"].as_array().expect("it was examined");
+    let written = checks.iter().find(|check| check["name"] == "write_and_read").expect("it was tried");
+    assert!(written["fix"].as_str().is_some_and(|fix| fix.starts_with(advice)), "{written:#}");
+    database
+}
+
+fn a_start_on_a_full_disk_comes_up_when_there_is_room() -> Outcome {
+    let setup = Setup::new(PROBED).env("DATABASE_URL", "sqlite:store/main.db");
+    let disk = SmallDisk::mount(&setup.path("store"), 4)?;
+    disk.fill();
+    let host = setup.start();
+    let disk = disk;
+    told(&host, "no disk space is left for the SQLite file", "Make room on the disk of `");
+    disk.make_room();
+    host.wait_for_status("database", "connected");
+    ok(&host, "execute", &json!({"sql": "create table kept (words text)"}));
+    Ok(())
+}
+
+fn a_read_only_file_system_is_named_and_its_end_noticed() -> Outcome {
+    let setup = Setup::new(PROBED).env("DATABASE_URL", "sqlite:store/main.db");
+    let disk = SmallDisk::mount(&setup.path("store"), 4)?;
+    let host = setup.start();
+    host.wait_for_status("database", "connected");
+    let setup = host.terminate().1;
+    disk.set_writable(false);
+    let host = setup.start();
+    let disk = disk;
+    told(&host, "is mounted read-only", "Mount the file system of `");
+    disk.set_writable(true);
+    host.wait_for_status("database", "connected");
+    ok(&host, "execute", &json!({"sql": "create table kept (words text)"}));
+    Ok(())
 }

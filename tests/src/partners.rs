@@ -2,6 +2,8 @@
 
 /// PostgreSQL, a cluster of its own for each test.
 pub mod postgres;
+/// A file system that fills up.
+pub mod small_disk;
 /// An SMTP server.
 pub mod smtp;
 /// A server that repeats what must not be repeated.

@@ -20,7 +20,7 @@
 //! | `conflict` | a constraint (`details.constraint`: `unique`, `foreign_key`, `not_null`, `check`, `exclusion` or `other`; with `details.table`, `details.columns`, `details.name` where the database tells), or a number of rows that was not expected |
 //! | `denied` | the database's user may not do this |
 //! | `overloaded` | all connections are busy, or another transaction got in the way: nothing was changed |
-//! | `unavailable` | the database does not answer, or has no room left: nothing was changed |
+//! | `unavailable` | the database does not answer, takes no writes, or has no room left: nothing was changed |
 //! | `deadline` | the statement timeout or the caller's deadline passed: nothing was changed |
 //! | `unknown_outcome` | the answer to a commit was lost: it may have taken effect |
 

@@ -1,4 +1,4 @@
-//! The database itself: its pools, how connections are made, and whether it answers.
+//! The database itself: its pools, and how connections are made.
 
 use std::{
     io::ErrorKind,
@@ -7,25 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{
-    error::Failure,
-    prelude::OperationError,
-    requests::sql::Dialect,
-    tokio::{fs, sync::Mutex, time::timeout},
-};
+use plugin_api::{error::Failure, requests::sql::Dialect, tokio::sync::Mutex};
 use sqlx::{
-    ConnectOptions as _, Connection, Database, Executor,
+    ConnectOptions as _, Database,
     pool::PoolOptions,
-    postgres::{PgConnectOptions, PgPool},
+    postgres::PgPool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous},
 };
 
 use crate::{
-    budget::Budget,
-    errors::{Trouble, outage},
-    settings::Settings,
-    target::Target,
-    vec,
+    budget::Budget, errors::outage, place::Place, probe::Renewal, settings::Settings, target::Target, vec,
+    writes::Writes,
 };
 
 /// How long SQLite's writer waits for another process; within the process there is only one.
@@ -33,11 +25,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a reader of SQLite keeps of the file until somebody changes it, in KiB (below zero: SQLite's way to say so). A
 /// search among 100,000 vectors goes through 22 MiB.
 const READER_CACHE: &str = "-32768";
-/// What only a database that works can answer, whatever it is.
-const POSTGRES_PROBE: &str = "select 1";
-/// Reads the first pages of the file.
-const SQLITE_PROBE: &str = "select count(*) from sqlite_schema";
-
 /// Where the data is.
 pub enum Db {
     Postgres(PgPool),
@@ -49,15 +36,14 @@ pub struct Client {
     pub(crate) db: Db,
     pub(crate) limits: Limits,
     /// The database for a person, without user and password.
-    pub(crate) place: Arc<str>,
-    target: Target,
+    pub(crate) place: Arc<Place>,
+    pub(crate) target: Target,
+    pub(crate) writes: Writes,
+    /// Connections that were made before something changed are not used any more.
+    pub(crate) renewal: Renewal,
     /// What was found out when the pool last gave no connection, and when.
-    asked: Mutex<Option<(Instant, Result<(), Failure>)>>,
+    pub(crate) asked: Mutex<Option<(Instant, Result<(), Failure>)>>,
 }
-
-/// For so long, those who got no connection share what one of them found out: a hundred that ask at the same time would
-/// keep a server that just came back from coming up.
-const SHARED_ANSWER: Duration = Duration::from_secs(1);
 
 /// What bounds a request.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +64,15 @@ impl Client {
             bytes: settings.result_bytes,
         };
         let target = if settings.pgbouncer { through_pooler(target) } else { target };
+        let renewal = Renewal::default();
         let db = match &target {
             Target::Postgres(options) => {
                 let pool = pool(settings.max_connections, settings.min_connections, &limits);
+                let renewal = renewal.clone();
+                let pool = pool.before_acquire(move |_, connection| {
+                    let admitted = renewal.admits(connection.age);
+                    Box::pin(async move { Ok(admitted) })
+                });
                 Db::Postgres(pool.connect_lazy_with(options.as_ref().clone()))
             }
             Target::Sqlite(path) => {
@@ -92,7 +84,8 @@ impl Client {
                 }
             }
         };
-        Self { db, limits, place: target.to_string().into(), target, asked: Mutex::default() }
+        let place = Arc::new(Place::new(&target, settings.url.is_some()));
+        Self { db, limits, place, target, writes: Writes::default(), renewal, asked: Mutex::default() }
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -104,10 +97,7 @@ impl Client {
 
     /// The file, if it is SQLite.
     pub fn file(&self) -> Option<&Path> {
-        match &self.target {
-            Target::Sqlite(path) => Some(path),
-            Target::Postgres(_) => None,
-        }
+        self.place.file()
     }
 
     /// The time that a request may take.
@@ -115,84 +105,7 @@ impl Client {
         Budget::new(self.limits.statement, caller)
     }
 
-    /// Makes sure that the database is there and can be written.
-    pub async fn init(&self) -> Result<(), Failure> {
-        let (Db::Sqlite { writer, .. }, Target::Sqlite(path)) = (&self.db, &self.target) else {
-            return self.probe().await;
-        };
-        make_folder(path).await?;
-        let mut connection = writer.acquire().await.map_err(|error| self.failure(&error))?;
-        for statement in ["begin immediate", SQLITE_PROBE, "rollback"] {
-            connection.execute(statement).await.map_err(|error| self.failure(&error))?;
-        }
-        Ok(())
-    }
-
-    /// Asks the database something.
-    pub async fn probe(&self) -> Result<(), Failure> {
-        match (&self.db, &self.target) {
-            (Db::Postgres(pool), Target::Postgres(options)) => self.probe_postgres(pool, options).await,
-            (Db::Sqlite { readers, .. }, Target::Sqlite(path)) => self.probe_sqlite(readers, path).await,
-            _ => unreachable!("`new` makes the pools of the target"),
-        }
-    }
-
-    /// A connection of its own says exactly what is wrong, where the pool would only wait; one that idles is cheaper.
-    async fn probe_postgres(&self, pool: &PgPool, options: &PgConnectOptions) -> Result<(), Failure> {
-        if let Some(mut idle) = pool.try_acquire() {
-            // One that is dead must leave time for a new one within the time of the probe.
-            if let Ok(Ok(_)) = timeout(self.limits.connect / 4, idle.execute(POSTGRES_PROBE)).await {
-                return Ok(());
-            }
-            drop(idle.detach());
-        }
-        let probe = async {
-            let mut connection = options.connect().await?;
-            connection.execute(POSTGRES_PROBE).await?;
-            connection.close().await
-        };
-        let answer = timeout(self.limits.connect, probe).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        answer.map_err(|error| self.failure(&error))
-    }
-
-    async fn probe_sqlite(&self, readers: &SqlitePool, path: &Path) -> Result<(), Failure> {
-        if !fs::try_exists(path).await.unwrap_or(false) {
-            let place = &self.place;
-            return Err(Failure::unavailable(format!("{place} is gone: put it back, and restart the host")));
-        }
-        let answer = timeout(self.limits.connect, readers.execute(SQLITE_PROBE)).await;
-        match answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-            // The readers are all at work, which proves as much.
-            Ok(_) | Err(sqlx::Error::PoolTimedOut) => Ok(()),
-            Err(error) => Err(self.failure(&error)),
-        }
-    }
-
-    /// Why the pool gave no connection: because the database is away, or because all of them are busy.
-    pub(crate) async fn no_connection(&self, error: &sqlx::Error) -> Trouble {
-        if !matches!(error, sqlx::Error::PoolTimedOut) {
-            return Trouble::outage(self.failure(error));
-        }
-        match self.ask_once().await {
-            Err(failure) => Trouble::outage(failure),
-            Ok(()) => {
-                OperationError::overloaded(format!("all connections to {} are busy", self.place)).into()
-            }
-        }
-    }
-
-    /// Probes, or waits for who does, or takes what somebody found out just now.
-    async fn ask_once(&self) -> Result<(), Failure> {
-        let mut asked = self.asked.lock().await;
-        if let Some((_, answer)) = asked.as_ref().filter(|(at, _)| at.elapsed() < SHARED_ANSWER) {
-            return answer.clone();
-        }
-        let answer = self.probe().await;
-        *asked = Some((Instant::now(), answer.clone()));
-        answer
-    }
-
-    fn failure(&self, error: &sqlx::Error) -> Failure {
+    pub(crate) fn failure(&self, error: &sqlx::Error) -> Failure {
         match (error, &self.target) {
             // Of a socket it is the socket that is missing; else only the files named in the URL are read.
             (sqlx::Error::Io(error), Target::Postgres(options))
@@ -247,15 +160,4 @@ fn sqlite(path: &Path) -> SqliteConnectOptions {
 
 fn reader(path: &Path) -> SqliteConnectOptions {
     sqlite(path).pragma("query_only", "on").pragma("cache_size", READER_CACHE)
-}
-
-async fn make_folder(path: &Path) -> Result<(), Failure> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    fs::create_dir_all(folder).await.map_err(|_| {
-        Failure::config_invalid(format!(
-            "the folder `{}` for the SQLite file cannot be made: check its parent and its rights",
-            folder.display()
-        ))
-        .setting("url")
-    })
 }

@@ -4,17 +4,20 @@
 use std::time::Duration;
 
 use plugin_api::{
-    error::OperationError,
+    error::{ErrorKind, OperationError},
     jiff::Timestamp,
     requests::{
-        doctor::{Check, Verdict},
-        sql::{Dialect, Execute, Migrate, Query},
+        doctor::Check,
+        sql::{Execute, Query},
     },
 };
 
-use crate::{client::Client, errors::Trouble};
+use crate::{
+    client::Client,
+    errors::{Trouble, outage::GRANT},
+    writes::own_tables,
+};
 
-const TABLE: &str = "create table database_doctor (id text primary key, written_at text not null)";
 const WRITE: &str = "insert into database_doctor (id, written_at) values ($1, $2)";
 const READ: &str = "select written_at from database_doctor where id = $1";
 const REMOVE: &str = "delete from database_doctor where id = $1";
@@ -25,20 +28,14 @@ const SIZE: &str = "select pg_database_size(current_database()) as bytes";
 impl Client {
     /// Looks at all of it.
     pub async fn examine(&self, caller: Option<Duration>) -> Vec<Check> {
-        let written = Check::of_call("write_and_read", self.write_and_read(caller).await.map_err(error));
-        let written = match self.dialect() {
-            Dialect::Postgres => {
-                mended(written, "let the user of `DATABASE_URL` create tables and write in its schema")
-            }
-            Dialect::Sqlite => mended(written, "let the user of this process write the file and its folder"),
-        };
-        let migrations = Check::of_call("migrations", self.migrations(caller).await.map_err(error));
+        let written = check("write_and_read", self.write_and_read(caller).await);
+        let migrations = check("migrations", self.migrations(caller).await);
         vec![written, migrations, self.room(caller).await]
     }
 
     /// Written in one transaction, read in another, and removed in a third.
     async fn write_and_read(&self, caller: Option<Duration>) -> Result<String, Trouble> {
-        self.migrate(&Migrate::new("database").version("doctor", TABLE), caller).await?;
+        self.migrate(&own_tables(), caller).await?;
         let now = Timestamp::now();
         let id = format!("{}-{}", std::process::id(), now.as_nanosecond());
         let write = Execute::new(WRITE).bind(id.as_str()).bind(now.to_string());
@@ -73,14 +70,30 @@ impl Client {
             let mib = bytes.unwrap_or_default() / (1024 * 1024);
             Ok(format!("the database has {mib} MiB; the room on its server is not seen from here"))
         };
-        Check::of_call("size", size.await.map_err(error))
+        check("size", size.await)
     }
 }
 
-fn error(trouble: Trouble) -> OperationError {
-    trouble.error
+/// What is known of the database as a whole has its own advice; else the kind of the error has.
+fn check(name: &str, outcome: Result<String, Trouble>) -> Check {
+    let Trouble { error, outage, .. } = match outcome {
+        Ok(seen) => return Check::ok(name, seen),
+        Err(trouble) => trouble,
+    };
+    match outage {
+        Some(failure) => Check::of(name, Err(failure)),
+        None => Check::failed(name, error.message).fix(advice(error.kind)),
+    }
 }
 
-fn mended(check: Check, fix: &str) -> Check {
-    if check.verdict == Verdict::Failed { check.fix(fix) } else { check }
+fn advice(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Denied => GRANT,
+        ErrorKind::Overloaded | ErrorKind::Deadline => "ask again when the database is less busy",
+        ErrorKind::UnknownOutcome => "ask again: the answer to a commit was lost",
+        _ => {
+            "drop what else has the names `database_doctor`, `database_writes` and `database_migrations`, which are the \
+              tables of this plugin"
+        }
+    }
 }

@@ -10,7 +10,12 @@ use plugin_api::{
     serde_json::{Map, Value as Json, json},
     tracing,
 };
-use sqlx::{postgres::PgDatabaseError, sqlite::SqliteError};
+use sqlx::{
+    postgres::{PgDatabaseError, PgSeverity},
+    sqlite::SqliteError,
+};
+
+use crate::place::Place;
 
 /// Why an operation failed: what its caller is told, and what it means for the database as a whole.
 #[derive(Debug)]
@@ -20,18 +25,38 @@ pub struct Trouble {
     pub outage: Option<Failure>,
     /// Whether the connection is in an unknown state, and must not serve anybody else.
     pub lost: bool,
+    /// Whether the server takes no writes from this connection; another one may fare better.
+    pub refuses_writes: bool,
 }
 
 impl Trouble {
     /// The time was up, and the statement was given up in the middle.
     pub fn deadline() -> Self {
-        Self { error: out_of_time(), outage: None, lost: true }
+        Self { lost: true, ..out_of_time().into() }
     }
 
     /// The database as a whole is not usable.
     pub fn outage(failure: Failure) -> Self {
         let error = OperationError::unavailable(failure.message.clone());
-        Self { error, outage: Some(failure), lost: true }
+        Self { outage: Some(failure), lost: true, ..error.into() }
+    }
+
+    /// The database takes no writes from this connection.
+    fn refused_writes(place: &Place) -> Self {
+        Self { refuses_writes: true, ..Self::outage(outage::read_only(place)) }
+    }
+
+    /// The database as a whole is not usable, but this connection is in order.
+    fn kept(self) -> Self {
+        Self { lost: false, ..self }
+    }
+
+    /// Says of a write that the database could not take that it had no effect.
+    pub fn nothing_changed(mut self) -> Self {
+        if self.outage.is_some() && self.error.kind == ErrorKind::Unavailable {
+            self.error.message.push_str("; nothing was changed");
+        }
+        self
     }
 
     /// The answer to a commit was lost.
@@ -63,25 +88,25 @@ impl Trouble {
 /// The request is at fault; the connection is not.
 impl From<OperationError> for Trouble {
     fn from(error: OperationError) -> Self {
-        Self { error, outage: None, lost: false }
+        Self { error, outage: None, lost: false, refuses_writes: false }
     }
 }
 
-/// What a driver says about a statement. `place` names the database for a person.
-pub fn trouble(error: &sqlx::Error, place: &str) -> Trouble {
+/// What a driver says about a statement; `writing`: of a transaction that may write.
+pub fn trouble(error: &sqlx::Error, place: &Place, writing: bool) -> Trouble {
     tracing::debug!(%error, "the driver reports an error");
     match error {
         sqlx::Error::Database(database) => {
             let database = database.as_ref();
             match (database.try_downcast_ref::<PgDatabaseError>(), database.try_downcast_ref::<SqliteError>())
             {
-                (Some(error), _) => postgres::trouble(error, place),
-                (_, Some(error)) => sqlite::trouble(error, place),
+                (Some(error), _) => postgres::trouble(error, place, writing),
+                (_, Some(error)) => sqlite::trouble(error, place, writing),
                 _ => internal("the database answers by an error of an unknown kind"),
             }
         }
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            Trouble::outage(Failure::unavailable(format!("the connection to {place} is lost")))
+            Trouble::outage(outage::lost(place))
         }
         sqlx::Error::TypeNotFound { type_name } => {
             OperationError::invalid(format!("the database knows no type `{type_name}`")).into()
@@ -90,8 +115,31 @@ pub fn trouble(error: &sqlx::Error, place: &str) -> Trouble {
     }
 }
 
+/// Whether the connection died, perhaps while it idled, so that a new one may be all it takes.
+pub fn connection_died(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(database) => {
+            database.try_downcast_ref::<PgDatabaseError>().is_some_and(postgres::ends_the_connection)
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether the database itself refused a commit, so that it surely did not take effect.
+pub fn commit_refused(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    match (database.try_downcast_ref::<PgDatabaseError>(), database.try_downcast_ref::<SqliteError>()) {
+        (Some(error), _) => error.severity() == PgSeverity::Error,
+        (_, Some(error)) => sqlite::leaves_no_commit(error),
+        _ => false,
+    }
+}
+
 fn internal(message: &str) -> Trouble {
-    Trouble { error: OperationError::internal(message), outage: None, lost: true }
+    Trouble { lost: true, ..OperationError::internal(message).into() }
 }
 
 /// What of a database's own words a developer is shown.

@@ -4,7 +4,10 @@
 //! - `settings`: what plugins.toml may say.
 //! - `target`: `url` into the database that it names.
 //! - `vec`: sqlite-vec, registered before the first connection.
-//! - `client`: the pools, and whether the database answers.
+//! - `disk`, `place`: the database as people are told of it, and the disk of a file.
+//! - `writes`: what writes have shown.
+//! - `client`: the pools.
+//! - `server`, `probe`: whether the database works, and takes writes.
 //!
 //! From a request to its answer:
 //! - `scan`: SQL into what must be known before the database sees it.
@@ -17,13 +20,18 @@
 
 mod settings;
 mod target;
+mod disk;
+mod place;
 mod vec;
 mod scan;
 mod values;
 mod errors;
 mod scrub;
 mod budget;
+mod writes;
 mod client;
+mod server;
+mod probe;
 mod session;
 mod statements;
 mod migrate;
@@ -129,17 +137,24 @@ impl Database {
         Ok(Examination { checks, clock: None })
     }
 
-    /// Tells the caller; and the host too, if the database as a whole is away.
+    /// Tells the caller; and the host too, if the database as a whole is away, or takes writes again.
     fn answer<T>(&self, outcome: Result<T, Trouble>) -> Result<T, OperationError> {
+        if outcome.is_ok() && self.client.writes.recovered() {
+            self.report(Report::Success);
+        }
         outcome.map_err(|Trouble { mut error, outage, .. }| {
             self.scrub.clean(&mut error);
             if let Some(failure) = outage {
-                let host = self.context.host();
-                // The caller does not wait for it, and a host that cannot take it probes by itself.
-                tokio::spawn(async move { host.report(Report::from(failure)).await });
+                self.report(Report::from(failure));
             }
             error
         })
+    }
+
+    /// The caller does not wait for it, and a host that cannot take it probes by itself.
+    fn report(&self, report: Report) {
+        let host = self.context.host();
+        tokio::spawn(async move { host.report(report).await });
     }
 }
 

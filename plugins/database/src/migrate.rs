@@ -52,13 +52,21 @@ impl Client {
         let budget = Budget::new(MIGRATION_TIMEOUT, caller);
         let mut applied = Vec::new();
         loop {
-            let mut session = Session::begin(self, Mode::Write, &budget).await?;
-            let outcome = budget.run(self.next_version(&mut session, request)).await;
-            match session.finish(outcome).await? {
+            let mut outcome = self.migrate_once(request, &budget).await;
+            if self.may_try_another(&mut outcome).await {
+                outcome = self.migrate_once(request, &budget).await;
+            }
+            match self.shown(outcome, |step| matches!(step, Step::Applied(_)))? {
                 Step::Applied(version) => applied.push(version),
                 Step::UpToDate(version) => return Ok(Migrated { applied, version }),
             }
         }
+    }
+
+    async fn migrate_once(&self, request: &Migrate, budget: &Budget) -> Result<Step, Trouble> {
+        let mut session = Session::begin(self, Mode::Write, budget).await?;
+        let outcome = budget.run(self.next_version(&mut session, request)).await;
+        session.finish(outcome).await
     }
 
     /// Applies the first version that is not recorded yet. Other hosts wait meanwhile: for the lock on PostgreSQL, for

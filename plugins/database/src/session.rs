@@ -21,7 +21,8 @@ use sqlx::{AssertSqlSafe, Either, Executor, IntoArguments, Postgres, Sqlite, poo
 use crate::{
     budget::Budget,
     client::{Client, Db},
-    errors::{Trouble, trouble},
+    errors::{Trouble, commit_refused, connection_died, trouble},
+    place::Place,
     values::{self, Driver},
 };
 
@@ -52,7 +53,7 @@ pub struct Cap {
 pub struct Session {
     lease: Option<Lease>,
     mode: Mode,
-    place: Arc<str>,
+    place: Arc<Place>,
     /// Tells SQLite's own thread to give up.
     stop: Arc<AtomicBool>,
 }
@@ -69,10 +70,9 @@ impl Session {
             loop {
                 let mut session = Self::acquire(client, mode).await?;
                 let Err(error) = session.open(budget).await else { return Ok(session) };
-                let trouble = trouble(&error, &client.place);
                 // It may have died while it idled. When none idles any more, a new one is made, or says why it cannot.
-                if trouble.outage.is_none() || budget.left().is_zero() {
-                    return Err(trouble);
+                if !connection_died(&error) || budget.left().is_zero() {
+                    return Err(session.explain(&error));
                 }
             }
         };
@@ -95,7 +95,8 @@ impl Session {
     async fn open(&mut self, budget: &Budget) -> Result<(), sqlx::Error> {
         match &mut self.lease {
             Some(Lease::Postgres(connection)) => {
-                let access = if self.mode == Mode::Read { "read only" } else { "read write" };
+                // Not `read write`, which would pass over an operator's `default_transaction_read_only`.
+                let access = if self.mode == Mode::Read { "read only" } else { "" };
                 // Local, so that it holds behind a pooler too. At least one, because zero means no limit.
                 let millis = budget.left().as_millis().max(1);
                 let sql = format!("begin {access}; set local statement_timeout = {millis}");
@@ -113,11 +114,14 @@ impl Session {
 
     /// Runs one statement. Gives its rows, and how many the driver says were affected.
     pub async fn run(&mut self, sql: &str, params: &[Value], cap: Cap) -> Result<(Rows, u64), Trouble> {
-        match self.lease()? {
+        let outcome = match self.lease()? {
             Lease::Postgres(connection) => run(&mut **connection, sql, params, cap).await,
             Lease::Sqlite(connection) => run(&mut **connection, sql, params, cap).await,
-        }
-        .map_err(|stumble| stumble.explain(&self.place))
+        };
+        outcome.map_err(|stumble| match stumble {
+            Stumble::Driver(error) => self.explain(&error),
+            Stumble::Request(error) => error.into(),
+        })
     }
 
     /// Runs a script of any number of statements without parameters.
@@ -127,7 +131,11 @@ impl Session {
             Lease::Postgres(connection) => sql.execute(&mut **connection).await.map(drop),
             Lease::Sqlite(connection) => sql.execute(&mut **connection).await.map(drop),
         };
-        outcome.map_err(|error| trouble(&error, &self.place))
+        outcome.map_err(|error| self.explain(&error))
+    }
+
+    fn explain(&self, error: &sqlx::Error) -> Trouble {
+        trouble(error, &self.place, self.mode == Mode::Write)
     }
 
     /// Ends the transaction by what became of its statements: all of them take effect, or none.
@@ -150,11 +158,13 @@ impl Session {
                 Ok(())
             }
             Ok(Err(error)) => {
-                let trouble = trouble(&error, &self.place);
-                if trouble.lost {
+                let trouble = self.explain(&error);
+                if !commit_refused(&error) {
                     return Err(trouble.unknown_outcome());
                 }
-                self.roll_back().await;
+                if !trouble.lost {
+                    self.roll_back().await;
+                }
                 Err(trouble)
             }
             Err(_) => Err(Trouble::deadline().unknown_outcome()),
@@ -215,15 +225,6 @@ async fn watch(connection: &mut PoolConnection<Sqlite>, stop: &Arc<AtomicBool>) 
 enum Stumble {
     Driver(sqlx::Error),
     Request(OperationError),
-}
-
-impl Stumble {
-    fn explain(self, place: &str) -> Trouble {
-        match self {
-            Self::Driver(error) => trouble(&error, place),
-            Self::Request(error) => error.into(),
-        }
-    }
 }
 
 /// Statements are not kept prepared. The driver keeps them by their text alone, while a parameter's type may differ

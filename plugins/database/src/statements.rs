@@ -8,6 +8,7 @@ use plugin_api::{
 };
 
 use crate::{
+    budget::Budget,
     client::Client,
     errors::Trouble,
     scan::{Sketch, scan},
@@ -54,8 +55,21 @@ impl Client {
         let statement = Statement { sql, params, expect_rows: None };
         let sketch = self.check(&statement.sql, &statement.params)?;
         let budget = self.budget(caller);
-        let mut session = Session::begin(self, Mode::Write, &budget).await?;
-        let outcome = budget.run(self.step(&mut session, &statement, &sketch)).await;
+        let mut outcome = self.execute_once(&statement, &sketch, &budget).await;
+        if self.may_try_another(&mut outcome).await {
+            outcome = self.execute_once(&statement, &sketch, &budget).await;
+        }
+        self.shown(outcome, |executed| changed(&sketch, executed))
+    }
+
+    async fn execute_once(
+        &self,
+        statement: &Statement,
+        sketch: &Sketch,
+        budget: &Budget,
+    ) -> Result<Executed, Trouble> {
+        let mut session = Session::begin(self, Mode::Write, budget).await?;
+        let outcome = budget.run(self.step(&mut session, statement, sketch)).await;
         session.finish(outcome).await
     }
 
@@ -73,10 +87,25 @@ impl Client {
         });
         let sketches: Vec<Sketch> = sketches.collect::<Result<_, _>>()?;
         let budget = self.budget(caller);
-        let mut session = Session::begin(self, Mode::Write, &budget).await?;
+        let mut outcome = self.transact_once(request, &sketches, &budget).await;
+        if self.may_try_another(&mut outcome).await {
+            outcome = self.transact_once(request, &sketches, &budget).await;
+        }
+        self.shown(outcome, |Committed { results }| {
+            results.iter().zip(&sketches).any(|(executed, sketch)| changed(sketch, executed))
+        })
+    }
+
+    async fn transact_once(
+        &self,
+        request: &Transaction,
+        sketches: &[Sketch],
+        budget: &Budget,
+    ) -> Result<Committed, Trouble> {
+        let mut session = Session::begin(self, Mode::Write, budget).await?;
         let work = async {
             let mut results = Vec::with_capacity(sketches.len());
-            for (index, (statement, sketch)) in request.statements.iter().zip(&sketches).enumerate() {
+            for (index, (statement, sketch)) in request.statements.iter().zip(sketches).enumerate() {
                 let done = self.step(&mut session, statement, sketch).await;
                 results.push(done.map_err(|trouble| at_statement(index, trouble))?);
             }
@@ -95,11 +124,8 @@ impl Client {
     ) -> Result<Executed, Trouble> {
         let cap = Cap { rows: self.limits.rows, bytes: self.limits.bytes, truncate: false };
         let (returned, affected) = session.run(&statement.sql, &statement.params, cap).await?;
-        let rows_affected = match sketch.verb.as_str() {
-            "insert" | "update" | "delete" | "replace" | "merge" => affected,
-            // SQLite would repeat the number of the statement before.
-            _ => returned.len() as u64,
-        };
+        // SQLite would repeat the number of the statement before.
+        let rows_affected = if changes_rows(sketch) { affected } else { returned.len() as u64 };
         match statement.expect_rows {
             Some(expected) if expected != rows_affected => Err(unexpected_rows(expected, rows_affected)),
             _ => Ok(Executed { rows_affected, returned }),
@@ -131,6 +157,15 @@ impl Client {
         parameters_fit(&sketch, params)?;
         Ok(sketch)
     }
+}
+
+fn changes_rows(sketch: &Sketch) -> bool {
+    matches!(sketch.verb.as_str(), "insert" | "update" | "delete" | "replace" | "merge")
+}
+
+/// Whether what was committed shows that the database takes writes.
+fn changed(sketch: &Sketch, executed: &Executed) -> bool {
+    changes_rows(sketch) && executed.rows_affected > 0
 }
 
 fn parameters_fit(sketch: &Sketch, params: &[Value]) -> Result<(), OperationError> {

@@ -8,6 +8,8 @@ mod migrations;
 mod typed_values;
 mod sqlite_files;
 mod postgres_outages;
+mod postgres_read_only;
 mod postgres_tls;
 mod postgres_pooler;
+mod taking_writes;
 mod examining;

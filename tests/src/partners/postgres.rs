@@ -136,6 +136,26 @@ impl Postgres {
         }
     }
 
+    /// Becomes a standby, as after a failover: it takes no writes until `select pg_promote()`.
+    ///
+    /// # Panics
+    /// If its folder cannot be written.
+    pub fn demote(&mut self) {
+        self.stop();
+        let signal = self.data().join("standby.signal");
+        fs::write(&signal, "").expect("our own folder");
+        if let Some(Owner { user, group }) = self.owner {
+            chown(&signal, Some(user), Some(group)).expect("root may give a file away");
+        }
+        self.resume();
+    }
+
+    /// Changes a setting of the server, for connections that are there, too.
+    pub fn set(&self, name: &str, value: &str) {
+        self.query(&format!("alter system set {name} = {value}"));
+        self.query("select pg_reload_conf()");
+    }
+
     /// Runs SQL, and gives what `psql` prints, unadorned.
     pub fn query(&self, sql: &str) -> String {
         let output = Command::new(self.programs.join("psql"))

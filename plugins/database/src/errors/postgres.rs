@@ -1,11 +1,18 @@
 //! PostgreSQL's error codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
 use plugin_api::prelude::*;
-use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
-use super::{Constraint, Trouble, Words, in_the_way, only_reads, out_of_time, refused};
+use super::{Constraint, Trouble, Words, in_the_way, only_reads, out_of_time, outage, refused};
+use crate::place::Place;
 
-pub(super) fn trouble(error: &PgDatabaseError, place: &str) -> Trouble {
+/// Whether it is the last that the connection says.
+pub(super) fn ends_the_connection(error: &PgDatabaseError) -> bool {
+    let ends = matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+    ends || error.code().starts_with("08") || outage::is_stopping(error.code())
+}
+
+pub(super) fn trouble(error: &PgDatabaseError, place: &Place, writing: bool) -> Trouble {
     let code = error.code();
     let words = Words { message: error.message(), code };
     let class = code.get(..2).unwrap_or_default();
@@ -13,6 +20,7 @@ pub(super) fn trouble(error: &PgDatabaseError, place: &str) -> Trouble {
         ("23", _) => constraint(error).trouble(&words),
         (_, "40001" | "40P01" | "55P03") => in_the_way().into(),
         (_, "57014") => out_of_time().into(),
+        (_, "25006") if writing => Trouble::refused_writes(place),
         (_, "25006") => only_reads(&words).into(),
         (_, "42501") => OperationError::denied("the database's user may not do this").details(words.details()).into(),
         (_, "42P18") => OperationError::invalid(
@@ -20,12 +28,13 @@ pub(super) fn trouble(error: &PgDatabaseError, place: &str) -> Trouble {
         )
         .details(words.details())
         .into(),
-        (_, "53100") => Trouble::outage(Failure::unavailable(format!("{place} has no disk space left"))),
+        (_, "53100") => Trouble::outage(outage::no_room(place)).kept(),
+        (_, "58030") => Trouble::outage(outage::server_disk(place)).kept(),
         (_, "53300") => OperationError::overloaded(format!("{place} takes no more connections")).into(),
         ("53", _) => OperationError::overloaded(format!("{place} is short of resources")).into(),
-        ("08", _) | (_, "57P01" | "57P02" | "57P03") => {
-            Trouble::outage(Failure::unavailable(format!("{place} is shutting down or starting up")))
-        }
+        ("08", _) => Trouble::outage(outage::stopping(place)),
+        (_, code) if outage::is_stopping(code) => Trouble::outage(outage::stopping(place)),
+        _ if ends_the_connection(error) => Trouble::outage(outage::lost(place)),
         ("58" | "XX" | "F0", _) => Trouble {
             lost: true,
             ..OperationError::internal(format!("{place} reports an internal error"))

@@ -2,6 +2,8 @@
 
 use sqlx::{error::DatabaseError as _, sqlite::SqliteError};
 
+use crate::place::Place;
+
 use super::{Constraint, Trouble, Words, in_the_way, only_reads, out_of_time, outage, refused};
 
 /// Result codes in their lowest byte.
@@ -17,6 +19,14 @@ pub(super) mod code {
     pub const CANTOPEN: u32 = 14;
     pub const CONSTRAINT: u32 = 19;
     pub const NOTADB: u32 = 26;
+    // Of these, more than the lowest byte.
+    pub const IOERR_READ: u32 = IOERR | 1 << 8;
+    pub const IOERR_SHORT_READ: u32 = IOERR | 2 << 8;
+    pub const IOERR_WRITE: u32 = IOERR | 3 << 8;
+    pub const IOERR_SHMOPEN: u32 = IOERR | 18 << 8;
+    pub const IOERR_SHMSIZE: u32 = IOERR | 19 << 8;
+    pub const IOERR_SHMMAP: u32 = IOERR | 21 << 8;
+    pub const READONLY_DBMOVED: u32 = READONLY | 4 << 8;
 }
 
 /// The code without what extends it.
@@ -24,26 +34,44 @@ pub(super) fn primary(error: &SqliteError) -> u32 {
     extended(error) & 0xff
 }
 
-fn extended(error: &SqliteError) -> u32 {
+pub(super) fn extended(error: &SqliteError) -> u32 {
     error.code().and_then(|code| code.parse().ok()).unwrap_or_default()
 }
 
-pub(super) fn trouble(error: &SqliteError, place: &str) -> Trouble {
+/// Whether a commit that fails so leaves nothing behind. Where it is not known whether what was written reached the disk,
+/// as after a failed `fsync`, it may still turn up after a crash.
+pub(super) fn leaves_no_commit(error: &SqliteError) -> bool {
+    match primary(error) {
+        code::IOERR => matches!(
+            extended(error),
+            code::IOERR_READ
+                | code::IOERR_SHORT_READ
+                | code::IOERR_WRITE
+                | code::IOERR_SHMOPEN
+                | code::IOERR_SHMSIZE
+                | code::IOERR_SHMMAP
+        ),
+        code => matches!(
+            code,
+            code::FULL | code::BUSY | code::LOCKED | code::READONLY | code::INTERRUPT | code::CONSTRAINT
+        ),
+    }
+}
+
+pub(super) fn trouble(error: &SqliteError, place: &Place, writing: bool) -> Trouble {
     let code = error.code().unwrap_or_default();
     let words = Words { message: error.message(), code: &code };
     match primary(error) {
         code::CONSTRAINT => constraint(error).trouble(&words),
         code::INTERRUPT => out_of_time().into(),
         code::BUSY | code::LOCKED => in_the_way().into(),
-        // Of a reader, which is set to refuse writes; of the writer it is the file.
-        code::READONLY if extended(error) == code::READONLY => only_reads(&words).into(),
-        code::PERM
-        | code::READONLY
-        | code::IOERR
-        | code::CORRUPT
-        | code::FULL
-        | code::CANTOPEN
-        | code::NOTADB => Trouble::outage(outage::sqlite(error, place)),
+        // A reader is set to refuse writes; if the writer does, it is the file.
+        code::READONLY if !writing && extended(error) == code::READONLY => only_reads(&words).into(),
+        // The connection is in order; any other outage may be of the connection, which is opened anew.
+        code::FULL => Trouble::outage(outage::sqlite(error, place)).kept(),
+        code::PERM | code::READONLY | code::IOERR | code::CORRUPT | code::CANTOPEN | code::NOTADB => {
+            Trouble::outage(outage::sqlite(error, place))
+        }
         _ => refused("SQLite", &words).into(),
     }
 }

@@ -79,7 +79,7 @@ fn before_init_the_file_is_not_there() {
     run(async {
         let client = client(&format!("sqlite:{place}/none/main.db"), Json::Null);
         let trouble = client.execute(Execute::new("select 1"), None).await.expect_err("no folder");
-        expect!["unavailable: the SQLite file `DIR/none/main.db` cannot be opened or created: check its folder and its rights"]
+        expect!["unavailable: the SQLite file `DIR/none/main.db` cannot be opened or created: check its folder and its rights; nothing was changed"]
             .assert_eq(&trouble.error.to_string().replace(&place, "DIR"));
         assert!(trouble.outage.is_some());
     });

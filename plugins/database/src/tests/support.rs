@@ -88,6 +88,7 @@ pub fn run(test: impl Future<Output = ()>) {
 pub fn client(url: &str, settings: Json) -> Client {
     let settings = if settings.is_null() { serde_json::json!({}) } else { settings };
     let settings: Settings = serde_json::from_value(settings).expect("settings");
+    let settings = Settings { url: Some(Secret::new(url)), ..settings };
     let target =
         Target::new(Some(&Secret::new(url)), Path::new("/"), |path| path.into()).expect("a good URL");
     plugin_api::tls::install_provider();

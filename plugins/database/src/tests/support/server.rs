@@ -15,7 +15,7 @@ use std::{
 };
 
 use plugin_api::{requests::sql::Query, serde_json::Value as Json, tokio::time::sleep};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use super::client;
@@ -134,6 +134,25 @@ impl Server {
         let mut connection = options.connect().await.expect("a server that runs");
         connection.execute(AssertSqlSafe(format!("create database {name}"))).await.expect("a new name");
         self.url(&name)
+    }
+
+    /// Changes a setting of the server, for connections that are there, too.
+    pub async fn set(&self, name: &str, value: &str) {
+        let options: PgConnectOptions = self.url("postgres").parse().expect("a URL");
+        let mut connection = options.connect().await.expect("a server that runs");
+        let alter = format!("alter system set {name} = '{value}'");
+        connection.execute(AssertSqlSafe(alter)).await.expect("a setting");
+        connection.execute("select pg_reload_conf()").await.expect("it is read");
+        // Each connection takes it in before its next statement, soon after the signal.
+        for _ in 0..600 {
+            let show = AssertSqlSafe(format!("select current_setting('{name}') = '{value}'"));
+            let row = connection.fetch_one(sqlx::raw_sql(show)).await.expect("an answer");
+            if row.get::<bool, _>(0) {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the setting is not taken in");
     }
 
     /// Waits until the server executes a statement of this text for somebody else.
