@@ -245,7 +245,7 @@ fn what_a_file_did_not_take_is_told_once_it_may_grow() {
 }
 
 /// How large a file of the host may become.
-fn limit(host: &mut TestHost, bytes: Option<u64>) {
+pub fn limit(host: &mut TestHost, bytes: Option<u64>) {
     let id = i32::try_from(host.process().id()).ok().and_then(Pid::from_raw);
     let limit = Rlimit { current: bytes, maximum: None };
     prlimit(id, Resource::Fsize, limit).expect("the limit of a child can be set");

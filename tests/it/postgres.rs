@@ -4,10 +4,12 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
-    partners::{free_port, postgres::Postgres},
+    partners::{free_port, postgres::Postgres, small_disk::SmallDisk},
     trial::Outcome,
     trials,
 };
+
+use crate::sqlite::told;
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -21,6 +23,7 @@ pub fn tests() -> Vec<Trial> {
         a_standby_is_not_connected_until_it_is_promoted,
         a_start_on_a_standby_comes_up_when_it_is_promoted,
         a_server_that_is_set_read_only_is_not_connected,
+        a_disk_of_the_server_that_is_full_is_no_fault_of_the_statement,
     ]
 }
 
@@ -129,15 +132,7 @@ fn two_hosts_migrate_at_once() -> Outcome {
 /// Waits until the database is in error with this reason, and looks whether health, the doctor and a write say the same.
 #[track_caller]
 fn takes_no_writes(host: &TestHost, reason: &str, advice: &str) {
-    let says =
-        |plugin: &Value| plugin["reason"]["message"].as_str().is_some_and(|text| text.contains(reason));
-    let database =
-        host.wait_for_plugin("database", reason, |plugin| plugin["status"] == "error" && says(plugin));
-    assert_eq!(database["reason"]["code"], "unavailable", "{database:#}");
-    assert_eq!(database["reason"]["retryable"], true, "{database:#}");
-    assert!(database["fix"]["label"].as_str().is_some_and(|label| label.starts_with(advice)), "{database:#}");
-    assert_ne!(host.get("/api/health").json()["status"], "healthy");
-
+    told(host, reason, advice);
     let refused = host.call("database", "execute", &json!({"sql": "insert into kept values (2)"}));
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert!(
@@ -146,10 +141,6 @@ fn takes_no_writes(host: &TestHost, reason: &str, advice: &str) {
         refused.body
     );
     assert!(query(host, "select id from kept").to_string().contains("[[1]]"), "it can be read");
-
-    let examined = host.command(&["doctor", "--json", "database"]);
-    assert_eq!(examined.code, Some(1), "{examined:?}");
-    assert!(examined.stdout.contains(advice) && !examined.stdout.contains("grant"), "{}", examined.stdout);
 }
 
 #[track_caller]
@@ -195,5 +186,29 @@ fn a_server_that_is_set_read_only_is_not_connected() -> Outcome {
     takes_no_writes(&host, "is set read-only", "Take it back: `alter system reset");
     postgres.set("default_transaction_read_only", "default");
     takes_writes(&host);
+    Ok(())
+}
+
+/// A tablespace that is full; the row of the probes has room elsewhere.
+fn a_disk_of_the_server_that_is_full_is_no_fault_of_the_statement() -> Outcome {
+    let postgres = Postgres::start()?;
+    let disk = SmallDisk::mount(&postgres.folder().join("small"), 4)?;
+    postgres.add_tablespace("small");
+    postgres.query("create table kept (id int) tablespace small");
+    let host = setup(&postgres.url()).start();
+    host.wait_for_status("database", "connected");
+
+    disk.fill();
+    let insert = json!({"sql": "insert into kept values (1)"});
+    let refused = host.call("database", "execute", &insert);
+    assert_eq!((refused.status, &refused.json()["kind"]), (503, &json!("unavailable")), "{}", refused.body);
+    assert!(refused.body.contains("no disk space is left for PostgreSQL"), "{}", refused.body);
+    assert!(refused.body.contains("nothing was changed"), "{}", refused.body);
+    host.wait_for_plugin("database", "in error for a moment", |plugin| {
+        plugin["history"].to_string().contains("no disk space is left for PostgreSQL")
+    });
+    disk.make_room();
+    host.wait_for_status("database", "connected");
+    assert_eq!(host.call("database", "execute", &insert).status, 200);
     Ok(())
 }

@@ -7,6 +7,8 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use switchboard_tests::{Setup, TestHost, partners::small_disk::SmallDisk, trial::Outcome, trials};
 
+use crate::log::limit;
+
 pub fn tests() -> Vec<Trial> {
     trials![
         what_was_written_survives_a_power_cut,
@@ -16,6 +18,7 @@ pub fn tests() -> Vec<Trial> {
         a_full_disk_is_an_outage_until_there_is_room,
         a_start_on_a_full_disk_comes_up_when_there_is_room,
         a_read_only_file_system_is_named_and_its_end_noticed,
+        a_limit_of_file_size_is_an_outage_until_it_is_raised,
     ]
 }
 
@@ -115,7 +118,7 @@ fn a_full_disk_is_an_outage_until_there_is_room() -> Outcome {
 
 /// Waits until the database is in error with this reason, and looks whether health and the doctor advise this.
 #[track_caller]
-fn told(host: &TestHost, reason: &str, advice: &str) -> Value {
+pub fn told(host: &TestHost, reason: &str, advice: &str) -> Value {
     let says =
         |plugin: &Value| plugin["reason"]["message"].as_str().is_some_and(|text| text.contains(reason));
     let database =
@@ -160,4 +163,22 @@ fn a_read_only_file_system_is_named_and_its_end_noticed() -> Outcome {
     host.wait_for_status("database", "connected");
     ok(&host, "execute", &json!({"sql": "create table kept (words text)"}));
     Ok(())
+}
+
+/// As a quota of the disk refuses, and what no machine keeps a test from trying.
+fn a_limit_of_file_size_is_an_outage_until_it_is_raised() {
+    let mut host = Setup::new(PROBED).start();
+    host.wait_for_status("database", "connected");
+    ok(&host, "execute", &json!({"sql": "create table kept (words text)"}));
+    limit(&mut host, Some(0));
+    let insert = json!({"sql": "insert into kept values ('after')"});
+    let refused = host.call("database", "execute", &insert);
+    assert_eq!((refused.status, &refused.json()["kind"]), (503, &json!("unavailable")), "{}", refused.body);
+    assert!(refused.body.contains("nothing was changed"), "{}", refused.body);
+    told(&host, "its disk reports an error", "Check the disk of `");
+    limit(&mut host, None);
+    host.wait_for_status("database", "connected");
+    ok(&host, "execute", &insert);
+    let count = ok(&host, "query", &json!({"sql": "select count(*) as rows from kept"}));
+    assert!(count.contains("[[1]]"), "of what was refused nothing is there: {count}");
 }

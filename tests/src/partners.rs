@@ -51,7 +51,7 @@ pub struct Missing(String);
 
 impl fmt::Display for Missing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "missing: {}; `tests/run` installs it", self.0)
+        write!(formatter, "missing: {}; `tests/run`, run as root, provides it", self.0)
     }
 }
 

@@ -150,6 +150,23 @@ impl Postgres {
         self.resume();
     }
 
+    /// The folder of the cluster, in which the server may use more than its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Lets tables be kept in a subfolder of the cluster's folder that is there already.
+    ///
+    /// # Panics
+    /// If it cannot be given to the server.
+    pub fn add_tablespace(&self, name: &str) {
+        let place = self.folder().join(name);
+        if let Some(Owner { user, group }) = self.owner {
+            chown(&place, Some(user), Some(group)).expect("root may give a folder away");
+        }
+        self.query(&format!("create tablespace {name} location '{}'", place.display()));
+    }
+
     /// Changes a setting of the server, for connections that are there, too.
     pub fn set(&self, name: &str, value: &str) {
         self.query(&format!("alter system set {name} = {value}"));

@@ -18,6 +18,19 @@ async fn execute(client: &Client, sql: &str) {
     client.execute(Execute::new(sql), None).await.expect(sql);
 }
 
+/// A database of its own, and somebody who sets its flag.
+struct Flagged {
+    name: String,
+    admin: Client,
+    client: Client,
+}
+
+async fn new_database(server: &Server) -> Flagged {
+    let url = server.new_database().await;
+    let name = url.rsplit('/').next().expect("a name").to_owned();
+    Flagged { name, admin: client(&server.url("postgres"), Json::Null), client: client(&url, Json::Null) }
+}
+
 /// Several connections that idle.
 async fn fill_the_pool(client: &Client) {
     let slow = Query::new("select 1 from pg_sleep(0.2)");
@@ -39,10 +52,7 @@ fn told(server: &Server, failure: Failure, expected: Expect) {
 fn a_flag_of_the_database_is_seen_and_its_end_too() {
     let Some(server) = Server::shared() else { return };
     run(async {
-        let url = server.new_database().await;
-        let name = url.rsplit('/').next().expect("a name");
-        let admin = client(&server.url("postgres"), Json::Null);
-        let client = client(&url, Json::Null);
+        let Flagged { name, admin, client } = new_database(server).await;
         client.init().await.expect("it takes writes");
         execute(&client, "create table t (n bigint)").await;
         fill_the_pool(&client).await;
@@ -75,10 +85,7 @@ fn a_flag_of_the_database_is_seen_and_its_end_too() {
 fn what_an_old_connection_refuses_is_done_by_a_new_one() {
     let Some(server) = Server::shared() else { return };
     run(async {
-        let url = server.new_database().await;
-        let name = url.rsplit('/').next().expect("a name");
-        let admin = client(&server.url("postgres"), Json::Null);
-        let client = client(&url, Json::Null);
+        let Flagged { name, admin, client } = new_database(server).await;
         execute(&client, "create table t (n bigint)").await;
         execute(&admin, &format!("alter database {name} set default_transaction_read_only = on")).await;
         client.renewal.renew();
