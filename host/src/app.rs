@@ -123,7 +123,12 @@ impl Host {
         scrubber.add(prepared.secrets());
         scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
 
-        if config.host.public_base_url.is_some() && config.host.token.is_none() {
+        if config.host.token.is_some() {
+            tracing::info!(
+                "the operator's token is required, on loopback too: `Authorization: Bearer` for programs and for \
+                 `/metrics`, `/login` for browsers; only `/livez`, `/readyz` and health without details are open"
+            );
+        } else if config.host.public_base_url.is_some() {
             tracing::warn!(
                 "`public_base_url` is set and there is no operator's token: nobody can act as operator; set \
                  `SWITCHBOARD_TOKEN` or `token_file`"
@@ -180,7 +185,7 @@ impl Host {
     }
 
     /// Answers health, operations and metrics; to be served by any axum server. One that does not tell who is at the
-    /// other end, by `into_make_service_with_connect_info::<SocketAddr>()`, has the operator's token demanded of all.
+    /// other end, by `into_make_service_with_connect_info::<SocketAddr>()`, serves no operator without the token.
     ///
     /// A server that waits for its connections when it stops calls [`Host::drain`] first: streams of events end by it,
     /// and else by the hour.

@@ -2,12 +2,14 @@
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use switchboard_tests::{Setup, trials};
+use switchboard_tests::{Setup, artifacts::repository, trials};
 
 pub fn tests() -> Vec<Trial> {
     trials![
         beyond_loopback_the_token_opens_what_is_the_operators,
-        on_loopback_only_what_a_proxy_brings_needs_the_token,
+        a_token_that_is_configured_is_required_on_loopback_too,
+        the_command_line_has_the_token_and_a_wrong_one_opens_nothing,
+        the_change_of_access_is_told_where_operators_look,
         a_token_that_cannot_be_used_is_refused,
     ]
 }
@@ -37,12 +39,27 @@ fn beyond_loopback_the_token_opens_what_is_the_operators() {
     assert!(!everything.contains(TOKEN), "{everything}");
 }
 
-fn on_loopback_only_what_a_proxy_brings_needs_the_token() {
+/// As a request reaches it by `proxy_pass` without a header of its own, or by HAProxy with `Host: localhost`.
+fn a_token_that_is_configured_is_required_on_loopback_too() {
     let host = Setup::new("[plugins.faulty]\n").env("SWITCHBOARD_TOKEN", TOKEN).start();
-    assert_eq!(host.get("/metrics").status, 200);
+    host.wait_for_status("faulty", "connected");
+    let bearer = ("authorization", BEARER);
     let via = ("via", "1.1 proxy");
-    assert_eq!(host.request("GET", "/metrics", &[via], None).status, 401);
-    assert_eq!(host.request("GET", "/metrics", &[via, ("authorization", BEARER)], None).status, 200);
+    let local = ("host", "localhost");
+    for headers in [&[][..], &[local], &[via]] {
+        for path in ["/metrics", "/"] {
+            assert_eq!(host.request("GET", path, headers, None).status, 401, "{path} {headers:?}");
+            let with = [headers, &[bearer]].concat();
+            assert_eq!(host.request("GET", path, &with, None).status, 200, "{path} {with:?}");
+        }
+    }
+    assert_eq!(host.call("host", "status", &json!({})).status, 401);
+    assert_eq!(host.post("/api/health/integrations/faulty/verify", &json!({})).status, 401);
+    assert_eq!(host.get("/livez").status, 200);
+    host.wait_until_ready();
+    assert_eq!(host.get("/api/health").body, r#"{"status":"healthy"}"#);
+    let told = host.output();
+    assert!(told.contains("the operator's token is required, on loopback too"), "{told}");
 
     let form = [via, ("content-type", "application/x-www-form-urlencoded")];
     let login = host.request("POST", "/login", &form, Some(&format!("token={TOKEN}")));
@@ -50,6 +67,34 @@ fn on_loopback_only_what_a_proxy_brings_needs_the_token() {
     let cookie =
         login.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a cookie is set");
     assert_eq!(host.request("GET", "/metrics", &[via, ("cookie", cookie)], None).status, 200);
+}
+
+fn the_command_line_has_the_token_and_a_wrong_one_opens_nothing() {
+    let named = Setup::new("[host]\ntoken_file = \"token\"\n[plugins.faulty]\n").file("token", TOKEN);
+    let beside = Setup::new("[plugins.faulty]\n").file(".env", format!("SWITCHBOARD_TOKEN={TOKEN}\n"));
+    for setup in [named, beside] {
+        let host = setup.start();
+        host.wait_for_status("faulty", "connected");
+        let commands = [&["status", "--json"][..], &["doctor", "host"], &["log"], &["reload"]];
+        for command in commands.into_iter().chain([&["call", "faulty.counts"][..]]) {
+            let finished = host.command(command);
+            assert_eq!(finished.code, Some(0), "{command:?} {finished:?}");
+        }
+        assert!(host.command(&["status", "--json"]).stdout.contains("\"edges\""), "it is told all");
+        let wrong = [("authorization", "Bearer another-token-altogether")];
+        for path in ["/api/health", "/api/health/services", "/api/health/events", "/metrics"] {
+            assert_eq!(host.request("GET", path, &wrong, None).status, 401, "{path}");
+        }
+    }
+}
+
+fn the_change_of_access_is_told_where_operators_look() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect("it is there");
+    let log = read("host/docs/CHANGELOG.md");
+    let first = log.lines().find(|line| line.starts_with("- ")).expect("it lists changes");
+    assert!(first.contains("operator's token") && first.contains("required"), "{first}");
+    assert!(read("host/deploy/README.md").contains("credentials_file"), "the example has the token");
+    assert!(read("host/docs/access.md").contains("always required, on loopback too, `/metrics` included"));
 }
 
 fn a_token_that_cannot_be_used_is_refused() {

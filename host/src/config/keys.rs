@@ -37,7 +37,8 @@ pub(super) struct HostKeys {
     /// the variable PUBLIC_BASE_URL.
     pub public_base_url: Option<String>,
     /// A file with the operator's token of 16 characters or more, relative to this file. The variable SWITCHBOARD_TOKEN
-    /// wins over it. Without a token, nobody but this machine can be served.
+    /// wins over it. A token is required of every operator, on this machine too; without one, nobody but this machine
+    /// can be served.
     pub token_file: Option<String>,
     /// The proxies whose `Forwarded` and `X-Forwarded-*` headers are believed: addresses or networks, such as
     /// 10.0.0.0/8.

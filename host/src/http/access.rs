@@ -16,7 +16,7 @@ mod same_site;
 mod session;
 mod guesses;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::{
     forwarded::Outside,
@@ -70,16 +70,24 @@ pub(super) struct Access {
 pub(super) struct Lock {
     token: Token,
     pub(super) sessions: Sessions,
-    guesses: Guesses,
+    /// At the login, by people.
+    logins: Guesses,
+    /// In requests: a program with an old token may ask often, and is told so.
+    bearers: Guesses,
 }
+
+/// How many wrong tokens a client may give at the login in a minute.
+const LOGINS: u32 = 5;
+
+/// How many requests of a client with a wrong token are told in a minute what is wrong.
+const BEARERS: u32 = 30;
 
 impl Access {
     pub(super) fn new(settings: AccessSettings, clock: fn() -> Timestamp) -> Self {
         let AccessSettings { is_beyond_loopback, public_base_url, token, trusted_proxies } = settings;
         let is_exposed = is_beyond_loopback || public_base_url.is_some();
         let policy = Policy { has_token: token.is_some(), is_exposed };
-        let lock =
-            token.map(|token| Lock { sessions: Sessions::new(&token), guesses: Guesses::default(), token });
+        let lock = token.map(Lock::new);
         Self { policy, public_base_url, trusted_proxies, lock, clock }
     }
 
@@ -91,17 +99,21 @@ impl Access {
             (Decision::Session, false) => self.check_page(asked),
             (Decision::Local, true) => same_site::check_local_read(asked),
             (Decision::Local, false) => same_site::check_local_write(asked),
-            (Decision::Refused(lack), _) => Err(refusal(lack)),
+            (Decision::Refused(lack), _) => Err(self.refusal(lack, asked)),
         }
     }
 
     /// Whether an operator reads: for what others get less of.
-    pub(super) fn is_operator<'r>(&self, asked: impl Into<Asked<'r>>) -> bool {
+    ///
+    /// # Errors
+    /// A wrong token: its sender takes himself for an operator, and would take less for all there is.
+    pub(super) fn is_operator<'r>(&self, asked: impl Into<Asked<'r>>) -> Result<bool, Problem> {
         let asked = asked.into();
         match self.decide(asked) {
-            Decision::Token | Decision::Session => true,
-            Decision::Local => same_site::is_meant_for_here(asked),
-            Decision::Refused(_) => false,
+            Decision::Token | Decision::Session => Ok(true),
+            Decision::Local => Ok(same_site::is_meant_for_here(asked)),
+            Decision::Refused(Lack::Token) => Err(self.refusal(Lack::Token, asked)),
+            Decision::Refused(_) => Ok(false),
         }
     }
 
@@ -127,20 +139,24 @@ impl Access {
         is_public_https || self.outside(asked).is_https
     }
 
-    /// Whether it is the token that somebody gives at the login; not too often.
+    /// Whether it is the token that somebody gives at the login.
     pub(super) fn try_token(&self, lock: &Lock, asked: Asked<'_>, given: &str) -> Result<(), Problem> {
         let client = self.outside(asked).client;
-        lock.guesses.attempt(client, (self.clock)()).map_err(|wait| {
-            let seconds = wait.as_secs().max(1).unsigned_abs();
-            Problem::too_many("too many attempts to log in")
-                .hint(format!("try again in {seconds} s"))
-                .retry_after(seconds)
-        })?;
         if !lock.token.is(given.trim().as_bytes()) {
+            lock.logins.wrong(client, (self.clock)()).map_err(too_many)?;
             return Err(Problem::unauthorized("this is not the operator's token").hint(WHERE_IT_IS));
         }
-        lock.guesses.forget(client);
+        lock.logins.forget(client);
         Ok(())
+    }
+
+    fn refusal(&self, lack: Lack, asked: Asked<'_>) -> Problem {
+        let guesses = self.lock.as_ref().map(|lock| &lock.bearers).filter(|_| lack == Lack::Token);
+        let counted = guesses.map(|guesses| guesses.wrong(self.outside(asked).client, (self.clock)()));
+        match counted {
+            Some(Err(wait)) => too_many(wait),
+            _ => refusal(lack),
+        }
     }
 
     fn decide(&self, asked: Asked<'_>) -> Decision {
@@ -158,6 +174,20 @@ impl Access {
     }
 }
 
+impl Lock {
+    fn new(token: Token) -> Self {
+        let (logins, bearers) = (Guesses::at_most(LOGINS), Guesses::at_most(BEARERS));
+        Self { sessions: Sessions::new(&token), logins, bearers, token }
+    }
+}
+
+fn too_many(wait: SignedDuration) -> Problem {
+    let seconds = wait.as_secs().max(1).unsigned_abs();
+    Problem::too_many("too many wrong tokens from this address")
+        .hint(format!("send the right token, which is accepted at any time, or wait {seconds} s"))
+        .retry_after(seconds)
+}
+
 const WHERE_IT_IS: &str =
     "it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names";
 
@@ -169,9 +199,11 @@ fn refusal(lack: Lack) -> Problem {
     match lack {
         Lack::Absent => Problem::unauthorized("only operators may ask for this")
             .hint("send `Authorization: Bearer <token>`; in a browser, open `/login`"),
-        Lack::Wrong => Problem::unauthorized("the token is wrong, or the session has ended").hint(
-            "send the operator's token as `Authorization: Bearer <token>`; in a browser, open `/login`",
-        ),
+        Lack::Session => Problem::unauthorized("the session has ended")
+            .hint("log in again at `/login`; programs send `Authorization: Bearer <token>`"),
+        Lack::Token => {
+            Problem::unauthorized("the bearer token is not the operator's token").hint(WHERE_IT_IS)
+        }
         Lack::Unset => Problem::unauthorized(
             "only operators may ask for this, and the host has no operator's token",
         )

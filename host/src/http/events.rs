@@ -16,7 +16,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{health::reader, problem::Problem, router::Site, serve::Place, views::Reader, write::no_query};
+use super::{health::reader, problem::Problem, router::Site, serve::Place, views::Reader};
 use crate::status::Board;
 
 use self::follower::{Follower, Has};
@@ -64,11 +64,10 @@ impl Events {
 }
 
 pub(super) async fn follow(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
-    no_query(request.uri())?;
     if *site.draining.borrow() {
         return Err(Problem::unavailable("the host is stopping"));
     }
-    let reader = reader(&site, &request);
+    let reader = reader(&site, &request)?;
     let seat = site.events.seat(reader)?;
     let endless = request.extensions().get::<Place>().map(Place::endless);
     let has = Has::of(last_event_id(request.headers()), &site.views.current().snapshot);

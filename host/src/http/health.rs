@@ -83,23 +83,25 @@ pub(super) fn place(rendered: &Rendered, section: Section, name: &str) -> Result
 
 fn serve(site: &Site, view: View, request: &Request) -> Result<Response, Problem> {
     let strict = strict(request.uri().query())?;
-    Ok(site.views.current().page(view, reader(site, request)).answer(request.headers(), strict))
+    let reader = reader(site, request)?;
+    Ok(site.views.current().page(view, reader).answer(request.headers(), strict))
 }
 
 fn serve_plugin(site: &Site, section: Section, name: &str, request: &Request) -> Result<Response, Problem> {
     let strict = strict(request.uri().query())?;
+    let reader = reader(site, request)?;
     let rendered = site.views.current();
     let place = place(&rendered, section, name)?;
-    let page = rendered.page(View::Plugin(section, place), reader(site, request));
+    let page = rendered.page(View::Plugin(section, place), reader);
     Ok(page.answer(request.headers(), strict))
 }
 
-/// How much is for who asks.
-pub(super) fn reader(site: &Site, request: &Request) -> Reader {
-    if site.access.is_operator(request) { Reader::Operator } else { Reader::Anybody }
+/// How much the sender may see; a wrong token is refused.
+pub(super) fn reader(site: &Site, request: &Request) -> Result<Reader, Problem> {
+    Ok(if site.access.is_operator(request)? { Reader::Operator } else { Reader::Anybody })
 }
 
-/// Whether the query asks that bad news be a 503.
+/// Whether the query asks that bad news be a 503. Other keys are ignored: monitors append one to get past caches.
 fn strict(query: Option<&str>) -> Result<bool, Problem> {
     let mut strict = false;
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -110,10 +112,7 @@ fn strict(query: Option<&str>) -> Result<bool, Problem> {
                 let detail = format!("the query parameter `strict` is {}", quoted(value));
                 return Err(Problem::bad_request(detail).hint("`strict` is 0 or 1"));
             }
-            (key, _) => {
-                let detail = format!("unknown query parameter {}", quoted(key));
-                return Err(Problem::bad_request(detail).hint("the only one here is `strict`"));
-            }
+            _ => strict,
         };
     }
     Ok(strict)

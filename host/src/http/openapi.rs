@@ -29,9 +29,9 @@ use super::{
 use crate::switch::Offer;
 
 const ABOUT: &str = "Everything that can be asked of this host over HTTP. `GET` stands for `HEAD`, too. Failures are \
-    `application/problem+json` (RFC 9457) with a hint. Out of the box a host listens on loopback alone and takes whoever sits \
-    there for its operator; where it demands a token, operators send it as `Authorization: Bearer`, browsers get a cookie \
-    for it at `/login`, and everybody else sees health without reasons, settings, edges and links.";
+    `application/problem+json` (RFC 9457) with a hint. Out of the box a host listens on loopback alone and requires no login \
+    there; if it has a token, operators send it as `Authorization: Bearer`, on loopback too, browsers get a cookie for it at \
+    `/login`, and everybody else sees health without reasons, settings, edges and links.";
 
 /// `GET /api/openapi.json`.
 pub(super) async fn document(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
@@ -62,7 +62,7 @@ struct Description {
 
 fn sees(site: &Site, request: &Request) -> Result<Reader, Problem> {
     no_query(request.uri())?;
-    Ok(reader(site, request))
+    reader(site, request)
 }
 
 async fn describe(site: &Site, sees: Reader) -> Result<Description, Problem> {

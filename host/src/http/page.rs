@@ -29,7 +29,8 @@ pub(super) use frame::{careful, frame};
 /// A browser that may not see it is sent to where it can log in.
 pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     if let Err(problem) = site.access.operator(&request) {
-        let can_log_in = site.access.lock.is_some() && Asked::from(&request).wants_a_page();
+        let asked = Asked::from(&request);
+        let can_log_in = site.access.lock.is_some() && asked.bearer().is_none() && asked.wants_a_page();
         return if can_log_in { Ok(Redirect::to("/login").into_response()) } else { Err(problem) };
     }
     let rendered = site.views.current();

@@ -31,7 +31,7 @@ pub(super) enum Proof {
 /// Whether it comes from an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// By its place: what runs on this machine needs no token. Its pages may come from elsewhere, though.
+    /// By its place: without a configured token, this machine needs none. Its pages may come from elsewhere, though.
     Local,
     /// By the token itself, which no page of another site knows.
     Token,
@@ -45,21 +45,26 @@ pub(super) enum Decision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lack {
     Absent,
-    Wrong,
+    /// A cookie that has ended or was never ours.
+    Session,
+    /// A bearer that is not the token: never taken for nobody, however open the host is.
+    Token,
     /// This host has no token by which anybody could.
     Unset,
 }
 
-/// The token is demanded of who may not sit at this machine; who shows it has it count everywhere.
+/// A token that is configured is demanded of everybody: a proxy that adds no header looks like this machine. Without one,
+/// only requests of this machine pass.
 pub(super) fn decide(policy: Policy, facts: Facts) -> Decision {
-    let is_demanded = policy.is_exposed || facts.is_forwarded || !facts.is_from_here;
+    let is_local = !policy.is_exposed && !facts.is_forwarded && facts.is_from_here;
     match (facts.bearer, facts.session) {
-        (Proof::Right, _) => Decision::Token,
-        (_, Proof::Right) => Decision::Session,
-        _ if !is_demanded => Decision::Local,
+        _ if !policy.has_token && is_local => Decision::Local,
         _ if !policy.has_token => Decision::Refused(Lack::Unset),
+        (Proof::Right, _) => Decision::Token,
+        (Proof::Wrong, _) => Decision::Refused(Lack::Token),
+        (Proof::Absent, Proof::Right) => Decision::Session,
+        (Proof::Absent, Proof::Wrong) => Decision::Refused(Lack::Session),
         (Proof::Absent, Proof::Absent) => Decision::Refused(Lack::Absent),
-        _ => Decision::Refused(Lack::Wrong),
     }
 }
 
@@ -81,19 +86,20 @@ mod tests {
             (CLOSED, HERE, Absent, Absent, Local),
             (CLOSED, FORWARDED, Absent, Absent, Refused(Lack::Unset)),
             (CLOSED, ELSEWHERE, Wrong, Absent, Refused(Lack::Unset)),
-            (WITH_TOKEN, HERE, Absent, Absent, Local),
-            (WITH_TOKEN, HERE, Wrong, Wrong, Local),
+            (WITH_TOKEN, HERE, Absent, Absent, Refused(Lack::Absent)),
+            (WITH_TOKEN, HERE, Wrong, Wrong, Refused(Lack::Token)),
+            (WITH_TOKEN, HERE, Wrong, Right, Refused(Lack::Token)),
             (WITH_TOKEN, HERE, Right, Absent, Token),
             (WITH_TOKEN, HERE, Absent, Right, Session),
             (WITH_TOKEN, FORWARDED, Absent, Absent, Refused(Lack::Absent)),
-            (WITH_TOKEN, FORWARDED, Wrong, Absent, Refused(Lack::Wrong)),
-            (WITH_TOKEN, FORWARDED, Absent, Wrong, Refused(Lack::Wrong)),
+            (WITH_TOKEN, FORWARDED, Wrong, Absent, Refused(Lack::Token)),
+            (WITH_TOKEN, FORWARDED, Absent, Wrong, Refused(Lack::Session)),
             (WITH_TOKEN, FORWARDED, Absent, Right, Session),
             (WITH_TOKEN, ELSEWHERE, Absent, Absent, Refused(Lack::Absent)),
             (EXPOSED, HERE, Absent, Absent, Refused(Lack::Absent)),
-            (EXPOSED, HERE, Wrong, Wrong, Refused(Lack::Wrong)),
+            (EXPOSED, HERE, Absent, Wrong, Refused(Lack::Session)),
             (EXPOSED, ELSEWHERE, Right, Wrong, Token),
-            (EXPOSED, ELSEWHERE, Wrong, Right, Session),
+            (EXPOSED, ELSEWHERE, Absent, Right, Session),
             (EXPOSED_WITHOUT, HERE, Absent, Absent, Refused(Lack::Unset)),
         ];
         for (policy, (is_from_here, is_forwarded), bearer, session, expected) in rows {

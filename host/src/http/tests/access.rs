@@ -59,15 +59,61 @@ fn cookie(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn on_this_machine_no_token_is_asked_for() {
-    for access in [AccessSettings::default(), with_token()] {
-        let host = Host::with_access(vec![database()], access);
-        assert_eq!(host.post(CALL, &[], "{}").await.status, StatusCode::OK);
-        for path in ["/", "/metrics"] {
-            assert_eq!(host.get(path).await.status, StatusCode::OK, "{path}");
-        }
-        assert!(host.get("/api/health/integrations/database").await.body.contains("dependents"));
+async fn without_a_token_this_machine_needs_none() {
+    let host = Host::new(vec![database()]);
+    assert_eq!(host.post(CALL, &[], "{}").await.status, StatusCode::OK);
+    for path in ["/", "/metrics"] {
+        assert_eq!(host.get(path).await.status, StatusCode::OK, "{path}");
     }
+    assert!(host.get("/api/health/integrations/database").await.body.contains("dependents"));
+}
+
+#[tokio::test]
+async fn a_token_that_is_configured_is_demanded_on_this_machine_too() {
+    let host = Host::with_access(vec![database()], with_token());
+    host.connect("database");
+    host.board.tick(now());
+    assert_eq!(host.post(CALL, &[], "{}").await.status, StatusCode::UNAUTHORIZED);
+    for path in ["/", "/metrics"] {
+        assert_eq!(host.get(path).await.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(host.read(path, &[BEARER]).await.status, StatusCode::OK, "{path}");
+    }
+    for path in ["/livez", "/readyz", "/login"] {
+        assert_eq!(host.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    assert_eq!(host.get("/api/health").await.body, r#"{"status":"healthy"}"#);
+    assert!(!host.get("/api/health/integrations/database").await.body.contains("dependents"));
+    assert!(host.operations.calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_never_taken_for_nobody() {
+    let host = Host::with_access(vec![database()], with_token());
+    let wrong = [("authorization", "Bearer wrong"), ("accept", "text/html")];
+    for path in HEALTH[..5].iter().chain(&["/", "/metrics", "/api/health/events", "/api/openapi.json"]) {
+        assert_eq!(host.read(path, &wrong).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    let cookie = cookie(&host.log_in(TOKEN, &[]).await);
+    let both = [wrong[0], ("cookie", cookie.as_str())];
+    assert_eq!(host.read("/metrics", &both).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn many_wrong_tokens_have_to_wait_and_the_right_one_does_not() {
+    let host = Host::with_access(vec![database()], with_token());
+    let wrong = [("authorization", "Bearer wrong")];
+    for _ in 0..30 {
+        assert_eq!(host.read("/metrics", &wrong).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let refused = host.read("/api/health", &wrong).await;
+    assert_eq!((refused.status, refused.header(header::RETRY_AFTER)), (StatusCode::TOO_MANY_REQUESTS, "60"));
+    assert_eq!(host.read("/metrics", &[BEARER]).await.status, StatusCode::OK);
+    assert_eq!(
+        host.read("/metrics", &[]).await.status,
+        StatusCode::UNAUTHORIZED,
+        "without one it is no guess"
+    );
+    assert_eq!(host.log_in(TOKEN, &[]).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -119,14 +165,24 @@ async fn what_is_not_the_token_opens_nothing() {
           "type":"about:blank",
           "title":"Unauthorized",
           "status":401,
-          "detail":"the token is wrong, or the session has ended",
-          "hint":"send the operator's token as `Authorization: Bearer <token>`; in a browser, open `/login`"
+          "detail":"the bearer token is not the operator's token",
+          "hint":"it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names"
+        }
+    "#]]);
+    host.read("/metrics", &[("cookie", "switchboard_session=1.2.3")]).await.check(expect![[r#"
+        401 application/problem+json
+        {
+          "type":"about:blank",
+          "title":"Unauthorized",
+          "status":401,
+          "detail":"the session has ended",
+          "hint":"log in again at `/login`; programs send `Authorization: Bearer <token>`"
         }
     "#]]);
 }
 
 #[tokio::test]
-async fn through_a_proxy_the_token_is_asked_for_on_loopback_too() {
+async fn through_a_proxy_the_token_is_demanded() {
     let host = Host::with_access(vec![database()], with_token());
     for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-anything", "forwarded", "via"] {
         assert_eq!(host.post(CALL, &[(name, "for=127.0.0.1")], "{}").await.status, 401, "{name}");
@@ -257,13 +313,13 @@ async fn a_named_proxy_says_how_the_browser_came() {
 }
 
 #[tokio::test]
-async fn who_guesses_has_to_wait() {
+async fn guesses_at_the_login_have_to_wait_and_the_right_token_does_not() {
     let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     let host = Host::with_access(vec![database()], AccessSettings { trusted_proxies, ..with_token() });
     for _ in 0..5 {
         assert_eq!(host.log_in("wrong", &[PROXY]).await.status, StatusCode::UNAUTHORIZED);
     }
-    let refused = host.log_in(TOKEN, &[PROXY]).await;
+    let refused = host.log_in("wrong", &[PROXY]).await;
     assert_eq!((refused.status, refused.header(header::RETRY_AFTER)), (StatusCode::TOO_MANY_REQUESTS, "60"));
     refused.check(expect![[r#"
         429 application/problem+json
@@ -271,17 +327,14 @@ async fn who_guesses_has_to_wait() {
           "type":"about:blank",
           "title":"Too Many Requests",
           "status":429,
-          "detail":"too many attempts to log in",
-          "hint":"try again in 60 s"
+          "detail":"too many wrong tokens from this address",
+          "hint":"send the right token, which is accepted at any time, or wait 60 s"
         }
     "#]]);
     let other = [("x-forwarded-for", "192.0.2.2")];
-    assert_eq!(host.log_in(TOKEN, &other).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(
-        host.call(&[PROXY, BEARER]).await.status,
-        StatusCode::OK,
-        "the token itself is never locked out"
-    );
+    assert_eq!(host.log_in("wrong", &other).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(host.call(&[PROXY, BEARER]).await.status, StatusCode::OK);
+    assert_eq!(host.log_in(TOKEN, &[PROXY]).await.status, StatusCode::SEE_OTHER, "nobody can lock it out");
 }
 
 #[tokio::test]
