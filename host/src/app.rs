@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use plugin_api::{
-    error::{OperationError, RootCause},
+    error::{OperationError, ReasonCode, RootCause},
     pipe::PipeEnd,
     protocol::CallHeader,
 };
@@ -85,6 +85,7 @@ pub enum StartError {
 pub struct Host {
     core: Arc<Core>,
     router: Router,
+    door: http::Door,
     // Held as long as the host runs: it locks the folder.
     data_dir: DataDir,
 }
@@ -160,6 +161,7 @@ impl Host {
         let routes = Routes::default();
         routes.replace(prepared.routes.clone());
         let access = http::AccessSettings::from(&config.host);
+        let door = door(&registry, &board);
         let core = Arc::new(Core {
             current: Mutex::new(Current { config, prepared }),
             board,
@@ -181,7 +183,7 @@ impl Host {
             access,
             clock: Timestamp::now,
         });
-        Ok(Self { core, router, data_dir })
+        Ok(Self { core, router, door, data_dir })
     }
 
     /// Answers health, operations and metrics; to be served by any axum server. One that does not tell who is at the
@@ -284,7 +286,7 @@ where
         async move { while stopped.changed().await.is_ok() {} }
     };
     let listener = listener.into_std().map_err(unavailable)?;
-    let mut server = server::serve(&host.core.board, listener, host.router(), stop);
+    let mut server = server::serve(&host.core.board, listener, host.router(), host.door.clone(), stop);
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
@@ -318,6 +320,15 @@ fn open_libraries(registry: &prometheus::Registry) -> IntGauge {
     registry.register(Box::new(gauge.clone())).expect("the registry is new, and the names differ");
     gauge.set(loader::open_count());
     gauge
+}
+
+/// Nobody can come in: then the board tells those who are in.
+fn door(registry: &prometheus::Registry, board: &Board) -> http::Door {
+    let board = board.clone();
+    http::Door::new(registry, move |trouble| {
+        let trouble = trouble.map(|message| (ReasonCode::Unavailable, message));
+        board.set_host_trouble("descriptors", trouble, Timestamp::now());
+    })
 }
 
 /// What HTTP may cause: the operations of the switch, called by an operator.

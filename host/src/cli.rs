@@ -27,6 +27,7 @@ mod status;
 mod table;
 mod watch;
 
+use client::Patience;
 pub use exit::{Exit, Failed};
 
 /// Wires integrations and services together, and tells the truth about them.
@@ -73,6 +74,8 @@ enum Command {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Examines a running host and everything that it joins, end to end, and says what to mend: 0 if nothing failed.
     Doctor {
@@ -85,6 +88,8 @@ enum Command {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Shows the levels of a running host's log, or sets one until the host ends.
     Log {
@@ -94,12 +99,16 @@ enum Command {
         /// `off`, `error`, `warn`, `info`, `debug` or `trace`; `default` is what plugins.toml says.
         #[arg(value_name = "LEVEL")]
         level: Option<String>,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Makes a running host read its configuration again: what changed is restarted, with what requires it.
     Reload {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Calls an operation of a plugin of a running host, or of `host` itself.
     Call {
@@ -115,6 +124,8 @@ enum Command {
         /// The same key means the same effect: at most once.
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Tells about plugins.
     #[command(subcommand)]
@@ -164,13 +175,15 @@ pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
         Command::Run => run::run(&config, verbose),
         Command::Check { connect, json } => check::check(&config, verbose, connect, json),
         Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
-        Command::Status { watch, json } => status::status(&config, watch, json),
-        Command::Doctor { plugins, send, json } => doctor::doctor(&config, &plugins, send, json),
-        Command::Log { plugin, level } => log::log(&config, plugin.zip(level)),
-        Command::Reload { json } => reload::reload(&config, json),
-        Command::Call { target, request, person, idempotency_key } => {
+        Command::Status { watch, json, patience } => status::status(&config, watch, json, patience),
+        Command::Doctor { plugins, send, json, patience } => {
+            doctor::doctor(&config, &plugins, send, json, patience)
+        }
+        Command::Log { plugin, level, patience } => log::log(&config, plugin.zip(level), patience),
+        Command::Reload { json, patience } => reload::reload(&config, json, patience),
+        Command::Call { target, request, person, idempotency_key, patience } => {
             let marks = [("switchboard-person", person), ("idempotency-key", idempotency_key)];
-            call::call(&config, &target, &request, &marks)
+            call::call(&config, &target, &request, &marks, patience)
         }
         Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
         Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),

@@ -40,7 +40,7 @@ pub use access::AccessSettings;
 pub use axum::Router;
 pub use router::router;
 pub use routes::{Guard, PluginRoute, RouteTable, Routes};
-pub use serve::serve;
+pub use serve::{Door, serve};
 
 /// What the routes work with.
 #[derive(Clone)]

@@ -27,6 +27,8 @@ mod routes;
 mod secrets;
 /// Who may ask a host for what.
 mod access;
+/// Signals, connections and commands before they reach anything.
+mod door;
 /// The health API answers as promised.
 mod health;
 /// Events of health: each once, whoever cuts them.
@@ -102,6 +104,7 @@ fn main() {
         routes::tests(),
         secrets::tests(),
         access::tests(),
+        door::tests(),
         health::tests(),
         events::tests(),
         journal::tests(),

@@ -30,7 +30,7 @@ pub fn tests() -> Vec<Trial> {
     ]
 }
 
-fn start() -> TestHost {
+pub fn start() -> TestHost {
     let host = Setup::new("[plugins.web]\n").start();
     host.wait_for_status("web", "connected");
     host

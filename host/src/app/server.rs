@@ -5,7 +5,7 @@ use std::net;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    http::{self, Router},
+    http::{self, Door, Router},
     status::Board,
     tasks,
 };
@@ -15,6 +15,7 @@ pub(super) fn serve<S>(
     board: &Board,
     listener: net::TcpListener,
     router: Router,
+    door: Door,
     mut stop: impl FnMut() -> S + Send + 'static,
 ) -> JoinHandle<()>
 where
@@ -22,11 +23,11 @@ where
 {
     tasks::spawn(board, "server", move || {
         let listener = listener.try_clone().and_then(TcpListener::from_std);
-        let (router, stop) = (router.clone(), stop());
+        let (router, door, stop) = (router.clone(), door.clone(), stop());
         async move {
             // If it does not, this is a panic like any other, and the next one tries again.
             let listener = listener.expect("the system lends a descriptor for the listener");
-            http::serve(listener, router, stop).await;
+            http::serve(listener, router, door, stop).await;
         }
     })
 }
@@ -59,7 +60,8 @@ mod tests {
                 pending().await
             }
         };
-        let server = serve(&board, listener.into_std().unwrap(), Router::new(), stop);
+        let door = Door::new(&prometheus::Registry::new(), |_| {});
+        let server = serve(&board, listener.into_std().unwrap(), Router::new(), door, stop);
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();

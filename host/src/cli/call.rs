@@ -4,7 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Exit, Failed, client::HostClient, runtime, show};
+use super::{
+    Exit, Failed,
+    client::{HostClient, Patience},
+    runtime, show,
+};
 
 /// Calls `plugin.operation` with JSON and headers, and prints the response as JSON.
 pub fn call(
@@ -12,6 +16,7 @@ pub fn call(
     target: &str,
     request: &str,
     headers: &[(&str, Option<String>)],
+    patience: Patience,
 ) -> Result<Exit, Failed> {
     let usage = |problem: String| Failed::new(Exit::Usage, problem);
     let (plugin, operation) = target
@@ -20,7 +25,7 @@ pub fn call(
     let request: Value =
         serde_json::from_str(request).map_err(|error| usage(format!("the request is not JSON: {error}")))?;
     runtime()?.block_on(async {
-        let host = HostClient::find(path)?;
+        let host = HostClient::find(path, patience)?;
         let route = format!("/api/operations/{plugin}/{operation}");
         let (status, answer) = host.post(&route, &request, headers).await?;
         if status < 400 {

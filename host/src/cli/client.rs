@@ -1,10 +1,13 @@
-//! Finds the running host by its folder for data, and talks to it.
+//! Finds the running host by its folder for data, and talks to it. A host that is stopped or hangs is waited for no longer
+//! than `--timeout`.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
+use plugin_api::settings::Span;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH},
@@ -15,6 +18,7 @@ use switchboard::{
     app::RunFile,
     config::{HostConfig, Token},
 };
+use tokio::time::{sleep, timeout};
 
 use super::{Exit, Failed, call::problem_text, load};
 
@@ -24,16 +28,42 @@ const EVENTS: &str = "text/event-stream";
 /// The event after which they go on.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// How often a host that takes its time is asked whether it is alive.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long a running host may be silent.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Patience {
+    /// How long the running host may give no sign of life: then the exit code is 3.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
+    timeout: Span,
+}
+
+fn patience(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text)?;
+    if span.0.is_zero() { Err("it must be more than nothing".to_owned()) } else { Ok(span) }
+}
+
 /// A way to the running host.
 pub struct HostClient {
     http: Client,
     base: String,
+    process: u32,
     token: Option<Token>,
+    patience: Duration,
+}
+
+/// What came back, whatever its status.
+struct Answer {
+    status: StatusCode,
+    tag: Option<String>,
+    /// Null if there is none.
+    body: Value,
 }
 
 impl HostClient {
     /// The host that runs with this configuration.
-    pub fn find(path: &Path) -> Result<Self, Failed> {
+    pub fn find(path: &Path, patience: Patience) -> Result<Self, Failed> {
         let HostConfig { data_dir, token, .. } = load(path)?.host;
         let run = RunFile::read(&data_dir).ok_or_else(|| {
             let folder = data_dir.display();
@@ -47,46 +77,38 @@ impl HostClient {
         let http = Client::builder().no_proxy().build();
         let http =
             http.map_err(|error| Failed::new(Exit::Failed, format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { http, base: format!("http://{}", reachable(run.address)), token })
+        let base = format!("http://{}", reachable(run.address));
+        Ok(Self { http, base, process: run.pid, token, patience: patience.timeout.0 })
     }
 
-    /// Reads a route.
+    /// Reads a route of health.
     pub async fn get(&self, path: &str) -> Result<Value, Failed> {
-        let answer = self.with_token(self.http.get(format!("{}{path}", self.base))).send().await;
-        self.json(answer).await.map(|(_, body)| body)
+        self.read(self.http.get(self.url(path))).await.map(|answer| answer.body)
     }
 
-    /// Reads a route unless it is still what it was under this entity tag; gives the new tag with the answer.
+    /// Reads a route of health unless it is still what it was under this entity tag; gives the new tag with the answer.
     pub async fn get_if_changed(
         &self,
         path: &str,
         known: Option<&str>,
     ) -> Result<Option<(Option<String>, Value)>, Failed> {
-        let request = self.with_token(self.http.get(format!("{}{path}", self.base)));
-        let request = match known {
-            Some(tag) => request.header(IF_NONE_MATCH, tag),
-            None => request,
-        };
-        let answer = request.send().await;
-        if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::NOT_MODIFIED) {
-            return Ok(None);
-        }
-        let tag = answer.as_ref().ok().and_then(|answer| answer.headers().get(ETAG));
-        let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-        self.json(answer).await.map(|(_, body)| Some((tag, body)))
+        let request = self.http.get(self.url(path));
+        let request = known.into_iter().fold(request, |request, tag| request.header(IF_NONE_MATCH, tag));
+        let Answer { status, tag, body } = self.read(request).await?;
+        Ok((status != StatusCode::NOT_MODIFIED).then_some((tag, body)))
     }
 
     /// Listens to a route that tells events, those after `last` if there was one; `None` if there is none, or it takes
     /// nobody any more.
     pub async fn listen(&self, path: &str, last: Option<&str>) -> Option<Response> {
-        let request = self.http.get(format!("{}{path}", self.base)).header(ACCEPT, EVENTS);
+        let request = self.http.get(self.url(path)).header(ACCEPT, EVENTS);
         let request = last.into_iter().fold(request, |request, last| request.header(LAST_EVENT_ID, last));
-        let answer = self.with_token(request).send().await.ok()?;
+        let answer = timeout(self.patience, self.with_token(request).send()).await.ok()?.ok()?;
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         (answer.status().is_success() && kind.starts_with(EVENTS)).then_some(answer)
     }
 
-    /// Asks an operation of the host itself.
+    /// Asks an operation of the host itself, and waits as long as the host is alive.
     ///
     /// # Errors
     /// What the host refused it by.
@@ -100,7 +122,8 @@ impl HostClient {
         })
     }
 
-    /// Posts JSON with the headers that have a value; gives the HTTP status with the answer.
+    /// Posts JSON with the headers that have a value, and waits as long as the host is alive: how long an operation may
+    /// take is its own limit. Gives the HTTP status with the answer.
     pub async fn post(
         &self,
         path: &str,
@@ -108,10 +131,17 @@ impl HostClient {
         headers: &[(&str, Option<String>)],
     ) -> Result<(u16, Value), Failed> {
         let given = headers.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let request = self.http.post(self.url(path)).json(body);
         let request = given.fold(request, |request, (name, value)| request.header(*name, value));
-        let answer = self.with_token(request).send().await;
-        self.json(answer).await
+        let answer = tokio::select! {
+            answer = self.exchange(request) => answer?,
+            silent = self.silence() => return Err(silent),
+        };
+        Ok((answer.status.as_u16(), answer.body))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
 
     fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
@@ -121,14 +151,48 @@ impl HostClient {
         }
     }
 
-    async fn json(&self, answer: reqwest::Result<Response>) -> Result<(u16, Value), Failed> {
+    /// For what the host answers from memory: at once, or it is in trouble.
+    async fn read(&self, request: RequestBuilder) -> Result<Answer, Failed> {
+        let answer = timeout(self.patience, self.exchange(request)).await.map_err(|_| self.silent())??;
+        if answer.status.is_client_error() || answer.status.is_server_error() {
+            // Exit codes 0 to 2 tell how the host is, which is unknown here.
+            return Err(Failed::new(Exit::Unreachable, problem_text(&answer.body)));
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Failed> {
         let gone = |_| Failed::new(Exit::Unreachable, format!("the host at {} does not answer", self.base));
-        let answer = answer.map_err(gone)?;
-        let status = answer.status().as_u16();
+        let answer = self.with_token(request).send().await.map_err(gone)?;
+        let status = answer.status();
+        let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        if status == StatusCode::NOT_MODIFIED {
+            return Ok(Answer { status, tag, body: Value::Null });
+        }
         let body = answer.json().await.map_err(|error| {
             Failed::new(Exit::Failed, format!("{} answered {status} without JSON: {error}", self.base))
         })?;
-        Ok((status, body))
+        Ok(Answer { status, tag, body })
+    }
+
+    /// Ends once the host has given no sign of life for too long. One that no longer listens is about to stop, and ends
+    /// the connection of the request by itself.
+    async fn silence(&self) -> Failed {
+        while timeout(self.patience, self.http.get(self.url("/livez")).send()).await.is_ok() {
+            sleep(BEAT).await;
+        }
+        self.silent()
+    }
+
+    fn silent(&self) -> Failed {
+        let Self { base, process, patience, .. } = self;
+        Failed::new(
+            Exit::Unreachable,
+            format!(
+                "the host at {base} (process {process}) did not answer within {patience:?}\n  hint: it may be stopped or \
+                 overloaded: look at the process, or give it more time by `--timeout`"
+            ),
+        )
     }
 }
 

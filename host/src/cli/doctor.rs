@@ -7,12 +7,22 @@ use plugin_api::requests::doctor::{Check, Verdict};
 use serde_json::json;
 use switchboard::app::{Diagnose, Diagnosis, Subject, output};
 
-use super::{Exit, Failed, client::HostClient, runtime, show};
+use super::{
+    Exit, Failed,
+    client::{HostClient, Patience},
+    runtime, show,
+};
 
 /// Examines, and prints what was found. With `send`, what others see is done too, once it was said.
-pub fn doctor(path: &Path, plugins: &[String], send: bool, json: bool) -> Result<Exit, Failed> {
+pub fn doctor(
+    path: &Path,
+    plugins: &[String],
+    send: bool,
+    json: bool,
+    patience: Patience,
+) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path)?;
+        let host = HostClient::find(path, patience)?;
         let plugins = plugins.to_vec();
         let mut diagnosis: Diagnosis =
             host.ask("doctor", &json!(Diagnose { effects: false, plugins })).await?;

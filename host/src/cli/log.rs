@@ -5,15 +5,19 @@ use std::path::Path;
 use serde_json::json;
 use switchboard::app::Levels;
 
-use super::{Exit, Failed, client::HostClient, runtime, show};
+use super::{
+    Exit, Failed,
+    client::{HostClient, Patience},
+    runtime, show,
+};
 
 /// The word for what plugins.toml says.
 const DEFAULT: &str = "default";
 
 /// Sets a level if one is given, and shows all.
-pub fn log(path: &Path, wanted: Option<(String, String)>) -> Result<Exit, Failed> {
+pub fn log(path: &Path, wanted: Option<(String, String)>, patience: Patience) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path)?;
+        let host = HostClient::find(path, patience)?;
         let Levels { levels, set } = match wanted {
             None => host.ask("log_levels", &json!({})).await?,
             Some((plugin, level)) => {

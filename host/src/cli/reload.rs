@@ -5,12 +5,17 @@ use std::path::Path;
 use serde_json::{Value, json};
 use switchboard::app::Reloaded;
 
-use super::{Exit, Failed, call::problem_text, client::HostClient, runtime, show};
+use super::{
+    Exit, Failed,
+    call::problem_text,
+    client::{HostClient, Patience},
+    runtime, show,
+};
 
 /// Reloads, and tells what came of it.
-pub fn reload(path: &Path, json: bool) -> Result<Exit, Failed> {
+pub fn reload(path: &Path, json: bool, patience: Patience) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path)?;
+        let host = HostClient::find(path, patience)?;
         let (status, answer) = host.post("/api/operations/host/reload", &json!({}), &[]).await?;
         if status >= 400 {
             return Err(refused(&answer));

@@ -1,6 +1,6 @@
 //! `switchboard run`: the host in the foreground.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, panic::resume_unwind, path::Path, time::Duration};
 
 use switchboard::app::{self, Host, StartError, output};
 
@@ -15,13 +15,22 @@ mod signals;
 /// How long the table waits for plugins that take their time.
 const TABLE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs until SIGTERM or Ctrl-C; a second one ends at once. SIGHUP reloads.
+/// Runs until SIGTERM or Ctrl-C; a second one ends at once. SIGHUP reloads, as soon as the host is up.
 pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
-    let (config, scrubber) = load_and_log(path, verbose)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
-        // Before anything starts: a signal that nobody watches ends the process without a word to the plugins.
+        // Before anything else, the configuration included: a signal that nobody watches ends the process.
         let (signals, hangups) = (Signals::watch(), Hangups::watch());
+        let mut stop = tokio::spawn(told_to_stop(signals));
+        let path = path.to_owned();
+        // On a thread of its own: a file may be slow to read, and the host can be stopped meanwhile.
+        let loading = tokio::task::spawn_blocking(move || load_and_log(&path, verbose));
+        let loaded = tokio::select! {
+            biased;
+            _ = &mut stop => return Ok(Ok(())),
+            loaded = loading => loaded,
+        };
+        let (config, scrubber) = loaded.unwrap_or_else(|panic| resume_unwind(panic.into_panic()))?;
         let started = async |address: SocketAddr, host: &Host| {
             let hangups = Mutex::new(hangups);
             tokio::join!(
@@ -31,11 +40,12 @@ pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
                 host.keep("hangup", || reload_when_told(&hangups, host))
             );
         };
-        app::run(config, scrubber, told_to_stop(signals), started).await
+        // An error says that the task is gone with its signal, which means the same.
+        Ok(app::run(config, scrubber, async { _ = stop.await }, started).await)
     });
     // What still runs has had its grace period.
     runtime.shutdown_background();
-    match outcome {
+    match outcome? {
         Ok(()) => Ok(Exit::Success),
         Err(StartError::Refused(refused)) => Err(Failed::new(Exit::Configuration, refused)),
         Err(error) => Err(Failed::new(Exit::Failed, error)),
@@ -71,7 +81,8 @@ async fn reload_when_told(hangups: &Mutex<Hangups>, host: &Host) {
     }
 }
 
-/// Waits for the first signal to stop. The second one ends the process at once.
+/// Waits for the first signal to stop. The second one ends the process at once. A task of its own, so that neither waits
+/// for a start that takes its time.
 async fn told_to_stop(mut signals: Signals) {
     signals.next().await;
     service_manager::stopping();

@@ -5,12 +5,21 @@ use std::path::Path;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use super::{Exit, Failed, client::HostClient, detail::detail, runtime, show, watch};
+use super::{
+    Exit, Failed,
+    client::{HostClient, Patience},
+    detail::detail,
+    runtime, show, watch,
+};
+
+/// Without the token, the host tells neither reasons nor dependencies.
+const REDUCED: &str = "reasons are left out, as this command has no operator's token: set `SWITCHBOARD_TOKEN`, or point \
+     `--config` at the configuration of that host";
 
 /// Prints the statuses, once or whenever they change.
-pub fn status(path: &Path, watch: bool, json: bool) -> Result<Exit, Failed> {
+pub fn status(path: &Path, watch: bool, json: bool, patience: Patience) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path)?;
+        let host = HostClient::find(path, patience)?;
         if watch {
             let never = watch::watch(&host, json).await?;
             match never {}
@@ -19,6 +28,9 @@ pub fn status(path: &Path, watch: bool, json: bool) -> Result<Exit, Failed> {
         match json {
             true => show(format_args!("{connections:#}")),
             false => show(table(&connections)),
+        }
+        if connections.get("edges").is_none() {
+            eprintln!("{REDUCED}");
         }
         Ok(exit(&connections))
     })

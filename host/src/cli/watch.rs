@@ -27,8 +27,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: u32 = 15;
 /// With events, something is asked all the same: they may be lost on the way.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Without a sign for so long, the way is cut: the host gives one every 15 s.
-const SILENCE: Duration = Duration::from_secs(45);
+/// Without a sign for so long, the way is cut or the host hangs: it gives one every 15 s.
+const SILENCE: Duration = Duration::from_secs(25);
 /// To the upper left, and nothing below.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
@@ -91,7 +91,9 @@ async fn follow(host: &HostClient) -> Result<Infallible, Failed> {
     let (mut last, mut tag) = (None, None);
     loop {
         while let Some(stream) = host.listen(EVENTS, last.as_deref()).await {
-            read(stream, &mut lines, &mut last).await;
+            if read(stream, &mut lines, &mut last).await == End::Silence {
+                break;
+            }
             sleep(INTERVAL).await;
         }
         // What is asked for now shows what happened since.
@@ -106,10 +108,23 @@ async fn follow(host: &HostClient) -> Result<Infallible, Failed> {
     }
 }
 
+/// How a stream ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    Closed,
+    /// Nothing comes any more, so that the host has to be asked whether it is there.
+    Silence,
+}
+
 /// Prints what a stream tells until it ends; `last` is the id of what was told last.
-async fn read(mut stream: Response, lines: &mut Lines, last: &mut Option<String>) {
+async fn read(mut stream: Response, lines: &mut Lines, last: &mut Option<String>) -> End {
     let mut events = Events::default();
-    while let Ok(Ok(Some(piece))) = timeout(SILENCE, stream.chunk()).await {
+    loop {
+        let piece = match timeout(SILENCE, stream.chunk()).await {
+            Ok(Ok(Some(piece))) => piece,
+            Ok(_) => return End::Closed,
+            Err(_) => return End::Silence,
+        };
         for event in events.take(&piece) {
             print(match event.told {
                 Told::Change(change) => lines.of_change(&change),

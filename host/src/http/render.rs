@@ -27,7 +27,7 @@ pub(super) fn overview(snapshot: &Snapshot, status: Overall, stale: bool) -> Byt
         counts: snapshot.counts,
         blocked: snapshot.blocked(),
         causes: snapshot.causes(),
-        notes: snapshot.notes(),
+        notes: snapshot.words_of_host(),
         links: LINKS,
     })
 }
@@ -57,7 +57,7 @@ pub(super) fn connections(snapshot: &Snapshot, status: Overall) -> Bytes {
         services: services.map(|(name, plugin)| (name, verified(plugin))).collect(),
         edges: snapshot.edges(),
         start: Start { report: &snapshot.start, plugins: snapshot.timings() },
-        notes: snapshot.notes(),
+        notes: snapshot.words_of_host(),
     })
 }
 

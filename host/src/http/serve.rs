@@ -1,9 +1,16 @@
-//! A listener and a router become a server, until it is told to stop: what was taken by then is finished. Whoever sends
-//! slowly, sends too much or sends nothing costs others nothing.
+//! A listener and a router become a server, until it is told to stop: what was taken by then is finished. Clients that
+//! send slowly, send too much, send nothing or read nothing cost others nothing: each has its limits, the idlest gives way
+//! where there is no room, and a reserve answers for the process.
+
+mod door;
+mod entrance;
+mod patient;
+mod reserve;
+mod seats;
 
 use std::{
+    convert::Infallible,
     future::Future,
-    io,
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -14,8 +21,9 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo};
+use futures_util::FutureExt as _;
 use hyper::{
-    Request,
+    Request, StatusCode,
     body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
@@ -30,16 +38,32 @@ use tokio::{
     time::timeout,
 };
 
+use self::{
+    entrance::Entrance,
+    patient::Patient,
+    reserve::Reserve,
+    seats::{Seats, Taken, Work, Worked},
+};
+
+pub use self::door::Door;
+
 /// How long the end of an endless answer may take to reach its client.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a connection that gives way may take to free its place.
+const HANDOVER: Duration = Duration::from_millis(250);
 
 /// What one connection may cost.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// How many connections at once; more wait until one ends.
+    /// How many connections at once; beyond them the idlest gives way.
     pub(super) connections: u32,
+    /// How many more, where nobody gives way, for those that must always be answered.
+    pub(super) reserve: usize,
     /// How long the head of a request may take, and how long a connection may be kept without a request.
     pub(super) head_patience: Duration,
+    /// How long a client may take nothing of its answer.
+    pub(super) write_patience: Duration,
     /// The most bytes of a head.
     pub(super) head_size: usize,
     /// The most headers of a request.
@@ -51,7 +75,9 @@ impl Default for Limits {
         Self {
             // A process may usually open 1024 files, and plugins need some of them.
             connections: 800,
+            reserve: 32,
             head_patience: Duration::from_secs(20),
+            write_patience: Duration::from_secs(20),
             head_size: 32 * 1024,
             headers: HYPERS_HEADERS,
         }
@@ -102,80 +128,92 @@ impl Drop for Endless {
 
 /// Serves until `stop`, and until the last request and the last WebSocket have ended: how long that may take is the
 /// caller's to say.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send) {
-    serve_within(Limits::default(), listener, router, stop).await;
+pub async fn serve(listener: TcpListener, router: Router, door: Door, stop: impl Future<Output = ()> + Send) {
+    serve_within(Limits::default(), listener, router, door, stop).await;
 }
 
 pub(super) async fn serve_within(
     limits: Limits,
     listener: TcpListener,
     router: Router,
+    door: Door,
     stop: impl Future<Output = ()> + Send,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections as usize));
+    let seats = Arc::new(Seats::default());
     let stopping = watch::Sender::new(false);
+    let mut entrance = Entrance::new(listener, seats.clone(), door.clone());
+    let mut reserve = Reserve::new(limits, router.clone(), door.clone());
     let mut stop = pin!(stop);
     loop {
-        let (stream, client, place) = tokio::select! {
+        let (stream, client) = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = entrance.next(&reserve) => accepted,
         };
-        let connection = Connection { client, place, limits, router: router.clone() };
+        // Small frames of a WebSocket are not held back; a socket that refuses is as good.
+        let _ = stream.set_nodelay(true);
+        let Some(place) = place(&room, &seats, &door).await else {
+            reserve.take(stream, client);
+            continue;
+        };
+        let seat = seats.take();
+        let connection =
+            Connection { client, place, seat, limits, door: door.clone(), router: router.clone() };
         tokio::spawn(connection.serve(stream, stopping.subscribe()));
     }
-    drop(listener);
+    drop(entrance);
     stopping.send_replace(true);
     // Every place is free again: nobody is served any more.
     let _ = room.acquire_many(limits.connections).await;
 }
 
-/// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Place) {
-    let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let place = Place { _permit: Arc::new(permit), endless: Arc::default() };
-    loop {
-        match listener.accept().await {
-            Ok((stream, client)) => return (stream, client, place),
-            Err(error) if is_the_clients(&error) => {}
-            Err(error) => {
-                // Most likely there are too many open files: some are closed soon.
-                tracing::error!("no connection can be accepted: {error}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+/// A place that is free, or that an idle connection gives away.
+async fn place(room: &Arc<Semaphore>, seats: &Seats, door: &Door) -> Option<Place> {
+    let permit = match room.clone().try_acquire_owned() {
+        Ok(permit) => permit,
+        Err(_) if seats.ask_the_idlest() => {
+            door.cut_idle();
+            timeout(HANDOVER, room.clone().acquire_owned()).await.ok()?.ok()?
         }
-    }
-}
-
-/// The client went before it was served.
-fn is_the_clients(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+        Err(_) => return None,
+    };
+    Some(Place { _permit: Arc::new(permit), endless: Arc::default() })
 }
 
 /// What serving one client takes.
 struct Connection {
     client: SocketAddr,
     place: Place,
+    seat: Taken,
     limits: Limits,
+    door: Door,
     router: Router,
 }
 
 impl Connection {
     async fn serve(self, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
-        // Small frames of a WebSocket are not held back; a socket that refuses is as good.
-        let _ = stream.set_nodelay(true);
-        let Self { client, place, limits, router } = self;
+        let Self { client, place, seat: Taken(ref seat), limits, door, router } = self;
         let endless = place.endless.clone();
+        let stream = TokioIo::new(Patient::new(stream, limits.write_patience, Some(seat.clone()), door));
+        let own_seat = seat.clone();
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |mut request: Request<Incoming>| {
             // Who is at the other end decides what he may.
             request.extensions_mut().insert(ConnectInfo(client));
             request.extensions_mut().insert(place.clone());
-            router.call(request)
+            let work = own_seat.begin();
+            let answer = router.call(request);
+            async move {
+                let answer = answer.await?;
+                let mut work = Some(work);
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    work.take().into_iter().for_each(Work::stay);
+                }
+                Ok::<_, Infallible>(answer.map(|body| Worked { body, work }))
+            }
         });
-        let mut connection =
-            pin!(limits.protocol().serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let mut connection = pin!(limits.protocol().serve_connection(stream, service).with_upgrades());
         let stop = async move {
             // An error says that the server is gone, which means the same.
             let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -189,6 +227,15 @@ impl Connection {
                     timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
                 } else {
                     connection.await
+                }
+            }
+            () = seat.asked() => {
+                connection.as_mut().graceful_shutdown();
+                // A request that has come meanwhile is finished; a head that has not come whole is not waited for.
+                match connection.as_mut().now_or_never() {
+                    Some(outcome) => outcome,
+                    None if seat.is_idle() => Ok(()),
+                    None => connection.await,
                 }
             }
         };

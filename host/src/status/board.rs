@@ -7,6 +7,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
+use plugin_api::error::ReasonCode;
 use tokio::sync::watch;
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
     snapshot::{Panics, Snapshot},
     spec::{BoardConfig, DependencySpec, PluginSpec, StartReport},
     standing::{Edges, Standing},
+    trouble::HostTrouble,
 };
 
 /// A handle to the board; clones share it. Reading never waits for a writer.
@@ -62,6 +64,7 @@ impl Board {
             plugins: Arc::new(plugins),
             start: Arc::default(),
             panics: Arc::default(),
+            host: Arc::default(),
             tally,
         };
         let shared = Shared {
@@ -110,7 +113,7 @@ impl Board {
         self.publish(&writer, &BTreeSet::new(), |snapshot| {
             snapshot.tally = Tally::of(plugins.iter().map(Arc::as_ref));
             snapshot.counts = snapshot.tally.counts;
-            snapshot.overall = snapshot.tally.overall(snapshot.settled, false);
+            snapshot.overall = snapshot.judge(false);
             snapshot.plugins = Arc::new(plugins);
             snapshot.revision += 1;
         });
@@ -148,6 +151,28 @@ impl Board {
                 snapshot.start = Arc::new(start);
                 snapshot.revision += 1;
             }
+        });
+        self.announce();
+    }
+
+    /// Raises a trouble of the host itself, or ends it. One that goes on keeps its beginning.
+    pub fn set_host_trouble(&self, key: &'static str, trouble: Option<(ReasonCode, &str)>, now: Timestamp) {
+        let writer = self.write();
+        self.publish(&writer, &BTreeSet::new(), |snapshot| {
+            let mut troubles = snapshot.host.to_vec();
+            let before =
+                troubles.iter().position(|trouble| trouble.key == key).map(|place| troubles.remove(place));
+            let since = before.as_ref().map_or(now, |before| before.since);
+            let after =
+                trouble.map(|(code, message)| HostTrouble { key, code, message: message.to_owned(), since });
+            if before == after {
+                return;
+            }
+            troubles.extend(after);
+            troubles.sort_by_key(|trouble| trouble.key);
+            snapshot.host = troubles.into();
+            snapshot.overall = snapshot.judge(false);
+            snapshot.revision += 1;
         });
         self.announce();
     }
@@ -209,7 +234,7 @@ impl Board {
         }
         next.settled |= next.tally.is_settled();
         next.counts = next.tally.counts;
-        next.overall = next.tally.overall(next.settled, false);
+        next.overall = next.judge(false);
         if telling || told != (next.settled, next.overall) {
             next.revision += 1;
         }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use plugin_api::error::{FixAction, ReasonCode};
+use plugin_api::{
+    error::{FixAction, ReasonCode},
+    protocol::HOST,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,6 +14,7 @@ use super::{
     model::{Fix, PluginHealth, Reason, Status},
     snapshot::Snapshot,
     time::{self, Moment},
+    trouble::HostTrouble,
 };
 
 /// A plugin whose trouble is its own, and everything that it keeps from being healthy.
@@ -19,6 +23,9 @@ pub struct Cause {
     pub name: String,
     pub status: Status,
     pub code: Option<ReasonCode>,
+    /// Of the host itself; of a plugin, its details say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     #[serde(serialize_with = "time::serialize")]
     #[schemars(with = "Moment")]
     pub since: Timestamp,
@@ -36,7 +43,7 @@ pub struct Attention {
 }
 
 impl Snapshot {
-    /// The root causes that matter: those in `error`, `disconnected` or `initializing`, those that hold others, and
+    /// What is wrong with the host itself, and the root causes that matter: those in `error`, `disconnected` or `initializing`, those that hold others, and
     /// those that make a required plugin unhealthy.
     pub fn causes(&self) -> Vec<Cause> {
         let mut affected: BTreeMap<&str, Vec<&PluginHealth>> = BTreeMap::new();
@@ -51,7 +58,7 @@ impl Snapshot {
                 in_trouble(root) || affected.iter().any(|plugin| plugin.required || plugin.is_held());
             matters.then(|| cause(root, &affected))
         });
-        causes.collect()
+        self.host.iter().map(cause_of_host).chain(causes).collect()
     }
 
     /// What waits for a person.
@@ -73,8 +80,21 @@ fn cause(root: &PluginHealth, affected: &[&PluginHealth]) -> Cause {
         name: root.name.clone(),
         status: root.status,
         code: root.reason.as_ref().map(|reason| reason.code),
+        message: None,
         since: root.since,
         affects: others.cloned().collect(),
+    }
+}
+
+/// The host stands under its own name, which no plugin can have.
+fn cause_of_host(trouble: &HostTrouble) -> Cause {
+    Cause {
+        name: HOST.to_owned(),
+        status: Status::Error,
+        code: Some(trouble.code),
+        message: Some(trouble.message.clone()),
+        since: trouble.since,
+        affects: Vec::new(),
     }
 }
 

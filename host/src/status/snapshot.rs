@@ -11,6 +11,7 @@ use super::{
     overall::{Counts, Overall, Tally},
     spec::StartReport,
     time::rfc3339,
+    trouble::HostTrouble,
 };
 
 /// A checker that has not ticked for so long is stale.
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub start: Arc<StartReport>,
     /// The tasks of the host itself that ended by a panic, by name.
     pub panics: Arc<BTreeMap<String, Panics>>,
+    /// What is wrong with the host itself, sorted by key.
+    pub host: Arc<[HostTrouble]>,
     pub(super) tally: Tally,
 }
 
@@ -97,7 +100,13 @@ impl Snapshot {
 
     /// The host as a whole, for who knows whether the checker is stale.
     pub fn overall_when(&self, checker_is_stale: bool) -> Overall {
-        if checker_is_stale { self.tally.overall(self.settled, true) } else { self.overall }
+        if checker_is_stale { self.judge(true) } else { self.overall }
+    }
+
+    /// The plugins together, and no better than the host itself.
+    pub(super) fn judge(&self, checker_is_stale: bool) -> Overall {
+        let least = if self.host.is_empty() { Overall::Healthy } else { Overall::Degraded };
+        self.tally.overall(self.settled, checker_is_stale).max(least)
     }
 
     /// How many plugins are kept from being healthy by a dependency.
@@ -125,6 +134,11 @@ impl Snapshot {
         } else {
             Verification::Failed
         }
+    }
+
+    /// What is wrong with the host itself, and then its notes.
+    pub fn words_of_host(&self) -> Vec<String> {
+        self.host.iter().map(|trouble| trouble.message.clone()).chain(self.notes()).collect()
     }
 
     /// What an operator should know of the host itself, though it works.

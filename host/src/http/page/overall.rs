@@ -56,6 +56,8 @@ fn sentence(rendered: &Rendered) -> String {
     } else if !snapshot.settled {
         let up = snapshot.counts.connected;
         format!("Starting: {up} of {} are up.", words::many(snapshot.plugins.len(), "plugin"))
+    } else if let Some(trouble) = snapshot.host.first() {
+        format!("{}.", capital(&trouble.message))
     } else if !causes.is_empty() {
         of_causes(&causes)
     } else if stale > 0 {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::http::serve::{self, Limits, serve_within};
+use crate::http::serve::{self, Door, Limits, serve_within};
 
 /// A server with a quick route and one that waits to be released.
 struct Server {
@@ -18,10 +18,24 @@ struct Server {
     release: Arc<Notify>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
+    registry: prometheus::Registry,
 }
 
-const QUICK: Limits =
-    Limits { connections: 64, head_patience: Duration::from_millis(200), head_size: 8192, headers: 20 };
+fn door(registry: &prometheus::Registry) -> Door {
+    Door::new(registry, |_| {})
+}
+
+/// More than lies on the way between two ends of a connection.
+const LONG: usize = 64 << 20;
+
+const QUICK: Limits = Limits {
+    connections: 64,
+    reserve: 2,
+    head_patience: Duration::from_millis(200),
+    write_patience: Duration::from_secs(600),
+    head_size: 8192,
+    headers: 20,
+};
 
 const PATIENT: Limits = Limits { head_patience: Duration::from_secs(600), ..QUICK };
 
@@ -39,19 +53,37 @@ impl Server {
                 "/quick",
                 get(|ConnectInfo(client): ConnectInfo<SocketAddr>| async move { client.ip().to_string() }),
             )
-            .route("/slow", get(slow));
+            .route("/slow", get(slow))
+            .route("/long", get(|| async { vec![b'x'; LONG] }))
+            .route("/livez", get(|| async { "alive" }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { _ = stopped.await };
-        let served = tokio::spawn(serve_within(limits, listener, router, stopped));
-        Self { address, entered, release, stop, served }
+        let registry = prometheus::Registry::new();
+        let served = tokio::spawn(serve_within(limits, listener, router, door(&registry), stopped));
+        Self { address, entered, release, stop, served, registry }
     }
 
     async fn send(&self, bytes: &[u8]) -> TcpStream {
         let mut connection = TcpStream::connect(self.address).await.unwrap();
         connection.write_all(bytes).await.unwrap();
         connection
+    }
+
+    /// How many connections were cut for this cause.
+    fn cut(&self, cause: &str) -> u64 {
+        let families = self.registry.gather();
+        let cut =
+            families.iter().find(|family| family.name() == "switchboard_connections_cut_total").unwrap();
+        let of_cause = cut.get_metric().iter().find(|metric| metric.get_label()[0].value() == cause).unwrap();
+        of_cause.get_counter().get_value() as u64
+    }
+
+    /// Asks again and again until there is a place; the limit is far beyond what it takes.
+    async fn serves_again(&self) {
+        let again = async { while !self.exchange(GET_QUICK_ONCE).await.starts_with("HTTP/1.1 200 ") {} };
+        tokio::time::timeout(Duration::from_secs(60), again).await.expect("there is a place again");
     }
 
     /// What comes until the server closes.
@@ -78,6 +110,7 @@ async fn read_until(connection: &mut TcpStream, end: &str) -> String {
 }
 
 const GET_QUICK: &[u8] = b"GET /quick HTTP/1.1\r\nhost: here\r\n\r\n";
+const GET_QUICK_ONCE: &[u8] = b"GET /quick HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
 const GET_SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nhost: here\r\n\r\n";
 
 #[tokio::test]
@@ -121,15 +154,64 @@ async fn a_head_has_a_size() {
 }
 
 #[tokio::test]
-async fn beyond_the_room_a_client_waits_until_another_one_goes() {
+async fn beyond_the_room_the_idlest_gives_way() {
+    let server = Server::start(Limits { connections: 3, ..PATIENT }).await;
+    let mut busy = server.send(GET_SLOW).await;
+    server.entered.notified().await;
+    let silent = server.send(b"").await;
+    let mut idle = server.send(GET_QUICK).await;
+    read_until(&mut idle, "127.0.0.1").await;
+
+    let halting = server.send(b"GET /quick HT").await;
+    assert_eq!(read_all(silent).await, "", "it came before the last request of the other one");
+    let mut next = server.send(GET_QUICK).await;
+    read_until(&mut next, "127.0.0.1").await;
+    assert_eq!(read_all(idle).await, "");
+    let mut last = server.send(GET_QUICK).await;
+    read_until(&mut last, "127.0.0.1").await;
+    assert!(!read_all(halting).await.contains(" 200 "), "half a head is no request");
+    assert_eq!(server.cut("idle"), 3);
+
+    server.release.notify_one();
+    read_until(&mut busy, "slow").await;
+}
+
+#[tokio::test]
+async fn where_nobody_is_idle_the_process_still_answers_for_itself() {
     let server = Server::start(Limits { connections: 1, ..PATIENT }).await;
-    let mut first = server.send(GET_QUICK).await;
-    read_until(&mut first, "127.0.0.1").await;
-    let mut second = server.send(GET_QUICK).await;
-    let waits = tokio::time::timeout(Duration::from_millis(50), second.read_u8()).await;
-    assert!(waits.is_err(), "{waits:?}");
-    drop(first);
-    read_until(&mut second, "127.0.0.1").await;
+    let mut busy = server.send(GET_SLOW).await;
+    server.entered.notified().await;
+    let refused = server.exchange(GET_QUICK).await;
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(refused.contains("all connections of the host are in use"), "{refused}");
+    // More of those that send nothing than there are reserved places.
+    let silent = [server.send(b"").await, server.send(b"").await, server.send(b"").await];
+    let alive = server.exchange(b"GET /livez?_=1 HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    assert!(alive.starts_with("HTTP/1.1 200 ") && alive.ends_with("alive"), "{alive}");
+    assert_eq!(server.cut("room"), 1);
+    drop(silent);
+
+    server.release.notify_one();
+    read_until(&mut busy, "slow").await;
+    server.serves_again().await;
+}
+
+#[tokio::test]
+async fn whoever_reads_nothing_is_cut() {
+    let limits = Limits { connections: 1, write_patience: Duration::from_millis(300), ..PATIENT };
+    let server = Server::start(limits).await;
+    let mut deaf = server.send(b"GET /long HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    read_until(&mut deaf, "x").await;
+    server.serves_again().await;
+    assert_eq!(server.cut("unread"), 1);
+    assert!(read_all(deaf).await.len() < LONG, "it got all of it");
+}
+
+#[tokio::test]
+async fn whoever_reads_gets_all_of_it() {
+    let server = Server::start(Limits { write_patience: Duration::from_secs(60), ..QUICK }).await;
+    let answer = server.exchange(b"GET /long HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.len() > LONG, "{}", answer.len());
 }
 
 #[tokio::test]
@@ -163,7 +245,15 @@ async fn a_place_that_is_kept_keeps_the_server() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let router = Router::new().route("/quick", get(handler));
-    let mut served = tokio::spawn(serve_within(PATIENT, listener, router, async move { _ = stopped.await }));
+    let mut served = tokio::spawn(serve_within(
+        PATIENT,
+        listener,
+        router,
+        door(&prometheus::Registry::new()),
+        async move {
+            _ = stopped.await;
+        },
+    ));
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(b"GET /quick HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.unwrap();
     read_all(connection).await;
@@ -188,7 +278,15 @@ async fn a_stop_does_not_wait_for_who_does_not_read_what_has_no_end() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let router = Router::new().route("/endless", get(handler));
-    let served = tokio::spawn(serve_within(PATIENT, listener, router, async move { _ = stopped.await }));
+    let served = tokio::spawn(serve_within(
+        PATIENT,
+        listener,
+        router,
+        door(&prometheus::Registry::new()),
+        async move {
+            _ = stopped.await;
+        },
+    ));
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(b"GET /endless HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
     read_until(&mut connection, "xxx").await;

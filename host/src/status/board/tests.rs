@@ -334,3 +334,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn trouble_of_the_host_degrades_the_whole_until_it_is_over() {
+    let trouble = Some((ReasonCode::Unavailable, "no descriptor is left"));
+    let board = board(vec![plugin("database", &[])]);
+    settle(&board, "database", Status::Connected);
+    let healthy = board.snapshot();
+    assert_eq!(healthy.overall, Overall::Healthy);
+
+    board.set_host_trouble("descriptors", trouble, at(5));
+    board.set_host_trouble("descriptors", trouble, at(9));
+    let troubled = board.snapshot();
+    assert_eq!((troubled.overall, troubled.revision), (Overall::Degraded, healthy.revision + 1));
+    let causes = troubled.causes();
+    let [cause] = causes.as_slice() else { panic!("{causes:?}") };
+    assert_eq!((cause.name.as_str(), cause.since), ("host", at(5)));
+    assert_eq!(cause.message.as_deref(), Some("no descriptor is left"));
+    board.tick(at(10));
+    assert_eq!(board.snapshot().overall, Overall::Degraded, "a tick forgets nothing");
+
+    board.set_host_trouble("descriptors", None, at(11));
+    assert_eq!(board.snapshot().overall, Overall::Healthy);
+    assert!(board.snapshot().causes().is_empty());
+}
