@@ -106,6 +106,14 @@ fn install() {
         // In-process tests may have a subscriber of their own, which then stays.
         let _ = tracing::subscriber::set_global_default(registry().with(ToHost));
         let _ = tracing_log::LogTracer::init();
+    });
+    catch_words_of_panics();
+}
+
+/// Panics are told to the host. What the standard library does instead writes to standard error, and waits for its reader.
+fn catch_words_of_panics() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
         let previous = std::panic::take_hook();
         let in_library = in_library();
         std::panic::set_hook(Box::new(move |info| {
@@ -134,6 +142,7 @@ static IN_LIBRARY: OnceLock<()> = OnceLock::new();
 /// Says that this copy of the SDK lives in a plugin's library.
 pub(crate) fn mark_library() {
     let _ = IN_LIBRARY.set(());
+    catch_words_of_panics();
 }
 
 /// The layer that hands events to the host.

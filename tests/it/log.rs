@@ -24,6 +24,7 @@ pub fn tests() -> Vec<Trial> {
         a_pipe_that_nobody_reads_does_no_harm,
         a_pipe_that_does_not_block_does_no_harm,
         a_start_that_fails_keeps_its_exit_code,
+        a_manifest_that_panics_waits_for_no_reader,
         what_a_pipe_did_not_take_is_told_once_it_is_read,
         what_a_file_did_not_take_is_told_once_it_may_grow,
     ]
@@ -167,6 +168,16 @@ fn a_start_that_fails_keeps_its_exit_code() {
         let finished = setup.spawn_with(&["run"], sink.stdout, sink.stderr).wait();
         assert_eq!(finished.code, Some(64), "{finished:?}");
     }
+}
+
+fn a_manifest_that_panics_waits_for_no_reader() {
+    let (_reader, writer) = full_pipe();
+    let sink = Sink::of_pipe(&writer);
+    let setup = Setup::new("[plugins.faulty]\n").env("FAULTY_MANIFEST_PANICS", "1");
+    let host = setup.start_with(sink.stdout, sink.stderr);
+    let faulty = host.wait_for_status("faulty", "error");
+    let message = faulty["reason"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("`manifest` panicked: as told by the environment"), "{faulty:#}");
 }
 
 fn what_a_pipe_did_not_take_is_told_once_it_is_read() {
