@@ -107,6 +107,25 @@ fn through_the_unix_socket() {
     });
 }
 
+/// Both sides have a setting of this name.
+#[test]
+fn a_server_without_connections_left_says_whose_setting_it_means() {
+    let Some(mut server) = Server::new() else { return };
+    server.stop();
+    server.start(&["max_connections=3", "superuser_reserved_connections=0", "max_wal_senders=0"]);
+    run(async {
+        let url = server.url("postgres");
+        let greedy = client(&url, Json::Null);
+        let slow = Query::new("select 1 from pg_sleep(0.5)");
+        let several = (0..3).map(|_| greedy.query(&slow, None));
+        futures_util::future::join_all(several).await.into_iter().for_each(|rows| drop(rows.expect("rows")));
+        let failure = client(&url, json!({ "connect_timeout": "500ms" })).init().await.expect_err("no room");
+        expect!["Lower the setting `max_connections` of this plugin on every host, or raise the server's own `max_connections`"]
+            .assert_eq(&failure.advice.expect("it says what to do").label);
+        assert_eq!((failure.code, failure.certain), (ReasonCode::Unavailable, false));
+    });
+}
+
 #[test]
 fn an_outage_is_noticed_and_healed_without_a_restart() {
     let Some(mut server) = Server::new() else { return };

@@ -64,7 +64,7 @@ fn a_flag_of_the_database_is_seen_and_its_end_too() {
             client.probe().await.expect_err("it is read-only"),
             expect![[r#"
                 PostgreSQL at `127.0.0.1:PORT` is set read-only: its `default_transaction_read_only` is on
-                Take it back: `alter database … reset default_transaction_read_only`. A managed server sets it while its disk is full: make room first"#]],
+                Take it back: `alter database … reset default_transaction_read_only`; make room first if it was set for a full disk"#]],
         );
         let refused =
             client.execute(Execute::new("insert into t values (1)"), None).await.expect_err("read-only");
@@ -113,7 +113,7 @@ fn a_flag_of_the_server_is_seen_by_the_connections_that_are_there() {
             client.probe().await.expect_err("it is read-only"),
             expect![[r#"
                 PostgreSQL at `127.0.0.1:PORT` is set read-only: its `default_transaction_read_only` is on
-                Take it back: `alter system reset default_transaction_read_only`, then `select pg_reload_conf()`. A managed server sets it while its disk is full: make room first"#]],
+                Take it back: `alter system reset default_transaction_read_only` and `select pg_reload_conf()`; make room first if it was set for a full disk"#]],
         );
         let checks = client.examine(None).await;
         let written: &Check =
