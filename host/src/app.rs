@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{self, Config, Problems},
     http::{self, HttpState, Router, Routes},
     lifecycle::Lifecycle,
     loader,
@@ -36,6 +36,7 @@ mod prepare;
 mod seal;
 mod journal;
 mod units;
+mod verdict;
 mod difference;
 mod reload;
 mod host_operations;
@@ -50,7 +51,8 @@ pub use data_dir::{DataDir, RunFile};
 pub use doctor::{Diagnose, Diagnosis, Subject};
 pub use levels::{Levels, SetLevel};
 pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, prepare};
-pub use reload::{ReloadError, Reloaded};
+pub use reload::{LIBRARY, ReloadError, Reloaded};
+pub use verdict::Verdict;
 
 use journal::Journal;
 
@@ -99,6 +101,7 @@ struct Core {
     scrubber: Scrubber,
     journal: Journal,
     routes: Routes,
+    operators: http::Operators,
     libraries: IntGauge,
     draining: watch::Sender<bool>,
 }
@@ -120,7 +123,11 @@ impl Host {
     }
 
     async fn start_in(data_dir: DataDir, config: Config, scrubber: Scrubber) -> Result<Self, StartError> {
-        let prepared = prepare(&config)?;
+        // Libraries and files may take their time, in which the host can still be told to stop.
+        let judged = config.clone();
+        let prepared = tokio::task::spawn_blocking(move || prepare(&judged)).await;
+        let prepared = prepared.expect("judging does not panic, and the runtime is alive")?;
+        warn(&prepared);
         scrubber.add(prepared.secrets());
         scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
 
@@ -162,6 +169,7 @@ impl Host {
         routes.replace(prepared.routes.clone());
         let access = http::AccessSettings::from(&config.host);
         let door = door(&registry, &board);
+        let operators = operators(&config);
         let core = Arc::new(Core {
             current: Mutex::new(Current { config, prepared }),
             board,
@@ -170,6 +178,7 @@ impl Host {
             scrubber,
             journal,
             routes,
+            operators,
             libraries: open_libraries(&registry),
             draining,
         });
@@ -181,6 +190,7 @@ impl Host {
             registry,
             draining: core.draining.subscribe(),
             access,
+            operators: core.operators.clone(),
             clock: Timestamp::now,
         });
         Ok(Self { core, router, door, data_dir })
@@ -276,7 +286,11 @@ where
     let data_dir = DataDir::lock(&config.host.data_dir)?;
     let listener = TcpListener::bind(address).await.map_err(unavailable)?;
     let address = listener.local_addr().map_err(unavailable)?;
-    let host = Host::start_in(data_dir, config, scrubber).await?;
+    tokio::pin!(shutdown);
+    let host = tokio::select! {
+        host = Host::start_in(data_dir, config, scrubber) => host?,
+        () = &mut shutdown => return Ok(()),
+    };
     host.data_dir.announce(address)?;
 
     let (stopping, stopped) = watch::channel(());
@@ -287,7 +301,6 @@ where
     };
     let listener = listener.into_std().map_err(unavailable)?;
     let mut server = server::serve(&host.core.board, listener, host.router(), host.door.clone(), stop);
-    tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
         () = async {
@@ -310,6 +323,25 @@ where
     }
     host.data_dir.retract();
     Ok(())
+}
+
+/// Says what can be used, and was probably meant otherwise.
+fn warn(prepared: &Prepared) {
+    // A record of the log is one line.
+    let line = |warning: &Problems| warning.to_string().replace("\n  hint: ", "; ");
+    prepared.warnings.each().for_each(|warning| tracing::warn!("{}", line(&warning)));
+}
+
+/// Operators, with the way to the token that a reload of this configuration would bring.
+fn operators(config: &Config) -> http::Operators {
+    let (path, environment) = (config.path.clone(), config.environment.clone());
+    let operators = http::Operators::default();
+    operators.read_next_by(move || {
+        let (path, environment) = (path.clone(), environment.clone());
+        let read = move || config::load(&path, &environment).ok()?.host.token;
+        tokio::task::spawn_blocking(read).map(|read| read.ok().flatten()).boxed()
+    });
+    operators
 }
 
 /// How many libraries the process has opened: each stays until it ends.

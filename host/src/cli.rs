@@ -214,6 +214,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
         .map_err(|error| Failed::new(Exit::Failed, format!("no runtime can be made: {error}")))
 }
 
+/// Says on standard error what was probably meant otherwise.
+fn warn(warning: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "warning: {warning}");
+}
+
 /// Prints a line. Who reads it may have gone, such as `head`: then there is nobody to tell.
 fn show(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");

@@ -11,12 +11,14 @@ use std::{
 use serde_json::{Map, Value};
 
 mod problem;
+mod dotenv;
 mod environment;
 mod keys;
 mod schema;
 mod load;
 mod document;
 mod interpolate;
+mod home;
 mod check;
 mod judge;
 mod settings;
@@ -35,7 +37,7 @@ pub use network::Network;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
 pub use secret_key::{SECRET_KEY_VARIABLE, SecretKey};
-pub use settings::{InvalidSetting, Resolution, resolve};
+pub use settings::{InvalidSetting, Resolution, resolve, unset};
 pub use suggest::closest;
 pub use token::Token;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub disabled: Vec<String>,
     /// The variables that settings may come from.
     pub environment: Environment,
+    /// What can be used, and was probably meant otherwise.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {
@@ -164,6 +168,8 @@ pub struct SettingsTable {
     lines: BTreeMap<String, usize>,
     /// The JSON pointers of what came from `${…}`, and so may be text where a number is wanted.
     substituted: BTreeSet<String>,
+    /// What is absent because it is nothing but this variable, which is not set; by JSON pointer.
+    unset: BTreeMap<String, String>,
 }
 
 impl SettingsTable {

@@ -36,7 +36,7 @@ use tokio::sync::watch;
 
 use crate::status::Board;
 
-pub use access::AccessSettings;
+pub use access::{AccessSettings, Operators};
 pub use axum::Router;
 pub use router::router;
 pub use routes::{Guard, PluginRoute, RouteTable, Routes};
@@ -57,6 +57,8 @@ pub struct HttpState {
     pub draining: watch::Receiver<bool>,
     /// Who may ask for what.
     pub access: AccessSettings,
+    /// The token by which operators are known: a reload may replace it.
+    pub operators: Operators,
     /// [`Timestamp::now`], but for tests.
     pub clock: fn() -> Timestamp,
 }

@@ -50,6 +50,7 @@
 //! - [`stream`]: frames in both directions.
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - [`web`]: text in pages, and where the host is reached.
+//! - [`files`]: small files that the settings name, which hold nobody up.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
 //! - `tools` (feature): tools as a language model is offered them.
@@ -67,6 +68,7 @@ pub mod error;
 pub mod stream;
 pub mod requests;
 pub mod web;
+pub mod files;
 pub mod protocol;
 pub mod pipe;
 mod logging;

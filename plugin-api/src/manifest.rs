@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod builder;
+#[cfg(feature = "judge")]
+pub mod judge;
 mod operation;
 mod route;
 

@@ -47,9 +47,9 @@ use serde_json::Value;
 
 use self::host::{Address, Fake, FakeHost, FakeStream, Seen};
 use crate::{
-    error::{Failure, OperationError},
+    error::{Failure, OperationError, ReasonCode},
     instance::Instance,
-    manifest::Manifest,
+    manifest::{Manifest, judge::judge},
     pipe,
     plugin::Plugin,
     protocol::{CallHeader, CreateRequest, LogRecord},
@@ -130,14 +130,21 @@ impl<P: Plugin> TestPlugin<P> {
     /// Makes the instance.
     ///
     /// # Errors
-    /// What `create` refused, or its panic.
+    /// `load_failed` with everything that is wrong with the manifest, in the words in which a host refuses it; what
+    /// `create` refused, or its panic.
     pub fn create(self) -> Result<TestInstance<P>, Failure> {
+        let manifest = P::manifest().finish("").0;
+        let problems = judge(&manifest);
+        if !problems.is_empty() {
+            let message = format!("the manifest cannot be used: {}", problems.join("; "));
+            return Err(Failure::new(ReasonCode::LoadFailed, message));
+        }
         let fakes = self.fakes.keys().chain(self.streams.keys());
         let mut dependencies: Vec<String> = fakes.map(|(plugin, _)| plugin.clone()).collect();
         dependencies.sort();
         dependencies.dedup();
         let request = CreateRequest {
-            instance: P::manifest().finish("").0.name,
+            instance: manifest.name,
             settings: self.settings,
             log_level: self.log_level,
             config_dir: self.data_dir.to_string_lossy().into_owned(),

@@ -76,7 +76,9 @@ fn a_library_for_another_processor() {
 fn a_folder() {
     check(
         setup("bad.so").file("bad.so/file", ""),
-        expect!["`<folder>/./bad.so` cannot be read: is a directory"],
+        expect![
+            "`<folder>/./bad.so` is not a dynamic library, but a folder: point `library` at a built plugin"
+        ],
     );
 }
 

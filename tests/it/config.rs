@@ -1,6 +1,8 @@
 //! A configuration that cannot work is refused with exit code 64 and every problem at once, each with its line and what
 //! to do; `run` and `check` say the same.
 
+use std::process::Command;
+
 use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
 use switchboard_tests::{Setup, trials};
@@ -21,6 +23,9 @@ pub fn tests() -> Vec<Trial> {
         a_plugin_twice,
         an_address_that_is_none,
         an_address_beyond_loopback,
+        a_home_is_no_path,
+        what_is_no_file_is_refused_at_once,
+        mistakes_in_dotenv,
         settings_of_the_wrong_type_are_the_plugins_own_error,
     ]
 }
@@ -195,6 +200,90 @@ fn an_address_beyond_loopback() {
         expect![[r#"
             error: plugins.toml: the variable `SWITCHBOARD_LISTEN` is `0.0.0.0:0`, which other machines can reach, and there is no operator's token
               hint: set `SWITCHBOARD_TOKEN`: `openssl rand -hex 32` prints a good one; or listen on `127.0.0.1:0`
+        "#]],
+    );
+}
+
+fn a_home_is_no_path() {
+    check_text(
+        "[host]\ndata_dir = \"~/x\"\n[plugins.database]\n",
+        expect![[r#"
+            error: plugins.toml:2: `host.data_dir` begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`
+        "#]],
+    );
+    let setup = Setup::new("[plugins.database.settings]\nurl = \"sqlite:~/main.db\"\n");
+    let checked = setup.command(&["check"]);
+    assert_eq!(checked.code, Some(64), "{checked:?}");
+    expect![[r#"
+        database: invalid: `plugins.database.settings.url` (line 2) begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`
+    "#]]
+    .assert_eq(&checked.stdout);
+    assert!(!setup.path("~").exists());
+}
+
+/// A named pipe that nobody writes to.
+fn with_pipe(setup: Setup, name: &str) -> Setup {
+    let made = Command::new("mkfifo").arg(setup.path(name)).status().expect("coreutils are there");
+    assert!(made.success());
+    setup
+}
+
+fn what_is_no_file_is_refused_at_once() {
+    check(
+        with_pipe(Setup::new("[plugins.database]\n"), ".env"),
+        expect![[r#"
+            error: plugins.toml: the `.env` beside it cannot be read: it is a named pipe, not a file
+        "#]],
+    );
+    check(
+        with_pipe(Setup::empty(), "plugins.toml"),
+        expect![[r#"
+            error: plugins.toml: it cannot be read: it is a named pipe, not a file
+        "#]],
+    );
+    check(
+        with_pipe(Setup::new("[host]\ntoken_file = \"token\"\n[plugins.database]\n"), "token"),
+        expect![[r#"
+            error: plugins.toml:2: the file `<folder>/token`, named by `host.token_file`, cannot be read: it is a named pipe, not a file
+              hint: it must be a text file that this user may read
+        "#]],
+    );
+    check_text(
+        "[host]\ntoken_file = \"/dev/zero\"\n[plugins.database]\n",
+        expect![[r#"
+            error: plugins.toml:2: the file `/dev/zero`, named by `host.token_file`, cannot be read: it is a device, not a file
+              hint: it must be a text file that this user may read
+        "#]],
+    );
+    let libraries = "[plugins.a]\nlibrary = \"./a.so\"\n[plugins.b]\nlibrary = \"/dev/zero\"\n";
+    let checked = with_pipe(Setup::new(libraries), "a.so").command_without_paths(&["check"]);
+    assert_eq!(checked.code, Some(65), "{checked:?}");
+    expect![[r#"
+        a: refused: `<folder>/./a.so` is not a dynamic library, but a named pipe: point `library` at a built plugin
+        b: refused: `/dev/zero` is not a dynamic library, but a device: point `library` at a built plugin
+    "#]]
+    .assert_eq(&checked.stdout);
+    // A plugin reads its own files the same way.
+    let settings =
+        "[plugins.google_calendar.settings]\nclient_secrets_file = \"secrets\"\n[plugins.database]\n";
+    let host = with_pipe(Setup::new(settings), "secrets").start();
+    let calendar = host.wait_for_status("google_calendar", "error");
+    let message = calendar["reason"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("secrets` cannot be read: it is a named pipe, not a file"), "{message}");
+}
+
+fn mistakes_in_dotenv() {
+    check(
+        Setup::new("[plugins.database]\n").file(".env", "A=1\nB=two words\nC='open\nD=x${UNSET}\nE\n"),
+        expect![[r#"
+            error: plugins.toml: line 2 of the `.env` beside it has blanks in its value, and no quotes
+              hint: put a value that is meant literally between single quotes: `NAME='a value'`
+            plugins.toml: line 3 of the `.env` beside it has a quote that is not closed
+              hint: put a value that is meant literally between single quotes: `NAME='a value'`
+            plugins.toml: line 4 of the `.env` beside it has `${UNSET}`, and no variable of that name is set before
+              hint: set it in the environment or further up; put a value that is meant literally between single quotes: `NAME='a value'`
+            plugins.toml: line 5 of the `.env` beside it is not `NAME=value`
+              hint: a name has letters, digits and `_`; a line that begins with `#` is a comment
         "#]],
     );
 }

@@ -183,6 +183,11 @@ fn the_unit_is_sound_and_gives_little_away() -> Outcome {
     let complaints = String::from_utf8_lossy(&verified.stderr).into_owned();
     let ours: Vec<&str> = complaints.lines().filter(|line| line.contains("switchboard")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{complaints}");
+    // What it exits with is what `systemctl reload` says: it must be the command, which knows, and no signal.
+    let config = prefix.join("etc/switchboard/plugins.toml");
+    let reload =
+        format!("\nExecReload={}/bin/switchboard --config {} reload\n", prefix.display(), config.display());
+    assert!(read(&unit).contains(&reload), "{}", read(&unit));
     // 100 is no protection at all; what is left is the network.
     let exposed = systemd_analyze(&["security", "--offline=true", "--threshold=20"], &unit)?;
     assert!(exposed.status.success(), "{}", String::from_utf8_lossy(&exposed.stdout));

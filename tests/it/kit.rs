@@ -11,6 +11,7 @@ use std::{
 
 use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
+use plugin_api::manifest::judge::judge;
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup,
@@ -39,6 +40,8 @@ pub fn tests() -> Vec<Trial> {
         the_checklist_says_why_and_how_to_mend,
         the_checklist_as_json,
         a_bad_library_has_no_checklist,
+        a_manifest_is_judged_by_one_judge,
+        a_guard_of_another_plugin_that_does_not_exist_refuses_the_start,
         settings_that_are_no_json_are_wrong_usage,
         the_example_of_the_readme_is_the_one_of_the_sdk,
     ]
@@ -408,9 +411,6 @@ fn the_checklist_says_why_and_how_to_mend() {
         ok       manifest.name        the library is found by the plugin's name
         ok       manifest.about       the plugin and its operations say what they are
         ok       manifest.version     its version is one of Cargo's
-        ok       manifest.probe       what joins an outside system verifies that it answers
-        ok       manifest.routes      its routes are free of clashes, also with the host's
-        ok       manifest.guards      who guards its routes is there to be asked
         ok       settings.schema      its settings are a JSON Schema of a table
         ok       settings.about       every setting says what it is
         ok       settings.secrets     what is named like a secret is marked as one
@@ -436,7 +436,7 @@ fn the_checklist_says_why_and_how_to_mend() {
         ok       logs                 it logs no more than it is asked for: 1 records came
         ok       secrets              its secrets are in no log, error or reason: they were planted in 2 forms
 
-        29 ok, 1 failed, 0 skipped
+        26 ok, 1 failed, 0 skipped
     "#]].assert_eq(&finished.stdout);
 }
 
@@ -456,6 +456,77 @@ fn a_bad_library_has_no_checklist() {
     let finished = setup.command(&["plugin", "test", "old_abi"]);
     assert_eq!(finished.code, Some(65), "{finished:?}");
     assert!(finished.stderr.contains("speaks plugin ABI 0, this host speaks 1"), "{finished:?}");
+}
+
+/// Each is refused by a host, by `check` and by `plugin test`, in the words of the judge by which the SDK refuses it in
+/// the tests of its author.
+fn a_manifest_is_judged_by_one_judge() {
+    let manifest = |change: Value| {
+        let mut manifest = json!({
+            "name": "raw", "version": "0.1.0", "kind": "service", "settings": { "type": "object" },
+            "operations": [
+                { "name": "show", "mode": "call", "request": {} },
+                { "name": "send", "mode": "call", "request": { "type": "object", "required": ["to"] } },
+            ],
+        });
+        for (key, value) in change.as_object().expect("an object") {
+            manifest[key] = value.clone();
+        }
+        manifest
+    };
+    let route = |path: &str, operation: &str, guard: &str| json!({ "method": "GET", "path": path, "operation": operation, "access": { "guard": guard } });
+    let twice = json!([route("/a/{x}", "show", "raw.show"), route("/a/{y}", "show", "raw.show")]);
+    let tool = json!([{ "name": "send", "mode": "stream", "tool": true, "request": { "type": "object" } }]);
+    let cases = [
+        (
+            json!({ "routes": [route("/a", "show", "raw.nobody")] }),
+            "is guarded by `raw.nobody`, which is no operation",
+        ),
+        (
+            json!({ "routes": [route("/a", "send", "raw.show")] }),
+            "leads to `send`, which does not take an HTTP request",
+        ),
+        (json!({ "kind": "integration" }), "an integration needs a probe"),
+        (json!({ "routes": twice }), "clashes with `/a/{x}`"),
+        (json!({ "routes": [route("/metrics", "show", "raw.show")] }), "is a route of the host itself"),
+        (json!({ "operations": tool }), "is a tool and a stream"),
+    ];
+    for (change, words) in cases {
+        let manifest = manifest(change);
+        let problems = judge(&serde_json::from_value(manifest.clone()).expect("it is a manifest"));
+        assert!(problems.iter().any(|problem| problem.contains(words)), "{words}: {problems:?}");
+        let refusal = format!("has a manifest that cannot be used: {}", problems.join("; "));
+        let setup = Setup::new("[plugins.raw]\n").env("RAW_MANIFEST", &manifest.to_string());
+        let checked = setup.command(&["check"]);
+        assert_eq!(checked.code, Some(65), "{checked:?}");
+        assert!(checked.stdout.contains(&refusal), "{refusal}: {checked:?}");
+        let tested = setup.command(&["plugin", "test", "raw"]);
+        assert_eq!(tested.code, Some(65), "{tested:?}");
+        assert!(tested.stderr.contains(&refusal), "{refusal}: {tested:?}");
+        let host = setup.start();
+        let raw = host.wait_for_status("raw", "error");
+        let message = raw["reason"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(&refusal), "{refusal}: {message}");
+    }
+}
+
+/// What one plugin asks of another is judged where both are known.
+fn a_guard_of_another_plugin_that_does_not_exist_refuses_the_start() {
+    let manifest = json!({
+        "name": "raw", "version": "0.1.0", "kind": "service", "settings": { "type": "object" }, "wants": ["web"],
+        "operations": [{ "name": "show", "mode": "call", "request": {} }],
+        "routes": [{ "method": "GET", "path": "/a", "operation": "show", "access": { "guard": "web.nobody" } }],
+    });
+    let setup = Setup::new("[plugins.raw]\n[plugins.web]\n").env("RAW_MANIFEST", &manifest.to_string());
+    let refused = expect![[r#"
+        error: plugins.toml:1: route `GET /a` of `raw` is guarded by `web.nobody`, which is no operation
+          hint: `raw` 0.1.0 does not fit `web` 0.1.0: build both from one source
+    "#]];
+    for command in ["check", "run"] {
+        let finished = setup.command(&[command]);
+        assert_eq!(finished.code, Some(64), "{finished:?}");
+        refused.assert_eq(&finished.stderr);
+    }
 }
 
 fn settings_that_are_no_json_are_wrong_usage() {

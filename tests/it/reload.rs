@@ -1,7 +1,8 @@
 //! plugins.toml is read again while the host runs: exactly the difference is restarted, and nothing is lost by it.
 
-use std::{fs, thread};
+use std::{fs, process::Command, thread};
 
+use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -19,6 +20,10 @@ pub fn tests() -> Vec<Trial> {
         plugins_come_and_go_with_their_routes,
         a_hangup_reloads,
         an_invalid_file_changes_nothing_and_says_why,
+        what_check_refuses_changes_nothing,
+        a_library_that_is_refused_changes_nothing,
+        a_token_that_changed_is_in_force_at_reload,
+        what_is_no_file_holds_up_no_reload,
         what_was_held_starts_when_the_cause_ends,
         what_only_a_restart_can_change_is_named,
         a_library_that_changed_is_named_and_not_loaded_again,
@@ -165,13 +170,149 @@ fn an_invalid_file_changes_nothing_and_says_why() {
         );
         assert!(refused.json()["details"]["problems"].to_string().contains(why), "{}", refused.body);
     }
-    // Of one plugin, wrong settings are its own affair.
-    let reloaded_invalid = reload(&host, &config("secret = 1, unknown = 2"));
-    assert_eq!(reloaded_invalid, reloaded(&[], &[], &["faulty"], &["dependent"]));
-    let faulty = host.wait_for_status("faulty", "error");
-    assert_eq!(faulty["reason"]["code"], "config_invalid");
-    assert_eq!(reload(&host, &secret(1)), reloaded(&[], &[], &["faulty"], &["dependent"]));
-    assert_eq!(generations(&host), [2, 3, 1], "an invalid plugin has no instance");
+    assert_eq!(generations(&host), [1, 1, 1]);
+}
+
+/// Writes plugins.toml; the reload of it is refused with this exit code, and in these words.
+#[track_caller]
+fn refused(host: &TestHost, config: &str, code: i32, expected: Expect) {
+    write(host, config);
+    let refused = host.command(&["reload"]);
+    assert_eq!(refused.code, Some(code), "{refused:?}");
+    let folder = host.setup().folder().display().to_string();
+    expected.assert_eq(&refused.stderr.replace(&folder, "<folder>"));
+    let checked = host.command(&["check"]);
+    assert_eq!(checked.code, Some(code), "`check` refuses it as well: {checked:?}");
+}
+
+fn what_check_refuses_changes_nothing() {
+    let database = |settings: &str| format!("{}[plugins.database.settings]\n{settings}\n", config(""));
+    let host = Setup::new(&database("max_connections = 5")).file(".env", "SMTP_PORT=\n").start();
+    host.wait_until_ready();
+    host.wait_for_status("database", "connected");
+    let invalid = [
+        (
+            database("max_connections = \"20\""),
+            expect![[r#"
+                error: the configuration is refused, and nothing was changed (1 found)
+                plugins.toml:9: `plugins.database.settings.max_connections` must be a whole number, found text
+            "#]],
+        ),
+        (
+            database("max_conections = 20\nrow_limit = 0"),
+            expect![[r#"
+                error: the configuration is refused, and nothing was changed (2 found)
+                plugins.toml:9: `plugins.database.settings.max_conections` is not known; did you mean `max_connections`?
+                plugins.toml:10: `plugins.database.settings.row_limit` must be at least 1, found a whole number
+            "#]],
+        ),
+        (
+            format!("{}[plugins.smtp]\n", database("max_connections = 6")),
+            expect![[r#"
+                error: the configuration is refused, and nothing was changed (1 found)
+                plugins.toml:10: `SMTP_PORT`, for this section, must be a whole number, found text
+            "#]],
+        ),
+    ];
+    fs::write(host.setup().path(".env"), "SMTP_PORT=many\n").expect("a file can be written");
+    for (config, expected) in invalid {
+        refused(&host, &config, 64, expected);
+        let database = host.plugin("database");
+        assert_eq!((&database["status"], &database["generation"]), (&json!("connected"), &json!(1)));
+    }
+    assert_eq!(host.get("/api/health").json()["total"], 4, "nothing was added");
+    // What was bad at the start is its plugin's own error there, and is corrected by a reload.
+    assert_eq!(reload(&host, &database("max_connections = 6"))["changed"], json!(["database"]));
+    let (_, setup) = host.terminate();
+    let host = setup.file("plugins.toml", database("max_connections = \"20\"")).start();
+    assert_eq!(host.wait_for_status("database", "error")["reason"]["code"], "config_invalid");
+    assert_eq!(reload(&host, &database("max_connections = 20"))["changed"], json!(["database"]));
+    host.wait_for_status("database", "connected");
+}
+
+fn a_library_that_is_refused_changes_nothing() {
+    let host = start(&secret(1));
+    let added = format!("{}[plugins.web]\nlibrary = \"./web.so\"\n", secret(2));
+    let missing = expect![[r#"
+        error: the library is refused, and nothing was changed (1 found)
+        plugins.toml:8: `<folder>/./web.so` does not exist: build it with `cargo build`, or correct `library` or `library_dir`
+    "#]];
+    refused(&host, &added, 65, missing);
+    assert_eq!(host.get("/api/health").json()["total"], 3, "it is not told as started, and is not there");
+    let replaced = secret(1).replace("library = \"faulty\"", "library = \"./plugins.toml\"");
+    let no_library = expect![[r#"
+        error: the library is refused, and nothing was changed (1 found)
+        plugins.toml:6: `<folder>/./plugins.toml` is not a dynamic library, but a text file: point `library` at a built plugin
+    "#]];
+    refused(&host, &replaced, 65, no_library);
+    assert_eq!(generations(&host), [1, 1, 1]);
+    // One that was refused at the start keeps nobody else from being changed.
+    let (_, setup) = host.terminate();
+    let host = setup.file("plugins.toml", &added).start();
+    host.wait_for_status("web", "error");
+    assert_eq!(reload(&host, &added.replace("number-2", "number-3"))["changed"], json!(["faulty"]));
+}
+
+fn what_is_no_file_holds_up_no_reload() {
+    let host = start(&secret(1));
+    let pipe = host.setup().path(".env");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("coreutils are there");
+    assert!(made.success());
+    let no_file = expect![[r#"
+        error: plugins.toml: the `.env` beside it cannot be read: it is a named pipe, not a file
+    "#]];
+    refused(&host, &secret(2), 64, no_file);
+    // The command reads it, too: this is what the host says.
+    let answer = host.call("host", "reload", &json!({}));
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.body.contains("it is a named pipe, not a file"), "{}", answer.body);
+    fs::remove_file(&pipe).expect("it is there");
+    let libraries = format!("{}[plugins.web]\nlibrary = \"/dev/zero\"\n", secret(2));
+    let no_library = expect![[r#"
+        error: the library is refused, and nothing was changed (1 found)
+        plugins.toml:8: `/dev/zero` is not a dynamic library, but a device: point `library` at a built plugin
+    "#]];
+    refused(&host, &libraries, 65, no_library);
+    assert_eq!(generations(&host), [1, 1, 1]);
+    assert_eq!(reload(&host, &secret(2)), reloaded(&[], &[], &["faulty"], &["dependent"]));
+}
+
+/// With a public address, the token is demanded here as well.
+fn a_token_that_changed_is_in_force_at_reload() {
+    const TOKENS: [&str; 3] =
+        ["first-token-of-operators", "second-token-of-operators", "third-token-of-operators"];
+    let config = |keys: &str| {
+        format!("[host]\npublic_base_url = \"http://switchboard.example\"\n{keys}\n[plugins.faulty]\n")
+    };
+    let setup = Setup::new(&config("token_file = \"token\"")).file("token", TOKENS[0]);
+    let host = setup.file("other", TOKENS[1]).start();
+    host.wait_until_ready();
+    let status = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        host.request("POST", "/api/operations/host/log_levels", &[("authorization", &bearer)], None).status
+    };
+    let known = || TOKENS.map(|token| status(token) == 200);
+    assert_eq!(known(), [true, false, false]);
+    let reload_by = |token: &str| {
+        let headers =
+            [("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        host.request("POST", "/api/operations/host/reload", &headers, Some("{}")).status
+    };
+    assert_eq!(reload_by("no-token-of-anybody-at-all"), 401);
+    let steps = [
+        ("token", TOKENS[1], config("token_file = \"token\"")),
+        ("token", TOKENS[0], config("token_file = \"other\"")),
+        (".env", "SWITCHBOARD_TOKEN=third-token-of-operators\n", config("token_file = \"other\"")),
+    ];
+    let expected = [[false, true, false], [false, true, false], [false, false, true]];
+    for ((file, contents, plugins_toml), expected) in steps.into_iter().zip(expected) {
+        fs::write(host.setup().path(file), contents).expect("a file can be written");
+        reload(&host, &plugins_toml);
+        assert_eq!(known(), expected, "after `{file}`");
+    }
+    assert_eq!(reload_by(TOKENS[0]), 401, "it is neither in force, nor would it be");
+    assert!(!host.output().contains("-token-of-operators"), "{}", host.output());
 }
 
 fn what_was_held_starts_when_the_cause_ends() {

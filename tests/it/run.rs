@@ -14,6 +14,9 @@ pub fn tests() -> Vec<Trial> {
         it_listens_where_plugins_toml_says,
         relative_paths_start_at_plugins_toml,
         a_dotenv_file_is_read_and_the_environment_beats_it,
+        a_value_of_dotenv_is_what_stands_there,
+        what_was_probably_meant_is_said,
+        a_library_that_hangs_does_not_hold_up_the_end,
         sigterm_stops_plugins_and_exits_0,
         ctrl_c_exits_0,
         a_second_signal_ends_it_at_once,
@@ -81,6 +84,74 @@ fn a_dotenv_file_is_read_and_the_environment_beats_it() {
         Setup::new(config).file(".env", "TEXT='of the file'\n").env("TEXT", "of the environment").start();
     assert_eq!(from_file.wait_for_status("faulty", "error")["reason"]["message"], "of the file");
     assert_eq!(both.wait_for_status("faulty", "error")["reason"]["message"], "of the environment");
+}
+
+fn a_value_of_dotenv_is_what_stands_there() {
+    let config =
+        "[plugins.faulty]\nsettings = { init = { fail = { code = \"quota\", message = \"${TEXT}\" } } }\n";
+    let values = [
+        ("p$ecret@h/db", "p$ecret@h/db"),
+        ("pa$$w#rd", "pa$$w#rd"),
+        ("back\\slash", "back\\slash"),
+        ("\"${BEFORE} and after\" # a comment", "it's before and after"),
+        ("'$${BEFORE}'", "$${BEFORE}"),
+    ];
+    for (written, expected) in values {
+        let dotenv = format!("BEFORE=\"it's before\"\nTEXT={written}\n");
+        let host = Setup::new(config).file(".env", dotenv).start();
+        assert_eq!(host.wait_for_status("faulty", "error")["reason"]["message"], expected, "{written}");
+    }
+}
+
+fn what_was_probably_meant_is_said() {
+    let config = "[host]\nlibrary_dir = \"${LIBRARIES}\"\n[plugins.smtp.settings]\nserver = \"${SMTP_SEVER}\"\n\
+                  from_email = \"${SMTP_FROM_EMAIL}\"\n";
+    let setup = Setup::new(config).env("SMTP_SERVER", "127.0.0.1").file(".env", "HOST=h\nTEXT=$HOST\n");
+    let checked = setup.command(&["check"]);
+    let said = [
+        "plugins.toml: line 2 of the `.env` beside it has `$HOST`, which stays as it is: write `${HOST}` to fill it in",
+        "plugins.toml:2: `host.library_dir` counts as absent: the variable `LIBRARIES` is not set",
+        "plugins.toml:4: `plugins.smtp.settings.server` counts as absent: the variable `SMTP_SEVER` is not set",
+        "did you mean `${SMTP_SERVER}`?",
+    ];
+    for words in said {
+        assert!(checked.stderr.contains(words), "{words}: {checked:?}");
+    }
+    assert_eq!(checked.stderr.matches("warning: ").count(), 3, "{checked:?}");
+    let host = setup.start();
+    host.wait_until_ready();
+    let output = host.output();
+    assert!(said.iter().all(|words| output.contains(words)), "{output}");
+}
+
+/// The names of the threads of a process.
+fn threads(process: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).collect()
+}
+
+/// The limit of ten seconds is nothing that the end waits for, neither at a start nor at a reload.
+fn a_library_that_hangs_does_not_hold_up_the_end() {
+    let hangs = "[plugins.raw]\n";
+    let setup = Setup::new(hangs).env("RAW_HANGS", "1");
+    let mut process = setup.spawn(&["run"]);
+    wait_until("the library to hang", || threads(process.id()), |threads| threads.contains("loader"));
+    process.signal(Signal::TERM);
+    let finished = process.wait();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let output = finished.stdout + &finished.stderr;
+    assert!(!output.contains("listens on") && !output.contains("does not finish loading"), "{output}");
+
+    let mut host = setup.file("plugins.toml", "[plugins.faulty]\n").start();
+    host.wait_until_ready();
+    std::fs::write(host.setup().path("plugins.toml"), hangs).expect("a file can be written");
+    host.process().signal(Signal::HUP);
+    let process = host.process().id();
+    wait_until("the library to hang", || threads(process), |threads| threads.contains("loader"));
+    let (finished, _) = host.terminate();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let output = finished.stdout + &finished.stderr;
+    assert!(output.contains("asked to stop") && !output.contains("does not finish loading"), "{output}");
 }
 
 fn sigterm_stops_plugins_and_exits_0() {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use plugin_api::files;
 use serde::{Deserialize, Serialize};
 
 /// Where a running host says where it listens.
@@ -57,7 +58,7 @@ pub struct RunFile {
 impl RunFile {
     /// What the host that runs in this folder says of itself; `None` if none does.
     pub fn read(data_dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(data_dir.join(RUN_FILE)).ok()?).ok()
+        serde_json::from_slice(&files::read(&data_dir.join(RUN_FILE)).ok()?).ok()
     }
 }
 
@@ -92,9 +93,10 @@ impl DataDir {
     /// What tells this folder, and so the host that runs in it, from every other: made once.
     pub(super) fn host_id(&self) -> Result<String, DataDirError> {
         let file = self.path.join("host_id");
-        match std::fs::read_to_string(&file) {
+        match files::read_text(&file) {
             Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
-            Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+            Err(error) if !error.is_missing() => {
+                let reason = io::Error::other(error);
                 return Err(DataDirError::Unusable { path: file, reason });
             }
             _ => {}

@@ -89,7 +89,14 @@ pub(super) fn keep_fixed(running: &HostConfig, config: &mut Config) -> Vec<Strin
     keep("listen", host.listen != running.listen);
     keep("data_dir", host.data_dir != running.data_dir);
     keep("public_base_url", host.public_base_url != running.public_base_url);
-    keep("token", host.token != running.token);
+    // The address that the running host listens on stays, and beyond this machine it demands a token.
+    let token = match (&host.token, &running.token) {
+        (None, Some(_)) if !running.listen.ip().to_canonical().is_loopback() => {
+            keep("token_file", true);
+            running.token.clone()
+        }
+        (token, _) => token.clone(),
+    };
     keep("trusted_proxies", host.trusted_proxies != running.trusted_proxies);
     keep("log", host.log != running.log);
     if host.secret_key != running.secret_key {
@@ -97,7 +104,7 @@ pub(super) fn keep_fixed(running: &HostConfig, config: &mut Config) -> Vec<Strin
     }
     // What is left of the section takes effect as it is.
     let HostConfig { library_dir, shutdown_grace, .. } = host.clone();
-    *host = HostConfig { library_dir, shutdown_grace, ..running.clone() };
+    *host = HostConfig { library_dir, shutdown_grace, token, ..running.clone() };
     changed
 }
 

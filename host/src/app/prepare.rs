@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use plugin_api::manifest::{Access, Manifest, OperationMode, RouteManifest};
+use plugin_api::manifest::{Access, Manifest, OperationMode, RouteManifest, judge::cannot_guard};
 
 use crate::{
     config::{self, Config, LibraryRef, PluginConfig, Problem, Problems, Resolution},
@@ -33,6 +33,8 @@ pub struct PreparedPlugin {
     pub library: Result<Arc<dyn Library>, Arc<LoadError>>,
     /// Its settings; `None` without a library.
     pub resolution: Option<Resolution>,
+    /// What of them can be used, and was probably meant otherwise.
+    pub warnings: Vec<Problem>,
 }
 
 impl PreparedPlugin {
@@ -60,6 +62,8 @@ pub struct Prepared {
     pub routes: RouteTable,
     /// What was opened for it.
     pub(super) libraries: Libraries,
+    /// What can be used, and was probably meant otherwise; with that of the plugins.
+    pub warnings: Problems,
 }
 
 /// Judges a configuration. Blocks while it opens libraries.
@@ -74,13 +78,39 @@ pub fn prepare(config: &Config) -> Result<Prepared, Refused> {
 pub(super) fn prepare_with(config: &Config, mut libraries: Libraries) -> Result<Prepared, Refused> {
     let plugins = open_all(config, &mut libraries);
     let mut problems = shared_libraries(&plugins);
+    problems.extend(plugins.iter().flat_map(|plugin| unusable_guards(plugin, &plugins)));
     let nodes = plugins.iter().map(|plugin| graph::node(&plugin.config, plugin.manifest(), config)).collect();
     let plan = graph::plan(nodes).map_err(|found| problems.extend(found));
     let routes = RouteTable::new(plugins.iter().flat_map(routes_of)).map_err(|found| problems.extend(found));
     if let (Ok(plan), Ok(routes), true) = (plan, routes, problems.is_empty()) {
-        return Ok(Prepared { plugins, plan, routes, libraries });
+        let of_plugins = plugins.iter().flat_map(|plugin| plugin.warnings.clone());
+        let warnings = config.warnings.iter().cloned().chain(of_plugins).collect();
+        let warnings = Problems::new(&config.path, warnings);
+        return Ok(Prepared { plugins, plan, routes, libraries, warnings });
     }
     Err(Refused(Problems::new(&config.path, problems)))
+}
+
+/// Guards of a plugin's routes that the plugin which they name cannot serve, as far as it is there.
+fn unusable_guards(plugin: &PreparedPlugin, all: &[PreparedPlugin]) -> Vec<Problem> {
+    let Some(manifest) = plugin.manifest() else { return Vec::new() };
+    let problem = |route: &RouteManifest| {
+        let Access::Guard(guard) = &route.access else { return None };
+        let (role, operation) = guard.split_once('.')?;
+        let instance = plugin.instance_of(role);
+        let guarding = all.iter().find(|other| other.config.name == instance)?.manifest()?;
+        let why = cannot_guard(guarding, operation)?;
+        let (name, RouteManifest { method, path, .. }) = (&plugin.config.name, route);
+        let message = format!(
+            "route `{method} {path}` of `{name}` is guarded by `{instance}.{operation}`, which {why}"
+        );
+        let hint = format!(
+            "`{name}` {} does not fit `{instance}` {}: build both from one source",
+            manifest.version, guarding.version
+        );
+        Some(Problem::new(message).at(plugin.config.line).hint(hint))
+    };
+    manifest.routes.iter().filter_map(problem).collect()
 }
 
 /// The routes of a plugin, each with the instance that guards it.
@@ -125,7 +155,10 @@ fn open_all(config: &Config, libraries: &mut Libraries) -> Vec<PreparedPlugin> {
             .as_ref()
             .ok()
             .map(|library| config::resolve(plugin, library.manifest(), &config.environment));
-        PreparedPlugin { config: plugin.clone(), path, library, resolution }
+        let unset =
+            |library: &Arc<dyn Library>| config::unset(plugin, library.manifest(), &config.environment);
+        let warnings = library.as_ref().map(unset).unwrap_or_default();
+        PreparedPlugin { config: plugin.clone(), path, library, resolution, warnings }
     });
     prepared.collect()
 }

@@ -19,7 +19,7 @@ use crate::{
 use super::{
     Core, Current, Refused,
     difference::{Difference, keep_fixed, outdated},
-    prepare::{Prepared, prepare_with},
+    prepare::{Prepared, PreparedPlugin, prepare_with},
 };
 
 /// What a reload did. Names are sorted.
@@ -43,6 +43,9 @@ pub enum ReloadError {
     /// The configuration is refused.
     #[error("{0}")]
     Refused(#[from] Refused),
+    /// The configuration is good, but for libraries that cannot be used.
+    #[error("{0}")]
+    Libraries(Problems),
     /// The host is about to stop.
     #[error("the host is stopping")]
     Stopping,
@@ -56,17 +59,40 @@ pub enum ReloadError {
 impl From<ReloadError> for OperationError {
     fn from(error: ReloadError) -> Self {
         match error {
-            ReloadError::Refused(Refused(problems)) => {
-                let count = problems.iter().count();
-                let message =
-                    format!("the configuration is refused, and nothing was changed ({count} found)");
-                let problems = problems.to_string();
-                let lines: Vec<_> = problems.lines().collect();
-                OperationError::invalid(message).details(json!({ "problems": lines }))
-            }
+            ReloadError::Refused(Refused(problems)) => refusal("configuration", &problems),
+            ReloadError::Libraries(problems) => refusal(LIBRARY, &problems),
             ReloadError::Stopping => OperationError::unavailable(error.to_string()),
             ReloadError::Panicked => OperationError::internal(error.to_string()),
         }
+    }
+}
+
+/// What of a configuration is refused, when a library is.
+pub const LIBRARY: &str = "library";
+
+/// All problems, and whether they concern the configuration or a library.
+fn refusal(refused: &str, problems: &Problems) -> OperationError {
+    let count = problems.iter().count();
+    let message = format!("the {refused} is refused, and nothing was changed ({count} found)");
+    let problems = problems.to_string();
+    let lines: Vec<_> = problems.lines().collect();
+    OperationError::invalid(message).details(json!({ "refused": refused, "problems": lines }))
+}
+
+/// What `check` refuses, a reload refuses. A library that could not be used before either, for the same reason, keeps
+/// nothing else from being changed: its plugin is in `error`, and stays so.
+fn judge(running: &[(String, String)], config: &Config, prepared: &Prepared) -> Result<(), ReloadError> {
+    let invalid: Vec<_> = prepared.plugins.iter().flat_map(PreparedPlugin::invalid).collect();
+    let known = |plugin: &&PreparedPlugin| match &plugin.library {
+        Ok(_) => true,
+        Err(error) => running.contains(&(plugin.config.name.clone(), error.to_string())),
+    };
+    let libraries = prepared.plugins.iter().filter(|plugin| !known(plugin));
+    let libraries: Vec<_> = libraries.filter_map(PreparedPlugin::refused).collect();
+    match (invalid.is_empty(), libraries.is_empty()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(ReloadError::Libraries(Problems::new(&config.path, libraries))),
+        (false, _) => Err(refused(Problems::new(&config.path, [invalid, libraries].concat()))),
     }
 }
 
@@ -86,15 +112,22 @@ impl Core {
         }
         let running = current.config.clone();
         let libraries = current.prepared.libraries.clone();
+        let refused_before = refused_libraries(&current.prepared);
         // Libraries are opened here, which blocks.
         let read = tokio::task::spawn_blocking(move || -> Result<_, ReloadError> {
             let mut config = config::load(&running.path, &running.environment).map_err(refused)?;
             let fixed = keep_fixed(&running.host, &mut config);
             let prepared = prepare_with(&config, libraries)?;
+            judge(&refused_before, &config, &prepared)?;
             Ok((config, prepared, fixed))
         });
-        let (config, prepared, mut needs_restart) =
-            read.await.expect("reading does not panic, and the runtime is alive")?;
+        let mut draining = self.draining.subscribe();
+        let (config, prepared, mut needs_restart) = tokio::select! {
+            read = read => read.expect("reading does not panic, and the runtime is alive")?,
+            // A host that is told to stop waits for no file.
+            _ = draining.wait_for(|draining| *draining) => return Err(ReloadError::Stopping),
+        };
+        super::warn(&prepared);
         needs_restart.extend(outdated(&prepared));
         let difference = Difference::between(&current.prepared, &prepared);
         self.bring(&current.config, &config, &prepared, &difference).await;
@@ -105,6 +138,8 @@ impl Core {
     /// Stops what has to go, tells every part of the host what there is now, and starts what is to start.
     async fn bring(&self, old: &Config, config: &Config, prepared: &Prepared, difference: &Difference) {
         self.scrubber.add(prepared.secrets());
+        self.scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
+        self.operators.replace_token(config.host.token.clone());
         let left = self.lifecycle.stop_some(|name| difference.stops(name), old.host.shutdown_grace).await;
         self.board.reconfigure(prepared.specs(), Timestamp::now());
         self.switch.remove(&difference.removed);
@@ -139,6 +174,15 @@ async fn apart<T: Send + 'static>(
         tasks::tell(board, "reload", None);
         Err(ReloadError::Panicked)
     })
+}
+
+/// The plugins whose library cannot be used, and why.
+fn refused_libraries(prepared: &Prepared) -> Vec<(String, String)> {
+    let refused = prepared
+        .plugins
+        .iter()
+        .filter_map(|plugin| Some((plugin.config.name.clone(), plugin.library.as_ref().err()?.to_string())));
+    refused.collect()
 }
 
 fn refused(problems: Problems) -> ReloadError {

@@ -14,7 +14,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use plugin_api::{error::OperationError, requests::host::Sealed};
+use plugin_api::{error::OperationError, files, requests::host::Sealed};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},
@@ -168,7 +168,7 @@ fn key_of(file: &Path) -> Result<SecretKey, OperationError> {
             Err(unusable("others may read it: `chmod 600` it, or replace it if they did".to_owned()))
         }
         Ok(_) => {
-            let text = fs::read_to_string(file).map_err(|error| unusable(error.kind().to_string()))?;
+            let text = files::read_text(file).map_err(|error| unusable(error.to_string()))?;
             SecretKey::parse(&text).map_err(|(refusal, hint)| unusable(format!("it {refusal}; {hint}")))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -17,7 +17,10 @@ use crate::{
     switch::{Limits, Pattern, SlotSpec, ToolPolicy},
 };
 
-use super::prepare::{Prepared, PreparedPlugin};
+use super::{
+    prepare::{Prepared, PreparedPlugin},
+    verdict::Verdict,
+};
 
 impl Prepared {
     /// Every secret among the settings.
@@ -104,28 +107,24 @@ impl Prepared {
     }
 
     fn standing(&self, plugin: &PreparedPlugin, config: &Config) -> Standing {
-        let library = match &plugin.library {
-            Ok(library) => library.clone(),
-            Err(error) => {
+        match plugin.verdict() {
+            Verdict::Refused(error) => {
                 if let Some(details) = error.details() {
                     tracing::debug!(plugin = %plugin.config.name, "{details}");
                 }
-                return Standing::Quarantined { message: error.to_string(), fix: error.fix() };
+                Standing::Quarantined { message: error.to_string(), fix: error.fix() }
             }
-        };
-        match &plugin.resolution {
-            Some(Resolution::Ready { settings, .. }) => {
+            Verdict::Ready(library, settings) => {
                 let request = Box::new(self.request(plugin, settings.clone(), config));
-                Standing::Startable { library, request }
+                Standing::Startable { library: library.clone(), request }
             }
-            Some(Resolution::NotConfigured { missing, .. }) => {
-                Standing::NotConfigured { missing: missing.clone(), message: None }
+            Verdict::NotConfigured(missing) => {
+                Standing::NotConfigured { missing: missing.to_vec(), message: None }
             }
-            Some(Resolution::Invalid { invalid, .. }) => Standing::ConfigInvalid {
+            Verdict::Invalid(invalid) => Standing::ConfigInvalid {
                 invalid: invalid.iter().map(|setting| setting.name.clone()).collect(),
                 message: invalid.iter().map(InvalidSetting::to_string).collect::<Vec<_>>().join("; "),
             },
-            None => unreachable!("a plugin with a library has its settings resolved"),
         }
     }
 

@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use serde_json::json;
 use switchboard::{
-    app::{self, Host, PreparedPlugin, StartError},
-    config::{InvalidSetting, Resolution},
+    app::{self, Host, PreparedPlugin, StartError, Verdict},
+    config::InvalidSetting,
     status::{PluginHealth, Status},
 };
 
@@ -18,6 +18,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(120);
 pub fn check(path: &Path, verbose: bool, connect: bool, json: bool) -> Result<Exit, Failed> {
     let (config, _) = load_and_log(path, verbose)?;
     let prepared = app::prepare(&config).map_err(|refused| Failed::new(Exit::Configuration, refused))?;
+    // Beside what is printed for scripts.
+    prepared.warnings.each().for_each(|warning| super::warn(&warning));
     let findings: Vec<Finding> = prepared.plugins.iter().map(|plugin| judge(plugin, verbose)).collect();
     let exit = findings.iter().fold(Exit::Success, |exit, finding| worse(exit, finding.exit));
     if exit != Exit::Success || !connect {
@@ -54,21 +56,22 @@ struct Finding {
 
 fn judge(plugin: &PreparedPlugin, verbose: bool) -> Finding {
     let finding = |verdict, detail, exit| Finding { name: plugin.config.name.clone(), verdict, detail, exit };
-    if let Err(error) = &plugin.library {
-        let more = error.details().filter(|_| verbose).map(|more| format!("\n{more}")).unwrap_or_default();
-        return finding("refused", format!("{error}{more}"), Exit::Library);
-    }
-    match &plugin.resolution {
-        Some(Resolution::Invalid { invalid, .. }) => {
+    match plugin.verdict() {
+        Verdict::Refused(error) => {
+            let more =
+                error.details().filter(|_| verbose).map(|more| format!("\n{more}")).unwrap_or_default();
+            finding("refused", format!("{error}{more}"), Exit::Library)
+        }
+        Verdict::Invalid(invalid) => {
             let all: Vec<String> = invalid.iter().map(InvalidSetting::to_string).collect();
             finding("invalid", all.join("; "), Exit::Configuration)
         }
-        Some(Resolution::NotConfigured { missing, .. }) => {
+        Verdict::NotConfigured(missing) => {
             // A host whose required plugin is not configured starts, and is unhealthy.
             let exit = if plugin.config.required { Exit::Failed } else { Exit::Success };
             finding("not_configured", format!("set {}", missing.join(", ")), exit)
         }
-        Some(Resolution::Ready { .. }) | None => {
+        Verdict::Ready(..) => {
             finding("ready", "its settings fit; nothing was started".to_owned(), Exit::Success)
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use switchboard::app::Reloaded;
+use switchboard::app::{LIBRARY, Reloaded};
 
 use super::{
     Exit, Failed,
@@ -57,7 +57,11 @@ fn refused(answer: &Value) -> Failed {
         Some(problems) => {
             let lines = problems.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n");
             let what = answer["detail"].as_str().unwrap_or_default();
-            Failed::new(Exit::Configuration, format!("{what}\n{lines}"))
+            let exit = match answer["details"]["refused"].as_str() {
+                Some(LIBRARY) => Exit::Library,
+                _ => Exit::Configuration,
+            };
+            Failed::new(exit, format!("{what}\n{lines}"))
         }
         None => Failed::new(Exit::Failed, problem_text(answer)),
     }

@@ -1,9 +1,14 @@
 //! The variables that a configuration may name: the process's environment, and the `.env` beside plugins.toml under
 //! it. Nothing here is ever printed.
 
-use std::{collections::BTreeMap, fmt, io::Cursor, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
-use super::Problem;
+use plugin_api::files;
+
+use super::{
+    Problem,
+    dotenv::{self, Parsed},
+};
 
 /// Variables by name. A variable that is set to nothing counts as absent, and hides one of the same name in `.env`.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -33,26 +38,32 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Whether a variable is set, be it to nothing.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.process.contains_key(name) || self.file.contains_key(name)
+    }
+
+    /// The names of all that is set to something.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let all = self.process.iter().chain(&self.file);
+        all.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str())
+    }
+
     /// The same environment with this `.env` file under it, instead of the one before; a file that is not there is no
-    /// problem.
-    pub(super) fn with_file(mut self, path: &Path) -> (Self, Vec<Problem>) {
+    /// problem. Gives what is wrong with the file, and what is doubtful.
+    pub(super) fn with_file(mut self, path: &Path) -> (Self, Vec<Problem>, Vec<Problem>) {
         self.file.clear();
-        let text = match std::fs::read_to_string(path) {
+        let text = match files::read_text(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (self, Vec::new()),
+            Err(error) if error.is_missing() => return (self, Vec::new(), Vec::new()),
             Err(error) => {
-                let problem = format!("the `.env` beside it cannot be read: {}", error.kind());
-                return (self, vec![Problem::new(problem)]);
+                let problem = Problem::new(format!("the `.env` beside it cannot be read: {error}"));
+                return (self, vec![problem], Vec::new());
             }
         };
-        let mut problems = Vec::new();
-        for entry in dotenvy::Iter::new(Cursor::new(text.trim_start_matches('\u{feff}'))) {
-            match entry {
-                Ok((name, value)) => _ = self.file.insert(name, value),
-                Err(error) => problems.push(bad_line(&text, &error)),
-            }
-        }
-        (self, problems)
+        let Parsed { variables, problems, warnings } = dotenv::parse(&text, &self.process);
+        self.file = variables;
+        (self, problems, warnings)
     }
 }
 
@@ -61,18 +72,4 @@ impl fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Environment({} variables)", self.process.len() + self.file.len())
     }
-}
-
-/// A line of `.env` that cannot be read; the line itself may hold a secret and is not shown.
-fn bad_line(text: &str, error: &dotenvy::Error) -> Problem {
-    let number = match error {
-        dotenvy::Error::LineParse(part, _) => {
-            let part = part.lines().next().unwrap_or_default().trim();
-            text.lines().position(|line| !part.is_empty() && line.contains(part))
-        }
-        _ => None,
-    };
-    let place = number.map(|index| format!("line {} of ", index + 1)).unwrap_or_default();
-    Problem::new(format!("{place}the `.env` beside it is not `NAME=value`"))
-        .hint("put a value with spaces, `#` or `$` between single quotes: `NAME='a value'`")
 }

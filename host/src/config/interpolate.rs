@@ -1,21 +1,29 @@
 //! `${VAR}` and `${VAR:-default}` in texts become the values of variables. What is empty afterwards is absent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{Environment, Problem, document::Document, pointer};
 
-/// Replaces what stands for variables everywhere in the document. Returns the JSON pointers of the values that came
-/// from one, and what could not be replaced; that is taken out.
-pub(super) fn interpolate(
-    document: &mut Document,
-    environment: &Environment,
-) -> (BTreeSet<String>, Vec<Problem>) {
-    let mut found = Found { environment, substituted: BTreeSet::new(), refused: Vec::new() };
+/// What came of replacing what stands for variables.
+pub(super) struct Interpolated {
+    /// The JSON pointers of the values that came from one.
+    pub substituted: BTreeSet<String>,
+    /// What is absent because it was nothing but this variable, which is not set; by JSON pointer.
+    pub unset: BTreeMap<String, String>,
+    /// What could not be replaced; it is taken out.
+    pub refused: Vec<Problem>,
+}
+
+/// Replaces what stands for variables everywhere in the document.
+pub(super) fn interpolate(document: &mut Document, environment: &Environment) -> Interpolated {
+    let mut found =
+        Found { environment, substituted: BTreeSet::new(), unset: BTreeMap::new(), refused: Vec::new() };
     found.walk(&mut document.value, "");
     let problem = |(pointer, problem): (String, Problem)| problem.at(document.places.line(&pointer));
-    (found.substituted, found.refused.into_iter().map(problem).collect())
+    let refused = found.refused.into_iter().map(problem).collect();
+    Interpolated { substituted: found.substituted, unset: found.unset, refused }
 }
 
 /// One text with its variables replaced; `None` if nothing is left of it.
@@ -67,6 +75,7 @@ impl Refusal {
 struct Found<'e> {
     environment: &'e Environment,
     substituted: BTreeSet<String>,
+    unset: BTreeMap<String, String>,
     refused: Vec<(String, Problem)>,
 }
 
@@ -107,12 +116,25 @@ impl Found<'_> {
                 *text = expanded;
                 true
             }
-            Ok(None) => false,
+            Ok(None) => {
+                if let Some(variable) = lone(text).filter(|variable| !self.environment.is_set(variable)) {
+                    self.unset.insert(here.to_owned(), variable.to_owned());
+                }
+                false
+            }
             Err(refusal) => {
                 self.refused.push((here.to_owned(), refusal.problem(here)));
                 false
             }
         }
+    }
+}
+
+/// The variable that a text is nothing but, without a default.
+fn lone(text: &str) -> Option<&str> {
+    match parse(text).ok()?[..] {
+        [Part::Variable { name, default: None }] => Some(name),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! told at once.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::{
     Environment, HostConfig, LibraryRef, PluginConfig, Problem, SettingsTable, closest,
     document::Places,
+    home::{self, is_home},
     keys::{HostKeys, Keys, PluginKeys},
     pointer,
     secret_key::{SECRET_KEY_VARIABLE, SecretKey},
@@ -31,6 +32,8 @@ pub(super) struct Judge<'d> {
     pub disabled: &'d [String],
     /// The JSON pointers of what came from a variable.
     pub substituted: &'d BTreeSet<String>,
+    /// What is absent because it is nothing but this variable, which is not set.
+    pub unset: &'d BTreeMap<String, String>,
     pub problems: Vec<Problem>,
 }
 
@@ -48,8 +51,8 @@ impl Judge<'_> {
     fn host(&mut self, keys: HostKeys) -> HostConfig {
         HostConfig {
             listen: self.listen(keys.listen, keys.token_file.is_some()),
-            data_dir: self.path(keys.data_dir.as_deref().unwrap_or("data")),
-            library_dir: keys.library_dir.map(|path| self.path(&path)),
+            data_dir: self.path("/host/data_dir", keys.data_dir.as_deref().unwrap_or("data")),
+            library_dir: keys.library_dir.map(|path| self.path("/host/library_dir", &path)),
             public_base_url: self.public_base_url(keys.public_base_url),
             token: self.token(keys.token_file),
             secret_key: self.secret_key(),
@@ -87,8 +90,13 @@ impl Judge<'_> {
         let (read, name, line) = match self.variable(TOKEN_VARIABLE) {
             Some(source) => (Token::parse(&source.text), source.name, None),
             None => {
-                let path = self.path(&file?);
                 let pointer = "/host/token_file";
+                let file = file?;
+                if is_home(&file) {
+                    self.refuse(pointer, home::REFUSAL, None);
+                    return None;
+                }
+                let path = self.dir.join(file);
                 let name = format!("the file `{}`, named by `{}`,", path.display(), pointer::dotted(pointer));
                 (Token::read(&path), name, self.places.line(pointer))
             }
@@ -157,7 +165,10 @@ impl Judge<'_> {
             Some(pointer.strip_prefix(table)?.to_owned()).filter(|rest| rest.starts_with('/'))
         };
         let substituted = self.substituted.iter().filter_map(below).collect();
-        SettingsTable { values, lines: self.places.lines_under(table), substituted }
+        let unset =
+            self.unset.iter().filter_map(|(pointer, variable)| Some((below(pointer)?, variable.clone())));
+        let unset = unset.collect();
+        SettingsTable { values, lines: self.places.lines_under(table), substituted, unset }
     }
 
     fn library(&mut self, section: &str, text: &str) -> LibraryRef {
@@ -170,7 +181,7 @@ impl Judge<'_> {
             let message = "is neither the name of a plugin nor the path of a library";
             self.refuse(&format!("{section}/library"), message, hint);
         }
-        LibraryRef::Path(self.path(text))
+        LibraryRef::Path(self.path(&format!("{section}/library"), text))
     }
 
     fn check_times(&mut self, section: &str, keys: &PluginKeys) {
@@ -226,7 +237,10 @@ impl Judge<'_> {
         self.problems.push(Problem { hint: hint.into(), ..problem.at(self.places.line(pointer)) });
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    fn path(&mut self, pointer: &str, text: &str) -> PathBuf {
+        if is_home(text) {
+            self.refuse(pointer, home::REFUSAL, None);
+        }
         self.dir.join(text)
     }
 }

@@ -1,8 +1,14 @@
 //! The stages from a path to a [`Config`]. What one stage refuses is taken out of the document before the next looks at
 //! the rest, so that a person sees everything at once.
 
-use std::{collections::BTreeSet, io::ErrorKind, path::Path, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
+    path::Path,
+    sync::LazyLock,
+};
 
+use plugin_api::files::{self, Unreadable};
 use serde_json::Value;
 
 use super::{
@@ -10,12 +16,13 @@ use super::{
     check::{Checker, Fault, Finding},
     coerce,
     document::Document,
-    interpolate::{self, interpolate},
+    interpolate::{self, Interpolated, interpolate},
     judge::Judge,
     keys::Keys,
     pointer,
     schema::schema,
     shape::Shape,
+    suggest,
 };
 
 /// The smallest file that makes sense.
@@ -31,13 +38,13 @@ static CHECKER: LazyLock<Checker> = LazyLock::new(|| {
 /// # Errors
 /// Everything that is wrong with them.
 pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
-    match std::fs::read(path) {
+    match files::read(path) {
         Ok(bytes) => {
             let text =
                 String::from_utf8(bytes).map_err(|error| Problems::new(path, vec![not_text(&error)]))?;
             parse(path, &text, environment)
         }
-        Err(error) => Err(Problems::new(path, vec![unreadable(error.kind())])),
+        Err(error) => Err(Problems::new(path, vec![unreadable(&error)])),
     }
 }
 
@@ -48,14 +55,15 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
 pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Config, Problems> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let dir = absolute.parent().unwrap_or(&absolute).to_owned();
-    let (environment, mut problems) = environment.clone().with_file(&dir.join(".env"));
+    let (environment, mut problems, mut warnings) = environment.clone().with_file(&dir.join(".env"));
     let document = Document::parse(text).and_then(not_empty);
     let mut document =
         document.map_err(|errors| Problems::new(path, [problems.as_slice(), &errors].concat()))?;
 
     let disabled = remove_disabled(&mut document.value, &environment);
-    let (substituted, refused) = interpolate(&mut document, &environment);
+    let Interpolated { substituted, unset, refused } = interpolate(&mut document, &environment);
     problems.extend(refused);
+    warnings.extend(unset_keys(&unset, &environment, &document));
     problems.extend(check(&mut document, &substituted));
     let keys = match serde_json::from_value::<Keys>(document.value) {
         Ok(keys) => keys,
@@ -71,13 +79,14 @@ pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Confi
         places: &document.places,
         disabled: &disabled,
         substituted: &substituted,
+        unset: &unset,
         problems,
     };
     let (host, plugins) = judge.judge(keys);
     if !judge.problems.is_empty() {
         return Err(Problems::new(path, judge.problems));
     }
-    Ok(Config { path: path.to_owned(), dir, host, plugins, disabled, environment })
+    Ok(Config { path: path.to_owned(), dir, host, plugins, disabled, environment, warnings })
 }
 
 fn not_empty(document: Document) -> Result<Document, Vec<Problem>> {
@@ -136,12 +145,40 @@ fn is_setting(pointer: &str) -> bool {
     segments.next().as_deref() == Some("plugins") && segments.nth(1).as_deref() == Some("settings")
 }
 
-fn unreadable(kind: ErrorKind) -> Problem {
+/// The variables that the host itself is known to look for, and that are often unset.
+const OWN_VARIABLES: [&str; 2] = ["SWITCHBOARD_LISTEN", "PUBLIC_BASE_URL"];
+
+/// Keys of the host's own that are absent because their variable is not set. Settings of plugins are looked at where
+/// the plugin's schema is known.
+fn unset_keys(
+    unset: &BTreeMap<String, String>,
+    environment: &Environment,
+    document: &Document,
+) -> Vec<Problem> {
+    let own = unset
+        .iter()
+        .filter(|(pointer, variable)| !is_setting(pointer) && !OWN_VARIABLES.contains(&variable.as_str()));
+    let problem = |(pointer, variable): (&String, &String)| {
+        let meant = suggest::closest(variable, environment.names());
+        suggest::unset(&pointer::dotted(pointer), variable, meant).at(document.places.line(pointer))
+    };
+    own.map(problem).collect()
+}
+
+fn unreadable(error: &Unreadable) -> Problem {
+    let Unreadable::System(kind) = error else {
+        let problem = Problem::new(format!("it cannot be read: {error}"));
+        return match error {
+            Unreadable::NotAFile("a folder") => {
+                Problem::new("it is a folder").hint("`--config` wants the file in it")
+            }
+            _ => problem,
+        };
+    };
     match kind {
         ErrorKind::NotFound => Problem::new("there is no such file")
             .hint(format!("name another with `--config PATH`, or make it:\n{MINIMAL}")),
         ErrorKind::PermissionDenied => Problem::new("this user may not read it"),
-        ErrorKind::IsADirectory => Problem::new("it is a folder").hint("`--config` wants the file in it"),
         kind => Problem::new(format!("it cannot be read: {kind}")),
     }
 }

@@ -59,6 +59,11 @@ impl Problems {
         Self { file, list }
     }
 
+    /// Each problem on its own, with file and line.
+    pub fn each(&self) -> impl Iterator<Item = Self> {
+        self.list.iter().map(|problem| Self { file: self.file.clone(), list: vec![problem.clone()] })
+    }
+
     /// Each problem, those without a line first.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.list.iter()

@@ -9,11 +9,12 @@ use plugin_api::manifest::Manifest;
 use serde_json::{Map, Value};
 
 use super::{
-    Environment, PluginConfig,
+    Environment, PluginConfig, Problem,
     check::{Checker, Fault, Finding},
     coerce::{coerce, coerce_at},
-    pointer,
+    home, pointer,
     shape::Shape,
+    suggest,
 };
 
 mod secrets;
@@ -89,7 +90,10 @@ pub fn resolve(plugin: &PluginConfig, manifest: &Manifest, environment: &Environ
     let settings = resolver.values();
     let secrets = secrets::of(&settings, &shape);
     let findings = checker.check(&settings, |_| false);
-    let invalid: Vec<_> = findings.iter().filter_map(|finding| resolver.invalid(finding)).collect();
+    let homes = home::among(&settings, &shape).into_iter();
+    let homes = homes.map(|pointer| Finding { pointer, fault: Fault::Wrong(home::REFUSAL.to_owned()) });
+    let invalid = findings.iter().filter_map(|finding| resolver.invalid(finding));
+    let invalid: Vec<_> = invalid.chain(homes.filter_map(|finding| resolver.invalid(&finding))).collect();
     if !invalid.is_empty() {
         return Resolution::Invalid { invalid, secrets };
     }
@@ -98,6 +102,27 @@ pub fn resolve(plugin: &PluginConfig, manifest: &Manifest, environment: &Environ
         return Resolution::NotConfigured { missing, secrets };
     }
     Resolution::Ready { settings, secrets }
+}
+
+/// Settings that are absent because they are nothing but a variable that is not set. That is as it should be where it is
+/// the variable that the plugin names itself, unless one is set that is nearly called so.
+pub fn unset(plugin: &PluginConfig, manifest: &Manifest, environment: &Environment) -> Vec<Problem> {
+    let shape = Shape::of(&manifest.settings);
+    let own = |pointer: &str| shape.at(pointer).variable();
+    let known: Vec<&str> = shape.keys().into_iter().filter_map(|key| shape.child(key).variable()).collect();
+    let problem = |(pointer, variable): (&String, &String)| {
+        let meant = match own(pointer) {
+            Some(own) if own == variable => {
+                let others = environment.names().filter(|name| !known.contains(name));
+                Some(others.into_iter().find(|name| suggest::is_slip(name, own))?)
+            }
+            Some(own) if suggest::closest(variable, [own]).is_some() => Some(own),
+            _ => suggest::closest(variable, environment.names()),
+        };
+        let key = format!("plugins.{}.settings.{}", plugin.name, pointer::dotted(pointer));
+        Some(suggest::unset(&key, variable, meant).at(plugin.settings.line_of(pointer)))
+    };
+    plugin.settings.unset.iter().filter_map(problem).collect()
 }
 
 struct Resolver<'r> {

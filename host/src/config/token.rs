@@ -1,7 +1,8 @@
 //! The operator's token, from a variable or a file. A secret: it is never printed, and compared in constant time.
 
-use std::{fmt, io::ErrorKind, path::Path, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
+use plugin_api::files;
 use subtle::ConstantTimeEq as _;
 
 /// Fewer characters could be guessed.
@@ -38,14 +39,15 @@ impl Token {
     /// # Errors
     /// Why there is none in it, and what to do about it.
     pub(super) fn read(path: &Path) -> Result<Self, (String, String)> {
-        match std::fs::read_to_string(path) {
+        match files::read_text(path) {
             Ok(text) => Self::parse(&text),
             Err(error) => {
-                let hint = match error.kind() {
-                    ErrorKind::NotFound => format!("write a token there: {HOW_TO_MAKE}"),
-                    _ => "it must be a text file that this user may read".to_owned(),
+                let hint = if error.is_missing() {
+                    format!("write a token there: {HOW_TO_MAKE}")
+                } else {
+                    "it must be a text file that this user may read".to_owned()
                 };
-                Err((format!("cannot be read: {}", error.kind()), hint))
+                Err((format!("cannot be read: {error}"), hint))
             }
         }
     }

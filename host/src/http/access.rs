@@ -10,11 +10,14 @@
 //! [`policy::decide`].
 
 mod policy;
+mod operators;
 mod asked;
 mod forwarded;
 mod same_site;
 mod session;
 mod guesses;
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,6 +30,7 @@ use self::{
 use super::problem::Problem;
 use crate::config::{HostConfig, Network, Token};
 
+pub use self::operators::Operators;
 pub(super) use self::{
     asked::{Asked, COOKIE},
     session::LIFETIME,
@@ -58,11 +62,10 @@ impl From<&HostConfig> for AccessSettings {
 
 /// Tells operators from others.
 pub(super) struct Access {
-    policy: Policy,
+    is_exposed: bool,
     public_base_url: Option<String>,
     trusted_proxies: Vec<Network>,
-    /// Only where there is a token.
-    pub(super) lock: Option<Lock>,
+    operators: Operators,
     pub(super) clock: fn() -> Timestamp,
 }
 
@@ -83,12 +86,16 @@ const LOGINS: u32 = 5;
 const BEARERS: u32 = 30;
 
 impl Access {
-    pub(super) fn new(settings: AccessSettings, clock: fn() -> Timestamp) -> Self {
+    pub(super) fn new(settings: AccessSettings, operators: Operators, clock: fn() -> Timestamp) -> Self {
         let AccessSettings { is_beyond_loopback, public_base_url, token, trusted_proxies } = settings;
         let is_exposed = is_beyond_loopback || public_base_url.is_some();
-        let policy = Policy { has_token: token.is_some(), is_exposed };
-        let lock = token.map(Lock::new);
-        Self { policy, public_base_url, trusted_proxies, lock, clock }
+        operators.replace_token(token);
+        Self { is_exposed, public_base_url, trusted_proxies, operators, clock }
+    }
+
+    /// What opens with the token that is in force; `None` where there is no token.
+    pub(super) fn lock(&self) -> Option<Arc<Lock>> {
+        self.operators.lock()
     }
 
     /// Lets operators pass; see the module.
@@ -101,6 +108,18 @@ impl Access {
             (Decision::Local, false) => same_site::check_local_write(asked),
             (Decision::Refused(lack), _) => Err(self.refusal(lack, asked)),
         }
+    }
+
+    /// Lets those pass who show the token that a reload would bring into force: whoever changed it may ask for that
+    /// reload, though the host does not know the token yet. Reads the configuration: for those alone who have not given
+    /// too many wrong tokens.
+    pub(super) async fn next_operator(&self, asked: Asked<'_>) -> bool {
+        let (Some(given), Some(lock)) = (asked.bearer(), self.lock()) else { return false };
+        let is_next = self.operators.next_token().await.is_some_and(|token| token.is(given));
+        if is_next {
+            lock.bearers.forget(self.outside(asked).client);
+        }
+        is_next
     }
 
     /// Whether an operator reads: for what others get less of.
@@ -151,7 +170,8 @@ impl Access {
     }
 
     fn refusal(&self, lack: Lack, asked: Asked<'_>) -> Problem {
-        let guesses = self.lock.as_ref().map(|lock| &lock.bearers).filter(|_| lack == Lack::Token);
+        let lock = self.lock().filter(|_| lack == Lack::Token);
+        let guesses = lock.as_ref().map(|lock| &lock.bearers);
         let counted = guesses.map(|guesses| guesses.wrong(self.outside(asked).client, (self.clock)()));
         match counted {
             Some(Err(wait)) => too_many(wait),
@@ -161,7 +181,8 @@ impl Access {
 
     fn decide(&self, asked: Asked<'_>) -> Decision {
         let (mut bearer, mut session) = (Proof::Absent, Proof::Absent);
-        if let Some(lock) = &self.lock {
+        let lock = self.lock();
+        if let Some(lock) = &lock {
             bearer = asked.bearer().map_or(Proof::Absent, |given| proof(lock.token.is(given)));
             for value in asked.sessions() {
                 let is_right = session == Proof::Right || lock.sessions.holds(value, (self.clock)());
@@ -170,7 +191,8 @@ impl Access {
         }
         let is_from_here = asked.peer().is_some_and(|peer| peer.is_loopback());
         let is_forwarded = forwarded::is_forwarded(asked.headers);
-        policy::decide(self.policy, Facts { is_from_here, is_forwarded, bearer, session })
+        let policy = Policy { has_token: lock.is_some(), is_exposed: self.is_exposed };
+        policy::decide(policy, Facts { is_from_here, is_forwarded, bearer, session })
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn log_in(State(site): State<Arc<Site>>, request: Request) -> R
         let problem = Problem::bad_request("the login is no form with a field `token`");
         return Err(problem.hint("programs need no login: they send `Authorization: Bearer <token>`"));
     };
-    match site.access.try_token(lock, asked, &token) {
+    match site.access.try_token(&lock, asked, &token) {
         Ok(()) => {
             let value = lock.sessions.begin((site.access.clock)());
             Ok((cookie(&site.access, asked, &value, LIFETIME), Redirect::to("/")).into_response())
@@ -72,8 +72,8 @@ pub(super) async fn log_out(State(site): State<Arc<Site>>, request: Request) -> 
     Ok((cookie(&site.access, asked, "", 0), Redirect::to("/login")).into_response())
 }
 
-fn lock(access: &Access) -> Result<&Lock, Problem> {
-    access.lock.as_ref().ok_or_else(|| {
+fn lock(access: &Access) -> Result<Arc<Lock>, Problem> {
+    access.lock().ok_or_else(|| {
         Problem::not_found("there is nothing to log in with: the host has no operator's token")
             .hint("give it one by `SWITCHBOARD_TOKEN` or `token_file`")
     })

@@ -30,7 +30,7 @@ pub(super) use frame::{careful, frame};
 pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     if let Err(problem) = site.access.operator(&request) {
         let asked = Asked::from(&request);
-        let can_log_in = site.access.lock.is_some() && asked.bearer().is_none() && asked.wants_a_page();
+        let can_log_in = site.access.lock().is_some() && asked.bearer().is_none() && asked.wants_a_page();
         return if can_log_in { Ok(Redirect::to("/login").into_response()) } else { Err(problem) };
     }
     let rendered = site.views.current();

@@ -58,11 +58,11 @@ const PATHS: [&str; 16] = [
 
 /// Serves everything that the host itself answers for.
 pub fn router(state: HttpState) -> Router {
-    let HttpState { board, operations, routes, registry, draining, access, clock } = state;
+    let HttpState { board, operations, routes, registry, draining, access, operators, clock } = state;
     let site = Site {
         events: Events::new(board.clone()),
         views: Views::new(board, clock),
-        access: Access::new(access, clock),
+        access: Access::new(access, operators, clock),
         operations,
         routes,
         registry,

@@ -1,4 +1,5 @@
-//! The routes of plugins become a table, or every clash: between two plugins, and with the host's own paths. Pure.
+//! The routes of plugins become a table, or every clash between two plugins. That none clashes with the host's own paths,
+//! or with others of its plugin, was judged with the manifest. Pure.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -7,20 +8,6 @@ use matchit::Router as Paths;
 use plugin_api::manifest::RouteManifest;
 
 use crate::config::Problem;
-
-/// What the host answers for itself, and below.
-const HOST_PATHS: [&str; 10] = [
-    "/api/health",
-    "/api/operations",
-    "/api/openapi.json",
-    "/api/docs",
-    "/livez",
-    "/readyz",
-    "/metrics",
-    "/login",
-    "/logout",
-    "/assets",
-];
 
 /// A route with the plugin that it leads to.
 #[derive(Debug, Clone)]
@@ -87,19 +74,15 @@ impl RouteTable {
     /// A table of these routes.
     ///
     /// # Errors
-    /// Every route that another plugin or the host has, with both named.
+    /// Every route that another plugin has, with both named.
     pub fn new(routes: impl IntoIterator<Item = PluginRoute>) -> Result<Self, Vec<Problem>> {
         let mut by_path: BTreeMap<String, Methods> = BTreeMap::new();
         let mut problems = Vec::new();
         for route in routes {
             let RouteManifest { method, path, .. } = &route.manifest;
-            if is_hosts(path) {
-                problems.push(claims(&route, "the host itself"));
-                continue;
-            }
             let methods = by_path.entry(path.clone()).or_default();
             match methods.get(method) {
-                Some(other) => problems.push(claims(&route, &format!("`{}`", other.plugin))),
+                Some(other) => problems.push(claims(&route, &other.plugin)),
                 None => _ = methods.insert(method.clone(), Arc::new(route)),
             }
         }
@@ -137,20 +120,10 @@ impl RouteTable {
     }
 }
 
-fn is_hosts(path: &str) -> bool {
-    let below =
-        |host: &str| path.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    // A parameter in the first segments would take the host's paths, too.
-    path == "/"
-        || path.starts_with("/{")
-        || path.starts_with("/api/{")
-        || HOST_PATHS.iter().any(|host| below(host))
-}
-
 fn claims(route: &PluginRoute, owner: &str) -> Problem {
     let PluginRoute { plugin, line, manifest, .. } = route;
     Problem::new(format!(
-        "`{plugin}` claims `{} {}`, which is a route of {owner}",
+        "`{plugin}` claims `{} {}`, which is a route of `{owner}`",
         manifest.method, manifest.path
     ))
     .at(*line)
@@ -222,24 +195,6 @@ mod tests {
         check(
             &[route("mail", "GET", "/mail/{id}"), route("post", "GET", "/mail/{name}")],
             expect!["`post` has the route `GET /mail/{name}`, which clashes with `/mail/{id}`"],
-        );
-    }
-
-    #[test]
-    fn the_hosts_paths_cannot_be_claimed() {
-        check(
-            &[
-                route("mail", "GET", "/"),
-                route("mail", "GET", "/api/health/mail"),
-                route("mail", "GET", "/{anything}"),
-                route("mail", "GET", "/api/healthy"),
-                route("mail", "GET", "/login"),
-            ],
-            expect![[r#"
-                `mail` claims `GET /`, which is a route of the host itself
-                `mail` claims `GET /api/health/mail`, which is a route of the host itself
-                `mail` claims `GET /{anything}`, which is a route of the host itself
-                `mail` claims `GET /login`, which is a route of the host itself"#]],
         );
     }
 

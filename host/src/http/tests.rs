@@ -89,6 +89,7 @@ impl Host {
             registry: prometheus::Registry::new(),
             draining: draining.subscribe(),
             access,
+            operators: Operators::default(),
             clock: now,
         };
         Self { board, draining, operations, routes, router: router(state) }

@@ -1,7 +1,11 @@
 //! Looks at a file before the linker maps it: mapping a truncated library succeeds, and reading it then ends the
 //! process with SIGBUS. Other formats than ELF are left to the system's linker.
 
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
 
 use object::{
     Endianness,
@@ -10,26 +14,34 @@ use object::{
     },
     read::elf::{FileHeader, ProgramHeader},
 };
+use plugin_api::files;
 
 use super::LoadError;
 
+/// Where a library's headers stand: linkers put them first.
+const HEADERS: u64 = 256 * 1024;
+
 /// Refuses what is no library, and what is shorter than its own headers say.
 pub(super) fn check(path: &Path) -> Result<(), LoadError> {
-    let data = match std::fs::read(path) {
-        Ok(data) => data,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LoadError::Missing(path.to_owned()));
-        }
-        Err(error) => return Err(LoadError::Unreadable(path.to_owned(), error)),
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
+        _ => LoadError::Unreadable(path.to_owned(), error),
     };
+    // Before it is opened, which would wait for the writer of a pipe.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if let Some(what) = files::other_kind(metadata.file_type()) {
+        return Err(LoadError::NotALibrary(path.to_owned(), what));
+    }
+    let mut data = Vec::new();
+    File::open(path).and_then(|file| file.take(HEADERS).read_to_end(&mut data)).map_err(unreadable)?;
     if cfg!(not(target_os = "linux")) {
         return Ok(());
     }
     if !data.starts_with(b"\x7fELF") {
         return Err(LoadError::NotALibrary(path.to_owned(), guess(&data)));
     }
-    let found = data.len() as u64;
-    match needed_length(&data) {
+    let found = metadata.len();
+    match needed_length(&data, found) {
         Some(needed) if needed <= found => Ok(()),
         Some(needed) => Err(LoadError::Truncated { path: path.to_owned(), found, needed }),
         None if found < 64 => Err(LoadError::Truncated { path: path.to_owned(), found, needed: 64 }),
@@ -76,7 +88,7 @@ fn processor(machine: Machine) -> String {
 
 /// The end of the last segment that is mapped from the file and of the section table; `None` for what is no 64-bit
 /// shared object of this machine.
-fn needed_length(data: &[u8]) -> Option<u64> {
+fn needed_length(data: &[u8], length: u64) -> Option<u64> {
     let header = FileHeader64::<Endianness>::parse(data).ok()?;
     let endian = header.endian().ok()?;
     let machine = header.e_machine(endian);
@@ -84,7 +96,7 @@ fn needed_length(data: &[u8]) -> Option<u64> {
         return None;
     }
     let segments_end = table_end(header.e_phoff(endian), header.e_phnum(endian), header.e_phentsize(endian));
-    if segments_end > data.len() as u64 {
+    if segments_end > length {
         return Some(segments_end);
     }
     let segments = header.program_headers(endian, data).ok()?;

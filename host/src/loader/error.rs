@@ -20,6 +20,9 @@ pub enum LoadError {
     /// No thread can be started to open it.
     #[error("`{path}` cannot be opened: no thread can be started: {reason}", path = .0.display(), reason = .1.kind())]
     NoThread(PathBuf, #[source] io::Error),
+    /// What it is stored on does not answer.
+    #[error("`{}` was not read within {:?}; does its disk or mount answer?", .0.display(), plugin_api::files::PATIENCE)]
+    TooSlow(PathBuf),
     /// It is something else than a library.
     #[error(
         "`{path}` is not a dynamic library, but {found}: point `library` at a built plugin",
@@ -134,6 +137,7 @@ impl LoadError {
                 format!("Build `{}`, or correct `library` or `library_dir`; then reload", path.display())
             }
             Self::Unreadable(path, error) => unreadable(path, error),
+            Self::TooSlow(path) => format!("Make the disk or mount of `{}` answer, then reload", path.display()),
             Self::NoThread(..) => {
                 "Raise the limits of processes and memory of this host, then restart it".to_owned()
             }
@@ -173,6 +177,7 @@ impl LoadError {
             self,
             Self::Missing(_)
                 | Self::Unreadable(..)
+                | Self::TooSlow(_)
                 | Self::NoThread(..)
                 | Self::NotALibrary(..)
                 | Self::Truncated { .. }

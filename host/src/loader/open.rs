@@ -19,7 +19,7 @@ use plugin_abi::{
         Preamble, ROOT_SYMBOL, RUSTC, TARGET,
     },
 };
-use plugin_api::manifest::Manifest;
+use plugin_api::{files, manifest::Manifest};
 
 use super::{
     Library, LoadError, Obstacle, Origin, elf,
@@ -43,7 +43,9 @@ pub fn path_of(folder: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// Why it cannot be used. It may have been mapped all the same, and then stays.
 pub fn open(path: &Path) -> Result<Arc<dyn Library>, LoadError> {
-    elf::check(path)?;
+    let file = path.to_owned();
+    let looked = files::within(files::PATIENCE, move || elf::check(&file));
+    looked.unwrap_or_else(|| Err(LoadError::TooSlow(path.to_owned())))?;
     let (done, opened) = mpsc::channel();
     let file = path.to_owned();
     // Initialisers run on a thread of their own, which is given up if they do not end.

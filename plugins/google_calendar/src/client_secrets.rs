@@ -1,8 +1,7 @@
 //! The JSON that Google's console offers for an OAuth client -> its id, secret and addresses. Never shows any of it.
 
-use std::fs;
-
 use plugin_api::{
+    files,
     prelude::*,
     serde_json::{self, Value},
 };
@@ -41,8 +40,8 @@ impl ClientSecrets {
                 .map_err(|why| refuse(format!("`GOOGLE_OAUTH_CLIENT_SECRETS_JSON` {why}"))),
             Source::File(path) => {
                 let shown = path.display();
-                let text = fs::read_to_string(path).map_err(|error| {
-                    refuse(format!("the file `{shown}` cannot be read: {}; {WHERE}", error.kind()))
+                let text = files::read_text(path).map_err(|error| {
+                    refuse(format!("the file `{shown}` cannot be read: {error}; {WHERE}"))
                 })?;
                 Self::parse(&text).map_err(|why| refuse(format!("the file `{shown}` {why}")))
             }

@@ -292,3 +292,40 @@ proptest! {
         prop_assert!(invalid.iter().all(|setting| !setting.to_string().contains(&value)));
     }
 }
+
+/// What is said of settings that are only a variable that is not set.
+#[track_caller]
+fn doubtful(settings: &str, variables: &[(&str, &str)], expected: Expect) {
+    let environment = Environment::from_pairs(variables.iter().copied());
+    let text = format!("[plugins.mail.settings]\n{settings}\n");
+    let config = parse(Path::new("/nowhere/plugins.toml"), &text, &environment).unwrap();
+    let manifest = serde_json::from_value(json!({
+        "name": "mail", "version": "0.1.0", "kind": "service", "settings": schemars::schema_for!(Settings),
+    }))
+    .unwrap();
+    let told = unset(&config.plugins[0], &manifest, &config.environment);
+    let told = told.iter().map(|problem| format!("{}: {problem}", problem.line.unwrap_or_default()));
+    expected.assert_eq(&told.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_told_unless_it_is_the_settings_own() {
+    doubtful("server = \"${MAIL_SERVER}\"\nuser = \"${MAIL_USER}\"", &[("MAIL_USER", "")], expect![""]);
+    doubtful(
+        "server = \"${MAIL_SERVR}\"\nuser = \"${ANYTHING}\"\nratio = \"${MAIL_RATIO:-}\"",
+        &[],
+        expect![[r#"
+            2: `plugins.mail.settings.server` counts as absent: the variable `MAIL_SERVR` is not set
+              hint: did you mean `${MAIL_SERVER}`?
+            3: `plugins.mail.settings.user` counts as absent: the variable `ANYTHING` is not set
+              hint: set it, or write `${ANYTHING:-}` if it may be absent"#]],
+    );
+    // The slip may as well be in the environment.
+    doubtful(
+        "server = \"${MAIL_SERVER}\"\nuser = \"${MAIL_USER}\"",
+        &[("MAIL_SEVER", "x"), ("MAIL_KEY", "x")],
+        expect![[r#"
+            2: `plugins.mail.settings.server` counts as absent: the variable `MAIL_SERVER` is not set
+              hint: did you mean `${MAIL_SEVER}`?"#]],
+    );
+}

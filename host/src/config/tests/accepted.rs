@@ -296,3 +296,25 @@ fn no_variable_is_ever_printed() {
     let config = good("[plugins.a.settings]\npassword = '${PASSWORD}'\n", &[("PASSWORD", "hush")]);
     assert!(!format!("{config:?}").contains("hush"));
 }
+
+#[test]
+fn a_key_that_is_only_a_variable_that_is_not_set_is_told() {
+    let text = r#"
+[host]
+listen = "${SWITCHBOARD_LISTEN}"
+library_dir = "${LIBRARY_DRI}"
+data_dir = "${EMPTY}"
+token_file = "${TOKEN_FILE:-}"
+[plugins.a]
+log_level = "${A_LEVEL}"
+settings = { any = "${OF_THE_PLUGIN}" }
+"#;
+    let config = good(text, &[("LIBRARY_DIR", "lib"), ("EMPTY", "")]);
+    let told = Problems::new(&config.path, config.warnings).to_string();
+    expect![[r#"
+        /nowhere/plugins.toml:4: `host.library_dir` counts as absent: the variable `LIBRARY_DRI` is not set
+          hint: did you mean `${LIBRARY_DIR}`?
+        /nowhere/plugins.toml:8: `plugins.a.log_level` counts as absent: the variable `A_LEVEL` is not set
+          hint: set it, or write `${A_LEVEL:-}` if it may be absent"#]]
+    .assert_eq(&told);
+}

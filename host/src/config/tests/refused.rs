@@ -1,5 +1,7 @@
 //! TOML that says what it must not.
 
+use std::path::Path;
+
 use expect_test::expect;
 
 use super::{good, refused, refused_with};
@@ -290,5 +292,28 @@ bind = { database = "databse" }
               hint: `base` is 3600s, `cap` is 30s
             plugins.toml:14: `plugins.smtp.bind.database` names `databse`, which plugins.toml does not have
               hint: did you mean `database`?"#]],
+    );
+}
+
+#[test]
+fn a_home_is_no_path() {
+    refused(
+        r#"
+[host]
+data_dir = "~/data"
+library_dir = "~ada/lib"
+token_file = "~/token"
+[plugins.a]
+library = "~/liba.so"
+"#,
+        expect![[r#"
+            plugins.toml:3: `host.data_dir` begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`
+            plugins.toml:4: `host.library_dir` begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`
+            plugins.toml:5: `host.token_file` begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`
+            plugins.toml:7: `plugins.a.library` begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`"#]],
+    );
+    assert_eq!(
+        good("[host]\ndata_dir = \"./~\"\n[plugins.a]\n", &[]).host.data_dir,
+        Path::new("/nowhere/./~")
     );
 }

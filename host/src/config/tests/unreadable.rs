@@ -15,8 +15,8 @@ fn a_bad_line_beside_it_is_refused_without_being_shown() {
     let problems = load(&path, &Environment::default()).unwrap_err().to_string();
     let problems = problems.replace(&format!("{}/", folder.path().display()), "");
     expect![[r#"
-        plugins.toml: line 2 of the `.env` beside it is not `NAME=value`
-          hint: put a value with spaces, `#` or `$` between single quotes: `NAME='a value'`"#]]
+        plugins.toml: line 2 of the `.env` beside it has blanks in its value, and no quotes
+          hint: put a value that is meant literally between single quotes: `NAME='a value'`"#]]
     .assert_eq(&problems);
 }
 

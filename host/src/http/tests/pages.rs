@@ -165,6 +165,7 @@ async fn lists_of_plugins_are_there_where_their_plugins_run() {
         registry: prometheus::Registry::new(),
         draining: host.draining.subscribe(),
         access: AccessSettings::default(),
+        operators: Operators::default(),
         clock: now,
     });
     let page = host.get("/").await.body;

@@ -112,6 +112,7 @@ async fn what_others_measure_is_in_the_metrics() {
         registry,
         draining: host.draining.subscribe(),
         access: AccessSettings::default(),
+        operators: Operators::default(),
         clock: now,
     };
     let answer = Host { router: router(state), ..host }.get("/metrics").await;

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use plugin_api::{tls::install_provider, tokio::net::lookup_host, tokio::sync::OnceCell, tracing};
+use plugin_api::{files, tls::install_provider, tokio::net::lookup_host, tokio::sync::OnceCell, tracing};
 use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
@@ -64,7 +64,7 @@ impl Trust {
                 no_authorities(None)
             });
         };
-        let pem = std::fs::read(path).map_err(|error| unreadable_authorities(path, &error))?;
+        let pem = files::read(path).map_err(|error| unreadable_authorities(path, &error))?;
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
         if added == 0 {

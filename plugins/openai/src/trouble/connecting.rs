@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, path::Path, time::Duration};
 
-use plugin_api::{requests::openai::TroubleCode, tracing};
+use plugin_api::{files::Unreadable, requests::openai::TroubleCode, tracing};
 use rustls::{CertificateError, Error as TlsError};
 
 use super::Trouble;
@@ -81,11 +81,11 @@ pub fn no_answer(server: &str, what: &str, waited: Duration, setting: &'static s
 }
 
 /// The file of the setting `ca_file` cannot be read.
-pub fn unreadable_authorities(path: &Path, error: &io::Error) -> Trouble {
-    let why = match error.kind() {
-        io::ErrorKind::NotFound => "does not exist",
-        io::ErrorKind::PermissionDenied => "may not be read by this process",
-        _ => "cannot be read",
+pub fn unreadable_authorities(path: &Path, error: &Unreadable) -> Trouble {
+    let why = match error {
+        Unreadable::System(io::ErrorKind::NotFound) => "does not exist".to_owned(),
+        Unreadable::System(io::ErrorKind::PermissionDenied) => "may not be read by this process".to_owned(),
+        error => format!("cannot be read: {error}"),
     };
     Trouble::new(TroubleCode::ConfigInvalid, format!("`{}` {why}", path.display())).setting("ca_file")
 }

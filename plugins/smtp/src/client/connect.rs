@@ -9,6 +9,7 @@ use lettre::transport::smtp::{
     extension::ClientId,
 };
 use plugin_api::{
+    files,
     prelude::*,
     tokio::{
         net::lookup_host,
@@ -140,7 +141,7 @@ impl Connector {
         let mut parameters = TlsParameters::builder(self.config.server.clone());
         let path = self.config.ca_file.as_deref();
         if let Some(path) = path {
-            let pem = std::fs::read(path).map_err(|error| tls::unreadable_authorities(path, &error))?;
+            let pem = files::read(path).map_err(|error| tls::unreadable_authorities(path, &error))?;
             let authorities = Certificate::from_pem(&pem).map_err(|_| tls::no_authorities(Some(path)))?;
             // lettre takes a file without any certificate for one with none to add.
             if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use plugin_api::prelude::*;
+use plugin_api::{files::Unreadable, prelude::*};
 use rustls::{CertificateError, Error as TlsError};
 
 use crate::settings::{Config, TlsMode};
@@ -35,11 +35,11 @@ pub fn no_starttls(config: &Config) -> Failure {
 }
 
 /// The file of the setting `ca_file` cannot be read.
-pub fn unreadable_authorities(path: &Path, error: &io::Error) -> Failure {
-    let why = match error.kind() {
-        io::ErrorKind::NotFound => "does not exist",
-        io::ErrorKind::PermissionDenied => "may not be read by this process",
-        _ => "cannot be read",
+pub fn unreadable_authorities(path: &Path, error: &Unreadable) -> Failure {
+    let why = match error {
+        Unreadable::System(io::ErrorKind::NotFound) => "does not exist".to_owned(),
+        Unreadable::System(io::ErrorKind::PermissionDenied) => "may not be read by this process".to_owned(),
+        error => format!("cannot be read: {error}"),
     };
     Failure::config_invalid(format!("`{}` {why}", path.display())).setting("ca_file")
 }
