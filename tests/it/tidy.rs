@@ -217,6 +217,7 @@ fn long_lived_tasks_are_watched() {
         "host/src/app/reload.rs",
         "host/src/cli/run.rs",
         "host/src/http/serve.rs",
+        "host/src/http/serve/reserve.rs",
         "host/src/lifecycle.rs",
         "host/src/switch/levels.rs",
         "host/src/switch/limits.rs",

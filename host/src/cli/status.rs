@@ -4,6 +4,7 @@ use std::path::Path;
 
 use comfy_table::{Table, presets};
 use serde_json::Value;
+use switchboard::app::output;
 
 use super::{
     Exit, Failed,
@@ -30,7 +31,7 @@ pub fn status(path: &Path, watch: bool, json: bool, patience: Patience) -> Resul
             false => show(table(&connections)),
         }
         if connections.get("edges").is_none() {
-            eprintln!("{REDUCED}");
+            output::stderr().say(REDUCED);
         }
         Ok(exit(&connections))
     })
