@@ -49,6 +49,7 @@
 //! - [`error`]: what can go wrong, and what the host does about it.
 //! - [`stream`]: frames in both directions.
 //! - [`requests`]: the typed requests of the shipped operations.
+//! - [`standing`]: a trouble that outlasts single outcomes.
 //! - [`web`]: text in pages, and where the host is reached.
 //! - [`files`]: small files that the settings name, which hold nobody up.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
@@ -67,6 +68,7 @@ pub mod context;
 pub mod error;
 pub mod stream;
 pub mod requests;
+pub mod standing;
 pub mod web;
 pub mod files;
 pub mod protocol;

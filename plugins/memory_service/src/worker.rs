@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use plugin_api::{
     prelude::*,
+    requests::{host::Trouble, openai::OpenAiTrouble},
+    standing::Standing,
     tokio::{self, task::JoinHandle, time},
     tracing,
 };
@@ -31,6 +33,11 @@ const REFUSED_CAP: Duration = Duration::from_secs(24 * 3600);
 /// How often progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
+/// The trouble that no memory gets its vector by what our settings ask for.
+const VECTORS: &str = "vectors";
+/// So many times in a row every text is refused until it is one.
+const REFUSALS: u32 = 2;
+
 /// Embeds what waits.
 pub struct Worker {
     store: Arc<Store>,
@@ -40,6 +47,8 @@ pub struct Worker {
     holder: String,
     /// How many memories are embedded by one request: fewer for a server that refuses so many.
     batch: AtomicU32,
+    /// The trouble that the model refuses every text.
+    refusing: Standing,
 }
 
 /// What one step came to.
@@ -53,7 +62,7 @@ enum Step {
 impl Worker {
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>, context: Context) -> Self {
         let (holder, batch) = (format!("{:032x}", rand::random::<u128>()), AtomicU32::new(BATCH));
-        Self { store, embedder, context, holder, batch }
+        Self { store, embedder, context, holder, batch, refusing: Standing::new(VECTORS) }
     }
 
     /// Works until it is aborted.
@@ -71,6 +80,7 @@ impl Worker {
             let pause = match self.step().await {
                 Ok(Step::Done(count)) => {
                     failures = 0;
+                    self.refusing.clear(&self.context).await;
                     self.tell(&mut report, count).await;
                     continue;
                 }
@@ -85,6 +95,9 @@ impl Worker {
                     }
                     self.count("embedding_failures", 1).await;
                     failures += 1;
+                    if failures >= REFUSALS && is_of_our_settings(&error) {
+                        self.refusing.raise(&self.context, refused_all(&error)).await;
+                    }
                     Duration::from_millis(error.retry_after_ms.unwrap_or_default()).max(backoff(failures))
                 }
             };
@@ -247,6 +260,22 @@ impl Worker {
         // A host that cannot take it has other troubles.
         let _ = self.context.host().count(name, by).await;
     }
+}
+
+/// The server refuses even a harmless text, and not the plugin `openai`: then it refuses what our settings ask for.
+fn is_of_our_settings(error: &OperationError) -> bool {
+    let is_refused = matches!(
+        error.kind,
+        ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Conflict
+    );
+    is_refused && error.trouble.is_none() && OpenAiTrouble::of(error).is_some()
+}
+
+fn refused_all(error: &OperationError) -> Trouble {
+    let message = format!("no memory gets its vector, the model refuses every text: {}", error.message);
+    let failure = Failure::config_invalid(message).setting("embedding_model");
+    Trouble::raised(VECTORS, failure)
+        .label("correct `embedding_model` or `embedding_dimensions` of memory_service")
 }
 
 /// When it was last told how far it is.

@@ -12,6 +12,7 @@ use plugin_api::{
         host::{self, Report},
         openai::Usage,
     },
+    standing::Standing,
     tokio, tracing,
 };
 
@@ -27,13 +28,12 @@ const IN_SESSION: &str = "realtime";
 pub struct Evidence {
     context: Context,
     last_success: Mutex<Option<Instant>>,
-    /// Whether the trouble of sessions is raised; unknown at first, for it outlives a restart of the plugin.
-    in_session: tokio::sync::Mutex<Option<bool>>,
+    in_session: Standing,
 }
 
 impl Evidence {
     pub fn new(context: Context) -> Self {
-        Self { context, last_success: Mutex::default(), in_session: tokio::sync::Mutex::default() }
+        Self { context, last_success: Mutex::default(), in_session: Standing::new(IN_SESSION) }
     }
 
     /// Takes over the outcome of a call.
@@ -64,24 +64,13 @@ impl Evidence {
 
     /// A session opened, and the server refuses us in it: no outcome of the stream tells.
     pub async fn refused_in_session(&self, trouble: Trouble) {
-        self.tell(true, || host::Trouble::raised(IN_SESSION, Failure::from(trouble))).await;
+        let trouble = host::Trouble::raised(IN_SESSION, Failure::from(trouble));
+        self.in_session.raise(&self.context, trouble).await;
     }
 
     /// A session was answered.
     pub async fn answered_in_session(&self) {
-        self.tell(false, || host::Trouble::cleared(IN_SESSION)).await;
-    }
-
-    /// Once for each turn, and in their order.
-    async fn tell(&self, is_raised: bool, trouble: impl FnOnce() -> host::Trouble) {
-        let mut told = self.in_session.lock().await;
-        if *told == Some(is_raised) {
-            return;
-        }
-        match self.context.host().trouble(trouble()).await {
-            Ok(()) => *told = Some(is_raised),
-            Err(error) => tracing::warn!(%error, "the host did not take a trouble of realtime sessions"),
-        }
+        self.in_session.clear(&self.context).await;
     }
 
     /// What an answer took.

@@ -36,6 +36,7 @@ use plugin_api::{
         CancelRun, Decide, FetchRun, ListRuns, RUN_STREAM, Run, RunEvent, RunList, RunRecord, RunReport,
         RunState, ShowRun,
     },
+    standing::Standing,
     tokio::{
         self,
         sync::{Notify, watch},
@@ -56,6 +57,8 @@ use crate::{
 /// An answer leaves this long before the caller's deadline, so that it still reaches the caller.
 const MARGIN: Duration = Duration::from_millis(500);
 const FORM_LIMIT: usize = 16 * 1024;
+/// The trouble that the model of our own settings cannot be used.
+const MODEL: &str = "model";
 
 /// Works on runs.
 struct Orchestrator {
@@ -83,7 +86,8 @@ impl Plugin for Orchestrator {
         let config = Config::check(settings)?;
         let store = Store::new(context.clone());
         let (changes, stopping) = (watch::Sender::new(0), watch::Sender::new(false));
-        let shared = Arc::new(Shared { context, config, store, changes, wake: Notify::new(), stopping });
+        let (wake, model) = (Notify::new(), Standing::new(MODEL));
+        let shared = Arc::new(Shared { context, config, store, changes, wake, stopping, model });
         let decisions = Arc::new(Decisions::new(shared.clone()));
         let pool = Arc::new(Pool::new(shared.clone(), decisions.clone()));
         let reporter = Reporter { shared: shared.clone(), decisions: decisions.clone() };

@@ -8,6 +8,7 @@ use plugin_api::{
     error::OperationError,
     jiff::Timestamp,
     prelude::*,
+    standing::Standing,
     tokio::{
         self, select,
         sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
@@ -45,6 +46,8 @@ pub struct Shared {
     /// There may be something to take up.
     pub wake: Notify,
     pub stopping: watch::Sender<bool>,
+    /// The trouble that the model of our own settings cannot be used.
+    pub model: Standing,
 }
 
 /// Works.

@@ -24,6 +24,7 @@ use std::{
 use jiff::Timestamp;
 use plugin_api::{
     prelude::*,
+    standing::Standing,
     tokio::{self, sync::Notify, sync::Semaphore, task::JoinHandle},
 };
 
@@ -40,6 +41,7 @@ pub struct Engine {
     store: Arc<Store>,
     recorder: Recorder,
     presences: Presences,
+    lost_jobs: Standing,
     /// Whom the jobs belong to that it claims: no other run of any host has this name.
     owner: String,
     /// The jobs that it is at.
@@ -57,6 +59,7 @@ impl Engine {
         Self {
             recorder: Recorder::start(context.clone(), store.clone(), owner.clone()),
             presences: Presences::new(context.clone(), config.poll),
+            lost_jobs: Standing::new(caretaker::LOST_JOBS),
             room: Arc::new(Semaphore::new(config.concurrent)),
             context,
             config,

@@ -102,8 +102,9 @@ impl Desk {
     /// How the media stream goes, as Twilio sees it.
     pub async fn stream_status(&self, hook: &Webhook) {
         if hook.get("StreamEvent") == Some("stream-error") {
-            let why = hook.get("StreamError").unwrap_or("no reason given");
-            self.note(&hook.call, &format!("the media stream failed: {}", why.replace('\0', ""))).await;
+            let why = hook.get("StreamError").unwrap_or("no reason given").replace('\0', "");
+            self.note(&hook.call, &format!("the media stream failed: {why}")).await;
+            self.journal.media_failed(&why).await;
         }
     }
 

@@ -6,15 +6,23 @@ mod waiting;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Instant,
 };
 
 use plugin_api::{
     context::Context,
-    error::{ErrorKind, OperationError},
+    error::{ErrorKind, Failure, OperationError},
     prelude::Duration,
-    requests::{memory::Speaker, voice::CallWay},
+    requests::{
+        host::Trouble,
+        memory::Speaker,
+        voice::{CallWay, MEDIA_PATH},
+    },
+    standing::Standing,
     tokio::{self, time::timeout},
     tracing,
 };
@@ -36,6 +44,11 @@ const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Words of a call that are kept in memory.
 const MOST_SAID: usize = 200;
 
+/// The trouble that Twilio does not reach this host with the audio of calls.
+const MEDIA: &str = "media";
+/// One stream may break for any reason.
+const UNREACHED: u32 = 2;
+
 /// Keeps calls.
 pub struct Journal {
     pub store: Store,
@@ -46,6 +59,9 @@ pub struct Journal {
     writing: tokio::sync::Mutex<usize>,
     /// Without a database: messages that nobody was told of yet.
     voicemails: Mutex<Vec<Voicemail>>,
+    media: Standing,
+    /// So many media streams in a row failed before they reached this host.
+    unreached: AtomicU32,
 }
 
 /// A call of which this host has heard.
@@ -65,7 +81,31 @@ impl Journal {
             waiting: Mutex::default(),
             writing: tokio::sync::Mutex::new(BATCH),
             voicemails: Mutex::default(),
+            media: Standing::new(MEDIA),
+            unreached: AtomicU32::new(0),
         }
+    }
+
+    /// Twilio could not carry a call's audio here, or its connection broke. `why`: its own words.
+    pub async fn media_failed(&self, why: &str) {
+        let failed = self.unreached.fetch_add(1, Ordering::Relaxed) + 1;
+        if failed < UNREACHED {
+            return;
+        }
+        let message = format!(
+            "the last {failed} calls were not carried: Twilio does not reach `{MEDIA_PATH}` at this host's public address \
+             ({why})"
+        );
+        let trouble = Trouble::raised(MEDIA, Failure::config_invalid(message).setting("public_base_url"));
+        let label =
+            "let Twilio reach `PUBLIC_BASE_URL` by `wss://`: see the proxy's WebSockets and certificate";
+        self.media.raise(&self.context, trouble.label(label)).await;
+    }
+
+    /// A call's audio arrived.
+    async fn media_arrived(&self) {
+        self.unreached.store(0, Ordering::Relaxed);
+        self.media.clear(&self.context).await;
     }
 
     /// Writes it down: now, or as soon as the database can take it.
@@ -265,6 +305,7 @@ impl Ledger for Journal {
             is_outbound: brief.objective.is_some(),
         }));
         self.write(vec![self.note(call, format!("the media stream {stream} began"))]).await;
+        self.media_arrived().await;
         Ok(brief)
     }
 

@@ -2,9 +2,12 @@
 
 use expect_test::expect;
 use plugin_api::{
-    error::{ErrorKind, OperationError},
-    requests::memory::ReadEmbeddingProgress,
-    serde_json::json,
+    error::{ErrorKind, OperationError, ReasonCode},
+    requests::{
+        memory::ReadEmbeddingProgress,
+        openai::{OpenAiTrouble, TroubleCode},
+    },
+    serde_json::{self, json},
     tokio,
 };
 
@@ -277,4 +280,56 @@ async fn the_settings_choose_the_model() {
     world.remember(ADA, "Ada has a terrier").await;
     let progress = world.progress().await;
     assert_eq!((progress.model.as_deref(), progress.dimensions), (Some("own-1"), 16));
+}
+
+/// What `openai` answers where the caller is at fault.
+fn refusal(code: TroubleCode, kind: ErrorKind) -> OperationError {
+    let (http_status, vendor_code, refusal, usage) = (Some(400), None, None, None);
+    let details = OpenAiTrouble { code, http_status, vendor_code, refusal, usage };
+    OperationError::new(kind, "the server refuses the request")
+        .details(serde_json::to_value(details).unwrap())
+}
+
+#[tokio::test]
+async fn a_model_that_refuses_what_our_settings_ask_for_is_our_trouble_until_it_answers() {
+    let world = World::start().await;
+    let told = async |count| {
+        let wait = async {
+            while world.plugin.troubles().len() < count {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it is told");
+        let troubles = world.plugin.troubles();
+        troubles
+            .iter()
+            .map(|trouble| (trouble.key.clone(), trouble.code, trouble.cleared))
+            .collect::<Vec<_>>()
+    };
+    world.model.refuse_all(refusal(TroubleCode::InvalidRequest, ErrorKind::Invalid));
+    world.say(ADA, "dog").await;
+    let raised = ("vectors".to_owned(), Some(ReasonCode::ConfigInvalid), false);
+    assert_eq!(told(1).await, [raised]);
+    world.model.set_down(false);
+    world.say(ADA, "cat").await;
+    assert_eq!(told(2).await[1], ("vectors".to_owned(), None, true));
+}
+
+#[tokio::test]
+async fn what_is_the_trouble_of_openai_is_not_told_twice() {
+    let world = World::start().await;
+    let refused = refusal(TroubleCode::ModelNotFound, ErrorKind::NotFound);
+    world.model.refuse_all(refused.with_trouble(ReasonCode::ConfigInvalid));
+    world.say(ADA, "dog").await;
+    world.remember(ADA, "Ada has a terrier").await;
+    let noted = async {
+        while world.plugin.logs().iter().all(|log| !log.message.contains("memories wait for their vectors")) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), noted).await.expect("it waits");
+    world.model.set_down(false);
+    world.say(ADA, "cat").await;
+    world.embedded().await;
+    assert!(world.plugin.troubles().iter().all(|trouble| trouble.cleared), "{:?}", world.plugin.troubles());
 }

@@ -59,6 +59,11 @@ impl Model {
         self.lock().down = down.then(|| OperationError::unavailable("nobody listens at the model's address"));
     }
 
+    /// Refuses everything, in this way.
+    pub fn refuse_all(&self, error: OperationError) {
+        self.lock().down = Some(error);
+    }
+
     pub fn set_name(&self, name: &str, dimensions: usize) {
         let mut state = self.lock();
         (state.name, state.dimensions) = (name.to_owned(), dimensions);

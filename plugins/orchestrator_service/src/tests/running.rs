@@ -6,7 +6,8 @@ use plugin_api::{
     prelude::*,
     protocol::CallHeader,
     requests::orchestrator::{Run, RunEvent, RunState, ShowRun, ToolState},
-    serde_json, tokio,
+    serde_json::{self, Value, json},
+    tokio,
 };
 
 use super::setup::{World, goal, on_behalf_of, once, says, told, turn, wants};
@@ -92,6 +93,36 @@ async fn a_model_that_refuses_ends_it() {
         let report = host.call(goal("try")).await.unwrap();
         assert_eq!((report.state, report.error.as_deref()), (RunState::Failed, Some(expected)));
     }
+}
+
+/// What is told of a model that answers so at first, and then in words: key, code, and whether it is over.
+async fn told_of_model(settings: Value, error: OperationError) -> Vec<(String, Option<ReasonCode>, bool)> {
+    let world = World::new().settings(settings);
+    let asked = AtomicUsize::new(0);
+    let host = world
+        .host(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(error.clone()),
+            _ => says("at last"),
+        })
+        .await;
+    assert_eq!(host.call(goal("try")).await.unwrap().state, RunState::Failed);
+    assert_eq!(host.call(goal("again")).await.unwrap().state, RunState::Done);
+    host.troubles().into_iter().map(|told| (told.key, told.code, told.cleared)).collect()
+}
+
+#[tokio::test]
+async fn a_model_of_our_settings_that_is_refused_is_our_trouble_until_it_answers() {
+    let details = json!({ "code": "model_not_found", "http_status": 404 });
+    let refused = OperationError::not_found("there is no model `gone`").details(details);
+    let named = || json!({ "model": "gone" });
+    let over = || ("model".to_owned(), None, true);
+    let raised = ("model".to_owned(), Some(ReasonCode::ConfigInvalid), false);
+    assert_eq!(told_of_model(named(), refused.clone()).await, [raised, over()]);
+    let of_openai = refused.clone().with_trouble(ReasonCode::ConfigInvalid);
+    assert_eq!(told_of_model(named(), of_openai).await, [over()], "it is told of `openai`");
+    assert_eq!(told_of_model(json!({}), refused).await, [over()], "no model is named");
+    let filtered = OperationError::denied("filtered").details(json!({ "code": "content_filter" }));
+    assert_eq!(told_of_model(named(), filtered).await, [over()], "it is the request's");
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use plugin_api::{
     jiff::Timestamp,
     prelude::*,
     requests::{
-        openai::{Chat, ChatAnswer, OpenAiTrouble, ToolCall, Usage},
+        host::Trouble,
+        openai::{Chat, ChatAnswer, OpenAiTrouble, ToolCall, TroubleCode, Usage},
         orchestrator::{Question, RunState, ToolState},
     },
     serde_json,
@@ -16,6 +17,7 @@ use plugin_api::{
 
 use super::{Halt, Worker, held};
 use crate::{
+    MODEL,
     pool::{millis, now_ms},
     prompt,
     run::{Step, ToolRun},
@@ -96,9 +98,15 @@ impl Worker {
         let (mut wait, mut garbage) = (FIRST_WAIT, 0);
         loop {
             let error = match self.exchange(chat).await? {
-                Ok(answer) => return Ok(Ok(answer)),
+                Ok(answer) => {
+                    self.shared.model.clear(&self.shared.context).await;
+                    return Ok(Ok(answer));
+                }
                 Err(error) => error,
             };
+            if let Some(trouble) = our_model(&error, chat) {
+                self.shared.model.raise(&self.shared.context, trouble).await;
+            }
             if let Some(usage) = OpenAiTrouble::of(&error).and_then(|trouble| trouble.usage) {
                 self.count(usage);
             }
@@ -148,6 +156,18 @@ impl Worker {
         counted.prompt_tokens = counted.prompt_tokens.saturating_add(usage.input_tokens);
         counted.completion_tokens = counted.completion_tokens.saturating_add(usage.output_tokens);
     }
+}
+
+/// A model that our settings name and the key may not use: to `openai` it is its caller's affair.
+fn our_model(error: &OperationError, chat: &Chat) -> Option<Trouble> {
+    let model = chat.model.as_deref()?;
+    let code = OpenAiTrouble::of(error).map(|trouble| trouble.code);
+    let is_refused = matches!(code, Some(TroubleCode::ModelNotFound | TroubleCode::Forbidden));
+    (is_refused && error.trouble.is_none()).then(|| {
+        let message =
+            format!("no run gets on: the model `{model}` of the settings cannot be used: {}", error.message);
+        Trouble::raised(MODEL, Failure::config_invalid(message).setting("model"))
+    })
 }
 
 /// What is not called keeps no more of its arguments than is worth a look.

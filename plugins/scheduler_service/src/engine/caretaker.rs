@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use plugin_api::{prelude::*, tokio::time::sleep, tracing};
+use plugin_api::{prelude::*, requests::host::Trouble, tokio::time::sleep, tracing};
 
 use super::{Engine, now_ms, presence::Presence};
 use crate::settings::millis;
@@ -11,6 +11,11 @@ use crate::settings::millis;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const JOBS_KEPT_MS: i64 = 30 * DAY_MS;
 const LETTERS_KEPT_MS: i64 = 90 * DAY_MS;
+/// The trouble that jobs fail for good.
+pub const LOST_JOBS: &str = "lost_jobs";
+const LETTERS_PATH: &str = "/api/schedule/dead-letters";
+/// So many make it; fewer are a note.
+const FAULTS: u64 = 3;
 /// How often old things are forgotten, and leases looked at that no clock can mean.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -64,8 +69,28 @@ impl Engine {
             notes
                 .push(format!("{} parked, waiting for `{plugin}`, {why}", count(jobs, "job is", "jobs are")));
         }
-        notes.extend(dead(&self.store.open_letters().await?));
+        let letters = self.store.open_letters().await?;
+        if !self.told_of_faults(letters.values().sum()).await? {
+            notes.extend(dead(&letters));
+        }
         Ok(notes)
+    }
+
+    /// Whether jobs fail for good again and again by no fault of those who made them: that is a trouble, until an operator
+    /// has dealt with them. It is raised again after a restart, for the letters are still there.
+    async fn told_of_faults(&self, letters: u64) -> Result<bool, OperationError> {
+        let faults = if letters < FAULTS { 0 } else { self.store.open_faults().await? };
+        if faults < FAULTS {
+            self.lost_jobs.clear(&self.context).await;
+            return Ok(false);
+        }
+        let message =
+            format!("{faults} jobs could not be done, or nobody knows whether they were: see {LETTERS_PATH}");
+        let failure = Failure::internal(message).href(LETTERS_PATH);
+        let trouble =
+            Trouble::raised(LOST_JOBS, failure).label("see the dead letters, and retry or dismiss each");
+        self.lost_jobs.raise(&self.context, trouble).await;
+        Ok(true)
     }
 
     async fn tidy(&self) -> Result<(), OperationError> {
@@ -81,8 +106,7 @@ pub fn dead(letters: &BTreeMap<String, u64>) -> Option<String> {
     let total: u64 = letters.values().sum();
     let kinds: Vec<_> = letters.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
     let subject = count(total, "dead letter waits", "dead letters wait");
-    (total > 0)
-        .then(|| format!("{subject} for an operator ({}): see /api/schedule/dead-letters", kinds.join(", ")))
+    (total > 0).then(|| format!("{subject} for an operator ({}): see {LETTERS_PATH}", kinds.join(", ")))
 }
 
 fn count(n: u64, one: &str, more: &str) -> String {

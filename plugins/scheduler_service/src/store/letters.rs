@@ -62,6 +62,15 @@ impl Store {
         rows.iter().map(|row| Ok((row.get("outcome")?, row.get("n")?))).collect()
     }
 
+    /// How many nobody has dealt with that no caller brought about: a task that is refused as wrong is its author's.
+    pub async fn open_faults(&self) -> Outcome<u64> {
+        let sql = "select count(*) as n from scheduler_service_letters where settled is null and not (
+            outcome = 'failed' and (error like 'invalid: %' or error like 'denied: %' or error like 'not_found: %'
+                or error like 'conflict: %'))";
+        let rows = self.query(Query::new(sql)).await?;
+        rows.first().map_or(Ok(0), |row| row.get("n"))
+    }
+
     /// Makes a job in place of a letter, once. A `conflict`, if somebody has dealt with it.
     pub async fn replace_letter(&self, id: &str, job: &NewJob) -> Outcome<()> {
         let settle = "update scheduler_service_letters set settled = $2 where id = $1 and settled is null";

@@ -109,6 +109,45 @@ async fn what_fails_for_good_is_a_dead_letter_that_an_operator_may_send_again() 
     wait_until("no note", || world.notes().is_empty()).await;
 }
 
+/// Fails jobs for good in this way, so many.
+async fn failing(world: &World, plugin: &Instance, error: OperationError, count: usize) {
+    world.answers("smtp", move |_| Err(error.clone()));
+    for _ in 0..count {
+        let job = schedule(plugin, email()).await;
+        wait_for(plugin, &job.id, JobState::Failed).await;
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_fail_again_and_again_are_a_trouble_until_somebody_has_dealt_with_them() {
+    let world = World::new();
+    let settings = || json!({ "attempts": 1 });
+    let plugin = world.start(settings()).await;
+    let raised = |plugin: &Instance| plugin.troubles().last().is_some_and(|told| !told.cleared);
+    failing(&world, &plugin, OperationError::unavailable("the server is busy"), 3).await;
+    wait_until("a trouble", || raised(&plugin)).await;
+    let told = plugin.troubles().pop().unwrap();
+    assert_eq!((told.key.as_str(), told.code), ("lost_jobs", Some(ReasonCode::Internal)));
+    assert!(told.fix.and_then(|fix| fix.href).is_some_and(|href| href == "/api/schedule/dead-letters"));
+    plugin.stop().await.unwrap();
+    drop(plugin);
+
+    let plugin = world.start(settings()).await;
+    wait_until("the same after a restart", || raised(&plugin)).await;
+    let letter = letters(&plugin).await.remove(0);
+    plugin.call(DismissDeadLetter { id: letter.id }).await.unwrap();
+    wait_until("an end", || !raised(&plugin)).await;
+}
+
+#[tokio::test]
+async fn tasks_that_are_wrong_are_their_authors() {
+    let world = World::new();
+    let plugin = world.start(json!({ "attempts": 1 })).await;
+    failing(&world, &plugin, OperationError::invalid("no such mailbox"), 4).await;
+    wait_until("a note", || world.notes().iter().any(|note| note.starts_with("4 dead letters"))).await;
+    assert!(plugin.troubles().iter().all(|told| told.cleared), "{:?}", plugin.troubles());
+}
+
 #[tokio::test]
 async fn after_the_last_attempt_it_is_a_dead_letter() {
     let world = World::new();

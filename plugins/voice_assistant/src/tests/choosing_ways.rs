@@ -1,6 +1,7 @@
 //! A call is answered the best way there is.
 
 use plugin_api::{
+    error::ReasonCode,
     requests::voice::{CallWay, EndCall},
     serde_json::json,
     tokio,
@@ -101,6 +102,26 @@ async fn a_call_goes_on_turn_by_turn_when_its_stream_breaks() {
     assert_eq!(shown(&host).await.call.way, CallWay::Turns);
     assert!(
         super::setup::lines(&host).await.contains(&"(the media stream failed: connection lost)".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn audio_that_does_not_arrive_again_and_again_is_a_trouble() {
+    let world = World::default();
+    world.state().connected.insert("realtime_call_bridge");
+    let (host, ada) = (world.host().await, Phone::ada());
+    ada.ring(&host).await;
+    for number in 1..=2 {
+        assert_eq!(host.troubles().len(), 0, "before {number}");
+        let stream = format!("MZ{number}");
+        let failed = [("StreamSid", &*stream), ("StreamEvent", "stream-error"), ("StreamError", "31920")];
+        ada.post(&host, "/stream-status", &failed).await;
+    }
+    let told = host.troubles().remove(0);
+    assert_eq!((told.key.as_str(), told.code), ("media", Some(ReasonCode::ConfigInvalid)));
+    assert_eq!(told.fix.and_then(|fix| fix.setting).as_deref(), Some("public_base_url"));
+    assert!(
+        told.message.is_some_and(|message| message.contains("the last 2 calls") && message.contains("31920"))
     );
 }
 

@@ -144,8 +144,14 @@ async fn who_carries_a_call_of_ours_is_told_how_it_begins() {
     let outbound = [("Direction", "outbound-api"), ("To", ADA)];
     let twiml = Phone::ada().post(&host, &format!("?{order}"), &outbound).await;
     let token = attribute(&twiml, "value").unwrap();
-    let brief = redeem(&talker(&world), CALL, &token).await.unwrap();
+    let talker = talker(&world);
+    let brief = redeem(&talker, CALL, &token).await.unwrap();
     assert_eq!(brief[4], json!(opening));
+    let told = talker.troubles();
+    assert!(
+        told.iter().any(|told| told.key == "media" && told.cleared),
+        "the call's audio arrived: {told:?}"
+    );
 }
 
 #[tokio::test]
