@@ -61,7 +61,7 @@ pub fn router(state: HttpState) -> Router {
     let HttpState { board, operations, routes, registry, draining, access, operators, clock } = state;
     let site = Site {
         events: Events::new(board.clone()),
-        views: Views::new(board, clock),
+        views: Views::new(board.clone(), clock),
         access: Access::new(access, operators, clock),
         operations,
         routes,
@@ -107,7 +107,7 @@ pub fn router(state: HttpState) -> Router {
         .fallback(plugins::serve)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(site))
-        .layer(layer_fn(stamp::Stamp))
+        .layer(layer_fn(move |answers| stamp::Stamp { answers, board: board.clone() }))
 }
 
 impl Site {

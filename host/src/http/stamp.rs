@@ -1,9 +1,10 @@
 //! What every answer carries, whoever made it: headers that keep browsers careful, and the id by which a request is
-//! found again in the log and in a problem.
+//! found again in the log and in a problem. A panic on the way is an answer, too.
 
 use std::{
     convert::Infallible,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -11,12 +12,13 @@ use std::{
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::problem::Problem;
+use crate::{status::Board, tasks};
 
 /// Under which name a request has its id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,7 +35,10 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 ///
 /// It is a service of its own, as every poll of health passes it: a function as middleware would cost two allocations.
 #[derive(Clone)]
-pub(super) struct Stamp<S>(pub(super) S);
+pub(super) struct Stamp<S> {
+    pub(super) answers: S,
+    pub(super) board: Board,
+}
 
 pin_project! {
     /// An answer on its way.
@@ -42,6 +47,7 @@ pin_project! {
         answer: F,
         // Taken when the answer is there.
         asked: Option<Asked>,
+        board: Board,
     }
 }
 
@@ -58,7 +64,7 @@ impl<S: Service<Request, Response = Response, Error = Infallible>> Service<Reque
     type Future = Stamping<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(context)
+        self.answers.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
@@ -71,7 +77,8 @@ impl<S: Service<Request, Response = Response, Error = Infallible>> Service<Reque
             }
         };
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Stamping { answer: self.0.call(request), asked: Some(Asked { id, method, uri }) }
+        let asked = Some(Asked { id, method, uri });
+        Stamping { answer: self.answers.call(request), asked, board: self.board.clone() }
     }
 }
 
@@ -80,7 +87,19 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Stamping<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.answer.poll(context));
+        // It is not polled again after a panic.
+        let response = match catch_unwind(AssertUnwindSafe(|| this.answer.poll(context))) {
+            Ok(answer) => {
+                let Ok(response) = ready!(answer);
+                response
+            }
+            Err(_) => {
+                tasks::tell(this.board, "request", None);
+                Problem::internal("the host itself panicked on the way to an answer")
+                    .hint("report it with the log of this time")
+                    .into_response()
+            }
+        };
         Poll::Ready(Ok(match this.asked.take() {
             Some(asked) => asked.stamp(response),
             None => response,

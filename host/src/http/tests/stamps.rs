@@ -68,3 +68,37 @@ async fn a_proxy_between_and_a_head_request_change_no_stamp() {
     assert_eq!(answer.header(header::CONTENT_LENGTH), shown.body.len().to_string(), "the id is counted");
     assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
 }
+
+/// Operations of a host that fails itself.
+struct Panics;
+
+impl Operations for Panics {
+    fn call(&self, _: CallHeader, _: Bytes) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
+        Box::pin(async { panic!("as the test wants it") })
+    }
+
+    fn open(&self, _: CallHeader, _: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {
+        Box::pin(async { panic!("as the test wants it") })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_on_the_way_is_answered_and_told() {
+    let host = Host::connected();
+    let state = HttpState {
+        board: host.board.clone(),
+        routes: Routes::default(),
+        operations: Arc::new(Panics),
+        registry: prometheus::Registry::new(),
+        draining: host.draining.subscribe(),
+        access: AccessSettings::default(),
+        operators: Operators::default(),
+        clock: now,
+    };
+    let host = Host { router: router(state), ..host };
+    let answer = host.post("/api/operations/database/query", &[], "{}").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{}", answer.body);
+    assert!(answer.body.contains("the host itself panicked"), "{}", answer.body);
+    assert_eq!(host.board.snapshot().panics["request"].count, 1);
+    assert_eq!(host.get("/livez").await.status, StatusCode::OK);
+}
