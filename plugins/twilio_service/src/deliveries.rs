@@ -230,6 +230,8 @@ impl Deliveries {
             };
             match self.context.host().trouble(told_trouble).await {
                 Ok(()) => drop(told.insert(class.key, verdict)),
+                // An older host shows no troubles.
+                Err(error) if error.kind == ErrorKind::NotFound => drop(told.insert(class.key, verdict)),
                 Err(error) => tracing::warn!(%error, "the host did not take a trouble of deliveries"),
             }
         }
