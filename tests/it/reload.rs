@@ -203,7 +203,7 @@ fn what_check_refuses_changes_nothing() {
             expect![[r#"
                 error: the configuration is refused, and nothing was changed (2 found)
                 plugins.toml:9: `plugins.database.settings.max_conections` is not known; did you mean `max_connections`?
-                plugins.toml:10: `plugins.database.settings.row_limit` must be at least 1, found a whole number
+                plugins.toml:10: `plugins.database.settings.row_limit` must be at least 1, found a smaller number
             "#]],
         ),
         (
