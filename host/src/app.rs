@@ -6,7 +6,6 @@ use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use jiff::Timestamp;
 use plugin_api::{
     error::{OperationError, ReasonCode, RootCause},
     pipe::PipeEnd,
@@ -19,13 +18,14 @@ use tokio::{
 };
 
 use crate::{
+    clock,
     config::{self, Config, Problems},
     http::{self, HttpState, Router, Routes},
     lifecycle::Lifecycle,
     loader,
     scrub::Scrubber,
-    status::{Board, BoardConfig, Snapshot},
-    switch::{CallMetrics, Caller, Causes, Switch},
+    status::{Board, BoardConfig, Event, Snapshot},
+    switch::{CallMetrics, Caller, Causes, FailingSink, Switch},
     tasks,
 };
 
@@ -142,7 +142,7 @@ impl Host {
                  `SWITCHBOARD_TOKEN` or `token_file`"
             );
         }
-        let now = Timestamp::now();
+        let now = clock::now();
         let board = Board::new(BoardConfig {
             boot_id: boot_id(),
             version: VERSION.to_owned(),
@@ -154,14 +154,15 @@ impl Host {
         registry.register(Box::new(output::lost())).expect("the registry is new, and the names differ");
         let log = log::plugin_sink(&registry, &scrubber);
         let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log);
+        switch.tell_failing(failing(&board));
         switch.add(prepared.slots());
         let plan = Arc::new(prepared.plan.clone());
         let units = prepared.units(&config, &HashMap::new());
         let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
         let sealer =
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
-        let ticked = board.clone();
-        tasks::spawn(&board, "ticker", move || tick(ticked.clone()));
+        let (ticked, swept) = (board.clone(), switch.clone());
+        tasks::spawn(&board, "ticker", move || tick(ticked.clone(), swept.clone()));
         let draining = watch::Sender::new(false);
         let journal = Journal::keep(board.clone(), switch.clone(), data_dir.host_id()?, draining.subscribe());
 
@@ -191,7 +192,7 @@ impl Host {
             draining: core.draining.subscribe(),
             access,
             operators: core.operators.clone(),
-            clock: Timestamp::now,
+            clock: clock::now,
         });
         Ok(Self { core, router, door, data_dir })
     }
@@ -212,7 +213,7 @@ impl Host {
 
     /// Whether the loop turns that keeps health: what `/livez` answers by.
     pub fn is_alive(&self) -> bool {
-        !self.snapshot().checker_is_stale(Timestamp::now())
+        !self.snapshot().checker_is_stale(clock::now())
     }
 
     /// Waits until every plugin has settled, or for `limit`.
@@ -359,7 +360,7 @@ fn door(registry: &prometheus::Registry, board: &Board) -> http::Door {
     let board = board.clone();
     http::Door::new(registry, move |trouble| {
         let trouble = trouble.map(|message| (ReasonCode::Unavailable, message));
-        board.set_host_trouble("descriptors", trouble, Timestamp::now());
+        board.set_host_trouble("descriptors", trouble, clock::now());
     })
 }
 
@@ -376,13 +377,23 @@ impl http::Operations for Operator {
     }
 }
 
-/// Staleness and flapping change by time alone.
-async fn tick(board: Board) {
+/// Staleness and flapping change by time alone; what fails in use is counted up to date.
+async fn tick(board: Board, switch: Switch) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         seconds.tick().await;
-        board.tick(Timestamp::now());
+        board.shift(clock::shift());
+        switch.sweep();
+        board.tick(clock::now());
     }
+}
+
+/// Shows on the board what fails in use.
+fn failing(board: &Board) -> FailingSink {
+    let board = board.clone();
+    Arc::new(move |name, findings| {
+        board.apply(name, Event::Failing { findings }, clock::now());
+    })
 }
 
 /// Finds root causes on the board, with what a caller may want to know of them.

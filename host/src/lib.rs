@@ -4,6 +4,8 @@
 pub mod config;
 /// What is secret is taken out of text before anybody sees it.
 pub mod scrub;
+/// A time that no step of the machine's clock disturbs.
+pub mod clock;
 /// A library becomes a manifest and a way to make instances; the only `unsafe`.
 #[expect(unsafe_code, reason = "libraries are opened and their symbols read here, and nowhere else")]
 pub mod loader;

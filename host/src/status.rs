@@ -8,6 +8,7 @@ mod spec;
 mod event;
 mod time;
 mod explanation;
+mod failing;
 mod history;
 mod probes;
 mod machine;
@@ -20,11 +21,14 @@ mod journal;
 mod board;
 
 pub use board::Board;
-pub use causes::{Attention, Cause};
+pub use causes::{Attention, Cause, FailingOf};
 pub use event::Event;
+pub use failing::{Fault, Finding, Ledger, MOST_TROUBLES, News, Trouble};
 pub use journal::{Change, Forgotten};
 pub use machine::MOST_ABANDONED;
-pub use model::{Dependency, Fix, PluginHealth, Reason, Retry, Settings, Status, Timing, Transition};
+pub use model::{
+    Dependency, Failing, Fix, PluginHealth, Reason, Retry, Settings, Status, Timing, Transition,
+};
 pub(crate) use model::{KindName, kind_name};
 pub use names::Names;
 pub use overall::{Counts, Overall};

@@ -21,22 +21,29 @@ use plugin_api::{
 use crate::{config::closest, loader::Instance, scrub::Scrubber};
 
 mod attachment;
+mod blame;
 mod end;
 mod host_operations;
+mod in_use;
 mod levels;
 mod limits;
 mod metrics;
+mod outcome;
 mod slot;
 mod streams;
 mod tools;
+mod troubles;
 
 pub use attachment::Detached;
 pub use end::LogSink;
 pub use host_operations::{HostOperations, Offer, Request};
+pub use in_use::FailingSink;
 pub use limits::Limits;
 pub use metrics::CallMetrics;
 pub use tools::{Pattern, ToolPolicy};
 
+use blame::{Blame, Terms};
+use in_use::InUse;
 use slot::Slot;
 
 /// What the switch must know of a plugin before it has an instance.
@@ -79,21 +86,34 @@ struct Inner {
     metrics: CallMetrics,
     log: LogSink,
     levels: ArcSwap<BTreeMap<String, String>>,
+    failing: Arc<OnceLock<FailingSink>>,
+    blame: Blame,
 }
 
 impl Switch {
     /// A switch without plugins.
     pub fn new(causes: Causes, scrubber: Scrubber, metrics: CallMetrics, log: LogSink) -> Self {
         let slots = ArcSwap::from_pointee(HashMap::new());
-        let (host, levels) = (OnceLock::new(), ArcSwap::default());
-        Self { inner: Arc::new(Inner { slots, host, causes, scrubber, metrics, log, levels }) }
+        let (host, levels, failing) = (OnceLock::new(), ArcSwap::default(), Arc::default());
+        let blame = Blame::default();
+        let inner = Inner { slots, host, causes, scrubber, metrics, log, levels, failing, blame };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Makes plugins known, in the place of what was known of them. Calls of them are `unavailable` until they have an
     /// instance.
     pub fn add(&self, specs: impl IntoIterator<Item = SlotSpec>) {
-        let new = |spec| Arc::new(Slot::new(spec, &self.inner.metrics));
+        let before = self.inner.slots.load_full();
+        let new = |spec: SlotSpec| {
+            // How it fares in use is known whichever instance serves.
+            let in_use = before.get(&spec.name).map(|slot| slot.in_use().clone());
+            let in_use = in_use.unwrap_or_else(|| InUse::new(&spec.name, self.inner.failing.clone()).into());
+            Arc::new(Slot::new(spec, &self.inner.metrics, in_use))
+        };
         let added: Vec<_> = specs.into_iter().map(new).collect();
+        for slot in &added {
+            before.get(slot.name()).into_iter().for_each(|old| self.inner.metrics.forget_all_but(old, slot));
+        }
         self.inner.slots.rcu(|slots| {
             let mut slots = HashMap::clone(slots);
             slots.extend(added.iter().map(|slot| (slot.name().to_owned(), slot.clone())));
@@ -104,11 +124,13 @@ impl Switch {
     /// Forgets plugins, which have no instance any more.
     pub fn remove<'a>(&self, names: impl IntoIterator<Item = &'a String, IntoIter: Clone>) {
         let names = names.into_iter();
+        let before = self.inner.slots.load_full();
         self.inner.slots.rcu(|slots| {
             let mut slots = HashMap::clone(slots);
             names.clone().for_each(|name| _ = slots.remove(name));
             slots
         });
+        names.filter_map(|name| before.get(name)).for_each(|slot| self.inner.metrics.forget(slot));
     }
 
     /// The instance of the plugin that its manifest calls so; the first by name if there are several.
@@ -189,7 +211,8 @@ impl Switch {
         header: CallHeader,
         payload: Vec<u8>,
     ) -> Result<Vec<u8>, OperationError> {
-        let slot = self.find(caller, &header.plugin)?;
+        let found = self.find(caller, &header.plugin);
+        let slot = found.inspect_err(|error| self.unreachable(&header, error))?;
         self.run(&slot, header, payload).await
     }
 
@@ -229,8 +252,8 @@ impl Switch {
         mut header: CallHeader,
         payload: Vec<u8>,
     ) -> Result<Vec<u8>, OperationError> {
-        let (mode, metrics) = slot.operation(&header.operation)?;
-        if mode != OperationMode::Call {
+        let operation = slot.operation(&header.operation)?;
+        if operation.mode != OperationMode::Call {
             return Err(OperationError::invalid(format!(
                 "`{}.{}` is a stream",
                 slot.name(),
@@ -238,7 +261,9 @@ impl Switch {
             )));
         }
         let began = Clock::now();
+        let asked = header.deadline_ms.map(Duration::from_millis);
         let limit = slot.limits().deadline(header.deadline_ms);
+        let reached = AtomicBool::new(false);
         header.deadline_ms = Some(limit.as_millis().try_into().unwrap_or(u64::MAX));
         let answered = AtomicBool::new(false);
         let work = async {
@@ -246,6 +271,7 @@ impl Switch {
             visit
                 .run(slot.name(), async {
                     let _permit = slot.limits().enter(slot.name()).await?;
+                    reached.store(true, Ordering::Relaxed);
                     let answer = visit.instance().call(&header, payload).await;
                     answered.store(true, Ordering::Relaxed);
                     answer
@@ -256,7 +282,16 @@ impl Switch {
             Ok(outcome) => outcome,
             Err(_) => Err(late(slot.name(), &header.operation, limit)),
         };
-        metrics.record(began.elapsed(), outcome.as_ref().err().map(|error| error.kind));
+        let took = began.elapsed();
+        operation.metrics.record(took, outcome.as_ref().err().map(|error| error.kind));
+        match &outcome {
+            Ok(_) => self.went_well(slot, operation, &header),
+            Err(error) => {
+                let terms = Terms::of(asked, slot.limits().timeout(), took);
+                let terms = reached.load(Ordering::Relaxed).then_some(terms);
+                self.went_wrong(slot, &operation.name, &header, error, terms);
+            }
+        }
         let by_itself = answered.into_inner();
         outcome.map_err(|error| self.with_causes(slot.name(), error, by_itself))
     }
@@ -319,3 +354,6 @@ fn new_trace() -> String {
         .map(|byte| char::from(b"0123456789abcdef"[usize::from(byte & 15)]))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use abi_stable::{
@@ -41,6 +41,7 @@ struct Shared {
     closed: watch::Sender<Option<Arc<CloseReason>>>,
     taken: watch::Sender<bool>,
     frames: AtomicU64,
+    closed_by_opener: AtomicBool,
     polish: Polish,
 }
 
@@ -66,6 +67,7 @@ pub fn pair_with(polish: Polish) -> (PipeEnd, PipeEnd, PipeWatch) {
         closed: watch::Sender::new(None),
         taken: watch::Sender::new(false),
         frames: AtomicU64::new(0),
+        closed_by_opener: AtomicBool::new(false),
         polish,
     });
     let end = |send, receive, serves| {
@@ -94,7 +96,7 @@ impl PipeEnd {
 
     /// Closes both directions. Only the first reason of a stream counts.
     pub fn close(&self, reason: CloseReason) {
-        self.inner.shared.close(reason);
+        self.inner.close(reason);
     }
 
     /// The end as it passes the boundary.
@@ -122,7 +124,17 @@ impl PipeWatch {
 
     /// Closes both directions. Only the first reason of a stream counts.
     pub fn close(&self, reason: CloseReason) {
-        self.shared.close(reason);
+        self.shared.close(reason, false);
+    }
+
+    /// Whether the reason that counts was given by the end that opened the stream.
+    pub fn closed_by_opener(&self) -> bool {
+        self.shared.closed_by_opener.load(Ordering::Acquire)
+    }
+
+    /// Whether the serving end was used.
+    pub fn is_taken(&self) -> bool {
+        *self.shared.taken.borrow()
     }
 
     /// How many frames were sent, in both directions together.
@@ -184,6 +196,10 @@ impl End {
         }
     }
 
+    fn close(&self, reason: CloseReason) {
+        self.shared.close(reason, !self.serves);
+    }
+
     /// The first use of the serving end takes the stream.
     fn touch(&self) {
         if self.serves && !*self.shared.taken.borrow() {
@@ -212,11 +228,12 @@ impl Shared {
         reason.unwrap_or_else(gone)
     }
 
-    fn close(&self, mut reason: CloseReason) {
+    fn close(&self, mut reason: CloseReason, by_opener: bool) {
         (self.polish)(&mut reason);
         self.closed.send_if_modified(|closed| {
             let first = closed.is_none();
             if first {
+                self.closed_by_opener.store(by_opener, Ordering::Release);
                 *closed = Some(Arc::new(reason));
             }
             first
@@ -228,7 +245,7 @@ impl Drop for End {
     fn drop(&mut self) {
         // Who serves drops its end before it says how it went: the host closes the stream with that.
         if !self.serves {
-            self.shared.close(CloseReason::clone(&gone()));
+            self.close(CloseReason::clone(&gone()));
         }
     }
 }
@@ -260,7 +277,7 @@ impl StreamEnd for PipeEnd {
     }
 
     fn close(&self, reason: RVec<u8>) {
-        self.inner.shared.close(crate::protocol::close_reason(&reason));
+        self.inner.close(crate::protocol::close_reason(&reason));
     }
 }
 
@@ -330,6 +347,10 @@ mod tests {
         opener.close(CloseReason::done("second"));
         assert_eq!(opener.recv().await.err().unwrap().message, "first");
         assert_eq!(watch.closed().await.message, "first");
+        assert!(!watch.closed_by_opener());
+        let (opener, _server, watch) = pair();
+        drop(opener);
+        assert!(watch.closed_by_opener());
     }
 
     #[tokio::test]

@@ -2,26 +2,26 @@
 
 use std::sync::{Arc, Weak};
 
-use jiff::Timestamp;
 use plugin_api::{
     error::OperationError,
     requests::{
         Empty,
         host::{
             CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf,
-            Tool,
+            Tool, Trouble,
         },
     },
 };
 use prometheus::Registry;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    clock,
     lifecycle::Lifecycle,
     scrub::{self, Scrubber},
-    status::{Board, Event},
+    status::{Board, Event, Failing, Finding},
     switch::{Caller, HostOperations, Offer, Request, Switch},
 };
 
@@ -40,11 +40,29 @@ struct Verify {
     plugin: Option<String>,
 }
 
+/// `host.acknowledge`: what of a plugin an operator has seen; without operation and key all that fails.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Acknowledge {
+    plugin: String,
+    operation: Option<String>,
+    key: Option<String>,
+}
+
+/// What was acknowledged.
+#[derive(Serialize, JsonSchema)]
+struct Acknowledged {
+    operation: Option<String>,
+    key: Option<String>,
+    message: String,
+}
+
 /// All operations of `host`.
 pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> HostOperations {
     let (tools, tool_caller, offerer) = (core.switch.clone(), core.switch.clone(), core.switch.clone());
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
+    let troubled = core.switch.clone();
     let (notice_board, cleaner) = (core.board.clone(), core.scrubber.clone());
     // The core holds the switch, which holds this table.
     let reloader = Arc::downgrade(core);
@@ -69,10 +87,22 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
         .with("note", move |request: Request<Note>| {
             let noted = plugin(&request.caller).map(|name| {
                 let notes = noted(&cleaner, request.body.notes);
-                notice_board.apply(name, Event::Noted { notes }, Timestamp::now());
+                notice_board.apply(name, Event::Noted { notes }, clock::now());
             });
             async move { noted }
         })
+        .with("trouble", move |request: Request<Trouble>| {
+            let outcome = plugin(&request.caller).and_then(|name| troubled.trouble(name, request.body));
+            async move { outcome }
+        })
+        .with("acknowledge", {
+            let core = reloader.clone();
+            move |request: Request<Acknowledge>| {
+                let outcome = acknowledge(&core, request);
+                async move { outcome }
+            }
+        })
+        .about("takes from a plugin's health what fails in use, until it happens again")
         .with("doctor", {
             let core = reloader.clone();
             move |request: Request<Diagnose>| doctor(core.clone(), request)
@@ -158,6 +188,30 @@ async fn verify(lifecycle: Lifecycle, request: Request<Verify>) -> Result<Value,
         }
     }
     Ok(json!(null))
+}
+
+fn acknowledge(
+    core: &Weak<Core>,
+    request: Request<Acknowledge>,
+) -> Result<Vec<Acknowledged>, OperationError> {
+    let core = for_operators(core, &request.caller, "acknowledge what fails")?;
+    let Acknowledge { plugin, operation, key } = request.body;
+    let board = core.board.snapshot();
+    let known = board.plugin(&plugin);
+    let known = known.ok_or_else(|| OperationError::not_found(format!("there is no plugin `{plugin}`")))?;
+    let seen = core.switch.acknowledge(&plugin, operation.as_deref(), key.as_deref());
+    if seen.is_empty() {
+        let name = |failing: &Failing| failing.key.clone().or(failing.operation.clone()).unwrap_or_default();
+        let names: Vec<_> = known.failing.iter().map(name).collect();
+        let what = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        return Err(OperationError::not_found(format!(
+            "nothing that this names fails in `{plugin}`; failing: {what}"
+        )));
+    }
+    let acknowledged = seen.into_iter();
+    Ok(acknowledged
+        .map(|Finding { operation, key, message, .. }| Acknowledged { operation, key, message })
+        .collect())
 }
 
 /// A plugin knows what it may call: what it declares, and its tools.

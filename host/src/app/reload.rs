@@ -3,13 +3,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jiff::Timestamp;
 use plugin_api::error::OperationError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
+    clock,
     config::{self, Config, Problems},
     loader,
     status::Board,
@@ -141,7 +141,7 @@ impl Core {
         self.scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
         self.operators.replace_token(config.host.token.clone());
         let left = self.lifecycle.stop_some(|name| difference.stops(name), old.host.shutdown_grace).await;
-        self.board.reconfigure(prepared.specs(), Timestamp::now());
+        self.board.reconfigure(prepared.specs(), clock::now());
         self.switch.remove(&difference.removed);
         // A library that is refused now leaves no slot; the board knows why.
         let without = prepared.plugins.iter().filter(|plugin| plugin.library.is_err());
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn a_reload_that_panics_is_an_error_that_is_told() {
         let (boot_id, version) = ("test".to_owned(), "0".to_owned());
-        let board = Board::new(BoardConfig { boot_id, version, plugins: Vec::new(), now: Timestamp::now() });
+        let board = Board::new(BoardConfig { boot_id, version, plugins: Vec::new(), now: clock::now() });
         let panics = async { panic!("as the test wants it") };
         let outcome: Result<Reloaded, ReloadError> = apart(&board, panics).await;
         assert!(matches!(outcome, Err(ReloadError::Panicked)), "{outcome:?}");

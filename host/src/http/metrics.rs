@@ -4,7 +4,7 @@
 mod format;
 mod openmetrics;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -73,6 +73,12 @@ fn families(snapshot: &Snapshot, event_streams: usize) -> Vec<MetricFamily> {
                 .collect(),
         ),
         family(
+            "switchboard_plugin_failing",
+            "Whether the work of the plugin fails in use; without an operation: as a whole, or nothing does.",
+            MetricType::GAUGE,
+            plugins().flat_map(failing).collect(),
+        ),
+        family(
             "switchboard_plugin_healthy",
             "Whether the plugin is connected and everything that it requires is healthy.",
             MetricType::GAUGE,
@@ -117,6 +123,18 @@ fn statuses(plugin: &PluginHealth) -> impl Iterator<Item = Metric> + '_ {
         let (name, kind) = (&plugin.name, kind_name(plugin.kind));
         let labels = labelled(&[("kind", kind), ("plugin", name), ("status", status.as_str())]);
         gauge(labels, flag(plugin.status == status))
+    })
+}
+
+/// One for each operation that fails, and for a plugin as a whole 0 while none does.
+fn failing(plugin: &PluginHealth) -> impl Iterator<Item = Metric> + '_ {
+    let failing = plugin.failing.iter().map(|failing| failing.operation.as_deref().unwrap_or_default());
+    let mut operations: BTreeMap<&str, bool> = failing.map(|operation| (operation, true)).collect();
+    if operations.is_empty() {
+        operations.insert("", false);
+    }
+    operations.into_iter().map(|(operation, fails)| {
+        gauge(labelled(&[("operation", operation), ("plugin", &plugin.name)]), flag(fails))
     })
 }
 

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::status::{
-    Attention, Cause, Counts, Edge, Moment, Overall, PluginHealth, Snapshot, StartReport, Timing, Transition,
-    Verification, rfc3339,
+    Attention, Cause, Counts, Edge, FailingOf, Moment, Overall, PluginHealth, Snapshot, StartReport, Timing,
+    Transition, Verification, rfc3339,
 };
 
 /// `GET /api/health`.
@@ -19,14 +19,14 @@ pub(super) fn overview(snapshot: &Snapshot, status: Overall, stale: bool) -> Byt
         version: &snapshot.version,
         boot_id: &snapshot.boot_id,
         revision: snapshot.revision,
-        started_at: rfc3339(snapshot.started_at),
+        started_at: rfc3339(snapshot.shown(snapshot.started_at)),
         uptime_s: uptime(snapshot).as_secs(),
         checked_at: rfc3339(checked_at(snapshot)),
         stale,
         total: snapshot.plugins.len(),
         counts: snapshot.counts,
         blocked: snapshot.blocked(),
-        causes: snapshot.causes(),
+        causes: snapshot.causes_when(stale),
         notes: snapshot.words_of_host(),
         links: LINKS,
     })
@@ -62,7 +62,8 @@ pub(super) fn connections(snapshot: &Snapshot, status: Overall) -> Bytes {
 }
 
 /// `GET /api/health/connections/summary`.
-pub(super) fn summary(snapshot: &Snapshot, status: Overall) -> Bytes {
+pub(super) fn summary(snapshot: &Snapshot, status: Overall, stale: bool) -> Bytes {
+    let failing = snapshot.failing();
     let edges = snapshot.edges();
     let satisfied = edges.iter().filter(|edge| edge.satisfied).count();
     json(&Summary {
@@ -71,7 +72,9 @@ pub(super) fn summary(snapshot: &Snapshot, status: Overall) -> Bytes {
         total: snapshot.plugins.len(),
         counts: snapshot.counts,
         blocked: snapshot.blocked(),
-        causes: snapshot.causes(),
+        causes: snapshot.causes_when(stale),
+        failing_count: failing.len(),
+        failing,
         attention: snapshot.attention(),
         edges: EdgeCounts { satisfied, unsatisfied: edges.len() - satisfied },
     })
@@ -122,7 +125,7 @@ const LINKS: Links = Links {
 /// Up to when the snapshot tells: the checker's last look, or what it heard of since.
 fn checked_at(snapshot: &Snapshot) -> Timestamp {
     let heard = snapshot.plugins.iter().flat_map(|plugin| [Some(plugin.since), plugin.checked_at]);
-    heard.flatten().fold(snapshot.ticked_at, Timestamp::max)
+    heard.flatten().fold(snapshot.shown(snapshot.ticked_at), Timestamp::max)
 }
 
 /// What every list begins with.
@@ -199,6 +202,8 @@ pub(super) struct Summary {
     counts: Counts,
     blocked: usize,
     causes: Vec<Cause>,
+    failing_count: usize,
+    failing: Vec<FailingOf>,
     attention: Vec<Attention>,
     edges: EdgeCounts,
 }

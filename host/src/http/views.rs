@@ -153,7 +153,7 @@ impl Rendered {
             View::List(Section::Integrations) => render::integrations(snapshot, overall),
             View::List(Section::Services) => render::services(snapshot, overall),
             View::Connections => render::connections(snapshot, overall),
-            View::Summary => render::summary(snapshot, overall),
+            View::Summary => render::summary(snapshot, overall, self.stale),
             View::Plugin(_, place) => render::plugin(&snapshot.plugins[place]),
         }
     }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use plugin_api::{
     error::{Failure, Policy},
     requests::host::Report,
@@ -14,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    clock,
     scrub::Scrubber,
     status::{Board, Event, Status, Transition},
     switch::Switch,
@@ -234,7 +234,7 @@ impl Supervisor {
             _ => (Some(jittered(pace.recovery)), true),
         };
         *attempt += 1;
-        let at = wait.map(|wait| Timestamp::now() + wait);
+        let at = wait.map(|wait| clock::now() + wait);
         self.tell(Event::InitFailed { failure, next_attempt_at: if final_one { None } else { at } });
         if final_one {
             self.tell(Event::NextCheck { at });
@@ -249,7 +249,7 @@ impl Supervisor {
         let mut wait = Some(jittered(pace.probe_interval.unwrap_or(pace.heartbeat)));
         loop {
             if self.unit.pace.probe_interval.is_some() {
-                self.tell(Event::NextCheck { at: wait.map(|wait| Timestamp::now() + wait) });
+                self.tell(Event::NextCheck { at: wait.map(|wait| clock::now() + wait) });
             }
             self.inbox.until(wait.map(|wait| Instant::now() + wait)).await?;
             let outcome = match self.inbox.evidence.pop() {
@@ -367,7 +367,7 @@ impl Supervisor {
 
     /// Tells the board; gives the change of the status, if it made one.
     fn tell(&self, event: Event) -> Option<Transition> {
-        self.around.board.apply(&self.unit.name, event, Timestamp::now())
+        self.around.board.apply(&self.unit.name, event, clock::now())
     }
 
     /// The log has said what was lost, so it says as well that it is back.

@@ -6,20 +6,23 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use plugin_api::error::ReasonCode;
 use tokio::sync::watch;
 
 use super::{
     event::Event,
+    explanation::Explanation,
+    failing::Finding,
     journal::{Change, Forgotten, Journal},
     machine::Machine,
-    model::{Dependency, PluginHealth, Status, Transition, kind_name},
+    model::{Dependency, Failing, PluginHealth, Retry, Status, Transition, kind_name},
     names::Names,
     overall::Tally,
     snapshot::{Panics, Snapshot},
     spec::{BoardConfig, DependencySpec, PluginSpec, StartReport},
     standing::{Edges, Standing},
+    time::shifted,
     trouble::HostTrouble,
 };
 
@@ -43,6 +46,7 @@ struct Writer {
     machines: Vec<Machine>,
     edges: Edges,
     standings: Vec<Standing>,
+    shift: SignedDuration,
 }
 
 impl Board {
@@ -58,6 +62,7 @@ impl Board {
             started_at: config.now,
             revision: 1,
             ticked_at: config.now,
+            shift: SignedDuration::ZERO,
             settled: tally.is_settled(),
             counts: tally.counts,
             overall: tally.overall(tally.is_settled(), false),
@@ -102,6 +107,23 @@ impl Board {
         if !changed.is_empty() {
             self.announce();
         }
+    }
+
+    /// The machine's clock was stepped: from now on so much leads from the times that are handed in to those that people
+    /// see. Ages stay what they are.
+    pub fn shift(&self, shift: SignedDuration) {
+        let mut writer = self.write();
+        if writer.shift == shift {
+            return;
+        }
+        writer.shift = shift;
+        writer.machines.iter_mut().for_each(|machine| machine.shift = shift);
+        let all = (0..writer.machines.len()).collect();
+        self.publish(&writer, &all, |snapshot| {
+            snapshot.shift = shift;
+            snapshot.revision += 1;
+        });
+        self.announce();
     }
 
     /// From now on there are these plugins: what is known of those that stay is kept, what is gone is forgotten.
@@ -252,6 +274,7 @@ impl Writer {
             machines: Vec::new(),
             edges: Edges::new(&[]),
             standings: Vec::new(),
+            shift: SignedDuration::ZERO,
         };
         writer.reconfigure(plugins, now);
         writer
@@ -272,6 +295,7 @@ impl Writer {
             None => Machine::new(spec, now),
         };
         self.machines = plugins.into_iter().map(machine).collect();
+        self.machines.iter_mut().for_each(|machine| machine.shift = self.shift);
         self.standings = vec![Standing::default(); self.machines.len()];
         let connected = |number: usize| self.machines[number].status == Status::Connected;
         self.edges.restand(0..self.machines.len(), connected, &mut self.standings);
@@ -299,6 +323,7 @@ impl Writer {
     fn health(&self, number: usize) -> PluginHealth {
         let (machine, standing) = (&self.machines[number], &self.standings[number]);
         let spec = &machine.spec;
+        let shown = |time| shifted(time, machine.shift);
         let dependencies = spec.dependencies.iter().zip(self.edges.dependencies(number));
         PluginHealth {
             name: spec.name.clone(),
@@ -308,18 +333,22 @@ impl Writer {
             healthy: standing.healthy,
             stale: machine.stale,
             flapping: machine.flapping,
-            since: machine.since,
-            checked_at: machine.checked_at,
-            next_check_at: machine.next_check_at,
+            since: shown(machine.since),
+            checked_at: machine.checked_at.map(shown),
+            next_check_at: machine.next_check_at.map(shown),
             latency_ms: machine.latency_ms,
             version: spec.version.clone(),
             generation: machine.generation,
             abandoned: machine.abandoned,
             reason: machine.explanation.reason.clone(),
             fix: machine.explanation.fix.clone(),
-            retry: machine.retry.clone(),
+            retry: Retry {
+                next_attempt_at: machine.retry.next_attempt_at.map(shown),
+                ..machine.retry.clone()
+            },
             settings: machine.explanation.settings.clone(),
             notes: machine.notes.clone(),
+            failing: failing(machine),
             dependencies: dependencies.map(|(spec, on)| self.dependency(spec, *on)).collect(),
             dependents: Names::new(&self.names, self.edges.dependents(number)),
             blocked_by: Names::new(&self.names, &standing.blocked_by),
@@ -344,6 +373,24 @@ impl Writer {
             satisfied: healthy || (!spec.required && number.is_none()),
         }
     }
+}
+
+/// What nobody has set up fails nobody.
+fn failing(machine: &Machine) -> Vec<Failing> {
+    let shown = |time| shifted(time, machine.shift);
+    let failing = |finding: &Finding| Failing {
+        operation: finding.operation.clone(),
+        key: finding.key.clone(),
+        since: shown(finding.since),
+        last_at: shown(finding.last_at),
+        failures: finding.failures,
+        code: finding.code,
+        message: finding.message.clone(),
+        fix: Explanation::fix_in_use(&machine.spec, finding.code, finding.hint.as_ref()),
+        callers: finding.callers.clone(),
+    };
+    let findings = machine.findings.iter().filter(|_| machine.status != Status::NotConfigured);
+    findings.map(failing).collect()
 }
 
 /// What a transition made of the plugin at this place, and of the whole.

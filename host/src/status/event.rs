@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use plugin_api::error::Failure;
 
+use super::failing::Finding;
+
 /// Something that happened to one plugin. What arrives late, after the instance is gone, changes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -77,6 +79,11 @@ pub enum Event {
     Noted {
         /// For a person; none takes back what was said.
         notes: Vec<String>,
+    },
+    /// What fails in use, all of it; whichever instance serves.
+    Failing {
+        /// Sorted; none: nothing does any more.
+        findings: Vec<Finding>,
     },
     /// When it will be probed next.
     NextCheck {

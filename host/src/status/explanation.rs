@@ -1,6 +1,6 @@
 //! Why a plugin is not connected becomes its reason, the fix to offer, and the settings to look at.
 
-use plugin_api::error::{Failure, Policy, ReasonCode};
+use plugin_api::error::{Failure, FixHint, Policy, ReasonCode};
 
 use super::{
     model::{Fix, Reason, Settings},
@@ -52,6 +52,14 @@ impl Explanation {
             (fix.action, fix.label) = (advice.action, advice.label);
         }
         Self { settings: Settings { missing: Vec::new(), invalid }, ..explanation }
+    }
+
+    /// What mends something that fails in use. Verifying does not: the probe may succeed all the while.
+    pub(super) fn fix_in_use(spec: &PluginSpec, code: ReasonCode, hint: Option<&FixHint>) -> Fix {
+        let hint = hint.cloned().unwrap_or_default();
+        let settings: Vec<_> = hint.setting.iter().map(|key| shown_setting(spec, key)).collect();
+        let label = hint.label.unwrap_or_else(|| label::in_use(code, spec, &settings));
+        Fix { action: code.fix(), label, href: hint.href }
     }
 
     fn new(code: ReasonCode, message: String, label: String, href: Option<String>) -> Self {

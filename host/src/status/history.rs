@@ -1,6 +1,6 @@
 //! Transitions are remembered, the last hundred a plugin, and too many of them in a short time are flapping.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,13 +14,19 @@ const FLAPPING_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     transitions: Arc<Vec<Transition>>,
+    /// When the last ones of this run were, by a clock that is never stepped.
+    recent: VecDeque<Timestamp>,
     total: u64,
     stopped_at: Option<Timestamp>,
     recalled: bool,
 }
 
 impl History {
-    pub(super) fn push(&mut self, transition: Transition) {
+    pub(super) fn push(&mut self, transition: Transition, now: Timestamp) {
+        if self.recent.len() > FLAPPING_ABOVE {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
         let transitions = Arc::make_mut(&mut self.transitions);
         if transitions.len() == KEPT {
             transitions.remove(0);
@@ -62,11 +68,9 @@ impl History {
 
     /// More than five transitions in ten minutes that nobody asked for. Those of earlier runs count no more.
     pub(super) fn is_flapping(&self, now: Timestamp) -> bool {
-        let recent = |transition: &&Transition| {
-            now.duration_since(transition.at) < FLAPPING_WITHIN && Some(transition.at) > self.stopped_at
-        };
-        let own = self.transitions.len().min(usize::try_from(self.total).unwrap_or(usize::MAX));
-        self.transitions.iter().rev().take(own).take_while(recent).count() > FLAPPING_ABOVE
+        let counts =
+            |at: &&Timestamp| now.duration_since(**at) < FLAPPING_WITHIN && Some(**at) > self.stopped_at;
+        self.recent.iter().filter(counts).count() > FLAPPING_ABOVE
     }
 }
 
@@ -80,7 +84,7 @@ mod tests {
         for second in seconds {
             let at = Timestamp::from_second(second).unwrap();
             let (from, to) = (Status::Connected, Status::Error);
-            history.push(Transition { at, from, to, code: None, message: None });
+            history.push(Transition { at, from, to, code: None, message: None }, at);
         }
         history
     }

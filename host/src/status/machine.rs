@@ -9,11 +9,12 @@ use plugin_api::error::{Failure, Policy};
 use super::{
     event::Event,
     explanation::Explanation,
+    failing::Finding,
     history::History,
     model::{Retry, Status, Timing, Transition},
     probes::ProbeDurations,
     spec::PluginSpec,
-    time,
+    time::{self, shifted},
 };
 
 /// How many hung instances of one plugin are given up in a run of the host: each keeps its threads until the end.
@@ -40,8 +41,11 @@ pub(super) struct Machine {
     pub(super) next_check_at: Option<Timestamp>,
     pub(super) latency_ms: Option<f64>,
     pub(super) notes: Vec<String>,
+    pub(super) findings: Vec<Finding>,
     pub(super) settled: bool,
     pub(super) timing: Timing,
+    /// What leads from the times that are handed in to those that people see.
+    pub(super) shift: SignedDuration,
     pub(super) stale: bool,
     pub(super) flapping: bool,
     pub(super) history: History,
@@ -66,8 +70,10 @@ impl Machine {
             next_check_at: None,
             latency_ms: None,
             notes: Vec::new(),
+            findings: Vec::new(),
             settled: false,
             timing: Timing::default(),
+            shift: SignedDuration::ZERO,
             stale: false,
             flapping: false,
             history: History::default(),
@@ -117,6 +123,10 @@ impl Machine {
                 if self.has_instance {
                     self.notes = notes;
                 }
+                None
+            }
+            Event::Failing { findings } => {
+                self.findings = findings;
                 None
             }
             Event::NextCheck { at } => {
@@ -270,9 +280,9 @@ impl Machine {
         }
         let (code, message) =
             self.explanation.reason.clone().map(|reason| (reason.code, reason.message)).unzip();
-        let transition = Transition { at: now, from, to, code, message };
+        let transition = Transition { at: shifted(now, self.shift), from, to, code, message };
         (self.status, self.since, self.failures, self.successes) = (to, now, 0, 0);
-        self.history.push(transition.clone());
+        self.history.push(transition.clone(), now);
         Some(transition)
     }
 

@@ -115,6 +115,44 @@ pub struct Settings {
     pub invalid: Vec<String>,
 }
 
+/// Something that fails in use, though the probe may succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Failing {
+    /// The operation that fails; `null` if the plugin raised it for none in particular.
+    pub operation: Option<String>,
+    /// The plugin's own name for it; `null` if the host found it by the outcomes of calls.
+    pub key: Option<String>,
+    /// The first failure that counts.
+    #[serde(serialize_with = "time::serialize")]
+    #[schemars(with = "Moment")]
+    pub since: Timestamp,
+    /// The last one.
+    #[serde(serialize_with = "time::serialize")]
+    #[schemars(with = "Moment")]
+    pub last_at: Timestamp,
+    /// How many there were.
+    pub failures: u64,
+    /// What kind of failure the last one was.
+    pub code: ReasonCode,
+    /// For a person.
+    pub message: String,
+    pub fix: Fix,
+    /// The plugins that met it, sorted.
+    pub callers: Vec<String>,
+}
+
+impl Failing {
+    /// All but counts and times.
+    fn reads_like(&self, other: &Self) -> bool {
+        self.operation == other.operation
+            && self.key == other.key
+            && self.code == other.code
+            && self.message == other.message
+            && self.fix == other.fix
+            && self.callers == other.callers
+    }
+}
+
 /// A plugin's dependency, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Dependency {
@@ -200,6 +238,8 @@ pub struct PluginHealth {
     /// What an operator should know though it works.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What fails in use; empty while it is `not_configured`.
+    pub failing: Vec<Failing>,
     pub dependencies: Vec<Dependency>,
     /// The plugins that depend on it directly.
     #[schemars(with = "Vec<String>")]
@@ -255,6 +295,8 @@ impl PluginHealth {
             && self.fix == other.fix
             && self.settings == other.settings
             && self.notes == other.notes
+            && self.failing.len() == other.failing.len()
+            && self.failing.iter().zip(&other.failing).all(|(one, other)| one.reads_like(other))
             && self.dependencies == other.dependencies
             && self.blocked_by == other.blocked_by
             && self.root_causes == other.root_causes

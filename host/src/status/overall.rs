@@ -116,5 +116,7 @@ fn fails(plugin: &PluginHealth) -> bool {
 fn degrades(plugin: &PluginHealth) -> bool {
     // What nobody has looked at for a while is not known to be well.
     let in_doubt = plugin.flapping || plugin.stale;
-    in_doubt || matches!(plugin.status, Status::Error | Status::Disconnected | Status::Initializing)
+    in_doubt
+        || !plugin.failing.is_empty()
+        || matches!(plugin.status, Status::Error | Status::Disconnected | Status::Initializing)
 }

@@ -10,7 +10,7 @@ use super::{
     model::{PluginHealth, Status, Timing},
     overall::{Counts, Overall, Tally},
     spec::StartReport,
-    time::rfc3339,
+    time::{rfc3339, shifted},
     trouble::HostTrouble,
 };
 
@@ -22,11 +22,14 @@ pub const CHECKER_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 pub struct Snapshot {
     pub boot_id: Arc<str>,
     pub version: Arc<str>,
+    /// By the clock that is never stepped, as `ticked_at`; see [`Snapshot::shown`].
     pub started_at: Timestamp,
     /// Counts up with every change that a reader cares about: status, reason, edge, staleness; not with each probe.
     pub revision: u64,
     /// When the checker last looked.
     pub ticked_at: Timestamp,
+    /// What leads from these times to those that people see, after the machine's clock was stepped.
+    pub shift: SignedDuration,
     /// Everything that may start has settled once since the host started; a later restart does not undo it.
     pub settled: bool,
     /// Sorted by name.
@@ -86,6 +89,11 @@ impl Snapshot {
     /// Where the plugin of this name stands in `plugins`.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.plugins.binary_search_by(|plugin| plugin.name.as_str().cmp(name)).ok()
+    }
+
+    /// One of this snapshot's own times, as people see it.
+    pub fn shown(&self, time: Timestamp) -> Timestamp {
+        shifted(time, self.shift)
     }
 
     /// Whether the checker has not ticked for a while: then nothing here can be relied on.

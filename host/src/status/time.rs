@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serializer;
 
@@ -26,6 +26,11 @@ impl JsonSchema for Moment {
 /// RFC 3339, UTC, milliseconds.
 pub fn rfc3339(time: Timestamp) -> String {
     format!("{time:.3}")
+}
+
+/// A time as the wall clock has it now.
+pub(super) fn shifted(time: Timestamp, shift: SignedDuration) -> Timestamp {
+    time.saturating_add(shift).unwrap_or(time)
 }
 
 /// Milliseconds with one decimal.

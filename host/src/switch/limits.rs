@@ -33,6 +33,11 @@ impl Limits {
         asked_ms.map_or(self.timeout, |asked| self.timeout.min(Duration::from_millis(asked)))
     }
 
+    /// The plugin's own limit for a call.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Takes a place, or waits for one in the queue.
     pub(super) async fn enter(&self, name: &str) -> Result<SemaphorePermit<'_>, OperationError> {
         if let Ok(permit) = self.running.try_acquire() {

@@ -8,6 +8,8 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::slot::Slot;
+
 /// The families that all plugins share.
 #[derive(Clone)]
 pub struct CallMetrics {
@@ -52,6 +54,29 @@ impl CallMetrics {
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         Ok(Self { calls, errors, seconds, streams, frames })
+    }
+
+    /// A plugin is gone, and its series with it.
+    pub(super) fn forget(&self, slot: &Slot) {
+        slot.operations().for_each(|operation| self.forget_operation(slot.name(), &operation.name));
+    }
+
+    /// The same for the operations that a plugin has no more.
+    pub(super) fn forget_all_but(&self, old: &Slot, new: &Slot) {
+        let gone = old.operations().filter(|operation| new.operation(&operation.name).is_err());
+        gone.for_each(|operation| self.forget_operation(old.name(), &operation.name));
+    }
+
+    fn forget_operation(&self, plugin: &str, operation: &str) {
+        let labels = [plugin, operation];
+        // Each is an error only if there is none.
+        let _ = self.calls.remove_label_values(&labels);
+        let _ = self.seconds.remove_label_values(&labels);
+        let _ = self.streams.remove_label_values(&labels);
+        let _ = self.frames.remove_label_values(&labels);
+        for kind in ErrorKind::ALL {
+            let _ = self.errors.remove_label_values(&[plugin, operation, kind.as_str()]);
+        }
     }
 
     /// The counters of one operation, found once and used for every call.

@@ -14,6 +14,7 @@ use super::{
     CallMetrics, Limits, SlotSpec,
     attachment::{Attachment, Detached, Visit},
     did_you_mean,
+    in_use::{InUse, Usage},
     metrics::OperationMetrics,
     tools::ToolPolicy,
 };
@@ -24,18 +25,31 @@ pub(super) struct Slot {
     links: HashMap<String, String>,
     limits: Limits,
     tools: ToolPolicy,
-    operations: HashMap<String, (OperationMode, OperationMetrics)>,
+    operations: HashMap<String, Operation>,
+    in_use: Arc<InUse>,
     attachment: ArcSwapOption<Attachment>,
 }
 
+/// One of a plugin's operations.
+pub(super) struct Operation {
+    pub(super) name: String,
+    pub(super) mode: OperationMode,
+    pub(super) metrics: OperationMetrics,
+    pub(super) usage: Arc<Usage>,
+}
+
 impl Slot {
-    pub(super) fn new(spec: SlotSpec, metrics: &CallMetrics) -> Self {
+    pub(super) fn new(spec: SlotSpec, metrics: &CallMetrics, in_use: Arc<InUse>) -> Self {
         let SlotSpec { name, manifest, links, limits, tools } = spec;
+        in_use.set_operations(manifest.operations.iter().map(|operation| operation.name.as_str()));
         let operations = manifest.operations.iter().map(|operation| {
-            (operation.name.clone(), (operation.mode, metrics.operation(&name, &operation.name)))
+            let (metrics, usage) = (metrics.operation(&name, &operation.name), in_use.usage(&operation.name));
+            let (name, mode) = (operation.name.clone(), operation.mode);
+            (name.clone(), Operation { name, mode, metrics, usage })
         });
         let operations = operations.collect();
-        Self { name, manifest, links, limits, tools, operations, attachment: ArcSwapOption::empty() }
+        let attachment = ArcSwapOption::empty();
+        Self { name, manifest, links, limits, tools, operations, in_use, attachment }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -59,9 +73,18 @@ impl Slot {
         self.links.get(role).map(String::as_str)
     }
 
-    /// How an operation is used, and its counters, if there is one of this name.
-    pub(super) fn operation(&self, name: &str) -> Result<(OperationMode, &OperationMetrics), OperationError> {
-        self.operations.get(name).map(|(mode, metrics)| (*mode, metrics)).ok_or_else(|| {
+    /// How its operations fare.
+    pub(super) fn in_use(&self) -> &Arc<InUse> {
+        &self.in_use
+    }
+
+    pub(super) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values()
+    }
+
+    /// The operation of this name, if there is one.
+    pub(super) fn operation(&self, name: &str) -> Result<&Operation, OperationError> {
+        self.operations.get(name).ok_or_else(|| {
             let known = self.operations.keys().map(String::as_str);
             OperationError::not_found(format!(
                 "`{}` has no operation `{name}`{}",
@@ -81,6 +104,7 @@ impl Slot {
     }
 
     pub(super) fn attach(&self, instance: Arc<dyn Instance>) {
+        self.in_use.succeeded_by_another();
         self.attachment.store(Some(Arc::new(Attachment::new(instance))));
     }
 

@@ -20,7 +20,7 @@ pub(super) fn show(rendered: &Rendered) -> Markup {
             h1 #overall-title { (words::glyph(look)) span { (capital(overall.as_str())) } }
             p.sentence { (sentence(rendered)) }
             (counts(snapshot))
-            p.hint { "started " (words::time(snapshot.started_at)) }
+            p.hint { "started " (words::time(snapshot.shown(snapshot.started_at))) }
             @for note in snapshot.notes() {
                 p.hint { (note) }
             }
@@ -51,6 +51,7 @@ fn sentence(rendered: &Rendered) -> String {
     let (causes, bare) = troubled(snapshot);
     let count = |is: fn(&PluginHealth) -> bool| snapshot.plugins.iter().filter(|plugin| is(plugin)).count();
     let (stale, flapping) = (count(|plugin| plugin.stale), count(|plugin| plugin.flapping));
+    let failing = count(|plugin| !plugin.failing.is_empty());
     if rendered.is_stale() {
         "The checker has not looked for a while: nothing below can be relied on.".to_owned()
     } else if !snapshot.settled {
@@ -60,6 +61,10 @@ fn sentence(rendered: &Rendered) -> String {
         format!("{}.", capital(&trouble.message))
     } else if !causes.is_empty() {
         of_causes(&causes)
+    } else if failing > 0 {
+        let answer =
+            if failing == 1 { "answers its checks but fails" } else { "answer their checks but fail" };
+        format!("{} {answer} in use.", words::many(failing, "plugin"))
     } else if stale > 0 {
         let have = if stale == 1 { "has" } else { "have" };
         format!("{} {have} not been checked for a while.", words::many(stale, "plugin"))
@@ -76,7 +81,8 @@ fn sentence(rendered: &Rendered) -> String {
 fn troubled(snapshot: &Snapshot) -> (Vec<Cause>, usize) {
     let plugin = |cause: &Cause| snapshot.plugin(&cause.name);
     let mut causes = snapshot.causes();
-    causes.retain(|cause| plugin(cause).is_some_and(|plugin| !roots::is_only_not_set_up(plugin)));
+    let is_trouble = |plugin: &PluginHealth| !plugin.healthy && !roots::is_only_not_set_up(plugin);
+    causes.retain(|cause| plugin(cause).is_some_and(|plugin| is_trouble(plugin)));
     causes.sort_by_key(|cause| plugin(cause).map(|plugin| roots::weight(plugin)));
     (causes, snapshot.counts.not_configured)
 }

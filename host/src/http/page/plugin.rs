@@ -116,6 +116,17 @@ pub(super) fn reason(plugin: &PluginHealth) -> Markup {
 /// Why it cannot be relied on, whatever its status.
 pub(super) fn doubt(plugin: &PluginHealth) -> Markup {
     html! {
+        @for failing in &plugin.failing {
+            p.reason { "fails in use: " (words::prose(&failing.message)) }
+            p.hint {
+                (words::many(usize::try_from(failing.failures).unwrap_or(usize::MAX), "failure"))
+                " since " (words::time(failing.since))
+                @if !failing.callers.is_empty() {
+                    "; met by " (words::links(failing.callers.iter().map(String::as_str)))
+                }
+            }
+            p.fix.words { (failing.fix.label) }
+        }
         @if plugin.stale { p.reason { "no check has ended for three intervals: what is told of it may be old" } }
         @if plugin.flapping { p.reason { "its status changed more than five times in ten minutes: see its history" } }
     }

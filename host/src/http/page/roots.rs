@@ -44,7 +44,7 @@ pub(super) fn is_only_not_set_up(plugin: &PluginHealth) -> bool {
 
 /// It may work, and cannot be relied on.
 fn is_in_doubt(plugin: &PluginHealth) -> bool {
-    plugin.stale || plugin.flapping
+    plugin.stale || plugin.flapping || !plugin.failing.is_empty()
 }
 
 /// Which others each plugin keeps from working.

@@ -1,8 +1,12 @@
 //! The dashboard as it is served, before any script runs, and the files that it loads.
 
-use plugin_api::manifest::{Access, RouteManifest};
+use plugin_api::{
+    error::ReasonCode,
+    manifest::{Access, RouteManifest},
+};
 
 use super::*;
+use crate::status::Finding;
 
 /// What a reader sees of a page.
 fn text(page: &str) -> String {
@@ -70,6 +74,31 @@ async fn what_cannot_be_relied_on_is_told_though_it_is_connected() {
     contains(
         &causes,
         &["What is wrong", "database", "its status changed more than five times in ten minutes"],
+    );
+}
+
+#[tokio::test]
+async fn what_fails_in_use_is_told_though_its_probe_succeeds() {
+    let host = Host::connected();
+    let findings = vec![Finding {
+        operation: Some("query".to_owned()),
+        key: None,
+        since: ago(60),
+        last_at: ago(2),
+        failures: 4,
+        code: ReasonCode::Quota,
+        message: "the server refuses `select`".to_owned(),
+        hint: None,
+        callers: vec!["memory_service".to_owned()],
+    }];
+    host.board.apply("database", Event::Failing { findings }, now());
+    host.board.tick(now());
+    let page = host.get("/").await.body;
+    contains(&text(&page), &["Degraded", "1 plugin answers its checks but fails in use."]);
+    let causes = text(section(&page, "id=\"causes\""));
+    contains(
+        &causes,
+        &["database", "fails in use: the server refuses select", "4 failures since", "met by memory_service"],
     );
 }
 

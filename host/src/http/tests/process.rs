@@ -59,6 +59,9 @@ async fn the_metrics_of_one_plugin() {
         # HELP switchboard_event_streams_open Clients that follow the events of health.
         # TYPE switchboard_event_streams_open gauge
         switchboard_event_streams_open 0
+        # HELP switchboard_plugin_failing Whether the work of the plugin fails in use; without an operation: as a whole, or nothing does.
+        # TYPE switchboard_plugin_failing gauge
+        switchboard_plugin_failing{operation="",plugin="database"} 0
         # HELP switchboard_plugin_healthy Whether the plugin is connected and everything that it requires is healthy.
         # TYPE switchboard_plugin_healthy gauge
         switchboard_plugin_healthy{kind="integration",plugin="database"} 1

@@ -62,6 +62,7 @@ async fn when_all_is_well() {
               "fix":null,
               "retry":{"attempt":0,"max_attempts":5,"next_attempt_at":null},
               "settings":{"missing":[],"invalid":[]},
+              "failing":[],
               "dependencies":[],
               "dependents":["memory_service"],
               "blocked_by":[],
@@ -95,6 +96,7 @@ async fn when_all_is_well() {
               "fix":null,
               "retry":{"attempt":0,"max_attempts":5,"next_attempt_at":null},
               "settings":{"missing":[],"invalid":[]},
+              "failing":[],
               "dependencies":[{"name":"database","kind":"integration","required":true,"status":"connected","healthy":true,"satisfied":true}],
               "dependents":[],
               "blocked_by":[],
@@ -128,6 +130,7 @@ async fn when_all_is_well() {
               "fix":null,
               "retry":{"attempt":0,"max_attempts":5,"next_attempt_at":null},
               "settings":{"missing":[],"invalid":[]},
+              "failing":[],
               "dependencies":[],
               "dependents":["memory_service"],
               "blocked_by":[],
@@ -153,6 +156,7 @@ async fn when_all_is_well() {
               "fix":null,
               "retry":{"attempt":0,"max_attempts":5,"next_attempt_at":null},
               "settings":{"missing":[],"invalid":[]},
+              "failing":[],
               "dependencies":[{"name":"database","kind":"integration","required":true,"status":"connected","healthy":true,"satisfied":true}],
               "dependents":[],
               "blocked_by":[],
@@ -202,6 +206,8 @@ async fn when_all_is_well() {
           },
           "blocked":0,
           "causes":[],
+          "failing_count":0,
+          "failing":[],
           "attention":[],
           "edges":{
             "satisfied":1,
@@ -318,6 +324,8 @@ async fn causes_come_with_what_they_affect() {
               "affects":["messaging_service","twilio_service"]
             }
           ],
+          "failing_count":0,
+          "failing":[],
           "attention":[
             {
               "name":"acme",
@@ -399,6 +407,7 @@ async fn one_plugin_in_each_kind_of_trouble() {
             "missing":[],
             "invalid":[]
           },
+          "failing":[],
           "dependencies":[],
           "dependents":[
             "twilio_service"
@@ -460,6 +469,7 @@ async fn one_plugin_in_each_kind_of_trouble() {
             "missing":[],
             "invalid":[]
           },
+          "failing":[],
           "dependencies":[],
           "dependents":[],
           "blocked_by":[],
@@ -522,6 +532,7 @@ async fn one_plugin_in_each_kind_of_trouble() {
             ],
             "invalid":[]
           },
+          "failing":[],
           "dependencies":[],
           "dependents":[
             "newsletter_service"
@@ -568,6 +579,7 @@ async fn one_plugin_in_each_kind_of_trouble() {
             "missing":[],
             "invalid":[]
           },
+          "failing":[],
           "dependencies":[
             {
               "name":"twilio_service",
@@ -654,6 +666,7 @@ async fn one_plugin_in_each_kind_of_trouble() {
             "missing":[],
             "invalid":[]
           },
+          "failing":[],
           "dependencies":[
             {
               "name":"smtp",
@@ -716,6 +729,7 @@ async fn a_library_that_could_not_be_loaded_answers_under_both_names() {
             "missing":[],
             "invalid":[]
           },
+          "failing":[],
           "dependencies":[],
           "dependents":[],
           "blocked_by":[],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_api::error::Failure;
+use plugin_api::error::{Failure, FixHint, ReasonCode};
 use proptest::prelude::*;
 
 use super::*;
@@ -154,6 +154,120 @@ async fn a_condition_can_be_waited_for() {
     tokio::time::timeout(Duration::from_secs(10), connected).await.unwrap().unwrap();
 }
 
+fn finding(operation: &str) -> Finding {
+    Finding {
+        operation: Some(operation.to_owned()),
+        key: None,
+        since: at(1),
+        last_at: at(40),
+        failures: 3,
+        code: ReasonCode::Forbidden,
+        message: "the key may not use the model".to_owned(),
+        hint: None,
+        callers: vec!["messaging".to_owned()],
+    }
+}
+
+#[test]
+fn what_fails_in_use_degrades_the_whole_and_changes_nothing_else() {
+    let board = board(vec![plugin("messaging", &["openai"]), plugin("openai", &[])]);
+    settle(&board, "messaging", Status::Connected);
+    settle(&board, "openai", Status::Connected);
+    let revision = board.snapshot().revision;
+    let fail = |findings: Vec<Finding>| _ = board.apply("openai", Event::Failing { findings }, at(40));
+    fail(vec![finding("chat")]);
+
+    let snapshot = board.snapshot();
+    let openai = snapshot.plugin("openai").unwrap();
+    assert_eq!(
+        (snapshot.overall, openai.status, openai.healthy),
+        (Overall::Degraded, Status::Connected, true)
+    );
+    assert_eq!(snapshot.revision, revision + 1);
+    assert_eq!(
+        openai.failing[0].fix.label,
+        "Grant the missing permission in the account of Openai at its vendor"
+    );
+    let causes = snapshot.causes();
+    assert_eq!((causes.len(), causes[0].name.as_str(), causes[0].failing), (1, "openai", true));
+    assert_eq!(causes[0].message.as_deref(), Some("`chat` fails in use: the key may not use the model"));
+    assert_eq!((&causes[0].affects, causes[0].since), (&vec!["messaging".to_owned()], at(1)));
+    assert_eq!(snapshot.attention()[0].reason.as_ref().unwrap().code, ReasonCode::Forbidden);
+    assert_eq!(snapshot.failing()[0].name, "openai");
+
+    fail(vec![Finding { failures: 4, last_at: at(41), ..finding("chat") }]);
+    assert_eq!(board.snapshot().revision, revision + 1, "counts are no news");
+    fail(vec![finding("chat"), finding("embed")]);
+    assert_eq!(board.snapshot().revision, revision + 2);
+    settle(&board, "openai", Status::Error);
+    assert_eq!(board.snapshot().causes()[0].affects, ["messaging"]);
+    settle(&board, "openai", Status::NotConfigured);
+    assert!(board.snapshot().plugin("openai").unwrap().failing.is_empty(), "nobody uses it");
+    settle(&board, "openai", Status::Connected);
+    assert_eq!(board.snapshot().plugin("openai").unwrap().failing.len(), 2);
+    fail(Vec::new());
+    assert_eq!((board.snapshot().overall, board.snapshot().causes()), (Overall::Healthy, vec![]));
+}
+
+#[test]
+fn a_fix_says_what_ends_a_failure_in_use() {
+    let mut spec = plugin("open_ai", &[]);
+    spec.variables.insert("api_key".to_owned(), "OPENAI_API_KEY".to_owned());
+    let setting = FixHint::setting("api_key");
+    for (code, hint, expected) in [
+        (ReasonCode::Internal, None, "Read the log of Open Ai, and report this to its author or upgrade it"),
+        (ReasonCode::Timeout, None, "Wait until what it uses recovers; if it lasts, read the log of Open Ai"),
+        (ReasonCode::AuthInvalid, Some(setting), "Correct OPENAI_API_KEY"),
+        (ReasonCode::Quota, Some(FixHint::label("Top up")), "Top up"),
+    ] {
+        let fix = Explanation::fix_in_use(&spec, code, hint.as_ref());
+        assert_eq!((fix.action, fix.label.as_str()), (code.fix(), expected));
+    }
+}
+
+#[test]
+fn what_flaps_or_is_stale_is_a_cause_in_words() {
+    let probed = PluginSpec { probe_interval: Some(Duration::from_secs(1)), ..plugin("database", &[]) };
+    let board = board(vec![probed]);
+    settle(&board, "database", Status::Connected);
+    board.tick(at(10));
+    let words = || board.snapshot().causes()[0].message.clone();
+    assert_eq!(words().as_deref(), Some("stale: no check of it has ended for three intervals"));
+    for second in 11..20 {
+        board.apply(
+            "database",
+            Event::ProbeFailed { failure: Failure::auth_invalid("no"), latency: Duration::ZERO },
+            at(second),
+        );
+        board.apply("database", Event::ProbeSucceeded { latency: Duration::ZERO }, at(second));
+        board.apply("database", Event::ProbeSucceeded { latency: Duration::ZERO }, at(second));
+    }
+    assert_eq!(words().as_deref(), Some("flapping: its status changed more than five times in ten minutes"));
+    assert_eq!(board.snapshot().causes_when(true)[0].name, "host");
+}
+
+#[test]
+fn ages_survive_a_step_of_the_clock() {
+    let board =
+        board(vec![PluginSpec { probe_interval: Some(Duration::from_secs(60)), ..plugin("database", &[]) }]);
+    settle(&board, "database", Status::Connected);
+    board.apply("database", Event::Failing { findings: vec![finding("work")] }, at(40));
+    board.tick(at(50));
+    let hour = SignedDuration::from_hours(1);
+    let (before, later) = (board.snapshot(), |time: Timestamp| time + hour);
+    board.shift(hour);
+    board.tick(at(51));
+    let after = board.snapshot();
+    assert_eq!(after.ticked_at.duration_since(after.started_at), SignedDuration::from_secs(51));
+    assert!(!after.checker_is_stale(at(52)) && !after.plugins[0].stale);
+    assert_eq!(after.shown(after.started_at), later(at(0)));
+    let (old, new) = (&before.plugins[0], &after.plugins[0]);
+    assert_eq!((new.since, new.checked_at), (later(old.since), old.checked_at.map(later)));
+    assert_eq!(new.failing[0].since, later(old.failing[0].since));
+    assert_eq!(new.history[0].at, old.history[0].at, "what is written down stays");
+    assert!(after.revision > before.revision);
+}
+
 /// From best to worst.
 const BY_SEVERITY: [Status; 4] =
     [Status::Connected, Status::Initializing, Status::Disconnected, Status::Error];
@@ -226,9 +340,10 @@ fn assert_consistent(snapshot: &Snapshot) -> Result<(), TestCaseError> {
             prop_assert!(dependency.dependents.contains(&plugin.name));
         }
     }
-    if snapshot.overall == Overall::Unhealthy {
+    if snapshot.settled && snapshot.overall != Overall::Healthy {
         prop_assert!(!snapshot.causes().is_empty());
     }
+    prop_assert!(!snapshot.causes_when(true).is_empty());
     Ok(())
 }
 
@@ -266,17 +381,25 @@ proptest! {
         severities in prop::collection::vec(0..4_usize, 12),
         worsened in any::<prop::sample::Index>(),
         by in 1..4_usize,
+        fails in prop::collection::vec(any::<bool>(), 12),
+        fails_more in any::<bool>(),
     ) {
         let worsened = worsened.index(graph.len());
-        let overall = |by: usize| {
+        let overall = |by: usize, more: bool| {
             let board = board(graph.clone());
             for (number, spec) in graph.iter().enumerate() {
                 let by = if number == worsened { by } else { 0 };
                 settle(&board, &spec.name, BY_SEVERITY[(severities[number] + by).min(3)]);
+                if fails[number] || (more && number == worsened) {
+                    board.apply(&spec.name, Event::Failing { findings: vec![finding("work")] }, at(3));
+                }
             }
             board.snapshot()
         };
-        let (before, after) = (overall(0), overall(by));
+        let (before, after) = (overall(0, false), overall(by, fails_more));
+        let only_fails_more = overall(0, true);
+        assert_consistent(&only_fails_more)?;
+        prop_assert!(before.overall <= only_fails_more.overall);
         assert_consistent(&before)?;
         prop_assert!(before.overall <= after.overall);
     }
@@ -319,13 +442,17 @@ proptest! {
     #[test]
     fn any_events_leave_a_consistent_snapshot(
         graph in graphs(),
-        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 0..30),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 0..7_usize), 0..30),
     ) {
         let board = board(graph.clone());
         let mut revision = board.snapshot().revision;
         for (on, status) in steps {
             let before = board.snapshot();
-            settle(&board, &graph[on.index(graph.len())].name, Status::ALL[status]);
+            let name = &graph[on.index(graph.len())].name;
+            match Status::ALL.get(status) {
+                Some(status) => settle(&board, name, *status),
+                None => _ = board.apply(name, Event::Failing { findings: vec![finding("work")] }, at(3)),
+            }
             let after = board.snapshot();
             assert_consistent(&after)?;
             prop_assert!(after.revision >= revision);

@@ -58,6 +58,21 @@ pub(super) fn of(code: ReasonCode, spec: &PluginSpec, settings: &[String]) -> St
     }
 }
 
+/// The same for what fails in use.
+pub(super) fn in_use(code: ReasonCode, spec: &PluginSpec, settings: &[String]) -> String {
+    let it = title(&spec.name);
+    match code {
+        ReasonCode::Panicked | ReasonCode::Internal | ReasonCode::Crashed => {
+            format!("Read the log of {it}, and report this to its author or upgrade it")
+        }
+        ReasonCode::Protocol => "Check that its address leads to the right server".to_owned(),
+        ReasonCode::Timeout | ReasonCode::Unavailable | ReasonCode::RateLimited if settings.is_empty() => {
+            format!("Wait until what it uses recovers; if it lasts, read the log of {it}")
+        }
+        _ => of(code, spec, settings),
+    }
+}
+
 pub(super) fn correct(settings: &[String]) -> String {
     if settings.is_empty() {
         "Correct its settings".to_owned()

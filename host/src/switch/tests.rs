@@ -1,0 +1,411 @@
+//! What the switch makes of outcomes, with instances that answer as they are told: whose fault a failure is, and that no
+//! caller makes a plugin fail that works.
+
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    sync::{Mutex, PoisonError},
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use plugin_abi::boundary::{FRAME_TEXT, Frame};
+use plugin_api::{
+    error::{Failure, FixHint, ReasonCode},
+    pipe::PipeEnd,
+    protocol::CloseReason,
+    requests::host::Trouble,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{loader::PluginHost, status::Finding};
+
+/// Answers as the payload says, or asks another plugin the same and fails when that fails.
+struct Scripted {
+    host: Arc<dyn PluginHost>,
+    asks: Option<&'static str>,
+}
+
+impl Scripted {
+    fn answer(
+        &self,
+        header: &CallHeader,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
+        let Some(plugin) = self.asks else {
+            let told: Value = serde_json::from_slice(&payload).unwrap();
+            return async move {
+                match told {
+                    Value::Null => Ok(b"null".to_vec()),
+                    Value::String(_) => pending().await,
+                    error => Err(serde_json::from_value(error).unwrap()),
+                }
+            }
+            .boxed();
+        };
+        let inner = CallHeader { plugin: plugin.to_owned(), operation: "work".to_owned(), ..header.clone() };
+        let asked = self.host.call(inner, payload);
+        async move { asked.await.map_err(|error| OperationError::unavailable(format!("not done: {error}"))) }
+            .boxed()
+    }
+}
+
+impl Instance for Scripted {
+    fn init(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn stop(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn call(
+        &self,
+        header: &CallHeader,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
+        self.answer(header, payload)
+    }
+
+    fn open(
+        &self,
+        header: &CallHeader,
+        payload: Vec<u8>,
+        end: PipeEnd,
+    ) -> BoxFuture<'static, Result<(), OperationError>> {
+        let answer = self.answer(header, payload);
+        async move {
+            // Taken, before it ends.
+            let _ = end.recv().await;
+            answer.await.map(drop)
+        }
+        .boxed()
+    }
+}
+
+/// `alarm` asks `web`, which asks `store`.
+struct World {
+    switch: Switch,
+    registry: prometheus::Registry,
+    told: Arc<Mutex<BTreeMap<String, Vec<Finding>>>>,
+}
+
+const CHAIN: [(&str, Option<&str>); 3] = [("alarm", Some("web")), ("web", Some("store")), ("store", None)];
+
+impl World {
+    fn new() -> Self {
+        Self::with_causes(Arc::new(|_| Vec::new()))
+    }
+
+    fn with_causes(causes: Causes) -> Self {
+        let registry = prometheus::Registry::new();
+        let metrics = CallMetrics::register(&registry).unwrap();
+        let scrubber = Scrubber::default();
+        scrubber.add(["hunter22".to_owned()]);
+        let switch = Switch::new(causes, scrubber, metrics, Arc::new(|_, _| {}));
+        let told: Arc<Mutex<BTreeMap<String, Vec<Finding>>>> = Arc::default();
+        let sink = told.clone();
+        switch.tell_failing(Arc::new(move |name, findings| {
+            sink.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), findings);
+        }));
+        switch.add(CHAIN.iter().map(|(name, asks)| slot(name, *asks, &["work", "other"])));
+        let world = Self { switch, registry, told };
+        CHAIN.iter().for_each(|(name, asks)| world.attach(name, *asks));
+        world
+    }
+
+    fn attach(&self, name: &str, asks: Option<&'static str>) {
+        let instance = Scripted { host: self.switch.end(name), asks };
+        self.switch.attach(name, Arc::new(instance));
+    }
+
+    async fn call(
+        &self,
+        plugin: &str,
+        deadline_ms: Option<u64>,
+        told: &Value,
+    ) -> Result<Vec<u8>, OperationError> {
+        let header = CallHeader {
+            plugin: plugin.to_owned(),
+            operation: "work".to_owned(),
+            deadline_ms,
+            ..CallHeader::default()
+        };
+        self.switch.call(&Caller::Operator, header, serde_json::to_vec(told).unwrap()).await
+    }
+
+    /// The streams of a plugin have the same operation under another name.
+    async fn stream(&self, plugin: &str, told: &Value) -> PipeEnd {
+        let header =
+            CallHeader { plugin: plugin.to_owned(), operation: "flow".to_owned(), ..CallHeader::default() };
+        let payload = serde_json::to_vec(told).unwrap();
+        self.switch.open(&Caller::Operator, header, payload).await.unwrap()
+    }
+
+    /// What fails in a plugin, as it was told last.
+    fn failing(&self, plugin: &str) -> Vec<Finding> {
+        self.switch.sweep();
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.get(plugin).cloned().unwrap_or_default()
+    }
+}
+
+fn slot(name: &str, asks: Option<&str>, operations: &[&str]) -> SlotSpec {
+    let operation =
+        |name: &&str| json!({ "name": name, "mode": "call", "about": "", "request": {}, "response": {} });
+    let mut operations: Vec<_> = operations.iter().map(operation).collect();
+    operations.push(json!({ "name": "flow", "mode": "stream", "about": "", "request": {}, "response": {} }));
+    let manifest = json!({
+        "name": name, "version": "1", "kind": "service", "settings": {}, "operations": operations,
+    });
+    SlotSpec {
+        name: name.to_owned(),
+        manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
+        links: asks.iter().map(|asks| ((*asks).to_owned(), (*asks).to_owned())).collect(),
+        limits: Limits::new(Duration::from_secs(10), 4, 4),
+        tools: ToolPolicy::default(),
+    }
+}
+
+fn error(kind: &str) -> Value {
+    json!({ "kind": kind, "message": "hunter22 is refused" })
+}
+
+fn metrics(world: &World) -> String {
+    prometheus::TextEncoder::new().encode_to_string(&world.registry.gather()).unwrap()
+}
+
+#[tokio::test]
+async fn a_cause_is_counted_once_along_a_chain_of_calls() {
+    let world = World::new();
+    for _ in 0..20 {
+        world.call("alarm", None, &error("internal")).await.unwrap_err();
+    }
+    assert_eq!((world.failing("alarm"), world.failing("web")), (vec![], vec![]));
+    let [finding] = &*world.failing("store") else { panic!("the store fails, and once") };
+    assert_eq!((finding.operation.as_deref(), finding.failures), (Some("work"), 20));
+    assert_eq!(finding.callers, ["alarm", "web"]);
+    assert_eq!((finding.code, finding.message.as_str()), (ReasonCode::Internal, "[secret] is refused"));
+    for _ in 0..21 {
+        world.call("alarm", None, &Value::Null).await.unwrap();
+    }
+    assert_eq!(world.failing("store"), []);
+}
+
+#[tokio::test]
+async fn who_fails_by_itself_is_not_excused_by_what_failed_in_other_events() {
+    let world = World::new();
+    world.call("web", None, &error("internal")).await.unwrap_err();
+    // Another plugin under the name, that asks nobody.
+    world.attach("web", None);
+    for _ in 0..20 {
+        world.call("web", None, &error("panicked")).await.unwrap_err();
+    }
+    assert_eq!(world.failing("web")[0].code, ReasonCode::Panicked);
+    assert_eq!(world.failing("store"), []);
+}
+
+#[tokio::test]
+async fn the_failure_of_who_is_unhealthy_is_no_failure_in_use_of_its_callers() {
+    let causes: Causes = Arc::new(|name| {
+        let cause =
+            RootCause { name: "store".to_owned(), status: "error".to_owned(), code: None, message: None };
+        if name == "alarm" { Vec::new() } else { vec![cause] }
+    });
+    let world = World::with_causes(causes);
+    // No instance: nothing reaches it.
+    drop(world.switch.detach("store"));
+    for _ in 0..20 {
+        world.call("alarm", None, &Value::Null).await.unwrap_err();
+    }
+    assert!(CHAIN.iter().all(|(name, _)| world.failing(name).is_empty()));
+}
+
+#[tokio::test]
+async fn trouble_counts_whatever_the_kind_and_brings_its_fix() {
+    let world = World::new();
+    let denied = OperationError::denied("the key may not use the model")
+        .with_trouble(ReasonCode::Forbidden)
+        .with_fix(FixHint::label("Allow it").href("https://vendor.example/hunter22"));
+    let denied = serde_json::to_value(denied).unwrap();
+    for _ in 0..20 {
+        world.call("store", None, &denied).await.unwrap_err();
+    }
+    let finding = &world.failing("store")[0];
+    assert_eq!(finding.code, ReasonCode::Forbidden);
+    let expected = FixHint::label("Allow it").href("https://vendor.example/[secret]");
+    assert_eq!(finding.hint.as_ref(), Some(&expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_plugins_own_limit_makes_a_deadline_its_fault() {
+    let world = World::new();
+    for _ in 0..20 {
+        world.call("store", Some(9_999), &json!("hang")).await.unwrap_err();
+    }
+    assert_eq!(world.failing("store"), []);
+    for _ in 0..20 {
+        world.call("store", Some(10_000), &json!("hang")).await.unwrap_err();
+    }
+    assert_eq!(world.failing("store")[0].code, ReasonCode::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_switchs_own_refusals_are_nobodys_fault() {
+    let world = World::new();
+    let hang = json!("hang");
+    let calls = (0..40).map(|_| world.call("store", Some(9_000), &hang));
+    let outcomes = futures_util::future::join_all(calls).await;
+    let kinds: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap_err().kind).collect();
+    assert!(kinds.contains(&ErrorKind::Overloaded) && kinds.contains(&ErrorKind::Deadline));
+    assert_eq!(world.failing("store"), []);
+    for _ in 0..20 {
+        world.call("store", None, &error("overloaded")).await.unwrap_err();
+    }
+    assert_eq!(world.failing("store").len(), 1, "the plugin says so itself");
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_stream_is_its_close() {
+    let world = World::new();
+    for _ in 0..20 {
+        // The opener's own end is no outcome, whatever reason it gives.
+        let end = world.stream("store", &json!("hang")).await;
+        end.close(CloseReason::failed(OperationError::internal("mine")));
+        drop(world.stream("store", &json!("hang")).await);
+    }
+    for _ in 0..20 {
+        let end = world.stream("store", &error("internal")).await;
+        end.send(Frame { kind: FRAME_TEXT, data: Vec::new().into() }).await.unwrap();
+        assert_eq!(end.recv().await.err().unwrap().error.as_ref().unwrap().kind, ErrorKind::Internal);
+    }
+    let failing = async {
+        while world.failing("store").iter().all(|finding| finding.failures < 20) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), failing).await.expect("it fails");
+    assert_eq!(world.failing("store")[0].failures, 20);
+    assert_eq!(world.failing("store")[0].operation.as_deref(), Some("flow"));
+}
+
+#[tokio::test]
+async fn troubles_are_judged_raised_shortened_and_acknowledged() {
+    let world = World::new();
+    let raise = |trouble| world.switch.trouble("store", trouble);
+    let long = Failure::quota(format!("hunter22 {}", "x".repeat(900)));
+    raise(Trouble::raised("credit", long).operation("work")).unwrap();
+    let finding = &world.failing("store")[0];
+    assert_eq!(finding.message.chars().count(), 300);
+    assert!(finding.message.starts_with("[secret] x"));
+
+    let refused = |trouble: Trouble, expected: &str| {
+        let error = raise(trouble).unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Invalid, expected));
+    };
+    let failure = || Failure::quota("no credit");
+    refused(
+        Trouble::raised("No key", failure()),
+        "`No key` is no key of a trouble: it is snake_case, of at most 64 letters",
+    );
+    refused(
+        Trouble { cleared: false, ..Trouble::cleared("credit") },
+        "the trouble `credit` of `store` needs `code` and `message`, or `\"cleared\": true`",
+    );
+    refused(
+        Trouble::raised("credit", failure()).operation("wrok"),
+        "`store` has no operation `wrok` (did you mean `work`?)",
+    );
+    refused(
+        Trouble::raised("credit", Failure::new(ReasonCode::LoadFailed, "no")),
+        "`load_failed` is for the host to say: choose another code",
+    );
+    for number in 1..16 {
+        raise(Trouble::raised(format!("t{number}"), failure())).unwrap();
+    }
+    refused(
+        Trouble::raised("more", failure()),
+        "`store` has raised 16 troubles, which is the limit: clear one first",
+    );
+    assert_eq!(world.switch.acknowledge("store", None, Some("more")).len(), 0);
+    assert_eq!(world.switch.acknowledge("store", Some("work"), None).len(), 1);
+    assert_eq!(world.switch.acknowledge("store", None, None).len(), 15);
+    assert_eq!(world.failing("store"), []);
+}
+
+#[tokio::test]
+async fn another_instance_and_another_manifest_take_over_what_fails() {
+    let world = World::new();
+    world.switch.trouble("store", Trouble::raised("credit", Failure::quota("none"))).unwrap();
+    for _ in 0..20 {
+        world.call("store", None, &error("internal")).await.unwrap_err();
+    }
+    world.switch.add([slot("store", None, &["work"])]);
+    world.attach("store", None);
+    assert_eq!(world.failing("store").len(), 2, "no reload makes health green");
+    world.call("store", None, &Value::Null).await.unwrap();
+    assert_eq!(world.failing("store").len(), 1, "the trouble ends by the successor's first success");
+    world.call("store", None, &Value::Null).await.unwrap();
+    assert_eq!(world.failing("store"), []);
+}
+
+#[tokio::test]
+async fn the_metrics_of_what_was_removed_go_with_it() {
+    let world = World::new();
+    for plugin in ["web", "store"] {
+        world.call(plugin, None, &error("internal")).await.unwrap_err();
+    }
+    assert!(metrics(&world).contains("operation=\"other\",plugin=\"store\""));
+    world.switch.add([slot("store", None, &["work"])]);
+    let text = metrics(&world);
+    assert!(!text.contains("operation=\"other\",plugin=\"store\""), "{text}");
+    assert!(text.contains("operation=\"work\",plugin=\"store\""), "{text}");
+
+    world.switch.remove([&"store".to_owned()]);
+    let text = metrics(&world);
+    assert!(!text.contains("plugin=\"store\""), "{text}");
+    assert!(
+        text.contains(
+            "switchboard_call_errors_total{kind=\"unavailable\",operation=\"work\",plugin=\"web\"} 1"
+        )
+    );
+}
+
+/// What a caller can do: ask what makes no sense, or leave too little time.
+fn nuisances() -> impl Strategy<Value = (Option<u64>, Value)> {
+    let wrong = prop::sample::select(vec!["invalid", "denied", "not_found", "conflict", "cancelled"]);
+    let hasty =
+        prop::sample::select(vec!["internal", "unavailable", "unknown_outcome", "overloaded", "deadline"]);
+    prop_oneof![
+        (prop::option::of(0..20_000_u64), wrong).prop_map(|(deadline, kind)| (deadline, error(kind))),
+        (0..1000_u64, hasty).prop_map(|(deadline, kind)| (Some(deadline), error(kind))),
+        (0..9_999_u64).prop_map(|deadline| (Some(deadline), json!("hang"))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn no_caller_makes_a_plugin_fail_that_works(
+        calls in prop::collection::vec((nuisances(), prop::sample::select(vec!["alarm", "web", "store"])), 20..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let world = World::new();
+            for ((deadline, told), plugin) in &calls {
+                // Whoever asks through another one is answered in that one's words, which count as its own.
+                let plugin = if told["kind"].is_string() && deadline.is_none_or(|deadline| deadline >= 1000) { "store" } else { plugin };
+                let _ = world.call(plugin, *deadline, told).await;
+            }
+            for (name, _) in CHAIN {
+                prop_assert_eq!(world.failing(name), vec![]);
+            }
+            Ok(())
+        })?;
+    }
+}
