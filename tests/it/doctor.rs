@@ -102,7 +102,7 @@ fn every_integration_is_proven_end_to_end() -> Outcome {
     };
     assert_eq!(verdicts("host"), ["data_dir ok", "disk ok", "clock ok", "tasks ok"]);
     assert_eq!(verdicts("database"), ["status ok", "write_and_read ok", "migrations ok", "disk ok"]);
-    assert_eq!(verdicts("openai"), ["status ok", "key ok", "model ok", "embeddings ok"]);
+    assert_eq!(verdicts("openai"), ["status ok", "key ok", "model ok", "chat ok", "embeddings ok"]);
     assert_eq!(verdicts("smtp"), ["status ok", "login ok", "mail skipped"]);
     assert_eq!(
         verdicts("google_calendar"),

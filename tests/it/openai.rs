@@ -42,6 +42,8 @@ fn fixtures() -> Value {
     json!({ "fixtures": [
         { "match": { "userMessage": "weather" },
           "response": { "toolCalls": [{ "id": "call_1", "name": "get_weather", "arguments": { "city": "Bern" } }] } },
+        { "match": { "userMessage": "doctor-look" },
+          "response": { "toolCalls": [{ "id": "call_2", "name": "doctor-look", "arguments": {} }] } },
         { "match": { "userMessage": "hello" }, "response": { "content": "Hello! How can I help you today?" } },
     ] })
 }
@@ -189,7 +191,7 @@ fn a_realtime_session_with_text() -> Outcome {
     let host = start(&server);
     let mut socket = talk(&host);
     // GA: with the header of the beta there would be an error, and no session.
-    assert_eq!(event(&mut socket, "session.created")["session"]["model"], "gpt-realtime");
+    assert_eq!(event(&mut socket, "session.created")["session"]["model"], "gpt-realtime-2.1");
     let mut say = |event: Value| socket.send(Message::text(event.to_string())).expect("it is sent");
     say(
         json!({ "type": "session.update", "session": { "type": "realtime", "output_modalities": ["text"] } }),

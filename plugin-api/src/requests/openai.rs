@@ -13,6 +13,7 @@
 //! ```
 
 mod chat;
+pub mod defaults;
 mod embed;
 mod message;
 mod realtime;

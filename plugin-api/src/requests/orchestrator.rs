@@ -340,6 +340,9 @@ pub struct RunRecord {
     pub started_ms: i64,
     /// When something last happened in it.
     pub changed_ms: i64,
+    /// What the model's server said when it refused, bounded and without what may be a key; for operators alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// Every tool call, in order.
     pub calls: Vec<ToolRecord>,
 }

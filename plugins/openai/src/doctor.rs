@@ -1,27 +1,49 @@
-//! The list of models and one vector -> a check each. It costs what one word of embedding costs.
+//! The list of models, one chat with one tool, and one vector -> a check each. It costs what a hundred words cost.
 
 use plugin_api::{
     error::Failure,
+    jiff::Zoned,
     requests::{
         doctor::{Check, Examination},
-        openai::{Embed, OpenAiTrouble, TroubleCode},
+        openai::{Chat, Embed, Message, OpenAiTrouble, ToolDefinition, TroubleCode},
     },
 };
 
-use crate::{models, service::Service, trouble::Trouble};
+use crate::{
+    models::{self, Ending},
+    service::Service,
+    trouble::Trouble,
+};
 
-/// Looks at key, models and vectors.
+/// A model that ends within so many days should be replaced now.
+const SOON: i32 = 90;
+
+/// Looks at key, models, a chat with a tool, and vectors.
 pub async fn examine(service: &Service) -> Examination {
     let server = service.config().server();
     let checks = match service.client().models().await {
         Ok(list) => {
             let names = models::names(&list).unwrap_or_default();
             let key = Check::ok("key", format!("`{server}` knows the key"));
-            vec![key, model(service, &names).await, vector(service).await]
+            // A chat that succeeds proves a model that the list lacks.
+            let chat = chat(service).await;
+            let mut checks = vec![key, model(service, &names).await];
+            checks.extend(models::endings(&list, service.config()).iter().map(ending));
+            checks.extend([chat, vector(service).await]);
+            checks
+        }
+        // Not every server has a list, or shows it to every key.
+        Err(trouble) if says_nothing_of_the_key(trouble.code) => {
+            let why = format!("`{server}` shows no list of models");
+            vec![Check::skipped("model", why), chat(service).await, vector(service).await]
         }
         Err(trouble) => vec![no_list(trouble)],
     };
     Examination { checks, clock: service.client().clock() }
+}
+
+fn says_nothing_of_the_key(code: TroubleCode) -> bool {
+    matches!(code, TroubleCode::ModelNotFound | TroubleCode::InvalidRequest | TroubleCode::Forbidden)
 }
 
 fn no_list(trouble: Trouble) -> Check {
@@ -33,7 +55,7 @@ fn no_list(trouble: Trouble) -> Check {
 async fn model(service: &Service, names: &[&str]) -> Check {
     const NAME: &str = "model";
     let (server, model) = (service.config().server(), &service.config().model);
-    match service.lacks(names, model).await {
+    match service.lacks_chat_model(names).await {
         Ok(false) => Check::ok(NAME, format!("`{server}` has `{}`", model.name)),
         Ok(true) => {
             let seen = format!("`{server}` has no model `{}`, or this key may not use it", model.name);
@@ -41,6 +63,51 @@ async fn model(service: &Service, names: &[&str]) -> Check {
                 .fix("set `OPENAI_MODEL` to a model that it has, or permit it to the project of the key")
         }
         Err(trouble) => Check::of(NAME, Err(Failure::from(trouble))),
+    }
+}
+
+/// A model that is about to be shut down fails while there is time to choose another one.
+fn ending(ending: &Ending) -> Check {
+    const NAME: &str = "shutdown_date";
+    let left = ending.days_left(Zoned::now().date());
+    match left {
+        ..=SOON => Check::failed(NAME, ending.message())
+            .fix(format!("set `{}` to a model without such a date", ending.variable)),
+        _ => Check::ok(NAME, ending.message()),
+    }
+}
+
+/// Whether the model calls a tool: everything that the assistant does depends on it.
+async fn chat(service: &Service) -> Check {
+    const NAME: &str = "chat";
+    let tool = ToolDefinition {
+        name: "doctor-look".to_owned(),
+        description: Some("Looks at the patient".to_owned()),
+        ..ToolDefinition::default()
+    };
+    let question = "Call the tool `doctor-look` now. It needs no arguments.";
+    let request = Chat::new([Message::user(question)]).tools([tool]);
+    match service.chat(&request).await {
+        Ok(answer) if !answer.tool_calls.is_empty() => {
+            Check::ok(NAME, format!("`{}` calls a tool", answer.model))
+        }
+        Ok(answer) => {
+            Check::ok(NAME, format!("`{}` answers, and called no tool when asked to", answer.model))
+        }
+        Err(error) => {
+            let trouble = OpenAiTrouble::of(&error);
+            let check = match trouble.as_ref().and_then(|trouble| trouble.words.as_ref()) {
+                Some(words) => Check::failed(NAME, format!("{}; it says: {words}", error.message)),
+                None => Check::failed(NAME, error.message),
+            };
+            match trouble.map(|trouble| trouble.code) {
+                Some(TroubleCode::ModelNotFound) => {
+                    check.fix("set `OPENAI_MODEL` to a model of chats that the server has")
+                }
+                Some(code) if is_about_account(code) => check.fix(CONSOLE),
+                _ => check,
+            }
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use plugin_api::{
     prelude::*,
     requests::openai::{Embed, Embeddings, Usage},
     serde::Deserialize,
-    serde_json::{self, Value},
+    serde_json::{self, Value, value::RawValue},
 };
 
-use crate::{answer, trouble::Trouble};
+use crate::{answer, fields, trouble::Trouble};
 
 /// OpenAI takes 300,000 tokens in one request, and no text has more tokens than bytes.
 const MOST_BYTES: usize = 300_000;
@@ -50,18 +50,12 @@ pub fn batches(texts: &[String], most: usize) -> Vec<Range<usize>> {
     batches
 }
 
-/// What the API answers to one request.
-#[derive(Deserialize)]
-#[serde(crate = "plugin_api::serde")]
+/// What the API answers to one request. A field may stand there twice: the last one counts.
 struct Answer {
-    #[serde(default)]
-    data: Option<Vec<Item>>,
-    #[serde(default)]
+    items: Vec<Item>,
     model: Option<String>,
-    #[serde(default)]
-    usage: Option<Value>,
-    #[serde(default)]
-    error: Option<Value>,
+    usage: Value,
+    error: Value,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +64,19 @@ struct Item {
     #[serde(default)]
     index: Option<usize>,
     embedding: Vec<f32>,
+}
+
+impl Answer {
+    /// Vectors are read at once as what they are; `None` if they are none.
+    fn read(json: &str) -> Option<Self> {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+        let other = |key: &str| -> Value {
+            fields.get(key).and_then(|field| serde_json::from_str(field.get()).ok()).unwrap_or_default()
+        };
+        let items = fields.get("data").map_or(Some(None), |data| serde_json::from_str(data.get()).ok())?;
+        let model = other("model").as_str().map(str::to_owned);
+        Some(Self { items: items.unwrap_or_default(), model, usage: other("usage"), error: other("error") })
+    }
 }
 
 /// The vectors of several requests.
@@ -83,12 +90,9 @@ pub struct Collection {
 impl Collection {
     /// Takes the answer to a request for `texts` vectors.
     pub fn take(&mut self, json: &str, texts: usize, server: &str) -> Result<(), Trouble> {
-        let answer: Answer =
-            serde_json::from_str(json).map_err(|_| Trouble::protocol(server, what_it_is(json)))?;
-        if let Some(error) = answer.error {
-            answer::no_error(&serde_json::json!({ "error": error }), server)?;
-        }
-        let items = answer.data.unwrap_or_default();
+        let answer = Answer::read(json).ok_or_else(|| Trouble::protocol(server, what_it_is(json)))?;
+        answer::no_error(&serde_json::json!({ "error": answer.error }), server)?;
+        let items = answer.items;
         let places: BTreeSet<_> = items.iter().filter_map(|item| item.index).collect();
         if places.len() == 1
             && items.len() == texts
@@ -105,7 +109,7 @@ impl Collection {
         }
         self.vectors.extend(vectors);
         self.model = answer.model.filter(|model| !model.is_empty()).or(self.model.take());
-        let usage = answer::usage(&serde_json::json!({ "usage": answer.usage }));
+        let usage = fields::usage(&serde_json::json!({ "usage": answer.usage }));
         self.usage = [self.usage, usage].into_iter().flatten().reduce(sum);
         Ok(())
     }
@@ -132,7 +136,7 @@ impl Collection {
 /// What an answer holds that holds no vectors as numbers.
 fn what_it_is(json: &str) -> &'static str {
     let answer: Value = serde_json::from_str(json).unwrap_or_default();
-    let item = answer::list(&answer, "data").first();
+    let item = fields::list(&answer, "data").first();
     match item.and_then(|item| item.get("embedding")) {
         Some(Value::String(_)) => "vectors as base64, though numbers were asked for",
         Some(Value::Array(numbers)) if numbers.iter().any(Value::is_null) => {

@@ -16,7 +16,7 @@ use plugin_api::{
     tokio, tracing,
 };
 
-use crate::trouble::Trouble;
+use crate::{models::Ending, trouble::Trouble};
 
 /// Success is reported once in this time: more often says nothing new, and the host would not count it.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,11 +29,13 @@ pub struct Evidence {
     context: Context,
     last_success: Mutex<Option<Instant>>,
     in_session: Standing,
+    endings: Mutex<Vec<Ending>>,
 }
 
 impl Evidence {
     pub fn new(context: Context) -> Self {
-        Self { context, last_success: Mutex::default(), in_session: Standing::new(IN_SESSION) }
+        let (last_success, endings) = (Mutex::default(), Mutex::default());
+        Self { context, last_success, in_session: Standing::new(IN_SESSION), endings }
     }
 
     /// Takes over the outcome of a call.
@@ -85,6 +87,26 @@ impl Evidence {
                 if let Err(error) = host.count(name, tokens).await {
                     tracing::debug!(%error, "the host did not count the tokens");
                 }
+            }
+        });
+    }
+
+    /// Models are about to be shut down: this is noted beside the plugin's health, and logged once.
+    pub fn note_endings(&self, endings: Vec<Ending>) {
+        let mut known = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == endings {
+            return;
+        }
+        for ending in &endings {
+            tracing::warn!(model = ending.model, "{}: set `{}`", ending.message(), ending.variable);
+        }
+        let note = |ending: &Ending| format!("{}: set `{}`", ending.message(), ending.variable);
+        let notes = endings.iter().map(note).collect();
+        *known = endings;
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            if let Err(error) = context.host().note(notes).await {
+                tracing::debug!(%error, "the host did not take the note");
             }
         });
     }

@@ -3,6 +3,10 @@
 //! - `wire`: a request -> the JSON that is sent.
 //! - `client`: one HTTP request -> a good answer or a `Trouble`.
 //! - `trouble`: what went wrong -> what it means for the plugin and for the caller.
+//! - `turns`: messages -> messages that the strictest template of a chat takes.
+//! - `dialect`: refusals that name what is in the way -> the request without it.
+//! - `fields`: the JSON of servers -> what is read of it.
+//! - `thinking`, `written_calls`: what a model writes -> words, beside thoughts and tool calls that it wrote as text.
 //! - `answer`, `assembly`: the answer to a chat, whole or in pieces -> what the caller gets.
 //! - `embedding`: texts -> requests; answers -> vectors in order.
 //! - `realtime`: a stream <-> the Realtime API's WebSocket.
@@ -12,9 +16,14 @@
 //! - `doctor`: the models of the settings, and one vector.
 
 mod settings;
+mod turns;
 mod wire;
 mod client;
 mod trouble;
+mod dialect;
+mod fields;
+mod thinking;
+mod written_calls;
 mod answer;
 mod assembly;
 mod embedding;

@@ -1,5 +1,6 @@
 //! The operations: a request in, its outcome out, and what it showed of the plugin told to the host. Nothing here tries
-//! again: whether a repeat makes sense, the kind of the error tells, and the caller decides.
+//! again: whether a repeat makes sense, the kind of the error tells, and the caller decides. The exception is a refusal that
+//! names what the request could do without: it is sent without it.
 
 use std::sync::{
     Arc,
@@ -9,15 +10,16 @@ use std::sync::{
 use plugin_api::{
     prelude::*,
     requests::openai::{Chat, ChatAnswer, ChatDelta, Embed, Embeddings, Realtime, TroubleCode},
-    serde_json,
+    serde_json::{self, Value},
     tokio::select,
     tracing,
 };
 
 use crate::{
-    answer,
+    answer::{self, Asked},
     assembly::Assembly,
     client::{Client, Events, trust::Trust},
+    dialect::{Dialect, MOST_LESSONS},
     embedding::{self, Collection},
     evidence::Evidence,
     models,
@@ -33,7 +35,40 @@ pub struct Service {
     trust: Arc<Trust>,
     client: Client,
     evidence: Evidence,
+    dialect: Dialect,
     told_of_missing_model: AtomicBool,
+    /// What calls showed of the model of the settings, for chats and for vectors.
+    chats: Seen,
+    vectors: Seen,
+}
+
+/// What calls showed of a model. A list of models may lack it, as a gateway's does: a call that succeeds proves it.
+#[derive(Default)]
+pub struct Seen {
+    is_used: AtomicBool,
+    is_proven: AtomicBool,
+}
+
+impl Seen {
+    /// Takes over the outcome of a call with the model.
+    fn note<T>(&self, outcome: &Result<T, Trouble>) {
+        self.is_used.store(true, Ordering::Relaxed);
+        match outcome {
+            Ok(_) => self.is_proven.store(true, Ordering::Relaxed),
+            Err(trouble) if trouble.code == TroubleCode::ModelNotFound => {
+                self.is_proven.store(false, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
+    }
+
+    fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
+    }
 }
 
 impl Service {
@@ -43,7 +78,10 @@ impl Service {
         Self {
             client: Client::new(config.clone(), trust.clone()),
             evidence: Evidence::new(context),
+            dialect: Dialect::default(),
             told_of_missing_model: AtomicBool::new(false),
+            chats: Seen::default(),
+            vectors: Seen::default(),
             config,
             trust,
         }
@@ -59,41 +97,101 @@ impl Service {
 
     /// Whether the server knows the key, and has the models of the settings. Costs nothing.
     pub async fn verify(&self) -> Result<(), Trouble> {
-        let list = self.client.models().await.map_err(|trouble| self.without_list(trouble))?;
+        let list = match self.client.models().await {
+            Ok(list) => list,
+            Err(trouble) => {
+                let trouble = self.without_list(trouble);
+                // A server without a list, or a key that may not read it: a chat that succeeded proves more.
+                let says_nothing =
+                    matches!(trouble.code, TroubleCode::ConfigInvalid | TroubleCode::Forbidden);
+                return if says_nothing && self.chats.is_proven() { Ok(()) } else { Err(trouble) };
+            }
+        };
         let Some(names) = models::names(&list) else {
             return Err(Trouble::protocol(&self.config.server(), "something else than a list of models")
                 .setting("base_url"));
         };
-        let no_chat = self.lacks(&names, &self.config.model).await?;
-        let no_embedding = self.lacks(&names, &self.config.embedding_model).await?;
-        models::judge(&self.config, &names, no_chat, no_embedding)?;
+        let no_chat = self.lacks_chat_model(&names).await?;
+        let no_embedding =
+            !self.vectors.is_proven() && self.lacks(&names, &self.config.embedding_model).await?;
+        let uses = models::Uses { chat: self.chats.is_used(), embedding: self.vectors.is_used() };
+        models::judge(&self.config, &names, (no_chat, no_embedding), uses)?;
         self.tell_of_missing(no_chat || no_embedding);
+        self.evidence.note_endings(models::endings(&list, &self.config));
         Ok(())
     }
 
     /// A chat, answered at once.
     pub async fn chat(&self, request: &Chat) -> Result<ChatAnswer, OperationError> {
-        let body = wire::chat(request, &self.config, false)?;
-        let (server, choice) = (self.config.server(), self.config.chat_choice());
+        let mut body = wire::chat(request, &self.config, false)?;
+        self.dialect.apply(&mut body);
+        let (server, names) = (self.config.server(), answer::names(request));
+        let choice = self.config.chat_choice();
         let model = wire::model(request.model.as_deref(), choice.model);
-        let answer = self.evidence.of(self.client.chat(&body).await);
-        let answer = answer.and_then(|answer| answer::read(&answer, &server, model));
+        let asked = Asked { server: &server, model, tools: &names };
+        let mut lessons = 0;
+        let answer = loop {
+            let answer = self.client.chat(&body).await;
+            if !self.is_changed(&answer, &mut body, &mut lessons) {
+                break self.evidence.of(answer);
+            }
+        };
+        self.note_chat(request, &answer);
+        let answer = answer.and_then(|answer| self.logged(answer::read(&answer, asked)));
         self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
         answer.map_err(|trouble| trouble.about_model(&server, model, choice).into())
     }
 
     /// A chat, answered as it is written. The stream is taken when the answer begins.
     pub async fn chat_stream(&self, request: &Chat, stream: &Stream) -> Result<(), OperationError> {
-        let body = wire::chat(request, &self.config, true)?;
-        let (server, choice) = (self.config.server(), self.config.chat_choice());
+        let mut body = wire::chat(request, &self.config, true)?;
+        self.dialect.apply(&mut body);
+        let (server, names) = (self.config.server(), answer::names(request));
+        let choice = self.config.chat_choice();
         let model = wire::model(request.model.as_deref(), choice.model);
+        let asked = Asked { server: &server, model, tools: &names };
+        let mut lessons = 0;
+        let events = loop {
+            let events = self.client.chat_stream(&body).await;
+            if !self.is_changed(&events, &mut body, &mut lessons) {
+                break self.evidence.of(events);
+            }
+        };
+        self.note_chat(request, &events);
         let about = |trouble: Trouble| trouble.about_model(&server, model, choice);
-        let events = self.evidence.of(self.client.chat_stream(&body).await).map_err(about)?;
+        let events = events.map_err(about)?;
         // A caller that goes away drops the events, and with them the answer at the server.
-        let Some(answer) = pass_on(events, stream, &server, model).await.transpose() else { return Ok(()) };
+        let answer = pass_on(events, stream, asked).await;
+        let Some(answer) = self.logged(answer).transpose() else { return Ok(()) };
         self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
         send(stream, &ChatDelta::Done { answer: answer.map_err(about)? }).await?;
         Ok(())
+    }
+
+    /// Whether a refusal names what the request can do without: then it is changed, to be sent again.
+    fn is_changed<T>(&self, outcome: &Result<T, Trouble>, body: &mut Value, lessons: &mut usize) -> bool {
+        let trouble = outcome.as_ref().err().filter(|_| *lessons < MOST_LESSONS);
+        let Some(lesson) = trouble.and_then(|trouble| self.dialect.learn(trouble, body)) else {
+            return false;
+        };
+        tracing::info!(?lesson, "`{}` is asked otherwise from now on", self.config.server());
+        *lessons += 1;
+        true
+    }
+
+    fn note_chat<T>(&self, request: &Chat, outcome: &Result<T, Trouble>) {
+        if wire::model(request.model.as_deref(), self.config.chat_choice().model) == self.config.model.name {
+            self.chats.note(outcome);
+        }
+    }
+
+    /// What a server says in the middle of an answer is shown to the operator who looks for it.
+    fn logged<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+        outcome.map_err(|trouble| {
+            let trouble = trouble.without(self.config.api_key.expose());
+            trouble.log();
+            trouble
+        })
     }
 
     /// Vectors, by as many requests as it takes.
@@ -106,8 +204,11 @@ impl Service {
         for batch in embedding::batches(&request.texts, self.config.embedding_batch) {
             let texts = &request.texts[batch];
             let body = wire::embed(texts, request, &self.config);
-            let answer = self.evidence.of(self.client.embeddings(&body).await).map_err(about)?;
-            collection.take(answer.get(), texts.len(), &server).map_err(about)?;
+            let answer = self.evidence.of(self.client.embeddings(&body).await);
+            if model == self.config.embedding_model.name {
+                self.vectors.note(&answer);
+            }
+            collection.take(answer.map_err(about)?.get(), texts.len(), &server).map_err(about)?;
         }
         let embeddings = collection.finish(&server, model, request.dimensions)?;
         self.evidence.took(embeddings.usage);
@@ -157,7 +258,7 @@ impl Service {
     }
 
     /// Whether a model is not there: neither in the list nor when it is asked for by its name, as a short form may be.
-    pub async fn lacks(&self, names: &[&str], model: &Model) -> Result<bool, Trouble> {
+    async fn lacks(&self, names: &[&str], model: &Model) -> Result<bool, Trouble> {
         if !models::lacks(names, model) {
             return Ok(false);
         }
@@ -168,6 +269,11 @@ impl Service {
                 _ => Err(trouble),
             },
         }
+    }
+
+    /// The same of the model of chats, unless a chat proved it.
+    pub async fn lacks_chat_model(&self, names: &[&str]) -> Result<bool, Trouble> {
+        Ok(!self.chats.is_proven() && self.lacks(names, &self.config.model).await?)
     }
 
     /// Once, until they are there again.
@@ -188,10 +294,9 @@ impl Service {
 async fn pass_on(
     mut events: Events,
     stream: &Stream,
-    server: &str,
-    model: &str,
+    asked: Asked<'_>,
 ) -> Result<Option<ChatAnswer>, Trouble> {
-    let mut assembly = Assembly::default();
+    let mut assembly = Assembly::new(!asked.tools.is_empty());
     loop {
         let event = select! {
             event = events.next() => event?,
@@ -201,8 +306,8 @@ async fn pass_on(
                 Err(_) => return Ok(None),
             },
         };
-        let Some(event) = event else { return assembly.finish(server, model).map(Some) };
-        for delta in assembly.take(&event, server)? {
+        let Some(event) = event else { return assembly.finish(asked).map(Some) };
+        for delta in assembly.take(&event, asked.server)? {
             if send(stream, &delta).await.is_err() {
                 return Ok(None);
             }

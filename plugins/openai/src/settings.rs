@@ -3,13 +3,10 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use plugin_api::{message, prelude::*, settings::Span, tracing};
+use plugin_api::{message, prelude::*, requests::openai::defaults, settings::Span, tracing};
 use reqwest::Url;
 
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-const DEFAULT_MODEL: &str = "gpt-5-mini";
-const DEFAULT_EMBEDDING_MODEL: &str = "text-embedding-3-small";
-const DEFAULT_REALTIME_MODEL: &str = "gpt-realtime";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_REALTIME_PING: Duration = Duration::from_secs(20);
@@ -22,7 +19,7 @@ pub struct Settings {
     /// The API key. A server that wants none takes any text.
     #[setting(env = "OPENAI_API_KEY")]
     pub api_key: Secret,
-    /// The model that answers when a request names none. Default `gpt-5-mini`.
+    /// The model that answers when a request names none. Default `gpt-6-luna`.
     #[setting(env = "OPENAI_MODEL")]
     pub model: Option<String>,
     /// The model that makes vectors when a request names none. Default `text-embedding-3-small`.
@@ -35,7 +32,7 @@ pub struct Settings {
     /// Where the Realtime API is: `wss://…`, or `ws://…` without encryption. By default `realtime` below the base URL.
     #[setting(env = "OPENAI_REALTIME_API_URL")]
     pub realtime_url: Option<String>,
-    /// The model of a realtime session that names none. Default `gpt-realtime`.
+    /// The model of a realtime session that names none. Default `gpt-realtime-2.1`.
     #[setting(env = "OPENAI_REALTIME_MODEL")]
     pub realtime_model: Option<String>,
     /// The organisation that is charged, `org-…`, for keys that belong to several.
@@ -118,9 +115,9 @@ impl Config {
         let realtime_url = url("realtime_url", settings.realtime_url.as_deref(), &beside, ["ws", "wss"])?;
         let config = Self {
             api_key: Secret::new(header("api_key", settings.api_key.expose())?),
-            model: model(settings.model, DEFAULT_MODEL),
-            embedding_model: model(settings.embedding_model, DEFAULT_EMBEDDING_MODEL),
-            realtime_model: model(settings.realtime_model, DEFAULT_REALTIME_MODEL).name,
+            model: model(settings.model, defaults::CHAT),
+            embedding_model: model(settings.embedding_model, defaults::EMBEDDING),
+            realtime_model: model(settings.realtime_model, defaults::REALTIME).name,
             organization: settings.organization.map(|value| header("organization", &value)).transpose()?,
             project: settings.project.map(|value| header("project", &value)).transpose()?,
             ca_file: settings.ca_file.as_deref().map(resolve),

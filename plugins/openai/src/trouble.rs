@@ -1,5 +1,6 @@
 //! What went wrong between us and the server: a code, our own words, and what follows for the plugin and for the caller.
-//! The server's words end here: they may repeat the key.
+//! The server's words go into no message: they may repeat the key, or what a person said. Bounded, and without what may be
+//! a key, they are in the log at `debug` and in an error's details, for the operator.
 //! - [`status`]: an answer that is a refusal -> a [`Trouble`].
 //! - [`connecting`]: no answer at all -> a [`Trouble`].
 
@@ -10,7 +11,7 @@ use crate::settings::Choice;
 use plugin_api::{
     prelude::*,
     requests::openai::{OpenAiTrouble, TroubleCode, Usage},
-    serde_json,
+    serde_json, tracing,
 };
 
 /// Something that went wrong.
@@ -25,6 +26,8 @@ pub struct Trouble {
     pub http_status: Option<u16>,
     /// The server's own code: one word.
     pub vendor_code: Option<String>,
+    /// What the server said.
+    pub words: Option<String>,
     /// The words by which the model refuses.
     pub refusal: Option<String>,
     pub usage: Option<Usage>,
@@ -41,6 +44,7 @@ impl Trouble {
             retry_after: None,
             http_status: None,
             vendor_code: None,
+            words: None,
             refusal: None,
             usage: None,
             is_ours: false,
@@ -55,6 +59,19 @@ impl Trouble {
     pub fn usage(mut self, usage: Option<Usage>) -> Self {
         self.usage = usage;
         self
+    }
+
+    /// Without this secret, if the server repeats it.
+    pub fn without(mut self, secret: &str) -> Self {
+        self.words = self.words.map(|words| words.replace(secret, status::HIDDEN));
+        self
+    }
+
+    /// Shows the operator who looks for it what the server said.
+    pub fn log(&self) {
+        if let Some(words) = &self.words {
+            tracing::debug!(status = self.http_status, code = self.vendor_code, words, "{}", self.message);
+        }
     }
 
     /// The server answers what is no answer.
@@ -128,15 +145,18 @@ impl Trouble {
             TroubleCode::Account => ReasonCode::Account,
             TroubleCode::Quota => ReasonCode::Quota,
             TroubleCode::RateLimited => ReasonCode::RateLimited,
-            TroubleCode::ModelNotFound | TroubleCode::ConfigInvalid => ReasonCode::ConfigInvalid,
+            TroubleCode::ModelNotFound | TroubleCode::ConfigInvalid | TroubleCode::ToolsUnsupported => {
+                ReasonCode::ConfigInvalid
+            }
             TroubleCode::Unavailable => ReasonCode::Unavailable,
             TroubleCode::Timeout => ReasonCode::Timeout,
             TroubleCode::ConnectionRefused => ReasonCode::Refused,
             TroubleCode::Dns => ReasonCode::Dns,
             TroubleCode::Tls => ReasonCode::Tls,
-            TroubleCode::ContextTooLong | TroubleCode::InvalidRequest | TroubleCode::Protocol => {
-                ReasonCode::Protocol
-            }
+            TroubleCode::ContextTooLong
+            | TroubleCode::InvalidRequest
+            | TroubleCode::ToolUseFailed
+            | TroubleCode::Protocol => ReasonCode::Protocol,
         }
     }
 
@@ -145,9 +165,11 @@ impl Trouble {
             TroubleCode::Forbidden | TroubleCode::Refused | TroubleCode::ContentFilter => ErrorKind::Denied,
             TroubleCode::RateLimited => ErrorKind::Overloaded,
             TroubleCode::ModelNotFound => ErrorKind::NotFound,
-            TroubleCode::ContextTooLong | TroubleCode::InvalidRequest => ErrorKind::Invalid,
+            TroubleCode::ContextTooLong | TroubleCode::InvalidRequest | TroubleCode::ToolsUnsupported => {
+                ErrorKind::Invalid
+            }
             TroubleCode::Timeout => ErrorKind::Deadline,
-            TroubleCode::Protocol => ErrorKind::Internal,
+            TroubleCode::Protocol | TroubleCode::ToolUseFailed => ErrorKind::Internal,
             TroubleCode::AuthInvalid
             | TroubleCode::Account
             | TroubleCode::Quota
@@ -182,6 +204,7 @@ impl From<Trouble> for OperationError {
             code: trouble.code,
             http_status: trouble.http_status,
             vendor_code: trouble.vendor_code,
+            words: trouble.words,
             refusal: trouble.refusal,
             usage: trouble.usage,
         };

@@ -8,7 +8,10 @@ use plugin_api::{
     serde_json::{Map, Value, json},
 };
 
-use crate::settings::{Config, MaxTokensField};
+use crate::{
+    settings::{Config, MaxTokensField},
+    turns,
+};
 
 /// What `extra` must not say: it would change the form of the answer.
 const RESERVED: [&str; 4] = ["stream", "stream_options", "n", "messages"];
@@ -24,7 +27,7 @@ pub fn chat(request: &Chat, config: &Config, stream: bool) -> Result<Value, Oper
     let mut body = request.extra.clone();
     let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
     put("model", json!(model(request.model.as_deref(), &config.model.name)));
-    put("messages", request.messages.iter().map(message).collect());
+    put("messages", turns::alternating(&request.messages).iter().map(message).collect());
     if !request.tools.is_empty() {
         put("tools", request.tools.iter().map(tool).collect());
     }
@@ -77,12 +80,13 @@ fn message(message: &Message) -> Value {
             }
             written
         }
-        Message::Assistant { content, tool_calls } => {
+        Message::Assistant { content, tool_calls, extra } => {
             // Servers want the field, if only as `null`.
             let mut written = json!({ "role": "assistant", "content": content });
             if !tool_calls.is_empty() {
                 written["tool_calls"] = tool_calls.iter().map(tool_call).collect();
             }
+            put_back(&mut written, extra);
             written
         }
         Message::Tool { tool_call_id, content } => {
@@ -112,8 +116,29 @@ fn part(part: &Part) -> Value {
 }
 
 fn tool_call(call: &ToolCall) -> Value {
-    let function = json!({ "name": call.name, "arguments": call.arguments });
-    json!({ "id": call.id, "type": "function", "function": function })
+    // A call without arguments may be written as nothing, and is not taken back so.
+    let arguments = if call.arguments.trim().is_empty() { "{}" } else { call.arguments.as_str() };
+    let function = json!({ "name": call.name, "arguments": arguments });
+    let mut written = json!({ "id": call.id, "type": "function", "function": function });
+    put_back(&mut written, &call.extra);
+    written
+}
+
+/// What the server wrote beside what is known goes back as it came, and never in place of what decides.
+fn put_back(written: &mut Value, extra: &Map<String, Value>) {
+    for (key, value) in extra {
+        match (key.as_str(), value) {
+            ("role" | "id" | "type" | "tool_calls", _) => {}
+            ("function", Value::Object(of_function)) => {
+                for (key, value) in of_function {
+                    if !matches!(key.as_str(), "name" | "arguments") {
+                        written["function"][key] = value.clone();
+                    }
+                }
+            }
+            _ => written[key] = value.clone(),
+        }
+    }
 }
 
 fn tool(tool: &ToolDefinition) -> Value {

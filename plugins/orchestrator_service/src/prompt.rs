@@ -8,7 +8,7 @@ use plugin_api::{
 };
 
 use crate::{
-    run::{Run, Step, ToolRun},
+    run::{Run, Step, ToolRun, ids_for_model},
     settings::Config,
 };
 
@@ -16,6 +16,10 @@ const DEFAULT_INSTRUCTIONS: &str =
     "You are the assistant of one person, and get done what they want by the tools that you have.";
 
 const EMPTY: &str = "Your last answer was empty. Call a tool, or answer in words.";
+const CUT_OFF: &str =
+    "Your last answer was cut off, because it was too long. Say all of it again, in fewer words.";
+/// Stands for an answer that was none: templates want the model's turn between two of the person.
+const NOTHING: &str = "(no answer)";
 
 /// What the model is asked.
 pub fn chat(run: &Run, steps: &[Step], tools: Vec<ToolDefinition>, config: &Config, now: Timestamp) -> Chat {
@@ -27,8 +31,9 @@ pub fn chat(run: &Run, steps: &[Step], tools: Vec<ToolDefinition>, config: &Conf
         });
     }
     messages.push(Message::user(&run.goal));
+    let mut ids = ids_for_model(steps).into_iter();
     for step in steps {
-        add_step(&mut messages, run, step);
+        add_step(&mut messages, run, step, &mut ids);
     }
     Chat { model: config.model.clone(), ..Chat::new(messages).tools(tools) }
 }
@@ -50,27 +55,35 @@ fn system(run: &Run, config: &Config, now: Timestamp) -> String {
     )
 }
 
-fn add_step(messages: &mut Vec<Message>, run: &Run, step: &Step) {
-    if step.content.is_none() && step.calls.is_empty() {
-        messages.push(Message::system(EMPTY));
+fn add_step(messages: &mut Vec<Message>, run: &Run, step: &Step, ids: &mut impl Iterator<Item = String>) {
+    if step.calls.is_empty() {
+        // What was no answer, or a part of one.
+        let (said, wish) = match &step.content {
+            Some(content) => (content.as_str(), CUT_OFF),
+            None => (NOTHING, EMPTY),
+        };
+        messages.extend([Message::assistant(said), Message::user(wish)]);
         return;
     }
-    let as_wanted = |call: &ToolRun| ToolCall {
-        id: call.id_for_model(),
+    let calls: Vec<(&ToolRun, String)> = step.calls.iter().zip(ids).collect();
+    let extra_of =
+        |place: usize| step.wire.calls.get(place).map(|call| call.extra.clone()).unwrap_or_default();
+    let as_wanted = |(place, (call, id)): (usize, &(&ToolRun, String))| ToolCall {
+        id: id.clone(),
         name: call.name.clone(),
         arguments: as_taken_back(&call.arguments),
+        extra: extra_of(place),
     };
-    let tool_calls = step.calls.iter().map(as_wanted).collect();
-    messages.push(Message::Assistant { content: step.content.clone(), tool_calls });
-    messages.extend(step.calls.iter().map(|call| {
-        Message::tool(
-            call.id_for_model(),
-            data::marked(&run.mark, call.result.as_deref().unwrap_or_default()),
-        )
+    let tool_calls = calls.iter().enumerate().map(as_wanted).collect();
+    let (content, extra) = (step.content.clone(), step.wire.extra.clone());
+    messages.push(Message::Assistant { content, tool_calls, extra });
+    messages.extend(calls.into_iter().map(|(call, id)| {
+        Message::tool(id, data::marked(&run.mark, call.result.as_deref().unwrap_or_default()))
     }));
 }
 
-/// Servers read the arguments of earlier calls, and not all of them forgive what is no JSON.
+/// Servers read the arguments of earlier calls, and not all of them forgive what is no JSON, or nothing.
 fn as_taken_back(arguments: &str) -> String {
-    toolbox::arguments(arguments).map_or_else(|_| "{}".to_owned(), |_| arguments.to_owned())
+    let is_object = !arguments.trim().is_empty() && toolbox::arguments(arguments).is_ok();
+    if is_object { arguments.to_owned() } else { "{}".to_owned() }
 }

@@ -51,6 +51,7 @@ impl Reporter {
             goal: run.goal.clone(),
             started_ms: run.created_ms,
             changed_ms: run.changed_ms,
+            detail: run.detail.clone().filter(|_| with_links),
             calls: calls.into_iter().map(recorded).collect(),
         })
     }

@@ -1,6 +1,12 @@
 //! A run and its steps, as they lie in the database and in memory. No I/O.
 
-use plugin_api::requests::orchestrator::{Question, RunState, RunUsage, ToolState, Utterance};
+use std::collections::BTreeSet;
+
+use plugin_api::{
+    requests::orchestrator::{Question, RunState, RunUsage, ToolState, Utterance},
+    serde::{Deserialize, Serialize},
+    serde_json::{Map, Value},
+};
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub struct Run {
     pub state: RunState,
     pub answer: Option<String>,
     pub error: Option<String>,
+    /// What the model's server said of it, for operators.
+    pub detail: Option<String>,
     pub limits: Limits,
     pub usage: RunUsage,
     /// How long it was worked on before it was loaded.
@@ -39,7 +47,29 @@ pub struct Step {
     /// From 1.
     pub number: i64,
     pub content: Option<String>,
+    pub wire: Wire,
     pub calls: Vec<ToolRun>,
+}
+
+/// What the model's server wrote of a turn beside what is acted on: it goes back as it came, and nobody is shown it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "plugin_api::serde", default)]
+pub struct Wire {
+    /// Of the message.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+    /// Of each call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<WireCall>,
+}
+
+/// What the server wrote of a call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "plugin_api::serde", default)]
+pub struct WireCall {
+    pub id: String,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 /// A tool call that the model wanted.
@@ -82,10 +112,36 @@ impl Step {
     }
 }
 
+/// By which ids the model's server knows the calls of a run, in their order: its own, wherever there is one and it is not
+/// used twice.
+pub fn ids_for_model(steps: &[Step]) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let id = |(step, call, place): (&Step, &ToolRun, usize)| {
+        let given = step.wire.calls.get(place).map(|call| call.id.clone()).filter(|id| !id.is_empty());
+        let id = given.filter(|id| !known.contains(id)).unwrap_or_else(|| call.own_id());
+        known.insert(id.clone());
+        id
+    };
+    let calls = steps
+        .iter()
+        .flat_map(|step| step.calls.iter().enumerate().map(move |(place, call)| (step, call, place)));
+    calls.map(id).collect()
+}
+
+fn base36<const LENGTH: usize>(number: i64) -> String {
+    let mut left = number.unsigned_abs();
+    let mut digits = [b'0'; LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdefghijklmnopqrstuvwxyz"[(left % 36) as usize];
+        left /= 36;
+    }
+    digits.map(char::from).into_iter().collect()
+}
+
 impl ToolRun {
-    /// By which the model's server knows it.
-    pub fn id_for_model(&self) -> String {
-        format!("call_{}_{}", self.step, self.position)
+    /// An id of our own, in the form that every server takes: nine letters and digits.
+    fn own_id(&self) -> String {
+        format!("s{}p{}", base36::<4>(self.step), base36::<3>(self.position))
     }
 
     /// The same for every attempt, and for nothing else.

@@ -19,7 +19,7 @@ use plugin_api::{
 };
 
 pub use decisions::Decided;
-pub use work::{Claim, Progress};
+pub use work::{Claim, End, Progress};
 
 use crate::run::{Run, Step, ToolRun};
 
@@ -230,7 +230,10 @@ impl Store {
     async fn ready(&self) -> Outcome<Dependency> {
         let database = self.context.dependency(DATABASE)?;
         let migrate = || async {
-            database.call(Migrate::new(OWNER).version("runs, steps, calls, links", tables::TABLES)).await?;
+            let migrate = Migrate::new(OWNER)
+                .version("runs, steps, calls, links", tables::TABLES)
+                .version("what the model's server writes beside", tables::WORDS_OF_SERVERS);
+            database.call(migrate).await?;
             database.call(Describe {}).await.map(|description| description.dialect)
         };
         self.dialect.get_or_try_init(migrate).await.map_err(named)?;

@@ -20,7 +20,7 @@ use plugin_api::{
 use crate::{
     pool::{Shared, millis, now_ms},
     run::{Run, Step},
-    store::{Claim, Progress},
+    store::{Claim, End, Progress},
 };
 
 /// Between two tries to write.
@@ -97,7 +97,7 @@ impl Worker {
             }
             self.stop_if_told()?;
             if let Some(why) = self.exceeded() {
-                return Err(self.finish(RunState::Failed, &why).await?);
+                return Err(self.finish(End::failed(why)).await?);
             }
             self.ask().await?;
         }
@@ -140,14 +140,13 @@ impl Worker {
         Ok(Toolbox::new(self.shared.context.host().tools().await?))
     }
 
-    async fn finish(&self, state: RunState, text: &str) -> Result<Halt, Halt> {
-        let finish = || async {
-            self.shared.store.finish(&self.run.id, &self.claim, state, text, self.progress()).await
-        };
+    async fn finish(&self, end: End) -> Result<Halt, Halt> {
+        let finish =
+            || async { self.shared.store.finish(&self.run.id, &self.claim, &end, self.progress()).await };
         if !self.write(finish).await? {
             return Ok(Halt::Lost);
         }
-        let metric = if state == RunState::Done { "runs_done" } else { "runs_failed" };
+        let metric = if end.state == RunState::Done { "runs_done" } else { "runs_failed" };
         // A metric that is lost harms nobody.
         let _ = self.shared.context.host().count(metric, 1).await;
         Ok(Halt::Over)

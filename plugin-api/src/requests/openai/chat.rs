@@ -10,14 +10,16 @@ use crate::{error::OperationError, message, requests::Request};
 ///
 /// # Errors
 /// Beside the kind, [`super::OpenAiTrouble`] is in the error's details, with a code for each of these:
-/// - `invalid`: the request; too long for the model (`context_too_long`).
+/// - `invalid`: the request; too long for the model (`context_too_long`); the model, or its server as it was started, calls
+///   no tools (`tools_unsupported`).
 /// - `denied`: the model refuses to answer (`refused`), its provider filters the words (`content_filter`), or the key
 ///   may not do this (`forbidden`).
 /// - `not_found`: there is no such model (`model_not_found`).
 /// - `overloaded`: too many requests (`rate_limited`), with the time to wait where the server says so.
 /// - `unavailable`: the server, the way there, the key (`auth_invalid`) or the account (`quota`).
 /// - `deadline`: no answer in time. Nothing but the cost is left of it.
-/// - `internal`: the server answers what is no answer (`protocol`).
+/// - `internal`: the server answers what is no answer (`protocol`); the model wrote a tool call that is none
+///   (`tool_use_failed`): asked again, it may do better.
 #[message]
 #[derive(Default, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -106,9 +108,9 @@ pub enum OutputFormat {
 
 /// How a model went on with a chat.
 #[message]
-#[derive(PartialEq)]
+#[derive(Default, PartialEq)]
 pub struct ChatAnswer {
-    /// What it says, if anything.
+    /// What it says, if anything. Thoughts are no part of it, in whatever form the model writes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// The tools that it wants called.
@@ -124,11 +126,15 @@ pub struct ChatAnswer {
     /// What it took, if the server says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What the server's message holds beside these, such as thoughts: nothing for people. Some servers refuse a chat in
+    /// which it does not come back; [`ChatAnswer::message`] keeps it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
-/// Why an answer ended. That the model refuses, or that words were filtered, is an error.
+/// Why an answer ended. That the model refuses, that words were filtered, or that the server broke off, is an error.
 #[message]
-#[derive(Copy, PartialEq, Eq)]
+#[derive(Copy, Default, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model was done.
@@ -138,6 +144,7 @@ pub enum FinishReason {
     /// It ran into `max_tokens` or the model's own limit: the answer is cut off.
     Length,
     /// Something else, or the server does not say.
+    #[default]
     Other,
 }
 
@@ -168,7 +175,11 @@ impl Chat {
 impl ChatAnswer {
     /// The answer as the message that the chat goes on with.
     pub fn message(&self) -> Message {
-        Message::Assistant { content: self.content.clone(), tool_calls: self.tool_calls.clone() }
+        Message::Assistant {
+            content: self.content.clone(),
+            tool_calls: self.tool_calls.clone(),
+            extra: self.extra.clone(),
+        }
     }
 
     /// The answer read as JSON.

@@ -1,5 +1,7 @@
 //! The messages of a chat.
 
+use serde_json::{Map, Value};
+
 use crate::message;
 
 /// One message of a chat.
@@ -28,6 +30,9 @@ pub enum Message {
         /// The tools that it wanted called. Each needs a [`Message::Tool`] with its result after it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<ToolCall>,
+        /// [`super::ChatAnswer::extra`] of that answer: some servers refuse a chat in which it does not come back.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        extra: Map<String, Value>,
     },
     /// What came of a tool call.
     Tool {
@@ -79,6 +84,9 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them: JSON as a rule, but a model may err.
     pub arguments: String,
+    /// What the server wrote beside these, such as a signature. It goes back as it came.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 impl Message {
@@ -94,7 +102,7 @@ impl Message {
 
     /// What the model said earlier.
     pub fn assistant(content: impl Into<String>) -> Self {
-        Self::Assistant { content: Some(content.into()), tool_calls: Vec::new() }
+        Self::Assistant { content: Some(content.into()), tool_calls: Vec::new(), extra: Map::new() }
     }
 
     /// What came of a tool call.

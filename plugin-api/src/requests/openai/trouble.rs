@@ -15,6 +15,9 @@ pub struct OpenAiTrouble {
     /// The server's own code, such as `rate_limit_exceeded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_code: Option<String>,
+    /// What the server said, bounded and without what may be a key: for the operator, never for the person of a chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// The words by which the model refuses; for `refused` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
@@ -42,6 +45,10 @@ pub enum TroubleCode {
     ModelNotFound,
     /// The request does not fit into the model.
     ContextTooLong,
+    /// The model, or its server as it was started, calls no tools.
+    ToolsUnsupported,
+    /// The model wrote a tool call that is none.
+    ToolUseFailed,
     /// The server refuses the request for another reason.
     InvalidRequest,
     /// The model refuses to answer.

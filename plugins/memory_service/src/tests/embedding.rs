@@ -285,7 +285,7 @@ async fn the_settings_choose_the_model() {
 /// What `openai` answers where the caller is at fault.
 fn refusal(code: TroubleCode, kind: ErrorKind) -> OperationError {
     let (http_status, vendor_code, refusal, usage) = (Some(400), None, None, None);
-    let details = OpenAiTrouble { code, http_status, vendor_code, refusal, usage };
+    let details = OpenAiTrouble { code, http_status, vendor_code, words: None, refusal, usage };
     OperationError::new(kind, "the server refuses the request")
         .details(serde_json::to_value(details).unwrap())
 }

@@ -130,11 +130,9 @@ impl Model {
         let content = format!("Summary {}.", state.asked.len());
         Ok(ChatAnswer {
             content: Some(content),
-            tool_calls: Vec::new(),
             finish_reason: FinishReason::Stop,
             model: "writer-1".to_owned(),
-            id: None,
-            usage: None,
+            ..ChatAnswer::default()
         })
     }
 }

@@ -124,7 +124,10 @@ impl Transport {
         let words = timeout(REFUSAL_WITHIN, self.body(response, LARGEST_REFUSAL)).await;
         let words = words.ok().and_then(Result::ok).unwrap_or_default();
         let server = self.config.server();
-        Err(status::refused(Way::http(&server), status.as_u16(), &headers, &words))
+        let trouble = status::refused(Way::http(&server), status.as_u16(), &headers, &words);
+        let trouble = trouble.without(self.config.api_key.expose());
+        trouble.log();
+        Err(trouble)
     }
 
     async fn body(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, Trouble> {

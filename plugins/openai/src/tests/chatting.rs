@@ -48,8 +48,12 @@ async fn a_question_says_no_more_than_it_must() {
 
 #[tokio::test]
 async fn everything_that_can_be_said_reaches_the_server() {
-    let call =
-        ToolCall { id: "call_9".into(), name: "weather".into(), arguments: r#"{"city":"Bern"}"#.into() };
+    let call = ToolCall {
+        id: "call_9".into(),
+        name: "weather".into(),
+        arguments: r#"{"city":"Bern"}"#.into(),
+        extra: serde_json::from_value(json!({ "extra_content": { "signature": "c2ln" } })).unwrap(),
+    };
     let picture = Part::ImageUrl { url: "https://example.com/a.png".into(), detail: Some("low".into()) };
     let parts = Content::Parts(vec![Part::Text { text: "And this?".into() }, picture]);
     let weather = ToolDefinition {
@@ -62,7 +66,12 @@ async fn everything_that_can_be_said_reaches_the_server() {
         model: Some("other".into()),
         messages: vec![
             Message::system("Be brief."),
-            Message::Assistant { content: None, tool_calls: vec![call] },
+            Message::user("What is the weather?"),
+            Message::Assistant {
+                content: None,
+                tool_calls: vec![call],
+                extra: serde_json::from_value(json!({ "reasoning_content": "hm" })).unwrap(),
+            },
             Message::tool("call_9", "sunny"),
             Message::User { content: parts, name: Some("ada".into()) },
             Message::assistant("A cat."),
@@ -86,10 +95,18 @@ async fn everything_that_can_be_said_reaches_the_server() {
               "role": "system"
             },
             {
+              "content": "What is the weather?",
+              "role": "user"
+            },
+            {
               "content": null,
+              "reasoning_content": "hm",
               "role": "assistant",
               "tool_calls": [
                 {
+                  "extra_content": {
+                    "signature": "c2ln"
+                  },
                   "function": {
                     "arguments": "{\"city\":\"Bern\"}",
                     "name": "weather"
@@ -232,7 +249,9 @@ async fn a_server_that_says_little_is_understood() {
         (answer.content.as_deref(), answer.finish_reason),
         (Some("in parts"), FinishReason::ToolCalls)
     );
-    assert_eq!(answer.tool_calls[0].id, "call_0", "it needs one for the result");
+    let id = &answer.tool_calls[0].id;
+    let is_strict = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    assert!(is_strict, "it needs one for the result, which every server takes: {id}");
     assert_eq!(answer.tool_calls[0].arguments, r#"{"zone":"UTC"}"#);
     assert_eq!(answer.usage.unwrap().total_tokens, 4);
 }

@@ -8,7 +8,7 @@ use plugin_api::{
 
 use super::{
     peer::{Peer, closed_port},
-    setup::plugin,
+    setup::{plugin, reply},
 };
 
 const DATED: &[&str] = &["Date: Thu, 01 Jan 2026 00:00:00 GMT"];
@@ -21,6 +21,7 @@ fn server(model: &'static str, makes_vectors: bool) -> Peer {
                 "GET /v1/models" => {
                     talk.answer(200, DATED, &json!({ "data": [{ "id": model }] }).to_string())?
                 }
+                "POST /v1/chat/completions" if asked.json()["model"] == model => talk.json(&reply("Hi!"))?,
                 "POST /v1/embeddings" if makes_vectors => talk.json(&json!({
                     "model": "vectors-1", "data": [{ "index": 0, "embedding": [0.1, 0.2, 0.3] }],
                 }))?,
@@ -39,8 +40,11 @@ fn told(found: &Examination) -> Vec<(&str, Verdict)> {
 async fn a_good_server_passes_and_tells_the_time() {
     let peer = server("test-model", true);
     let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();
-    assert_eq!(told(&found), [("key", Verdict::Ok), ("model", Verdict::Ok), ("embeddings", Verdict::Ok)]);
-    assert_eq!(found.checks[2].seen, "a vector of 3 numbers by `vectors-1`");
+    assert_eq!(
+        told(&found),
+        [("key", Verdict::Ok), ("model", Verdict::Ok), ("chat", Verdict::Ok), ("embeddings", Verdict::Ok)]
+    );
+    assert_eq!(found.checks[3].seen, "a vector of 3 numbers by `vectors-1`");
     assert!(found.clock.is_some_and(|clock| clock.ahead_ms > 0));
 }
 
@@ -50,11 +54,16 @@ async fn models_that_are_not_there_are_named_by_their_variables() {
     let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();
     assert_eq!(
         told(&found),
-        [("key", Verdict::Ok), ("model", Verdict::Failed), ("embeddings", Verdict::Failed)]
+        [
+            ("key", Verdict::Ok),
+            ("model", Verdict::Failed),
+            ("chat", Verdict::Failed),
+            ("embeddings", Verdict::Failed)
+        ]
     );
     let fix = |check: usize| found.checks[check].fix.clone().unwrap_or_default();
     assert!(fix(1).starts_with("set `OPENAI_MODEL` to a model"), "{}", fix(1));
-    assert!(fix(2).starts_with("set `OPENAI_EMBEDDING_MODEL` to a model"), "{}", fix(2));
+    assert!(fix(3).starts_with("set `OPENAI_EMBEDDING_MODEL` to a model"), "{}", fix(3));
 }
 
 #[tokio::test]

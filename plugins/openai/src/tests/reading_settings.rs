@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use expect_test::{Expect, expect};
 use plugin_api::{
     manifest::{Manifest, OperationMode},
+    requests::openai::defaults,
     serde_json::{self, Value, json},
 };
 
@@ -27,9 +28,9 @@ fn a_key_is_enough() {
     let config = config(json!({})).unwrap();
     assert_eq!(config.base_url.as_str(), "https://api.openai.com/v1");
     assert_eq!(config.realtime_url.as_str(), "wss://api.openai.com/v1/realtime");
-    assert_eq!((config.model.name.as_str(), config.model.chosen), ("gpt-5-mini", false));
+    assert_eq!((config.model.name.as_str(), config.model.chosen), (defaults::CHAT, false));
     assert_eq!(config.embedding_model.name, "text-embedding-3-small");
-    assert_eq!(config.realtime_model, "gpt-realtime");
+    assert_eq!(config.realtime_model, defaults::REALTIME);
     assert_eq!(config.max_tokens_field, MaxTokensField::MaxCompletionTokens);
     assert_eq!((config.server().as_str(), config.is_one_server()), ("api.openai.com", true));
     assert!(!format!("{config:?}").contains(setup::KEY));
@@ -142,4 +143,19 @@ fn the_manifest_says_what_the_host_needs() {
     assert_eq!(mode("embed"), Some(OperationMode::Call));
     assert_eq!(mode("realtime"), Some(OperationMode::Stream));
     assert!(manifest.operations.iter().all(|operation| !operation.tool), "none is a model's own affair");
+}
+
+#[test]
+fn every_text_names_the_same_default_models() {
+    let schema = serde_json::to_string(&plugin_api::schemars::schema_for!(Settings)).unwrap();
+    let readme = include_str!("../../README.md");
+    let shipped = include_str!("../../../../host/deploy/plugins.toml");
+    for (place, text) in [("settings", schema.as_str()), ("README.md", readme), ("plugins.toml", shipped)] {
+        for model in [defaults::CHAT, defaults::EMBEDDING, defaults::REALTIME] {
+            assert!(text.contains(model), "{place} does not name `{model}`");
+        }
+    }
+    for ending in ["gpt-5", "gpt-4o"] {
+        assert!(!shipped.contains(ending), "plugins.toml names `{ending}…`, which is being shut down");
+    }
 }

@@ -97,7 +97,7 @@ async fn frames_pass_as_they_are_in_both_directions() {
     });
     let plugin = instance(server.port, json!({}));
     let stream = open(&plugin).await.unwrap();
-    assert_eq!(server.told(), format!("/v1/realtime?model=gpt-realtime false Some(\"Bearer {KEY}\")"));
+    assert_eq!(server.told(), format!("/v1/realtime?model=gpt-realtime-2.1 false Some(\"Bearer {KEY}\")"));
     for text in odd {
         assert_eq!(stream.recv().await.unwrap(), Frame::Text(text.to_owned()));
     }
@@ -234,7 +234,7 @@ async fn refusals_refuse_the_stream() {
     expect!["unavailable config_invalid: `127.0.0.1:PORT` has no Realtime API at this address (HTTP 404): check `OPENAI_REALTIME_API_URL`"]
         .assert_eq(&refused(Peer::answering(404, &[], "")).await);
     expect![
-        "not_found model_not_found: `127.0.0.1:PORT` has no model `gpt-realtime`, or this key may not use it: set `OPENAI_REALTIME_MODEL`"
+        "not_found model_not_found: `127.0.0.1:PORT` has no model `gpt-realtime-2.1`, or this key may not use it: set `OPENAI_REALTIME_MODEL`"
     ]
     .assert_eq(&refused(Peer::answering(404, &[], r#"{"error":{"code":"model_not_found"}}"#)).await);
     expect!["internal protocol: `127.0.0.1:PORT` answers with HTTP 200, which is no answer"]

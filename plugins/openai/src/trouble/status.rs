@@ -1,5 +1,5 @@
-//! An answer that is a refusal: status, headers and body -> a [`Trouble`]. The body is only looked at for codes; its words
-//! are never passed on.
+//! An answer that is a refusal: status, headers and body -> a [`Trouble`]. Its message is ours; the server's words are kept
+//! beside it, scrubbed and bounded.
 
 use std::time::Duration;
 
@@ -16,13 +16,53 @@ use super::{Trouble, connecting::Way};
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_CODE: usize = 64;
 
-/// What the body of a refusal says in a form for programs.
+/// What stands in place of what may be a key.
+pub const HIDDEN: &str = "[hidden]";
+const LONGEST_WORDS: usize = 500;
+/// So a key begins, or it stands behind this.
+const KEYS: [&str; 6] = ["sk-", "gsk_", "aiza", "key-", "bearer", "xai-"];
+
+/// By which words servers say that a request is too long.
+const TOO_LONG: [&str; 11] = [
+    "context length",
+    "context window",
+    "context size",
+    "maximum context",
+    "too many tokens",
+    "maximum number of tokens",
+    "prompt is too long",
+    "input is too long",
+    "reduce the length",
+    "exceed_context_size",
+    // llama.cpp, with a status of 500.
+    "too large to process",
+];
+/// By which words servers say that no tools are called here, and what to do about it.
+const NO_TOOLS: [(&str, &str); 5] = [
+    ("does not support tools", "choose a model that calls tools in `OPENAI_MODEL`"),
+    (
+        "enable-auto-tool-choice",
+        "start vLLM with `--enable-auto-tool-choice` and the `--tool-call-parser` of the model",
+    ),
+    ("tools param requires --jinja", "start llama-server with `--jinja`"),
+    ("does not support function calling", "choose a model that calls tools in `OPENAI_MODEL`"),
+    (
+        "use /v1/responses",
+        "this model calls tools by another API alone: choose another one in `OPENAI_MODEL`",
+    ),
+];
+
+/// What the body of a refusal says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its `code`, else its `type`.
+    /// Its `code`, else its `type`, else its `status`.
     pub code: Option<String>,
+    /// Its words, bounded and without what may be a key.
+    pub words: Option<String>,
     /// Its words ask for a shorter request.
     pub is_too_long: bool,
+    /// Its words say that no tools are called here: what to do about it.
+    pub no_tools: Option<&'static str>,
     /// Its words ask for fewer texts at once.
     pub is_batch: bool,
     /// Its words miss a right of the key, or the account's money.
@@ -50,41 +90,86 @@ pub enum Param {
 }
 
 impl Refusal {
-    /// Reads what OpenAI, vLLM, Ollama and others write; what fits none of them says nothing.
+    /// Reads what OpenAI, vLLM, Ollama and others write; what fits none of them says nothing but its words.
     pub fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).map(|body| Self::of(&body)).unwrap_or_default()
+        match serde_json::from_slice(body) {
+            Ok(body) => Self::of(&body),
+            Err(_) => {
+                let text = String::from_utf8_lossy(body);
+                let is_page = text.trim_start().starts_with('<');
+                Self::said(if is_page { "" } else { &text })
+            }
+        }
     }
 
     /// The same out of JSON.
     pub fn of(body: &Value) -> Self {
+        // Gemini puts it into a list.
+        let body = body.get(0).unwrap_or(body);
         let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).filter(|text| is_code(text));
-        let words = error.as_str().or_else(|| error.get("message")?.as_str()).unwrap_or_default();
-        let words = words.to_ascii_lowercase();
-        let says = |signs: &[&str]| signs.iter().any(|sign| words.contains(sign));
+        let words = error.as_str().map(str::to_owned);
+        let words =
+            words.or_else(|| ["message", "detail", "msg"].iter().find_map(|key| said(error.get(key)?)));
+        let code = word("code").or_else(|| word("type")).or_else(|| word("status")).map(str::to_owned);
+        let refusal = Self::said(&words.unwrap_or_default());
+        let is_too_long = refusal.is_too_long
+            || code.as_deref().is_some_and(|code| TOO_LONG.iter().any(|sign| code.contains(sign)));
         // OpenRouter answers 403 to words that it filters.
         let is_filtered = error.pointer("/metadata/flagged_input").is_some();
-        let code = word("code").or_else(|| word("type")).map(str::to_owned);
+        let param = match error.get("param").and_then(Value::as_str) {
+            Some("max_tokens" | "max_completion_tokens") => Some(Param::MaxTokens),
+            Some("stream") => Some(Param::Stream),
+            _ => None,
+        };
+        let code = if is_filtered { Some(FILTER[0].to_owned()) } else { code };
+        Self { code, is_too_long, param, ..refusal }
+    }
+
+    fn said(words: &str) -> Self {
+        let lower = words.to_ascii_lowercase();
+        let says = |signs: &[&str]| signs.iter().any(|sign| lower.contains(sign));
         Self {
-            code: if is_filtered { Some(FILTER[0].to_owned()) } else { code },
+            code: None,
+            words: Some(scrubbed(words)).filter(|words| !words.is_empty()),
             is_too_long: says(&TOO_LONG),
-            is_batch: words.contains("batch size") && !words.contains("physical batch size"),
+            no_tools: NO_TOOLS.iter().find(|(sign, _)| lower.contains(sign)).map(|(_, fix)| *fix),
+            is_batch: lower.contains("batch size") && !lower.contains("physical batch size"),
             lacks: match () {
                 () if says(&["missing scope", "insufficient permissions"]) => Some(Lack::Scope),
-                () if words.contains("credit balance is too low") => Some(Lack::Credit),
+                () if lower.contains("credit balance is too low") => Some(Lack::Credit),
                 () => None,
             },
-            param: match error.get("param").and_then(Value::as_str) {
-                Some("max_tokens" | "max_completion_tokens") => Some(Param::MaxTokens),
-                Some("stream") => Some(Param::Stream),
-                _ => None,
-            },
+            param: None,
         }
     }
 
     fn says(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
+}
+
+/// Words, or JSON that holds them.
+fn said(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// One line of words, bounded, without what may be a key: whole, cut, or starred out.
+fn scrubbed(text: &str) -> String {
+    let may_be_key = |word: &str| {
+        let lower = word.to_ascii_lowercase();
+        let word = lower.trim_start_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        word.contains("***") || KEYS.iter().any(|key| word.starts_with(key))
+    };
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let words = words.filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.map(|word| if may_be_key(word) { HIDDEN } else { word }).collect();
+    let line = words.join(" ");
+    line[..line.floor_char_boundary(LONGEST_WORDS)].to_owned()
 }
 
 /// One word of a program, and never a key: those have capitals or are longer.
@@ -102,6 +187,8 @@ pub fn refused(way: Way<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> T
         retry_after: if waits { retry_after(headers, Timestamp::now()) } else { None },
         http_status: Some(status),
         vendor_code: refusal.code,
+        // What a server says of a key it may say with the key.
+        words: refusal.words.filter(|_| status != 401),
         ..trouble
     }
 }
@@ -114,25 +201,19 @@ pub fn broken_off(server: &str, body: &Value) -> Trouble {
         () if refusal.says(&["rate_limit_exceeded", "insufficient_quota"]) => judge(way, 429, &refusal),
         () if refusal.says(MODEL) => judge(way, 404, &refusal),
         () if refusal.says(ACCOUNT) => judge(way, 403, &refusal),
-        () if refusal.is_too_long || refusal.says(CONTEXT) || refusal.says(FILTER) => {
+        () if refusal.is_too_long
+            || refusal.no_tools.is_some()
+            || [CONTEXT, FILTER, TOOL_USE].iter().any(|codes| refusal.says(codes)) =>
+        {
             judge(way, 400, &refusal)
         }
         () => {
             Trouble::new(TroubleCode::Unavailable, format!("`{server}` breaks off the answer with an error"))
         }
     };
-    Trouble { vendor_code: refusal.code, ..trouble }
+    Trouble { vendor_code: refusal.code, words: refusal.words, ..trouble }
 }
 
-/// Words of a request that is too long; llama.cpp has the last, with a status of 500.
-const TOO_LONG: [&str; 6] = [
-    "context length",
-    "context window",
-    "context size",
-    "maximum context",
-    "too many tokens",
-    "too large to process",
-];
 /// OpenAI says so with 404 or 403, Groq, Mistral and others with 400.
 const MODEL: &[&str] =
     &["model_not_found", "model_decommissioned", "invalid_model", "model_not_available", "unknown_model"];
@@ -155,6 +236,7 @@ pub fn refused_in_session(way: Way<'_>, refusal: &Refusal) -> Option<Trouble> {
 
 const CONTEXT: &[&str] = &["context_length_exceeded", "string_above_max_length"];
 const FILTER: &[&str] = &["content_filter", "content_policy_violation"];
+const TOOL_USE: &[&str] = &["tool_use_failed"];
 const QUOTA: &[&str] = &["insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"];
 const ACCOUNT: &[&str] = &["account_deactivated", "billing_not_active", "organization_deactivated"];
 
@@ -167,6 +249,16 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
             TroubleCode::Account,
             "says that the account is closed or not paid for: see its billing page",
         ),
+        400..=599 if refusal.no_tools.is_some() => {
+            let fix = refusal.no_tools.unwrap_or_default();
+            Trouble::new(
+                TroubleCode::ToolsUnsupported,
+                format!("`{server}` calls no tools (HTTP {status}): {fix}"),
+            )
+        }
+        400 | 422 if refusal.says(TOOL_USE) => {
+            trouble(TroubleCode::ToolUseFailed, "says that the model wrote a tool call that is none")
+        }
         400..=404 if refusal.says(MODEL) => no_model(server, status),
         401 | 403 if refusal.says(SCOPE) || refusal.lacks == Some(Lack::Scope) => Trouble {
             is_ours: true,

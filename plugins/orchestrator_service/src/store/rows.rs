@@ -105,6 +105,7 @@ pub fn run(row: Row<'_>) -> Outcome<Run> {
         state: state_named(&text("state")?),
         answer: present("answer")?,
         error: present("error")?,
+        detail: present("detail")?,
         limits: Limits {
             steps: small(count("max_steps")?),
             tokens: count("max_tokens")?,
@@ -125,7 +126,9 @@ pub fn run(row: Row<'_>) -> Outcome<Run> {
 pub fn step(row: Row<'_>) -> Outcome<Step> {
     let content = row.get::<String>("content")?;
     let content = Some(content).filter(|content| !content.is_empty());
-    Ok(Step { number: row.get("step")?, content, calls: Vec::new() })
+    // What cannot be read is missing, as it is of turns that an earlier version kept.
+    let wire = serde_json::from_str(&row.get::<String>("wire")?).unwrap_or_default();
+    Ok(Step { number: row.get("step")?, content, wire, calls: Vec::new() })
 }
 
 pub fn call(row: Row<'_>) -> Outcome<ToolRun> {

@@ -56,9 +56,14 @@ pub const TABLES: &str = "
         decision text not null
     )";
 
+/// What the model's server writes beside what is acted on, and what it says when it refuses.
+pub const WORDS_OF_SERVERS: &str = "
+    alter table orchestrator_service_steps add column wire text not null default '';
+    alter table orchestrator_service_runs add column detail text not null default ''";
+
 pub const RUN: &str = "
-    select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, max_steps, max_tokens,
-        max_ms, steps, prompt_tokens, completion_tokens, worked_ms, created_ms, changed_ms,
+    select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, detail, max_steps,
+        max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, created_ms, changed_ms,
         (select count(*) from orchestrator_service_calls
          where run = orchestrator_service_runs.id and attempts > 0) as tool_calls
     from orchestrator_service_runs";
@@ -66,14 +71,14 @@ pub const RUN: &str = "
 /// The same, as far as a list shows it.
 pub const LISTED_RUN: &str = "
     select id, fingerprint, person, substr(goal, 1, 200) as goal, '[]' as history, '' as instructions, trace, mark, state,
-        '' as answer, '' as error, max_steps, max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms,
+        '' as answer, '' as error, '' as detail, max_steps, max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms,
         created_ms, changed_ms,
         (select count(*) from orchestrator_service_calls
          where run = orchestrator_service_runs.id and attempts > 0) as tool_calls
     from orchestrator_service_runs";
 
 pub const STEPS: &str =
-    "select step, content from orchestrator_service_steps where run = $1 and step > $2 order by step";
+    "select step, content, wire from orchestrator_service_steps where run = $1 and step > $2 order by step";
 
 pub const OUTLINE: &str = "
     select run, step, position, name, tool, '' as arguments, state, attempts, '' as result, question, expires_ms

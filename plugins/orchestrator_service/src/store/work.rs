@@ -1,8 +1,11 @@
 //! What whoever works on a run writes. Each of these holds only under a claim that is still good, and extends it.
 
-use plugin_api::requests::{
-    orchestrator::{Question, RunState, RunUsage},
-    sql::{Dialect, Execute, Statement, Transaction},
+use plugin_api::{
+    requests::{
+        orchestrator::{Question, RunState, RunUsage},
+        sql::{Dialect, Execute, Statement, Transaction},
+    },
+    serde_json,
 };
 
 use super::{Outcome, Store, did_something, rows, tables};
@@ -21,6 +24,26 @@ pub struct Progress {
     pub usage: RunUsage,
     pub worked_ms: i64,
     pub now_ms: i64,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone)]
+pub struct End {
+    pub state: RunState,
+    /// The answer, or why there is none.
+    pub text: String,
+    /// What the model's server said of it, for operators.
+    pub detail: Option<String>,
+}
+
+impl End {
+    pub fn done(answer: &str) -> Self {
+        Self { state: RunState::Done, text: answer.to_owned(), detail: None }
+    }
+
+    pub fn failed(why: impl Into<String>) -> Self {
+        Self { state: RunState::Failed, text: why.into(), detail: None }
+    }
 }
 
 impl Store {
@@ -68,11 +91,14 @@ impl Store {
     /// Keeps a turn of the model with the calls that it wants, before any of them is made.
     pub async fn add_step(&self, run: &str, claim: &Claim, step: &Step, progress: Progress) -> Outcome<bool> {
         let insert = "
-            insert into orchestrator_service_steps (run, step, content) values ($1, $2, $3) on conflict do nothing";
+            insert into orchestrator_service_steps (run, step, content, wire) values ($1, $2, $3, $4)
+            on conflict do nothing";
+        let wire = serde_json::to_string(&step.wire).expect("what came as JSON is JSON");
         let insert = Statement::new(insert)
             .bind(run)
             .bind(step.number)
-            .bind(step.content.as_deref().unwrap_or_default());
+            .bind(step.content.as_deref().unwrap_or_default())
+            .bind(wire);
         let mut transaction = Transaction::default().then(advance(run, claim, progress)).then(insert);
         for call in &step.calls {
             transaction = transaction.then(rows::insert_call(run, call));
@@ -81,32 +107,26 @@ impl Store {
     }
 
     /// Ends a run.
-    pub async fn finish(
-        &self,
-        run: &str,
-        claim: &Claim,
-        state: RunState,
-        text: &str,
-        progress: Progress,
-    ) -> Outcome<bool> {
-        let column = if state == RunState::Done { "answer" } else { "error" };
+    pub async fn finish(&self, run: &str, claim: &Claim, end: &End, progress: Progress) -> Outcome<bool> {
+        let column = if end.state == RunState::Done { "answer" } else { "error" };
         let finish = format!(
             "update orchestrator_service_runs
             set state = $3, {column} = $4, steps = $5, prompt_tokens = $6, completion_tokens = $7, worked_ms = $8,
-                changed_ms = $9
+                changed_ms = $9, detail = $10
             where {}",
             tables::IS_OURS
         );
         let finish = Execute::new(finish)
             .bind(run)
             .bind(&claim.owner)
-            .bind(rows::state_name(state))
-            .bind(text)
+            .bind(rows::state_name(end.state))
+            .bind(&end.text)
             .bind(i64::from(progress.usage.steps))
             .bind(rows::signed(progress.usage.prompt_tokens))
             .bind(rows::signed(progress.usage.completion_tokens))
             .bind(progress.worked_ms)
-            .bind(progress.now_ms);
+            .bind(progress.now_ms)
+            .bind(end.detail.as_deref().unwrap_or_default());
         self.execute(finish).await.map(did_something)
     }
 

@@ -150,6 +150,7 @@ pub fn wants(calls: &[(&str, &str)]) -> Result<ChatAnswer, OperationError> {
         id: format!("whatever-{index}"),
         name: (*name).to_owned(),
         arguments: (*arguments).to_owned(),
+        ..ToolCall::default()
     };
     Ok(ChatAnswer { tool_calls: calls.iter().enumerate().map(call).collect(), ..said(None) })
 }
@@ -162,11 +163,10 @@ pub fn says(text: &str) -> Result<ChatAnswer, OperationError> {
 fn said(content: Option<String>) -> ChatAnswer {
     ChatAnswer {
         content,
-        tool_calls: Vec::new(),
         finish_reason: FinishReason::Stop,
         model: "scripted".to_owned(),
-        id: None,
         usage: Some(Usage { input_tokens: 10, output_tokens: 5, total_tokens: 15, ..Usage::default() }),
+        ..ChatAnswer::default()
     }
 }
 

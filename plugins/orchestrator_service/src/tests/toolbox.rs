@@ -9,7 +9,12 @@ use plugin_api::{
 use super::setup::tools;
 
 fn check(name: &str, arguments: &str, expected: Expect) {
-    let call = ToolCall { id: "1".to_owned(), name: name.to_owned(), arguments: arguments.to_owned() };
+    let call = ToolCall {
+        id: "1".to_owned(),
+        name: name.to_owned(),
+        arguments: arguments.to_owned(),
+        ..ToolCall::default()
+    };
     let verdict = match Toolbox::new(tools()).judge(&call, 0) {
         Verdict::Call => "called".to_owned(),
         Verdict::Ask => "asked".to_owned(),
@@ -66,6 +71,7 @@ fn too_many_calls_at_once_are_refused() {
         id: "1".to_owned(),
         name: "toolbox-look".to_owned(),
         arguments: r#"{"what":"x"}"#.to_owned(),
+        ..ToolCall::default()
     };
     let toolbox = Toolbox::new(tools());
     assert_eq!(toolbox.judge(&call, 15), Verdict::Call);

@@ -6,8 +6,8 @@ use plugin_api::{
     prelude::*,
     requests::{
         host::Trouble,
-        openai::{Chat, ChatAnswer, OpenAiTrouble, ToolCall, TroubleCode, Usage},
-        orchestrator::{Question, RunState, ToolState},
+        openai::{Chat, ChatAnswer, FinishReason, OpenAiTrouble, ToolCall, TroubleCode, Usage},
+        orchestrator::{Question, ToolState},
     },
     serde_json,
     tokio::{select, time::sleep},
@@ -20,7 +20,8 @@ use crate::{
     MODEL,
     pool::{millis, now_ms},
     prompt,
-    run::{Step, ToolRun},
+    run::{Step, ToolRun, Wire, WireCall},
+    store::End,
 };
 
 const OPENAI: &str = "openai";
@@ -28,6 +29,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// How often an answer that is none is asked for again.
 const PATIENCE_WITH_GARBAGE: u32 = 2;
+/// How often an answer without words and calls is asked for again.
+const PATIENCE_WITH_NOTHING: usize = 2;
+/// More that the server wrote beside an answer is not kept: better without than never again.
+const LONGEST_WIRE: usize = 512 * 1024;
 /// What is kept of the words of a model, and of a name that it made up.
 const LONGEST_CONTENT: usize = 256 * 1024;
 const LONGEST_NAME: usize = 64;
@@ -42,23 +47,47 @@ impl Worker {
         let chat = prompt::chat(&self.run, &self.steps, toolbox.definitions(), config, Timestamp::now());
         let answer = match self.answer(&chat).await? {
             Ok(answer) => answer,
-            Err(why) => return Err(self.finish(RunState::Failed, &why).await?),
+            Err(end) => return Err(self.finish(end).await?),
         };
-        self.count(answer.usage.unwrap_or_else(|| estimate(&chat, &answer)));
+        self.count(usage(&chat, &answer));
         self.run.usage.steps += 1;
         let content = answer.content.as_deref().map(str::trim).filter(|content| !content.is_empty());
-        if let Some(content) = content.filter(|_| answer.tool_calls.is_empty()) {
-            return Err(self.finish(RunState::Done, content).await?);
+        if answer.tool_calls.is_empty()
+            && let Some(end) = self.end(content, answer.finish_reason)
+        {
+            return Err(self.finish(end).await?);
         }
         let number = self.steps.last().map_or(1, |step| step.number + 1);
         let content = content.map(|content| cut_off(content, LONGEST_CONTENT).to_owned());
-        let step = Step { number, content, calls: self.plan(number, &answer.tool_calls, &toolbox) };
+        let calls = self.plan(number, &answer.tool_calls, &toolbox);
+        let step = Step { number, content, wire: wire(&answer), calls };
         let write = || async {
             self.shared.store.add_step(&self.run.id, &self.renewed(), &step, self.progress()).await
         };
         held(self.write(write).await?)?;
         self.steps.push(step);
         Ok(())
+    }
+
+    /// Whether an answer without tool calls ends the run. One that was cut off is asked for once more, in fewer words, and
+    /// one that is empty twice more: each try is paid for.
+    fn end(&self, content: Option<&str>, reason: FinishReason) -> Option<End> {
+        let was_none = |step: &&Step| step.calls.is_empty();
+        let in_a_row = self.steps.iter().rev().take_while(was_none).count();
+        match (content, reason) {
+            (None, FinishReason::Length) => Some(End::failed(
+                "the model's answer was cut off before it said anything: its thoughts took all the tokens that it may write",
+            )),
+            (None, _) if in_a_row < PATIENCE_WITH_NOTHING => None,
+            (None, _) => {
+                Some(End::failed("the model answered nothing, and nothing again when asked to answer"))
+            }
+            (Some(_), FinishReason::Length) if in_a_row == 0 => None,
+            (Some(_), FinishReason::Length) => {
+                Some(End::failed("the model's answer was cut off, and again when asked for fewer words"))
+            }
+            (Some(content), _) => Some(End::done(content)),
+        }
     }
 
     /// What becomes of the calls that the model wants. Those that are made count as begun from here on.
@@ -93,8 +122,8 @@ impl Worker {
         calls.iter().enumerate().map(plan).collect()
     }
 
-    /// The model's answer, or why there is none.
-    async fn answer(&mut self, chat: &Chat) -> Result<Result<ChatAnswer, String>, Halt> {
+    /// The model's answer, or how the run ends without one.
+    async fn answer(&mut self, chat: &Chat) -> Result<Result<ChatAnswer, End>, Halt> {
         let (mut wait, mut garbage) = (FIRST_WAIT, 0);
         loop {
             let error = match self.exchange(chat).await? {
@@ -107,23 +136,24 @@ impl Worker {
             if let Some(trouble) = our_model(&error, chat) {
                 self.shared.model.raise(&self.shared.context, trouble).await;
             }
-            if let Some(usage) = OpenAiTrouble::of(&error).and_then(|trouble| trouble.usage) {
+            let trouble = OpenAiTrouble::of(&error);
+            if let Some(usage) = trouble.as_ref().and_then(|trouble| trouble.usage) {
                 self.count(usage);
             }
+            let detail = trouble.and_then(|trouble| trouble.words);
             garbage += u32::from(matches!(error.kind, ErrorKind::Internal | ErrorKind::Panicked));
             let for_good = matches!(
                 error.kind,
                 ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Conflict
             );
             if for_good || garbage > PATIENCE_WITH_GARBAGE {
-                return Ok(Err(format!("the model did not answer: {}", error.message)));
+                let end = End::failed(format!("the model did not answer: {}", error.message));
+                return Ok(Err(End { detail, ..end }));
             }
             let pause = error.retry_after_ms.map_or(jittered(wait), Duration::from_millis);
             if pause >= self.left() {
-                return Ok(Err(format!(
-                    "the model did not answer in the time of the run: {}",
-                    error.message
-                )));
+                let why = format!("the model did not answer in the time of the run: {}", error.message);
+                return Ok(Err(End { detail, ..End::failed(why) }));
             }
             tracing::debug!(run = self.run.id, %error, "the model is asked again");
             self.pause(pause).await?;
@@ -181,6 +211,21 @@ fn plain_name(name: &str) -> String {
     let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     let plain: String = name.chars().filter(is_plain).take(LONGEST_NAME).collect();
     if plain.is_empty() { "unknown".to_owned() } else { plain }
+}
+
+/// What goes back to the server as it came.
+fn wire(answer: &ChatAnswer) -> Wire {
+    let calls = answer.tool_calls.iter();
+    let calls = calls.map(|call| WireCall { id: call.id.clone(), extra: call.extra.clone() }).collect();
+    let wire = Wire { extra: answer.extra.clone(), calls };
+    let is_bearable = serde_json::to_string(&wire).is_ok_and(|text| text.len() <= LONGEST_WIRE);
+    if is_bearable { wire } else { Wire::default() }
+}
+
+/// What an answer took; by a rule of thumb where the server does not count, or counts nothing.
+fn usage(chat: &Chat, answer: &ChatAnswer) -> Usage {
+    let counted = answer.usage.filter(|usage| usage.input_tokens > 0 || usage.output_tokens > 0);
+    counted.unwrap_or_else(|| estimate(chat, answer))
 }
 
 fn estimate(chat: &Chat, answer: &ChatAnswer) -> Usage {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use plugin_api::{
     prelude::*,
+    requests::openai::defaults,
     schemars::JsonSchema,
     serde::{self, Deserialize},
     settings::Span,
@@ -47,7 +48,7 @@ pub struct Settings {
     /// How often in a row it asks so; then the call ends. Default 3.
     #[schemars(range(min = 1, max = 20))]
     pub idle_questions: Option<u8>,
-    /// The model that puts into words what the caller says. Default `gpt-4o-mini-transcribe`.
+    /// The model that puts into words what the caller says. Default `gpt-transcribe`.
     pub transcription_model: Option<String>,
     /// Which noise is taken out of what the caller says: `near_field`, `far_field` or `none`. Default `near_field`.
     pub noise_reduction: Option<NoiseReduction>,
@@ -187,7 +188,7 @@ impl Config {
             voice: settings.voice.unwrap_or_else(|| "marin".to_owned()),
             transcription_model: settings
                 .transcription_model
-                .unwrap_or_else(|| "gpt-4o-mini-transcribe".to_owned()),
+                .unwrap_or_else(|| defaults::TRANSCRIPTION.to_owned()),
             idle_questions: settings.idle_questions.unwrap_or(3).into(),
             noise_reduction: settings.noise_reduction.unwrap_or_default(),
             memory_timeout: positive("memory_timeout", settings.memory_timeout, 2 * SECOND)?,

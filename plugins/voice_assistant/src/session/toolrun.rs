@@ -34,7 +34,8 @@ impl Tools {
         let begun = Instant::now();
         let Wanted { call, position } = wanted;
         let key = format!("{}:{}", self.material.brief.call, call.call_id);
-        let call = ToolCall { id: call.call_id, name: call.name, arguments: call.arguments };
+        let call =
+            ToolCall { id: call.call_id, name: call.name, arguments: call.arguments, ..ToolCall::default() };
         let tool = self.material.toolbox.tool_of(&call.name);
         let (output, is_ok) = match self.material.toolbox.judge(&call, position) {
             Verdict::Refuse(why) => (why, false),

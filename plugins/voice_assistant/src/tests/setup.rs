@@ -275,6 +275,7 @@ impl World {
                     goal: "a goal".to_owned(),
                     started_ms: 1,
                     changed_ms: 1,
+                    detail: None,
                     calls: vec![tool_record()],
                 })
             })
@@ -290,11 +291,9 @@ impl World {
                 state.chats.push(chat);
                 Ok(ChatAnswer {
                     content: Some("I can only talk.".to_owned()),
-                    tool_calls: Vec::new(),
                     finish_reason: FinishReason::Stop,
                     model: "test".to_owned(),
-                    id: None,
-                    usage: None,
+                    ..ChatAnswer::default()
                 })
             })
     }

@@ -282,7 +282,7 @@ fn a_session_is_one_of_the_general_availability() {
     let expected = json!({ "type": "session.update", "event_id": "session_update", "session": {
         "type": "realtime", "output_modalities": ["audio"], "instructions": "Be kind.",
         "audio": {
-            "input": { "format": { "type": "audio/pcmu" }, "transcription": { "model": "gpt-4o-mini-transcribe", "language": "en" },
+            "input": { "format": { "type": "audio/pcmu" }, "transcription": { "model": "gpt-transcribe", "language": "en" },
                 "noise_reduction": { "type": "near_field" },
                 "turn_detection": { "type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300,
                     "silence_duration_ms": 500, "create_response": true, "interrupt_response": true } },

@@ -1,0 +1,189 @@
+//! What servers and models were found to want otherwise: a refusal that names what is in the way -> the request without it,
+//! at once and from then on. Nothing is guessed from names of vendors; a server that refuses nothing is sent everything.
+//! What is learned is forgotten with the instance.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use plugin_api::serde_json::Value;
+
+use crate::trouble::Trouble;
+
+/// Of so many models something is remembered.
+const MOST_MODELS: usize = 256;
+/// How often one request is changed.
+pub const MOST_LESSONS: usize = 4;
+/// Fields of a request that can be done without.
+const DISPENSABLE: [&str; 3] = ["stream_options", "parallel_tool_calls", "temperature"];
+/// Fields of messages that are ours to send.
+const OWN: [&str; 4] = ["role", "content", "tool_calls", "tool_call_id"];
+/// By which words a server refuses a field, beside the field's name.
+const REFUSING: [&str; 8] = [
+    "extra inputs are not permitted",
+    "extra_forbidden",
+    "unsupported",
+    "not supported",
+    "unrecognized",
+    "unknown field",
+    "unexpected",
+    "not permitted",
+];
+
+/// What is known of the models of a server.
+#[derive(Default)]
+pub struct Dialect(Mutex<BTreeMap<String, BTreeSet<Lesson>>>);
+
+/// Something that a model wants otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lesson {
+    /// It calls tools only without thinking: `reasoning_effort` must be `none`.
+    ToolsWithoutThinking,
+    /// The limit of tokens has this name.
+    Limit(&'static str),
+    /// Ids of tool calls are nine letters and digits.
+    ShortIds,
+    /// The request must not hold this field.
+    Without(String),
+    /// Messages must not hold this field.
+    MessagesWithout(String),
+}
+
+impl Dialect {
+    /// Writes a request as its model wants it.
+    pub fn apply(&self, request: &mut Value) {
+        let model = model_of(request);
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&model).cloned();
+        for lesson in known.into_iter().flatten() {
+            lesson.apply(request);
+        }
+    }
+
+    /// What a refusal teaches; the request is changed by it. `None`: asked again, it would be refused again.
+    pub fn learn(&self, trouble: &Trouble, request: &mut Value) -> Option<Lesson> {
+        if !matches!(trouble.http_status, Some(400 | 422)) {
+            return None;
+        }
+        let lesson = Lesson::of(&trouble.words.as_deref()?.to_ascii_lowercase(), request)?;
+        let before = request.clone();
+        lesson.apply(request);
+        if *request == before {
+            return None;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = model_of(request);
+        if known.len() < MOST_MODELS || known.contains_key(&model) {
+            known.entry(model).or_default().insert(lesson.clone());
+        }
+        Some(lesson)
+    }
+}
+
+impl Lesson {
+    fn of(words: &str, request: &Value) -> Option<Self> {
+        let has = |key: &str| request.get(key).is_some();
+        if words.contains("reasoning_effort") && words.contains("none") && has("tools") {
+            return Some(Self::ToolsWithoutThinking);
+        }
+        if words.contains("tool call id") && words.contains("length of 9") {
+            return Some(Self::ShortIds);
+        }
+        if !REFUSING.iter().any(|sign| words.contains(sign)) {
+            return None;
+        }
+        if has("max_tokens") && words.contains("max_completion_tokens") {
+            return Some(Self::Limit("max_completion_tokens"));
+        }
+        if has("max_completion_tokens") && words.contains("max_completion_tokens") {
+            return Some(Self::Limit("max_tokens"));
+        }
+        let of_messages = messages(request)
+            .iter()
+            .flat_map(fields)
+            .find(|field| words.contains(&field.to_ascii_lowercase()));
+        if let Some(field) = of_messages {
+            return Some(Self::MessagesWithout(field));
+        }
+        let field = DISPENSABLE.iter().find(|field| has(field) && words.contains(**field))?;
+        Some(Self::Without((*field).to_owned()))
+    }
+
+    fn apply(&self, request: &mut Value) {
+        let Some(fields) = request.as_object_mut() else { return };
+        match self {
+            Self::ToolsWithoutThinking => {
+                if fields.contains_key("tools") {
+                    fields.insert("reasoning_effort".to_owned(), "none".into());
+                }
+            }
+            Self::Limit(name) => {
+                let limit =
+                    ["max_tokens", "max_completion_tokens"].iter().find_map(|name| fields.remove(*name));
+                limit.into_iter().for_each(|limit| drop(fields.insert((*name).to_owned(), limit)));
+            }
+            Self::ShortIds => messages_mut(request).iter_mut().for_each(shorten_ids),
+            Self::Without(field) => drop(fields.remove(field)),
+            Self::MessagesWithout(field) => {
+                for message in messages_mut(request) {
+                    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+                    let calls = calls.into_iter().flatten();
+                    calls.filter_map(Value::as_object_mut).for_each(|call| drop(call.remove(field)));
+                    message.as_object_mut().into_iter().for_each(|message| drop(message.remove(field)));
+                }
+            }
+        }
+    }
+}
+
+fn model_of(request: &Value) -> String {
+    request.get("model").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn messages(request: &Value) -> &[Value] {
+    request.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn messages_mut(request: &mut Value) -> &mut [Value] {
+    request.get_mut("messages").and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
+}
+
+/// The fields of a message and its tool calls that can be done without.
+fn fields(message: &Value) -> Vec<String> {
+    let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let of_calls = calls.filter_map(Value::as_object).flat_map(|call| call.keys());
+    let own = message.as_object().into_iter().flat_map(|message| message.keys());
+    let all = own.chain(of_calls).filter(|key| !OWN.contains(&key.as_str()));
+    all.filter(|key| !matches!(key.as_str(), "id" | "type" | "function")).cloned().collect()
+}
+
+/// The same id becomes the same everywhere.
+fn shorten_ids(message: &mut Value) {
+    let shorten = |id: &mut Value| {
+        if let Some(text) = id.as_str() {
+            *id = short(text).into();
+        }
+    };
+    message.get_mut("tool_call_id").into_iter().for_each(shorten);
+    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
+    calls.filter_map(|call| call.get_mut("id")).for_each(shorten);
+}
+
+/// Nine letters and digits that are made of an id.
+fn short(id: &str) -> String {
+    const LENGTH: usize = 9;
+    if id.len() == LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return id.to_owned();
+    }
+    // FNV-1a: the same on every host and in every version.
+    let hash = |seed: u64| {
+        id.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    };
+    let mut number = hash(0xcbf2_9ce4_8422_2325);
+    let letter = |_| {
+        let letter = char::from_digit((number % 36) as u32, 36).expect("it is a digit of that base");
+        number /= 36;
+        letter
+    };
+    (0..LENGTH).map(letter).collect()
+}

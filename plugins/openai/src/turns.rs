@@ -1,0 +1,83 @@
+//! Messages as callers have them -> messages that the strictest template of a chat takes: one `system` at the front, a
+//! `user` behind it, and then by turns. Qwen's refuses a later `system`, Mistral's and Gemma's two of one role in a row, and
+//! an `assistant` who begins. Pure.
+
+use plugin_api::requests::openai::{Content, Message, Part};
+
+/// Said in the person's place where the assistant wrote first, as a reminder does.
+const BEGAN: &str = "(You began this conversation.)";
+
+/// The same messages, by turns.
+pub fn alternating(messages: &[Message]) -> Vec<Message> {
+    let rules: Vec<&str> = messages.iter().filter_map(system).collect();
+    let mut turns: Vec<Message> = Vec::with_capacity(messages.len() + 1);
+    for message in messages.iter().filter(|message| system(message).is_none()) {
+        if turns.is_empty() && !matches!(message, Message::User { .. }) {
+            turns.push(Message::user(BEGAN));
+        }
+        match turns.last().and_then(|last| joined(last, message)) {
+            Some(both) => *turns.last_mut().expect("there is one") = both,
+            None => turns.push(message.clone()),
+        }
+    }
+    if !rules.is_empty() {
+        turns.insert(0, Message::system(rules.join("\n\n")));
+    }
+    turns
+}
+
+fn system(message: &Message) -> Option<&str> {
+    match message {
+        Message::System { content } => Some(content),
+        _ => None,
+    }
+}
+
+/// Two messages of one role as one; `None` if they are of two, or belong to two turns.
+fn joined(one: &Message, other: &Message) -> Option<Message> {
+    match (one, other) {
+        (Message::User { content, name }, Message::User { content: more, name: another }) => {
+            let is_same = name == another;
+            let content = match is_same {
+                true => both(content.clone(), more.clone()),
+                false => both(by(content, name.as_deref()), by(more, another.as_deref())),
+            };
+            Some(Message::User { content, name: name.clone().filter(|_| is_same) })
+        }
+        (
+            Message::Assistant { content, tool_calls, extra },
+            Message::Assistant { content: more, tool_calls: calls, extra: another },
+        ) if tool_calls.is_empty() && extra.is_empty() => {
+            let said: Vec<&str> = [content, more].into_iter().flatten().map(String::as_str).collect();
+            let content = Some(said.join("\n\n")).filter(|said| !said.is_empty());
+            Some(Message::Assistant { content, tool_calls: calls.clone(), extra: another.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// What several persons say is told apart in the words.
+fn by(content: &Content, name: Option<&str>) -> Content {
+    match (content, name) {
+        (Content::Text(text), Some(name)) => Content::Text(format!("{name}: {text}")),
+        (Content::Parts(parts), Some(name)) => {
+            let who = Part::Text { text: format!("{name}:") };
+            Content::Parts([who].into_iter().chain(parts.iter().cloned()).collect())
+        }
+        (content, None) => content.clone(),
+    }
+}
+
+fn both(one: Content, other: Content) -> Content {
+    match (one, other) {
+        (Content::Text(one), Content::Text(other)) => Content::Text(format!("{one}\n\n{other}")),
+        (one, other) => Content::Parts(parts(one).into_iter().chain(parts(other)).collect()),
+    }
+}
+
+fn parts(content: Content) -> Vec<Part> {
+    match content {
+        Content::Text(text) => vec![Part::Text { text }],
+        Content::Parts(parts) => parts,
+    }
+}
