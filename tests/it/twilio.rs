@@ -31,6 +31,7 @@ pub fn tests() -> Vec<Trial> {
         the_ledger_is_in_postgresql_for_all_hosts,
         a_message_survives_a_crash_and_goes_once,
         without_a_database_it_says_so,
+        a_number_whose_messages_nobody_delivers_is_failing,
         a_webhook_that_twilio_signed_names_the_person,
         a_websocket_that_twilio_signed_is_opened,
     ]
@@ -414,6 +415,39 @@ fn without_a_database_it_says_so() -> Outcome {
         let sent = ok(relay(&host, "send_message", "k", &sms("hi")));
         assert_eq!((&sent["ledger"], &sent["repeated"]), (&json!("memory"), &json!(repeated)));
     }
+    Ok(())
+}
+
+/// Twilio's report on a message, as its webhook brings it.
+fn report(host: &TestHost, number: u32, status: &str, code: &str) {
+    let body =
+        format!("MessageSid=SM{number:032x}&MessageStatus={status}&To=%2B15550000001&ErrorCode={code}");
+    let request = json!({"method": "POST", "url": "https://example.com/", "body": {"text": body}});
+    let taken = host.call("twilio_service", "receive_status", &request);
+    assert_eq!(taken.status, 200, "{}", taken.body);
+}
+
+/// Account and number answer every probe; only Twilio's reports tell.
+fn a_number_whose_messages_nobody_delivers_is_failing() -> Outcome {
+    let twilio = server()?;
+    let host = start(setup(twilio.address(), &config("public_base_url = \"https://example.com\"")));
+    for number in 1..=3 {
+        report(&host, number, "undelivered", "30007");
+    }
+    let is_failing = |plugin: &Value| plugin["failing"][0]["key"] == "messages_filtered";
+    let shown = host.wait_for_plugin("twilio_service", "failing", is_failing);
+    assert_eq!(shown["status"], "connected", "{shown:#}");
+    assert_eq!(shown["failing"][0]["code"], "forbidden", "{shown:#}");
+    assert!(shown["failing"][0]["fix"].to_string().contains("console.twilio.com"), "{shown:#}");
+    let health = host.get("/api/health").json();
+    assert_eq!(health["status"], "degraded", "{health:#}");
+
+    let (_, setup) = host.terminate();
+    let host = start(setup);
+    host.wait_for_plugin("twilio_service", "failing after a restart, too", is_failing);
+    report(&host, 4, "delivered", "");
+    report(&host, 5, "delivered", "");
+    host.wait_for_plugin("twilio_service", "well", |plugin| plugin["failing"] == json!([]));
     Ok(())
 }
 
