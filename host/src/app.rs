@@ -55,6 +55,8 @@ pub use reload::{LIBRARY, ReloadError, Reloaded};
 pub use verdict::Verdict;
 
 use journal::Journal;
+use log::Flood;
+use observations::Observations;
 
 /// The version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -101,6 +103,8 @@ struct Core {
     scrubber: Scrubber,
     journal: Journal,
     routes: Routes,
+    flood: Arc<Flood>,
+    observations: Observations,
     operators: http::Operators,
     libraries: IntGauge,
     draining: watch::Sender<bool>,
@@ -152,7 +156,8 @@ impl Host {
         let registry = prometheus::Registry::new();
         let metrics = CallMetrics::register(&registry).expect("the registry is new, and the names differ");
         registry.register(Box::new(output::lost())).expect("the registry is new, and the names differ");
-        let log = log::plugin_sink(&registry, &scrubber);
+        let flood = Arc::new(Flood::register(&registry));
+        let log = log::plugin_sink(flood.clone(), &scrubber);
         let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log);
         switch.tell_failing(failing(&board));
         switch.add(prepared.slots());
@@ -179,11 +184,13 @@ impl Host {
             scrubber,
             journal,
             routes,
+            flood,
+            observations: Observations::new(registry.clone()),
             operators,
             libraries: open_libraries(&registry),
             draining,
         });
-        core.switch.serve_host(host_operations::table(&core, &registry, sealer));
+        core.switch.serve_host(host_operations::table(&core, sealer));
         let router = http::router(HttpState {
             board: core.board.clone(),
             operations: Arc::new(Operator(core.switch.clone())),

@@ -133,6 +133,7 @@ fn a_plugin_has_every_field() {
             "checked_at",
             "dependencies",
             "dependents",
+            "failing",
             "fix",
             "flapping",
             "generation",
@@ -226,7 +227,18 @@ fn the_summary_counts_and_says_what_needs_a_person() {
     let summary = mixed().get("/api/health/connections/summary").json();
     assert_eq!(
         keys(&summary),
-        ["attention", "blocked", "causes", "counts", "edges", "revision", "status", "total"]
+        [
+            "attention",
+            "blocked",
+            "causes",
+            "counts",
+            "edges",
+            "failing",
+            "failing_count",
+            "revision",
+            "status",
+            "total"
+        ]
     );
     let sum: u64 = summary["counts"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
     assert_eq!(Some(sum), summary["total"].as_u64());

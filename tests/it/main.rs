@@ -11,6 +11,8 @@ mod run;
 mod config;
 /// A library that no host should load stays out, and harms nobody.
 mod boundary;
+/// A plugin that answers its probe and fails its work.
+mod failing;
 /// Every entry of a plugin misbehaves in every way.
 mod faults;
 /// A plugin that misbehaves is contained, shown and healed.
@@ -96,6 +98,7 @@ fn main() {
         run::tests(),
         config::tests(),
         boundary::tests(),
+        failing::tests(),
         faults::tests(),
         lifecycle::tests(),
         log::tests(),

@@ -12,7 +12,6 @@ use plugin_api::{
         },
     },
 };
-use prometheus::Registry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,9 +24,7 @@ use crate::{
     switch::{Caller, HostOperations, Offer, Request, Switch},
 };
 
-use super::{
-    Core, Diagnose, Diagnosis, Levels, Reloaded, SetLevel, observations::Observations, seal::Sealer,
-};
+use super::{Core, Diagnose, Diagnosis, Levels, Reloaded, SetLevel, seal::Sealer};
 
 /// What one plugin may have to say at once.
 const MOST_NOTES: usize = 20;
@@ -58,7 +55,7 @@ struct Acknowledged {
 }
 
 /// All operations of `host`.
-pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> HostOperations {
+pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
     let (tools, tool_caller, offerer) = (core.switch.clone(), core.switch.clone(), core.switch.clone());
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
@@ -67,7 +64,7 @@ pub(super) fn table(core: &Arc<Core>, registry: &Registry, sealer: Sealer) -> Ho
     // The core holds the switch, which holds this table.
     let reloader = Arc::downgrade(core);
     let (opener, key) = (sealer.clone(), sealer.clone());
-    let observations = Observations::new(registry.clone());
+    let observations = core.observations.clone();
     HostOperations::default()
         .with("observe", move |request: Request<Observe>| {
             let outcome = plugin(&request.caller).and_then(|name| observations.take(name, request.body));

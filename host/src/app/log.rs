@@ -7,7 +7,6 @@ use std::{
 };
 
 use plugin_api::{error::OperationError, protocol::LogRecord};
-use prometheus::Registry;
 use serde_json::Value;
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
@@ -20,7 +19,8 @@ use crate::{
 mod flood;
 mod panics;
 
-use flood::{Flood, Verdict};
+pub(super) use flood::Flood;
+use flood::Verdict;
 
 use super::output;
 
@@ -93,8 +93,7 @@ const LONGEST: usize = 8 * 1024;
 
 /// Where the records of plugins go: into the host's log, under their instance's name, each as one line. What a plugin
 /// logs beyond its allowance is dropped and counted.
-pub(super) fn plugin_sink(registry: &Registry, scrubber: &Scrubber) -> LogSink {
-    let flood = Flood::register(registry);
+pub(super) fn plugin_sink(flood: Arc<Flood>, scrubber: &Scrubber) -> LogSink {
     let scrubber = scrubber.clone();
     Arc::new(move |plugin, record| {
         match flood.judge(plugin, &record.level) {

@@ -8,7 +8,7 @@ use std::{
 use plugin_api::{error::OperationError, requests::host::Observe};
 use prometheus::{Histogram, HistogramOpts, IntCounter, Registry, core::Collector};
 
-/// How many metrics one plugin may have: each stays for ever.
+/// How many metrics one plugin may have: each stays as long as plugins.toml names the plugin.
 const MOST: usize = 64;
 
 /// Seconds, in which most histograms count; a plugin that measures something else gets coarse buckets.
@@ -53,6 +53,19 @@ impl Observations {
             }
         }
         Ok(())
+    }
+
+    /// The plugin is gone, and its metrics with it.
+    pub(super) fn forget(&self, plugin: &str) {
+        let known = self.plugins.lock().unwrap_or_else(PoisonError::into_inner).remove(plugin);
+        for metric in known.into_iter().flat_map(HashMap::into_values) {
+            let collector: Box<dyn Collector> = match metric {
+                Metric::Counter(counter) => Box::new(counter),
+                Metric::Histogram(histogram) => Box::new(histogram),
+            };
+            // What is known here was registered.
+            let _ = self.registry.unregister(collector);
+        }
     }
 
     fn metric(&self, plugin: &str, name: &str, observe: &Observe) -> Result<Metric, OperationError> {

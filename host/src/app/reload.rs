@@ -143,6 +143,7 @@ impl Core {
         let left = self.lifecycle.stop_some(|name| difference.stops(name), old.host.shutdown_grace).await;
         self.board.reconfigure(prepared.specs(), clock::now());
         self.switch.remove(&difference.removed);
+        difference.removed.iter().for_each(|name| self.forget_metrics(name));
         // A library that is refused now leaves no slot; the board knows why.
         let without = prepared.plugins.iter().filter(|plugin| plugin.library.is_err());
         let without: Vec<String> = without.map(|plugin| plugin.config.name.clone()).collect();
@@ -151,6 +152,12 @@ impl Core {
         self.routes.replace(prepared.routes.clone());
         self.libraries.set(loader::open_count());
         self.start(config, prepared, difference, &left);
+    }
+
+    /// Of a plugin that plugins.toml does not name any more.
+    fn forget_metrics(&self, name: &str) {
+        self.flood.forget(name);
+        self.observations.forget(name);
     }
 
     fn start(

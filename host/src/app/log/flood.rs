@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 }
 
 /// The allowances of all plugins.
-pub(super) struct Flood {
+pub(in crate::app) struct Flood {
     plugins: Mutex<HashMap<String, Plugin>>,
     dropped: IntCounterVec,
 }
@@ -54,12 +54,19 @@ struct Allowance {
 }
 
 impl Flood {
-    pub(super) fn register(registry: &Registry) -> Self {
+    pub(in crate::app) fn register(registry: &Registry) -> Self {
         let name = "switchboard_log_records_dropped_total";
         let help = "Log records of plugins that were dropped, because there were too many.";
         let dropped = IntCounterVec::new(Opts::new(name, help), &["plugin"]).expect("name and label are fit");
         registry.register(Box::new(dropped.clone())).expect("nobody else has this name");
         Self { plugins: Mutex::default(), dropped }
+    }
+
+    /// The plugin is gone, and its count with it.
+    pub(in crate::app) fn forget(&self, plugin: &str) {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner).remove(plugin);
+        // Without a record there is no series.
+        let _ = self.dropped.remove_label_values(&[plugin]);
     }
 
     /// What becomes of a record of this plugin.

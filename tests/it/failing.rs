@@ -1,0 +1,137 @@
+//! A plugin that answers its probe and fails its work: health says so, blames the plugin whose fault it is, and comes back.
+
+use std::fs;
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use switchboard_tests::{Setup, TestHost, trials, wait::wait_until};
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        work_that_fails_behind_a_good_probe_is_blamed_once_and_acknowledged,
+        a_refusal_of_the_vendor_counts_whatever_its_kind_and_ends_with_the_successes,
+        bad_input_and_impatience_make_no_plugin_fail,
+        the_metrics_of_a_plugin_that_was_removed_go_with_it,
+    ]
+}
+
+const PLUGINS: &str = "[plugins.faulty]\n[plugins.dependent]\n";
+
+/// As many outcomes as count without waiting for half a minute.
+const ENOUGH: usize = 20;
+
+fn connected() -> TestHost {
+    let host = Setup::new(PLUGINS).start();
+    for name in ["faulty", "dependent"] {
+        host.wait_for_status(name, "connected");
+    }
+    host
+}
+
+/// Has `dependent` call an operation of `faulty`; answers the status of HTTP.
+fn ask(host: &TestHost, operation: &str, request: &Value, deadline_ms: Option<u64>) -> u16 {
+    let request =
+        json!({ "plugin": "faulty", "operation": operation, "request": request, "deadline_ms": deadline_ms });
+    host.call("dependent", "ask", &request).status
+}
+
+fn fails(host: &TestHost, error: &Value) {
+    for _ in 0..ENOUGH {
+        ask(host, "fail", error, None);
+    }
+}
+
+fn failing(host: &TestHost, name: &str) -> Vec<Value> {
+    host.plugin(name)["failing"].as_array().cloned().unwrap_or_default()
+}
+
+fn health(host: &TestHost) -> Value {
+    host.get("/api/health").json()
+}
+
+fn wait_until_failing(host: &TestHost) -> Value {
+    wait_until("a finding", || failing(host, "faulty"), |failing| failing.len() == 1).remove(0)
+}
+
+fn work_that_fails_behind_a_good_probe_is_blamed_once_and_acknowledged() {
+    let host = connected();
+    fails(&host, &json!({ "kind": "unavailable", "message": "the ledger is closed" }));
+
+    let finding = wait_until_failing(&host);
+    assert_eq!(finding["operation"], "fail");
+    assert_eq!(finding["key"], Value::Null);
+    assert_eq!(finding["message"], "the ledger is closed");
+    assert_eq!(finding["callers"], json!(["dependent"]));
+    assert!(finding["failures"].as_u64() >= Some(3), "{finding}");
+    let faulty = host.plugin("faulty");
+    assert_eq!((&faulty["status"], &faulty["healthy"]), (&json!("connected"), &json!(true)));
+    assert_eq!(failing(&host, "dependent"), Vec::<Value>::new(), "the cause is counted once");
+
+    let whole = health(&host);
+    assert_eq!(whole["status"], "degraded");
+    let cause = &whole["causes"][0];
+    assert_eq!((&cause["name"], &cause["failing"]), (&json!("faulty"), &json!(true)), "{whole}");
+    assert_eq!(cause["affects"], json!(["dependent"]));
+    let summary = host.get("/api/health/connections/summary").json();
+    assert_eq!(summary["failing"].as_array().map(Vec::len), Some(1), "{summary}");
+    let metrics = host.get("/metrics").body;
+    let series = "switchboard_plugin_failing{operation=\"fail\",plugin=\"faulty\"} 1";
+    assert!(metrics.contains(series), "{metrics}");
+    let status = host.command(&["status"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(status.stdout.contains("the ledger is closed"), "{}", status.stdout);
+
+    let seen = host.command(&["call", "host.acknowledge", r#"{"plugin":"faulty","operation":"fail"}"#]);
+    assert_eq!(seen.code, Some(0), "{seen:?}");
+    wait_until("good health", || health(&host), |whole| whole["status"] == "healthy");
+}
+
+fn a_refusal_of_the_vendor_counts_whatever_its_kind_and_ends_with_the_successes() {
+    let host = connected();
+    // For a caller it is `denied`; that the vendor refused the host's own key is the plugin's trouble.
+    fails(
+        &host,
+        &json!({ "kind": "denied", "message": "the key may not use this model", "trouble": "forbidden" }),
+    );
+    let finding = wait_until_failing(&host);
+    assert_eq!((&finding["code"], &finding["fix"]["action"]), (&json!("forbidden"), &json!("see_vendor")));
+    // An operation that works ends no failure of another one.
+    for _ in 0..ENOUGH {
+        assert_eq!(ask(&host, "echo", &json!({ "text": "hello" }), None), 200);
+    }
+    assert_eq!(failing(&host, "faulty").len(), 1);
+    assert_eq!(health(&host)["status"], "degraded");
+}
+
+fn bad_input_and_impatience_make_no_plugin_fail() {
+    let host = connected();
+    for kind in ["invalid", "denied", "not_found", "conflict", "cancelled"] {
+        fails(&host, &json!({ "kind": kind, "message": "it is the caller's" }));
+    }
+    for _ in 0..ENOUGH {
+        assert_eq!(ask(&host, "commit", &json!({ "fault": "hang" }), Some(5)), 504);
+        assert_eq!(ask(&host, "echo", &json!({ "no such": "field" }), None), 400);
+    }
+    // What would count gathers within a second.
+    fails(&host, &json!({ "kind": "internal", "message": "this one is its own" }));
+    let finding = wait_until_failing(&host);
+    assert_eq!(finding["operation"], "fail", "nothing else fails: {finding}");
+    assert_eq!(finding["message"], "this one is its own");
+}
+
+fn the_metrics_of_a_plugin_that_was_removed_go_with_it() {
+    let host = Setup::new("[plugins.faulty]\n[plugins.second]\nlibrary = \"faulty\"\n").start();
+    host.wait_for_status("second", "connected");
+    host.call("second", "echo", &json!({ "text": "hello" }));
+    host.call("second", "log", &json!({ "level": "warn", "text": "hello" }));
+    let of_second = |host: &TestHost| -> Vec<String> {
+        let metrics = host.get("/metrics").body;
+        metrics.lines().filter(|line| line.contains("plugin=\"second\"")).map(str::to_owned).collect()
+    };
+    assert!(!of_second(&host).is_empty());
+    fs::write(host.setup().path("plugins.toml"), "[plugins.faulty]\n").expect("a file can be written");
+    let reloaded = host.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    let left = wait_until("no series of it", || of_second(&host), Vec::is_empty);
+    assert_eq!(left, Vec::<String>::new());
+}
