@@ -4,13 +4,14 @@ use std::fs;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use switchboard_tests::{Setup, TestHost, trials, wait::wait_until};
+use switchboard_tests::{Setup, TestHost, peer::Peer, trials, wait::wait_until};
 
 pub fn tests() -> Vec<Trial> {
     trials![
         work_that_fails_behind_a_good_probe_is_blamed_once_and_acknowledged,
         a_refusal_of_the_vendor_counts_whatever_its_kind_and_ends_with_the_successes,
         bad_input_and_impatience_make_no_plugin_fail,
+        a_key_that_lists_models_and_may_not_use_them_is_openais_own_failure,
         the_metrics_of_a_plugin_that_was_removed_go_with_it,
     ]
 }
@@ -117,6 +118,53 @@ fn bad_input_and_impatience_make_no_plugin_fail() {
     let finding = wait_until_failing(&host);
     assert_eq!(finding["operation"], "fail", "nothing else fails: {finding}");
     assert_eq!(finding["message"], "this one is its own");
+}
+
+/// An account whose key sees the list of models, and may use none of them.
+fn account_without_models() -> Peer {
+    Peer::start(|asked| match asked.path.as_str() {
+        "/v1/models" => (
+            200,
+            json!({ "object": "list", "data": [
+            { "id": "gpt-4o", "object": "model", "created": 1, "owned_by": "openai" },
+        ] }),
+        ),
+        _ => (
+            403,
+            json!({ "error": {
+            "message": "Project `proj_1` does not have access to model `gpt-4o`",
+            "type": "invalid_request_error", "param": null, "code": "model_not_found",
+        } }),
+        ),
+    })
+}
+
+fn a_key_that_lists_models_and_may_not_use_them_is_openais_own_failure() {
+    let server = account_without_models();
+    let host = Setup::new("[plugins.database]\n[plugins.openai]\n[plugins.orchestrator_service]\n")
+        .env("OPENAI_API_KEY", "sk-battery-staple")
+        .env("OPENAI_BASE_URL", &format!("http://{}/v1", server.address()))
+        .env("OPENAI_MODEL", "gpt-4o")
+        .start();
+    for name in ["openai", "orchestrator_service"] {
+        host.wait_for_status(name, "connected");
+    }
+    for number in 0..ENOUGH {
+        let run = host.call("orchestrator_service", "run", &json!({ "goal": format!("say {number}") }));
+        assert_eq!(run.status, 200, "{}", run.body);
+    }
+    let found = wait_until("a finding", || failing(&host, "openai"), |failing| !failing.is_empty());
+    assert_eq!(found[0]["operation"], "chat", "{found:?}");
+    let fix = found[0]["fix"].to_string();
+    assert!(fix.contains("OPENAI_MODEL"), "{fix}");
+    assert_eq!(host.status("openai"), "connected", "its probe succeeds");
+
+    let whole = health(&host);
+    assert_eq!(whole["status"], "degraded");
+    let causes = whole["causes"].as_array().expect("causes");
+    let names: Vec<_> = causes.iter().map(|cause| (&cause["name"], &cause["affects"])).collect();
+    assert_eq!(names, [(&json!("openai"), &json!(["orchestrator_service"]))], "{whole}");
+    assert_eq!(failing(&host, "orchestrator_service"), Vec::<Value>::new());
 }
 
 fn the_metrics_of_a_plugin_that_was_removed_go_with_it() {
