@@ -9,7 +9,9 @@ use std::{
 /// How long anything may take. Far beyond what it takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
+/// Between two looks. Pauses grow with the wait: some stand-ins answer 5,000 requests an hour and no more.
 const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Asks again and again until the answer satisfies, and gives it back.
 ///
@@ -34,6 +36,6 @@ pub fn poll<T>(limit: Duration, mut ask: impl FnMut() -> T, satisfies: impl Fn(&
         if begun.elapsed() >= limit {
             return Err(answer);
         }
-        thread::sleep(PAUSE);
+        thread::sleep((begun.elapsed() / 20).clamp(PAUSE, LONGEST_PAUSE));
     }
 }
