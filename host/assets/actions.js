@@ -1,5 +1,5 @@
-// Buttons become requests to the host: verify a plugin now, read plugins.toml again. What came of it stands beside the
-// button, and is said.
+// Buttons become requests to the host: verify a plugin now, acknowledge what fails, read plugins.toml again. What came of
+// it stands beside the button, and is said.
 
 import { announce, make } from "./words.js";
 
@@ -8,6 +8,8 @@ export function wireActions(look) {
     document.addEventListener("click", (event) => {
         const verify = event.target.closest("button[data-verify]");
         if (verify) act(verify, () => post(verify.dataset.verify), verified, look);
+        const acknowledge = event.target.closest("button[data-acknowledge]");
+        if (acknowledge) act(acknowledge, () => acknowledged(acknowledge.dataset.acknowledge), (text) => ({ text }), look);
         const reload = event.target.closest("#reload");
         if (reload) act(reload, () => post("/api/operations/host/reload"), reloaded, look);
     });
@@ -33,11 +35,11 @@ async function act(button, send, words, look) {
     }
 }
 
-async function post(path) {
+async function post(path, request = {}) {
     const headers = { "Content-Type": "application/json" };
     let answer;
     try {
-        answer = await fetch(path, { method: "POST", headers, body: "{}" });
+        answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(request) });
     } catch {
         throw new Error("the host cannot be reached");
     }
@@ -46,6 +48,11 @@ async function post(path) {
     const error = new Error([body.detail ?? `status ${answer.status}`, body.hint].filter(Boolean).join("; "));
     error.lines = body.details?.problems;
     throw error;
+}
+
+async function acknowledged(plugin) {
+    await post("/api/operations/host/acknowledge", { plugin });
+    return `what fails of ${plugin} is acknowledged; it shows again if it happens again`;
 }
 
 function verified(plugin) {

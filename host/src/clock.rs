@@ -1,5 +1,5 @@
 //! A time that no step of the machine's clock disturbs: the wall clock of the start, and what has passed since. Ages and
-//! intervals are differences of these; for people [`shift`] leads back to the wall clock as it stands now.
+//! intervals are differences of these; for people `shift` leads back to the wall clock as it stands now.
 
 use std::{sync::OnceLock, time::Instant};
 

@@ -34,6 +34,7 @@ pub fn tests() -> Vec<Trial> {
         without_scripts_it_still_tells_everything,
         a_host_that_is_gone_is_shown_as_gone_and_comes_back,
         a_press_of_verify_brings_a_plugin_back,
+        a_press_of_acknowledge_ends_what_fails_in_use,
         a_reload_says_what_it_did_and_why_it_did_not,
         behind_a_token_it_asks_for_a_login_and_works_by_the_cookie,
         runs_are_listed_where_the_orchestrator_runs,
@@ -335,6 +336,26 @@ fn a_press_of_verify_brings_a_plugin_back() -> Outcome {
     browser.check("verified");
     browser.run("await page.click('#told button')");
     assert_eq!(browser.ask("document.querySelector('#told')"), Value::Null);
+    Ok(())
+}
+
+fn a_press_of_acknowledge_ends_what_fails_in_use() -> Outcome {
+    let browser = Browser::start()?;
+    let host = Setup::new("[plugins.faulty]\n").start();
+    host.wait_for_status("faulty", "connected");
+    for _ in 0..20 {
+        host.call("faulty", "fail", &json!({ "kind": "unavailable", "message": "the ledger is closed" }));
+    }
+    host.wait_for_plugin("faulty", "a finding", |plugin| plugin["failing"] != json!([]));
+    browser.open(host.address(), &DESK);
+    browser.wait("document.querySelector('h1').innerText === 'Degraded'");
+    assert_eq!(browser.text(".cause[data-key=faulty] .reason"), "fails in use: the ledger is closed");
+    browser.check("failing in use");
+    browser.run("await page.click('.cause[data-key=faulty] .acknowledge')");
+    browser.wait(
+        "document.querySelector('#told p').innerText.startsWith('what fails of faulty is acknowledged')",
+    );
+    browser.wait("document.querySelector('h1').innerText === 'Healthy'");
     Ok(())
 }
 

@@ -187,6 +187,13 @@ fn beyond_status(plugin: &PluginHealth) -> Vec<Check> {
         let check = Check::failed("requirements", format!("blocked by {by}{because}"));
         checks.push(check.fix(format!("mend {roots} first")));
     }
+    for failing in &plugin.failing {
+        let what = failing.operation.as_deref().or(failing.key.as_deref()).unwrap_or("its work");
+        let seen =
+            format!("`{what}` fails in use, {} times since {}", failing.failures, rfc3339(failing.since));
+        let check = Check::failed("in use", format!("{seen}: {}", failing.message));
+        checks.push(check.fix(failing.fix.label.clone()));
+    }
     if plugin.stale {
         let since = plugin.checked_at.map_or_else(|| "it started".to_owned(), rfc3339);
         let check = Check::failed("freshness", format!("no check has ended since {since}"));
@@ -260,10 +267,10 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
-    use plugin_api::error::Failure;
+    use plugin_api::error::{Failure, ReasonCode};
 
     use super::*;
-    use crate::status::{Board, BoardConfig, DependencySpec, Event, PluginSpec};
+    use crate::status::{Board, BoardConfig, DependencySpec, Event, Finding, PluginSpec};
 
     fn at(ahead_ms: i64) -> Clock {
         Clock { server: "a".to_owned(), ahead_ms }
@@ -341,6 +348,22 @@ mod tests {
         assert_eq!(told("openai"), [""; 0]);
         assert_eq!(told("memory"), ["blocked by `openai` -> mend `openai` first"]);
         assert_eq!(told("messages"), ["blocked by `memory`, because of `openai` -> mend `openai` first"]);
+        let finding = Finding {
+            operation: Some("chat".to_owned()),
+            key: None,
+            since: now,
+            last_at: now,
+            failures: 4,
+            code: ReasonCode::Forbidden,
+            message: "the key may not use the model".to_owned(),
+            hint: None,
+            callers: Vec::new(),
+        };
+        board.apply("memory", Event::Failing { findings: vec![finding] }, now);
+        assert_eq!(
+            told("memory")[1],
+            "`chat` fails in use, 4 times since 1970-01-01T00:00:00.000Z: the key may not use the model -> See the vendor"
+        );
         let mut odd = PluginHealth::clone(board.snapshot().plugin("openai").unwrap());
         (odd.stale, odd.flapping, odd.checked_at) = (true, true, None);
         let told: Vec<String> = beyond_status(&odd).into_iter().map(|check| check.seen).collect();

@@ -14,7 +14,8 @@ use plugin_api::{
 use crate::{
     MEMORY, ORCHESTRATOR, TWILIO_SERVICE,
     assistant::{self, Progress},
-    backoff, inbound,
+    backoff::{self, Policy},
+    inbound,
     keyword::{self, Keyword},
     pump::Pump,
     rate, split,
@@ -88,7 +89,16 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<(
         Ok(Step::Failed(why)) => outgoing = fail(pump, &mut message, why),
         Ok(Step::Held(why)) => give_up(&mut message, why),
         Err(error) if crate::store::is_lost(&error) => return Err(error),
-        Err(error) => outgoing = trouble(pump, &mut message, error),
+        Err(error) => {
+            let is_refusal = backoff::policy(error.kind) != Policy::Retry;
+            outgoing = trouble(pump, &mut message, error);
+            if is_refusal && message.state == InState::Failed {
+                pump.unanswered.refused(&pump.context, &message.error).await;
+            }
+        }
+    }
+    if message.state == InState::Answered {
+        pump.unanswered.answered(&pump.context).await;
     }
     pump.store.save(lane, &message, outgoing.as_ref()).await?;
     if outgoing.is_some() {

@@ -9,6 +9,7 @@
 //! - `store`: what came, what is to go, and who is at work on it, in the database.
 //! - `text`: what came, in words. Pure.
 //! - `assistant`: a message -> a run of `orchestrator_service`.
+//! - `unanswered`: messages that cannot be answered, one after the other -> a trouble.
 //! - `answering`: a message -> remembered, answered, done.
 //! - `sending`: a text on its way -> handed to Twilio, remembered, done.
 //! - `pump`: what is due, on whichever host -> worked on.
@@ -26,6 +27,7 @@ mod store;
 mod text;
 mod rate;
 mod assistant;
+mod unanswered;
 mod answering;
 mod sending;
 mod pump;

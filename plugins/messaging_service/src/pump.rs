@@ -18,6 +18,7 @@ use crate::{
     answering, sending,
     settings::Config,
     store::{Direction, Lane, Store, is_lost, now_ms},
+    unanswered::Unanswered,
 };
 
 /// How often it looks for what other hosts left, or what is due by now.
@@ -36,6 +37,7 @@ pub struct Pump {
     pub context: Context,
     pub config: Config,
     pub store: Store,
+    pub unanswered: Unanswered,
     work: Notify,
     change: Notify,
 }
@@ -43,7 +45,8 @@ pub struct Pump {
 impl Pump {
     pub fn new(context: Context, config: Config) -> Self {
         let store = Store::new(context.clone());
-        Self { context, config, store, work: Notify::new(), change: Notify::new() }
+        let (work, change) = (Notify::new(), Notify::new());
+        Self { context, config, store, unanswered: Unanswered::new(), work, change }
     }
 
     /// Something was put into a lane.

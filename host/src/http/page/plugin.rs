@@ -127,6 +127,10 @@ pub(super) fn doubt(plugin: &PluginHealth) -> Markup {
             }
             p.fix.words { (failing.fix.label) }
         }
+        @if !plugin.failing.is_empty() {
+            button.acknowledge type="button" hidden data-acknowledge=(plugin.name)
+                aria-label={ "Acknowledge what fails of " (plugin.name) } { "Acknowledge" }
+        }
         @if plugin.stale { p.reason { "no check has ended for three intervals: what is told of it may be old" } }
         @if plugin.flapping { p.reason { "its status changed more than five times in ten minutes: see its history" } }
     }

@@ -147,3 +147,37 @@ async fn what_is_old_is_not_given_up_for_that() {
     world.set_run("run-SM1:0", done("Thought."));
     world.wait_for_texts(&host, &["Thought.", "re: next"]).await;
 }
+
+#[tokio::test]
+async fn messages_that_are_refused_one_after_the_other_are_a_trouble_until_one_is_answered() {
+    let world = World::default();
+    let host = world.host().await;
+    world.state().memory = Some(OperationError::invalid("the turn has no such medium"));
+    let place = std::panic::Location::caller();
+    let failed = || async { host.call(ListUnprocessed::default()).await.map_or(0, |open| open.failed) };
+    text(&host, ADA, "SM1", "hello").await;
+    text(&host, BOB, "SM2", "hello").await;
+    wait(place, failed, |failed| *failed == 2).await;
+    assert_eq!(host.troubles(), [], "two may be an accident");
+    text(&host, ADA, "SM3", "hello").await;
+    let raised = wait(place, || async { host.troubles() }, |troubles| !troubles.is_empty()).await.remove(0);
+    assert_eq!((raised.key.as_str(), raised.cleared), ("unanswered", false));
+    assert!(raised.message.is_some_and(|message| message.contains("the turn has no such medium")));
+    world.state().memory = None;
+    text(&host, BOB, "SM4", "hello again").await;
+    wait(place, || async { host.troubles() }, |troubles| troubles.iter().any(|trouble| trouble.cleared))
+        .await;
+}
+
+#[tokio::test]
+async fn an_outage_is_told_by_the_plugin_that_is_away() {
+    let world = World::default();
+    let host = world.host().await;
+    world.state().memory = Some(away());
+    for number in 1..=4 {
+        text(&host, ADA, &format!("SM{number}"), "hello").await;
+    }
+    let place = std::panic::Location::caller();
+    wait(place, || attempts(&host), |attempts| *attempts >= 3).await;
+    assert_eq!(host.troubles(), []);
+}
