@@ -362,7 +362,8 @@ mod tests {
         board.apply("memory", Event::Failing { findings: vec![finding] }, now);
         assert_eq!(
             told("memory")[1],
-            "`chat` fails in use, 4 times since 1970-01-01T00:00:00.000Z: the key may not use the model -> See the vendor"
+            "`chat` fails in use, 4 times since 1970-01-01T00:00:00.000Z: the key may not use the model -> \
+             Grant the missing permission in the account of Memory at its vendor"
         );
         let mut odd = PluginHealth::clone(board.snapshot().plugin("openai").unwrap());
         (odd.stale, odd.flapping, odd.checked_at) = (true, true, None);
