@@ -79,7 +79,12 @@ impl Account {
             "the tokens in the database are sealed under another secret key (fingerprint `{theirs}`, this host's is \
              `{ours}`): set `SWITCHBOARD_SECRET_KEY` to the key of the host that sealed them, or forget them by `DELETE \
              /api/calendar/oauth` and connect the calendar again"
-        )))
+        ))
+        .advise(
+            FixAction::CorrectSetting,
+            "Set `SWITCHBOARD_SECRET_KEY` to the key that sealed the tokens, or forget them and connect the calendar \
+             again",
+        ))
     }
 
     /// The client secrets and the tables, whatever key seals; once.
@@ -126,7 +131,8 @@ impl Account {
             }
             Ok(_) => Err(Failure::protocol(
                 "what answers is not the Calendar API: check `GOOGLE_CALENDAR_API_BASE_URL`",
-            )),
+            )
+            .setting("api_base_url")),
             Err(fault) if fault.has_status(404) => {
                 Err(Failure::config_invalid(format!("the connected account has no calendar `{calendar}`"))
                     .setting("calendar"))

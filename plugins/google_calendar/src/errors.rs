@@ -194,7 +194,10 @@ fn unwell(refusal: &Refusal) -> Failure {
     let failure = match status {
         _ if refusal.is_rate() => Failure::rate_limited(format!("Google asks to slow down{because}")),
         _ if refusal.is_quota() => {
-            Failure::quota(format!("the project's quota of the Calendar API is used up{because}"))
+            Failure::quota(format!("the project's quota of the Calendar API is used up{because}")).advise(
+                FixAction::SeeVendor,
+                "Raise the quota of the Calendar API in Google's console, or wait until it renews",
+            )
         }
         401 => consent_ended("Google does not accept the access that was granted any more"),
         403 if refusal.lacks_scope() => Failure::consent_required(format!(
@@ -205,10 +208,18 @@ fn unwell(refusal: &Refusal) -> Failure {
         403 if refusal.is_switched_off() => Failure::forbidden(format!(
             "the Google Calendar API is switched off for the project of the OAuth client{because}: enable it in \
              Google's console under APIs & Services, Library"
-        )),
-        403 => Failure::forbidden(format!("the connected account may not read the calendar{because}")),
+        ))
+        .advise(
+            FixAction::SeeVendor,
+            "Enable the Google Calendar API in Google's console under APIs & Services, Library; then verify it",
+        ),
+        403 => Failure::forbidden(format!("the connected account may not read the calendar{because}")).advise(
+            FixAction::SeeVendor,
+            "Share the calendar with the connected account, or connect the account that it belongs to",
+        ),
         500.. => Failure::unavailable(format!("Google answered {status}{because}")),
-        _ => Failure::protocol(format!("Google answered {status}{because} to a plain read")),
+        _ => Failure::protocol(format!("Google answered {status}{because} to a plain read"))
+            .advise(FixAction::Upgrade, "Upgrade the plugin: Google does not take its requests any more"),
     };
     match retry_after {
         Some(wait) => failure.retry_after(*wait),

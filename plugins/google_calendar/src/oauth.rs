@@ -131,7 +131,7 @@ impl Google {
                 let message = format!(
                     "`{host}` answers what is no token endpoint: check `token_uri` of the client secrets"
                 );
-                return NoTokens::Failed(Failure::protocol(message));
+                return NoTokens::Failed(Failure::protocol(message).setting(self.setting));
             }
         };
         tracing::debug!(error = %answer, "Google gives no tokens");
@@ -145,10 +145,10 @@ impl Google {
                     .setting(self.setting),
                 )
             }
-            other => NoTokens::Failed(Failure::protocol(format!(
-                "Google gives no tokens: `{}`",
-                word(other.as_ref())
-            ))),
+            other => NoTokens::Failed(
+                Failure::protocol(format!("Google gives no tokens: `{}`", word(other.as_ref())))
+                    .advise(FixAction::SeeVendor, "Check the OAuth client and its consent screen in Google's console"),
+            ),
         }
     }
 }

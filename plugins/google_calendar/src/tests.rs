@@ -11,3 +11,4 @@ mod renewing;
 mod working_with_events;
 mod following_changes;
 mod examining;
+mod advising;

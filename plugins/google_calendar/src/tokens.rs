@@ -300,7 +300,7 @@ impl Tokens {
 
     async fn open(&self, sealed: &str) -> Result<Grant, Failure> {
         let text = self.context.host().open(sealed).await.map_err(unsealed)?;
-        Grant::read(&text).ok_or_else(|| Failure::internal("the grant in the database cannot be read"))
+        Grant::read(&text).ok_or_else(|| errors::consent_ended("the grant in the database cannot be read"))
     }
 
     async fn hold(&self, grant: Grant, version: i64, unsaved: bool) -> Result<(), Failure> {
@@ -330,6 +330,7 @@ pub fn unsealed(error: OperationError) -> Failure {
     match error.kind {
         ErrorKind::Conflict | ErrorKind::Denied | ErrorKind::Invalid => {
             Failure::config_invalid(error.message)
+                .advise(FixAction::CorrectSetting, "Correct the secret key of this host as the reason says")
         }
         _ => error.into(),
     }

@@ -211,12 +211,9 @@ impl MemoryService {
 fn unready(error: OperationError) -> Failure {
     let message = format!("the memories cannot be used: {}", error.message);
     match error.kind {
-        ErrorKind::Deadline => Failure::timeout(message),
-        ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::UnknownOutcome => {
-            Failure::unavailable(message)
-        }
-        ErrorKind::Denied => Failure::new(ReasonCode::Forbidden, message),
-        _ => Failure::internal(message),
+        // Whether it had an effect is seen by the next attempt.
+        ErrorKind::UnknownOutcome => Failure::unavailable(message),
+        _ => OperationError { message, ..error }.into(),
     }
 }
 

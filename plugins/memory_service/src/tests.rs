@@ -11,3 +11,4 @@ mod forgetting;
 mod threads;
 mod summarising;
 mod embedding;
+mod advising;

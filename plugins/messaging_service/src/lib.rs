@@ -96,9 +96,10 @@ impl Plugin for MessagingService {
     /// What an earlier run left is taken up in the background, also while the database is away.
     async fn init(&self) -> Result<(), Failure> {
         if !self.pump.context.has(DATABASE) {
-            return Err(Failure::unavailable(
+            return Err(Failure::config_invalid(
                 "messages cannot be kept, so none is taken: add a section `[plugins.database]` to plugins.toml",
-            ));
+            )
+            .advise(FixAction::CorrectSetting, "Add a section `[plugins.database]` to plugins.toml, then reload"));
         }
         let pump = &self.pump;
         self.workers.get_or_init(|| [tokio::spawn(pump.clone().run()), tokio::spawn(pump.clone().tidy())]);

@@ -86,8 +86,7 @@ impl Plugin for Scheduler {
 
     async fn init(&self) -> Result<(), Failure> {
         let migrated = self.store.migrate().await;
-        migrated
-            .map_err(|error| Failure::unavailable(format!("the jobs cannot be read: {}", error.message)))?;
+        migrated.map_err(unready)?;
         self.turning.get_or_init(|| self.engine.start());
         Ok(())
     }
@@ -265,6 +264,16 @@ impl Scheduler {
         let DismissDeadLetter { id } = routes::with_id(&request)?;
         self.desk.dismiss(&id, call.person()).await?;
         Ok(HttpResponse::empty(204))
+    }
+}
+
+/// A database that is away comes back; what it refuses otherwise, a person must see to.
+fn unready(error: OperationError) -> Failure {
+    let message = format!("the jobs cannot be read: {}", error.message);
+    match error.kind {
+        // Whether it had an effect is seen by the next attempt.
+        ErrorKind::UnknownOutcome => Failure::unavailable(message),
+        _ => OperationError { message, ..error }.into(),
     }
 }
 

@@ -10,3 +10,4 @@ mod firing;
 mod crashes;
 mod parking;
 mod reminders;
+mod advising;

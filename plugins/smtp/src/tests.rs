@@ -11,3 +11,4 @@ mod sending;
 mod sending_once;
 mod real_server;
 mod examining;
+mod advising;

@@ -229,7 +229,7 @@ async fn another_key_is_refused_before_anything_is_asked() {
     let asked = peer.heard("GET ").len();
     let failure = plugin.probe().await.unwrap_err();
     expect![
-        "config_invalid [-] -> -: the tokens in the database are sealed under another secret key (fingerprint `other-key`, this host's is `test-key`): set `SWITCHBOARD_SECRET_KEY` to the key of the host that sealed them, or forget them by `DELETE /api/calendar/oauth` and connect the calendar again"
+        "config_invalid [-] -> -: the tokens in the database are sealed under another secret key (fingerprint `other-key`, this host's is `test-key`): set `SWITCHBOARD_SECRET_KEY` to the key of the host that sealed them, or forget them by `DELETE /api/calendar/oauth` and connect the calendar again => Set `SWITCHBOARD_SECRET_KEY` to the key that sealed the tokens, or forget them and connect the calendar again"
     ]
     .assert_eq(&shown(&failure, peer.port));
     assert_eq!(peer.heard("GET ").len(), asked);

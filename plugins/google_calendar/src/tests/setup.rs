@@ -131,11 +131,12 @@ pub fn heading(page: &HttpResponse) -> (u16, String) {
     (page.status, heading.unwrap_or_default().to_owned())
 }
 
-/// `code [setting] -> href: message`, with the port made stable.
+/// `code [setting] -> href: message`, and the plugin's own advice, with the port made stable.
 pub fn shown(failure: &Failure, port: u16) -> String {
-    let Failure { code, message, setting, href, .. } = failure;
+    let Failure { code, message, setting, href, advice, .. } = failure;
+    let advice = advice.as_ref().map(|advice| format!(" => {}", advice.label)).unwrap_or_default();
     let (setting, href) = (setting.as_deref().unwrap_or("-"), href.as_deref().unwrap_or("-"));
-    format!("{code} [{setting}] -> {href}: {message}").replace(&format!(":{port}"), ":PORT")
+    format!("{code} [{setting}] -> {href}: {message}{advice}").replace(&format!(":{port}"), ":PORT")
 }
 
 /// The first evidence of failure that the plugin reports, which it does in its own time.

@@ -99,6 +99,7 @@ async fn without_a_database_nothing_is_taken() {
         failure.message,
         "messages cannot be kept, so none is taken: add a section `[plugins.database]` to plugins.toml"
     );
+    assert_eq!(failure.code, plugin_api::error::ReasonCode::ConfigInvalid, "waiting does not mend it");
     let webhook = request(&[("MessageSid", "SM1"), ("From", ADA)]);
     let refused =
         plugin.call_json("receive", plugin_api::serde_json::to_value(webhook).unwrap()).await.unwrap_err();

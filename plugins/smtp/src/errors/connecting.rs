@@ -48,8 +48,12 @@ pub fn too_slow(missing: &str, config: &Config) -> Failure {
             "if the port expects TLS from the first byte, set `SMTP_TLS=implicit`"
         }
     };
-    let hint = if missing == GREETING { format!(": {hint}") } else { String::new() };
-    Failure::timeout(format!("`{}` gave {missing} within {timeout:?}{hint}", config.address()))
+    let server = config.address();
+    if missing == GREETING {
+        return Failure::timeout(format!("`{server}` gave {missing} within {timeout:?}: {hint}"))
+            .setting("tls");
+    }
+    Failure::timeout(format!("`{server}` gave {missing} within {timeout:?}"))
 }
 
 /// The login failed.
@@ -70,7 +74,8 @@ pub fn refused_login(reply: &Reply, config: &Config) -> Failure {
         530 if config.credentials.is_none() => Failure::auth_invalid(format!(
             "`{server}` wants a login ({reply}): set `SMTP_USERNAME` and `SMTP_PASSWORD`"
         ))
-        .setting("username"),
+        .setting("username")
+        .advise(FixAction::CorrectSetting, "Set `SMTP_USERNAME` and `SMTP_PASSWORD`"),
         534 => Failure::auth_invalid(format!(
             "`{server}` refuses this kind of login ({reply}): many providers want a password made for one application"
         ))
@@ -102,23 +107,27 @@ pub fn no_login(config: &Config) -> Failure {
 }
 
 /// The server answers, and will not work for us.
-fn unwilling(reply: &Reply, config: &Config) -> Failure {
+pub fn unwilling(reply: &Reply, config: &Config) -> Failure {
     let server = config.address();
     if reply.is_transient() {
         Failure::unavailable(format!("`{server}` does not serve at the moment ({reply})"))
     } else {
-        Failure::forbidden(format!("`{server}` refuses to serve this machine ({reply})"))
+        Failure::forbidden(format!("`{server}` refuses to serve this machine ({reply})")).advise(
+            FixAction::SeeVendor,
+            format!("Ask the operator of `{server}` to take mail from this machine, or use another server"),
+        )
     }
 }
 
-fn network(kind: io::ErrorKind, config: &Config) -> Failure {
+pub fn network(kind: io::ErrorKind, config: &Config) -> Failure {
     let server = config.address();
     match kind {
         io::ErrorKind::ConnectionRefused => Failure::refused(format!("nobody listens at `{server}`")),
         io::ErrorKind::TimedOut => too_slow("no connection", config),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            Failure::refused(format!("there is no way to `{server}` from this machine's network"))
-        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Failure::refused(format!(
+            "there is no way to `{server}` from this machine's network"
+        ))
+        .advise(FixAction::Retry, "Check this machine's network and firewall, or correct `SMTP_SERVER`"),
         io::ErrorKind::InvalidData => Failure::protocol(format!(
             "`{server}` does not answer as a mail server: check `SMTP_SERVER` and `SMTP_PORT`"
         ))

@@ -46,6 +46,12 @@ const OF_THE_SENDER: [&str; 11] = [
 const QUOTA: [&str; 3] = ["5.4.5", "4.4.5", "5.1.90"];
 
 impl Reply {
+    /// An answer with nothing but its code.
+    #[cfg(test)]
+    pub fn bare(code: u16) -> Self {
+        Self { code, enhanced: None, hint: None }
+    }
+
     /// The answer behind an error, if the server gave one.
     pub fn of(error: &smtp::Error) -> Option<Self> {
         let code = error.status()?.into();

@@ -20,7 +20,7 @@ pub fn failure(error: &io::Error, config: &Config) -> Option<Failure> {
         _ => Failure::tls(format!(
             "no TLS connection with `{server}` comes about: no common version or method"
         ))
-        .setting("tls"),
+        .advise(FixAction::SeeVendor, format!("Let `{server}` speak TLS 1.2 or later")),
     })
 }
 
@@ -53,7 +53,8 @@ pub fn no_authorities(path: Option<&Path>) -> Failure {
         )),
         None => Failure::tls(
             "this machine trusts no certificate authorities: install its `ca-certificates`, or set `SMTP_CA_FILE`",
-        ),
+        )
+        .advise(FixAction::CorrectSetting, "Install `ca-certificates` on this machine, or set `SMTP_CA_FILE`"),
     }
     .setting("ca_file")
 }
@@ -62,12 +63,13 @@ fn certificate(error: &CertificateError, config: &Config) -> Failure {
     let server = config.address();
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            Failure::tls(format!("the certificate of `{server}` has expired: it must be renewed there")).setting("tls")
+            Failure::tls(format!("the certificate of `{server}` has expired: it must be renewed there"))
+                .advise(FixAction::SeeVendor, format!("Renew the certificate of `{server}`"))
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Failure::tls(format!(
             "the certificate of `{server}` is not valid yet: check the clocks of both machines"
         ))
-        .setting("tls"),
+        .advise(FixAction::Retry, format!("Correct the clock of this machine or of `{server}`, then verify it")),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Failure::tls(
             format!("the certificate of `{server}` is for another name: set `SMTP_SERVER` to the name that it is for"),
         )

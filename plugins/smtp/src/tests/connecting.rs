@@ -64,8 +64,8 @@ async fn nobody_there() {
 async fn silence() {
     let silent = Peer::start(Talk::fall_silent);
     let short = json!({ "timeout": "200ms" });
-    fails(silent.port, short.clone(), expect!["timeout [-]: `127.0.0.1:PORT` gave no greeting within 200ms: if the port expects TLS from the first byte, set `SMTP_TLS=implicit`"]).await;
-    fails(silent.port, json!({ "timeout": "200ms", "tls": "implicit" }), expect!["timeout [-]: `127.0.0.1:PORT` gave no greeting within 200ms: if the port begins unencrypted, set `SMTP_TLS=starttls`"]).await;
+    fails(silent.port, short.clone(), expect!["timeout [tls]: `127.0.0.1:PORT` gave no greeting within 200ms: if the port expects TLS from the first byte, set `SMTP_TLS=implicit`"]).await;
+    fails(silent.port, json!({ "timeout": "200ms", "tls": "implicit" }), expect!["timeout [tls]: `127.0.0.1:PORT` gave no greeting within 200ms: if the port begins unencrypted, set `SMTP_TLS=starttls`"]).await;
 
     let deaf = Peer::start(|talk| {
         talk.until("AUTH")?;
@@ -111,7 +111,7 @@ async fn a_server_that_will_not_serve() {
     fails(
         greets("554 5.7.1 your address is listed").port,
         json!({}),
-        expect!["forbidden [-]: `127.0.0.1:PORT` refuses to serve this machine (SMTP 554 5.7.1)"],
+        expect!["forbidden [-]: `127.0.0.1:PORT` refuses to serve this machine (SMTP 554 5.7.1) => Ask the operator of `127.0.0.1:PORT` to take mail from this machine, or use another server"],
     )
     .await;
 }

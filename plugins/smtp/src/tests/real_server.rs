@@ -115,7 +115,7 @@ async fn a_certificate_that_cannot_be_trusted() {
     check(
         ours.certify_expired("127.0.0.1"),
         "implicit",
-        expect!["tls [tls]: the certificate of `127.0.0.1:PORT` has expired: it must be renewed there"],
+        expect!["tls [-]: the certificate of `127.0.0.1:PORT` has expired: it must be renewed there => Renew the certificate of `127.0.0.1:PORT`"],
     )
     .await;
 }

@@ -69,10 +69,11 @@ pub fn shown(error: &OperationError, port: u16) -> String {
     error.to_string().replace(&format!(":{port}"), ":PORT")
 }
 
-/// `code [setting]: message`, with the address of the peer made stable.
+/// `code [setting]: message`, and the plugin's own advice, with the address of the peer made stable.
 pub fn shown_failure(failure: &Failure, port: u16) -> String {
     let setting = failure.setting.as_deref().unwrap_or("-");
-    format!("{} [{setting}]: {}", failure.code, failure.message).replace(&format!(":{port}"), ":PORT")
+    let advice = failure.advice.as_ref().map(|advice| format!(" => {}", advice.label)).unwrap_or_default();
+    format!("{} [{setting}]: {}{advice}", failure.code, failure.message).replace(&format!(":{port}"), ":PORT")
 }
 
 /// The details of an error.
