@@ -50,7 +50,11 @@ fn chat(body: &Value) -> Value {
     let last = messages.last().cloned().unwrap_or_default();
     let heard = messages.iter().rev().find(|message| message["role"] == "user");
     let heard = heard.and_then(|message| message["content"].as_str()).unwrap_or_default();
-    let spoken = messages.iter().filter(|message| message["role"] == "user").count();
+    // Where the assistant spoke first, as on a call, the plugin puts this before: it is no turn of the caller's.
+    let is_turn = |message: &&Value| {
+        message["role"] == "user" && message["content"] != "(You began this conversation.)"
+    };
+    let spoken = messages.iter().filter(is_turn).count();
     match heard.strip_prefix("remember ") {
         Some(fact) if last["role"] == "user" => {
             completion(Some(("memory_service-remember", json!({ "text": fact }))), "call-1", "")
