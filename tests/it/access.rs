@@ -58,8 +58,7 @@ fn a_token_that_is_configured_is_required_on_loopback_too() {
     assert_eq!(host.get("/livez").status, 200);
     host.wait_until_ready();
     assert_eq!(host.get("/api/health").body, r#"{"status":"healthy"}"#);
-    let told = host.output();
-    assert!(told.contains("the operator's token is required, on loopback too"), "{told}");
+    host.wait_for_output("the operator's token is required, on loopback too");
 
     let form = [via, ("content-type", "application/x-www-form-urlencoded")];
     let login = host.request("POST", "/login", &form, Some(&format!("token={TOKEN}")));

@@ -259,7 +259,7 @@ fn a_host_without_descriptors_is_degraded_until_it_has_some() {
         degraded["notes"].to_string().contains("no file descriptor is left"),
         "`status` shows it: {degraded}"
     );
-    assert!(host.output().contains("no file descriptor is left"), "the log tells it");
+    host.wait_for_output("no file descriptor is left");
 
     limit_descriptors(&mut host, before);
     let healthy = wait_until("the end of it", &mut health, |health| health["status"] == "healthy");

@@ -4,12 +4,13 @@ use std::fs;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use switchboard_tests::{Setup, TestHost, peer::Peer, trials, wait::wait_until};
+use switchboard_tests::{Setup, TestHost, events::EventClient, peer::Peer, trials, wait::wait_until};
 
 pub fn tests() -> Vec<Trial> {
     trials![
         work_that_fails_behind_a_good_probe_is_blamed_once_and_acknowledged,
-        a_refusal_of_the_vendor_counts_whatever_its_kind_and_ends_with_the_successes,
+        a_refusal_of_the_vendor_counts_whatever_its_kind,
+        followers_see_it_and_it_outlasts_a_reload_until_the_work_succeeds,
         bad_input_and_impatience_make_no_plugin_fail,
         a_key_that_lists_models_and_may_not_use_them_is_openais_own_failure,
         the_metrics_of_a_plugin_that_was_removed_go_with_it,
@@ -87,7 +88,7 @@ fn work_that_fails_behind_a_good_probe_is_blamed_once_and_acknowledged() {
     wait_until("good health", || health(&host), |whole| whole["status"] == "healthy");
 }
 
-fn a_refusal_of_the_vendor_counts_whatever_its_kind_and_ends_with_the_successes() {
+fn a_refusal_of_the_vendor_counts_whatever_its_kind() {
     let host = connected();
     // For a caller it is `denied`; that the vendor refused the host's own key is the plugin's trouble.
     fails(
@@ -102,6 +103,45 @@ fn a_refusal_of_the_vendor_counts_whatever_its_kind_and_ends_with_the_successes(
     }
     assert_eq!(failing(&host, "faulty").len(), 1);
     assert_eq!(health(&host)["status"], "degraded");
+}
+
+fn followers_see_it_and_it_outlasts_a_reload_until_the_work_succeeds() {
+    let host = connected();
+    let mut follower = EventClient::new(host.address(), &[]);
+    assert_eq!(follower.next_event().kind, "snapshot");
+    for _ in 0..ENOUGH {
+        ask(
+            &host,
+            "commit",
+            &json!({ "fault": { "fail": { "code": "quota", "message": "no credit" } } }),
+            None,
+        );
+    }
+    let finding = wait_until_failing(&host);
+    assert_eq!((&finding["operation"], &finding["code"]), (&json!("commit"), &json!("quota")));
+    // Other news may come before it.
+    let told = loop {
+        let event = follower.next_event();
+        if event.data["integrations"]["faulty"]["failing"][0]["code"] == "quota" {
+            break event;
+        }
+    };
+    assert_eq!(told.kind, "snapshot", "it is no change of status");
+
+    let changed = PLUGINS.replace("[plugins.faulty]", "[plugins.faulty]\nprobe = { interval = \"1h\" }");
+    fs::write(host.setup().path("plugins.toml"), changed).expect("a file can be written");
+    let reloaded = host.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    let is_successor = |plugin: &Value| plugin["generation"] == 2 && plugin["status"] == "connected";
+    let successor = host.wait_for_plugin("faulty", "a successor", is_successor);
+    assert_eq!(successor["failing"][0]["code"], "quota", "no reload makes health green: {successor:#}");
+    host.wait_for_status("dependent", "connected");
+
+    let works = json!({ "fault": { "slow_ms": 0 } });
+    assert_eq!(ask(&host, "commit", &works, None), 200);
+    assert_eq!(failing(&host, "faulty").len(), 1, "one success is not enough");
+    assert_eq!(ask(&host, "commit", &works, None), 200);
+    wait_until("good health", || health(&host), |whole| whole["status"] == "healthy");
 }
 
 fn bad_input_and_impatience_make_no_plugin_fail() {

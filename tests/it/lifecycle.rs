@@ -182,7 +182,7 @@ fn an_outage_is_noticed_and_healed_without_a_restart() {
         faulty["history"].as_array().expect("a history").iter().map(|entry| &entry["to"]).collect();
     assert_eq!(moves[moves.len() - 2..], [&json!("error"), &json!("connected")], "{faulty:#}");
     assert_eq!(host.plugin("dependent")["healthy"], true);
-    let log = host.output();
+    let log = host.wait_for_output("connected again");
     let told = |line: &&str| line.contains("connected again") && line.contains("faulty");
     let lines: Vec<_> = log.lines().filter(told).collect();
     assert!(matches!(lines[..], [line] if line.contains("INFO")), "its return is logged once: {log}");

@@ -281,7 +281,7 @@ fn pgvector_that_comes_later_is_put_to_use() -> Outcome {
     let host = start(setup(model.address()).env("DATABASE_URL", &postgres.url()));
     remember(&host, ADA, "Ada has a terrier");
     assert_eq!(embedded(&host, "ideas-1")["vectors"], "bytes");
-    assert!(host.output().contains("create extension vector"), "{}", host.output());
+    host.wait_for_output("create extension vector");
     let setup = host.terminate().1;
     postgres.query("create extension vector");
     let host = start(setup);

@@ -128,6 +128,12 @@ impl TestHost {
         wait_until("the host to be ready", || self.get("/readyz").status, |status| *status == 200);
     }
 
+    /// Waits until it has printed these words: the log is written aside, a moment after what it tells of.
+    #[track_caller]
+    pub fn wait_for_output(&self, words: &str) -> String {
+        wait_until(&format!("{words:?} in the output"), || self.output(), |output| output.contains(words))
+    }
+
     /// Everything it has printed so far, both outputs.
     pub fn output(&self) -> String {
         self.process.output()
