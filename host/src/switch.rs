@@ -300,8 +300,8 @@ impl Switch {
         OperationError::unavailable(format!("`{name}` has no instance"))
     }
 
-    /// Names the plugins behind an error that is not the request's own fault. What the plugin itself answered is its
-    /// newest word: that its status still tells of something else is not the cause.
+    /// Names the plugins behind an error that is not the request's own fault. The plugin's own
+    /// answer is newer than its status: an older reason in the status is not the cause.
     fn with_causes(&self, name: &str, mut error: OperationError, by_itself: bool) -> OperationError {
         use ErrorKind::{Cancelled, Conflict, Denied, Invalid, NotFound};
         let own = matches!(error.kind, Invalid | Denied | NotFound | Conflict | Cancelled);

@@ -1,5 +1,5 @@
 //! The host's own tasks are watched: one that ends by a panic is told to the board, counted, and run again. None is silently
-//! gone. What the panic said is in the log: the hook for panics puts it there.
+//! gone. The panic's message is in the log: the panic hook puts it there.
 
 use std::{any::Any, future::Future, panic::AssertUnwindSafe, time::Duration};
 

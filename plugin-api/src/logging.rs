@@ -110,7 +110,7 @@ fn install() {
     catch_words_of_panics();
 }
 
-/// Panics are told to the host. What the standard library does instead writes to standard error, and waits for its reader.
+/// Panics are told to the host. The standard library's hook would write to standard error, and wait for its reader.
 fn catch_words_of_panics() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

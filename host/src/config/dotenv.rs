@@ -1,5 +1,5 @@
 //! The text of a `.env` file becomes variables. A value is what stands there: nothing is replaced in it but `${NAME}` of
-//! a variable that is set. What looks like a mistake is refused, or named, with its line; no value is ever shown. Pure.
+//! a variable that is set. Likely mistakes are refused, or named, with their line; no value is ever shown. Pure.
 //! `host/docs/env.md` describes the syntax for people.
 
 use std::collections::BTreeMap;

@@ -14,8 +14,8 @@ pub(super) fn is_home(path: &str) -> bool {
 pub(super) const REFUSAL: &str =
     "begins with `~`, which only a shell replaces: write the whole path, or `${HOME}/…`";
 
-/// The JSON pointers of settings that begin with a home, as a path or as the file of an SQLite URL. What the schema
-/// marks as a secret is no path, but may be a URL.
+/// The JSON pointers of settings that begin with a home, as a path or as the file of an SQLite URL. A secret
+/// is no path, but may be a URL.
 pub(super) fn among(settings: &Value, shape: &Shape<'_>) -> Vec<String> {
     let mut found = Vec::new();
     gather(settings, shape, "", &mut found);

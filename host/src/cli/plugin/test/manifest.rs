@@ -1,5 +1,5 @@
-//! What a manifest says of the plugin itself: its name, words and version. What makes a manifest unusable, the loader has
-//! refused before, by the judge of all manifests. Pure.
+//! Checks a manifest's name, words and version. The loader has already refused unusable manifests, by the judge of all
+//! manifests. Pure.
 
 use std::path::Path;
 

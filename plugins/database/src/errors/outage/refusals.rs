@@ -108,7 +108,7 @@ pub fn no_folder(error: &io::Error, folder: &Path, place: &Place) -> Failure {
     }
 }
 
-/// The file is no database, or a broken one. What it holds may be missed: nobody replaces it by himself.
+/// The file is no database, or a broken one. Its data may be needed: it is never replaced automatically.
 pub(super) fn unsound(place: &Place, other_format: bool) -> Failure {
     let file = place.file().map(|file| file.display().to_string()).unwrap_or_default();
     let message = format!("{place} is not a sound database");
