@@ -8,11 +8,11 @@ use std::{
 
 use plugin_api::{
     requests::openai::{Chat, ChatAnswer, FinishReason, ToolCall, TroubleCode, Usage},
-    serde_json::{Map, Value},
+    serde_json::{Deserializer, Map, Value},
 };
 
 use crate::{
-    fields::{has_thoughts, list, text, tool_call, unread_of_message, usage, words},
+    fields::{calls, has_thoughts, text, tool_call, unread_of_message, usage, words},
     thinking::{self, Split},
     trouble::{Trouble, status},
     written_calls,
@@ -60,7 +60,7 @@ pub fn read(body: &Value, asked: Asked<'_>) -> Result<ChatAnswer, Trouble> {
     let mut draft = Draft {
         content: words(message.get("content")),
         refusal: words(message.get("refusal")),
-        tool_calls: list(message, "tool_calls").iter().map(tool_call).collect(),
+        tool_calls: calls(message).iter().map(tool_call).collect(),
         finish_reason: Some(text(choice, "finish_reason").unwrap_or_default()),
         extra: unread_of_message(message),
         ..Draft::default()
@@ -70,6 +70,11 @@ pub fn read(body: &Value, asked: Asked<'_>) -> Result<ChatAnswer, Trouble> {
     }
     draft.note(body);
     draft.finish(asked)
+}
+
+/// Whether the model of an answer that came whole ends thoughts that no mark begins; `None`: it said too little to tell.
+pub fn omits_opening(body: &Value) -> Option<bool> {
+    thinking::split(&words(body.pointer("/choices/0/message/content")), false).omits_opening()
 }
 
 /// An error may stand in an answer that began as a good one.
@@ -101,11 +106,15 @@ impl Draft {
         if self.tool_calls.is_empty() {
             self.tool_calls = self.written_calls(&mut split, asked)?;
         }
+        if self.tool_calls.is_empty() && self.wants_tools() && !tools.is_empty() {
+            return Err(self.malformed(model));
+        }
         if split.has_thoughts && !split.is_cut && split.calls.is_empty() {
             // Those who think in the content want it back there.
             let as_it_came = Value::from(self.content.as_str());
             self.extra.entry("content").or_insert(as_it_came);
         }
+        self.tool_calls = self.tool_calls.into_iter().flat_map(apart).collect();
         give_ids(&mut self.tool_calls);
         Ok(ChatAnswer {
             finish_reason: self.reason(),
@@ -120,19 +129,38 @@ impl Draft {
 
     /// An answer that was ended by something else than the model is none, and no part of one.
     fn whole(&self, server: &str, model: &str) -> Result<(), Trouble> {
-        let reason = self.finish_reason.as_deref().unwrap_or_default().to_ascii_lowercase();
         let trouble = |code, words: String| Err(Trouble::new(code, words).usage(self.usage));
-        match reason.as_str() {
-            "content_filter" | "safety" | "recitation" | "prohibited_content" | "blocklist" | "spii" => {
+        match self.finish_reason().as_str() {
+            "content_filter" | "safety" | "recitation" | "prohibited_content" | "blocklist" | "spii"
+            | "sensitive" | "refusal" => {
                 trouble(TroubleCode::ContentFilter, format!("`{server}` filters the words of the answer"))
             }
-            "error" | "abort" | "aborted" | "cancelled" | "insufficient_system_resource" => trouble(
+            "error"
+            | "abort"
+            | "aborted"
+            | "cancelled"
+            | "insufficient_system_resource"
+            | "network_error" => trouble(
                 TroubleCode::Unavailable,
                 format!("`{server}` broke the answer off before it was whole"),
             ),
-            reason if reason.contains("malformed") => trouble(TroubleCode::ToolUseFailed, malformed(model)),
+            reason if reason.contains("malformed") => Err(self.malformed(model)),
             _ => Ok(()),
         }
+    }
+
+    fn finish_reason(&self) -> String {
+        self.finish_reason.as_deref().unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// Some servers lose the calls that they announce (ollama/ollama#12557).
+    fn wants_tools(&self) -> bool {
+        matches!(self.finish_reason().as_str(), "tool_calls" | "tool_use" | "function_call")
+    }
+
+    fn malformed(&self, model: &str) -> Trouble {
+        let words = format!("the model `{model}` wrote a tool call that is none");
+        Trouble::new(TroubleCode::ToolUseFailed, words).usage(self.usage)
     }
 
     /// Tool calls that stand in the text, in their marks or as all of it.
@@ -145,23 +173,45 @@ impl Draft {
             return Ok(bare.unwrap_or_default());
         }
         let calls: Option<Vec<_>> = split.calls.iter().map(|call| written_calls::read(call)).collect();
-        let none = || Trouble::new(TroubleCode::ToolUseFailed, malformed(asked.model)).usage(self.usage);
-        calls.map(|calls| calls.concat()).ok_or_else(none)
+        calls.map(|calls| calls.concat()).ok_or_else(|| self.malformed(asked.model))
     }
 
-    fn reason(&self) -> FinishReason {
-        match self.finish_reason.as_deref().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "length" | "max_tokens" | "model_length" => FinishReason::Length,
+    /// Why it ended.
+    pub fn reason(&self) -> FinishReason {
+        match self.finish_reason().as_str() {
+            "length"
+            | "max_tokens"
+            | "max_output_tokens"
+            | "model_length"
+            | "model_context_window_exceeded" => FinishReason::Length,
             // Some servers say `stop` when they want tools called.
             _ if !self.tool_calls.is_empty() => FinishReason::ToolCalls,
-            "stop" | "eos" | "end_turn" => FinishReason::Stop,
+            "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => FinishReason::Stop,
             _ => FinishReason::Other,
         }
     }
 }
 
-fn malformed(model: &str) -> String {
-    format!("the model `{model}` wrote a tool call that is none")
+/// Several calls of one tool that came as one, their arguments glued together: `{…}{…}`
+/// (NousResearch/hermes-agent#25333).
+fn apart(call: ToolCall) -> Vec<ToolCall> {
+    let arguments: Result<Vec<Map<String, Value>>, _> =
+        Deserializer::from_str(&call.arguments).into_iter().collect();
+    let several = arguments.unwrap_or_default();
+    if several.len() < 2 {
+        return vec![call];
+    }
+    let written = |arguments: &Map<String, Value>| Value::from(arguments.clone()).to_string();
+    let more: Vec<_> = several[1..]
+        .iter()
+        .map(|arguments| ToolCall {
+            name: call.name.clone(),
+            arguments: written(arguments),
+            ..ToolCall::default()
+        })
+        .collect();
+    let first = ToolCall { arguments: written(&several[0]), ..call };
+    [first].into_iter().chain(more).collect()
 }
 
 /// Each call has an id of its own, the server's wherever it is one.

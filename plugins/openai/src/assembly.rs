@@ -2,13 +2,13 @@
 //! `answer` is.
 
 use plugin_api::{
-    requests::openai::{ChatAnswer, ChatDelta, ToolCall, TroubleCode},
-    serde_json::{Map, Value},
+    requests::openai::{ChatAnswer, ChatDelta, FinishReason, ToolCall, TroubleCode},
+    serde_json::{self, Map, Value},
 };
 
 use crate::{
     answer::{Asked, Draft, no_error},
-    fields::{arguments, has_thoughts, list, text, unread_of_call, unread_of_message, words},
+    fields::{arguments, calls, has_thoughts, text, unread_of_call, unread_of_message, words},
     thinking::Splitter,
     trouble::Trouble,
 };
@@ -24,9 +24,15 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// `has_tools`: tools were offered.
-    pub fn new(has_tools: bool) -> Self {
-        Self { splitter: Splitter::new(has_tools), ..Self::default() }
+    /// `has_tools`: tools were offered; `waits`: the model may end thoughts which no mark begins.
+    pub fn new(has_tools: bool, waits: bool) -> Self {
+        let splitter = if waits { Splitter::waiting(has_tools) } else { Splitter::new(has_tools) };
+        Self { splitter, ..Self::default() }
+    }
+
+    /// Whether the model ends thoughts that no mark begins; `None`: it said too little to tell.
+    pub fn omits_opening(&self) -> Option<bool> {
+        self.splitter.so_far().omits_opening()
     }
 
     /// Takes an event; gives what is new for the caller.
@@ -42,7 +48,10 @@ impl Assembly {
         }
         if let Some(reason) = text(choice, "finish_reason") {
             self.draft.finish_reason = Some(reason);
-            say(self.splitter.end(), &mut news);
+            // What waited and was cut off may be thoughts; the whole answer says that it is cut.
+            let may_be_thoughts = self.splitter.is_waiting() && self.draft.reason() == FinishReason::Length;
+            let rest = self.splitter.end();
+            say(if may_be_thoughts { String::new() } else { rest }, &mut news);
         }
         Ok(news)
     }
@@ -56,14 +65,22 @@ impl Assembly {
             add(&mut self.draft.extra, "content", parts.clone());
         }
         for (key, value) in unread_of_message(delta) {
+            if key.starts_with("reasoning") {
+                self.splitter.stop_waiting();
+            }
             add(&mut self.draft.extra, &key, value);
         }
-        news.extend(list(delta, "tool_calls").iter().map(|call| self.tool_call(call)));
+        news.extend(calls(delta).iter().map(|call| self.tool_call(call)));
+    }
+
+    /// Whether the server said why it ended.
+    pub fn is_finished(&self) -> bool {
+        self.draft.finish_reason.is_some()
     }
 
     /// The whole, after the last event.
     pub fn finish(self, asked: Asked<'_>) -> Result<ChatAnswer, Trouble> {
-        if self.draft.finish_reason.is_none() {
+        if !self.is_finished() {
             let words = format!("`{}` broke the answer off before it was whole", asked.server);
             return Err(Trouble::new(TroubleCode::Unavailable, words).usage(self.draft.usage));
         }
@@ -73,7 +90,8 @@ impl Assembly {
     fn tool_call(&mut self, piece: &Value) -> ChatDelta {
         let function = piece.get("function").unwrap_or(&Value::Null);
         let (id, name, arguments) = (text(piece, "id"), text(function, "name"), arguments(function));
-        let index = self.place(piece.get("index").and_then(Value::as_u64), id.as_deref());
+        let begins = name.is_some() && !arguments.is_empty();
+        let index = self.place(piece.get("index").and_then(Value::as_u64), id.as_deref(), begins);
         let call = &mut self.draft.tool_calls[index];
         // Some servers say both again with every piece.
         let id = id.filter(|_| call.id.is_empty());
@@ -87,14 +105,18 @@ impl Assembly {
         ChatDelta::ToolCall { index, id, name, arguments }
     }
 
-    /// Which call a piece belongs to. Some servers give no number, or one for all: there a new id begins a new call.
-    fn place(&mut self, number: Option<u64>, id: Option<&str>) -> usize {
+    /// Which call a piece belongs to. Some servers give no number, or one for all: there a new id begins a new call, or a
+    /// name with arguments (`begins`) behind a call that is whole (Gemini: NousResearch/hermes-agent#62937).
+    fn place(&mut self, number: Option<u64>, id: Option<&str>, begins: bool) -> usize {
         let calls = &mut self.draft.tool_calls;
         let known = match number {
             Some(number) => self.numbers.iter().rposition(|known| *known == number),
             None => calls.len().checked_sub(1),
         };
-        let fits = |index: &usize| id.is_none_or(|id| calls[*index].id.is_empty() || calls[*index].id == id);
+        let fits = |index: &usize| match id {
+            Some(id) => calls[*index].id.is_empty() || calls[*index].id == id,
+            None => !(begins && is_whole(&calls[*index])),
+        };
         match known.filter(fits) {
             Some(index) => index,
             None => {
@@ -112,11 +134,40 @@ fn say(text: String, news: &mut Vec<ChatDelta>) {
     }
 }
 
+fn is_whole(call: &ToolCall) -> bool {
+    !call.name.is_empty() && serde_json::from_str::<Map<String, Value>>(&call.arguments).is_ok()
+}
+
 /// A further piece of what goes back as it came: texts and lists grow, other things are said anew.
 fn add(extra: &mut Map<String, Value>, key: &str, value: Value) {
     match (extra.get_mut(key), value) {
         (Some(Value::String(text)), Value::String(more)) => text.push_str(&more),
-        (Some(Value::Array(list)), Value::Array(more)) => list.extend(more),
+        (Some(Value::Array(list)), Value::Array(more)) => {
+            more.into_iter().for_each(|more| add_item(list, more))
+        }
         (_, value) => drop(extra.insert(key.to_owned(), value)),
+    }
+}
+
+/// A further piece of a list: an element of the same kind and number goes on, as OpenRouter's `reasoning_details` do, which
+/// providers take back whole alone (RooCodeInc/Roo-Code#9389).
+fn add_item(list: &mut Vec<Value>, more: Value) {
+    const GROWING: [&str; 4] = ["text", "summary", "data", "thinking"];
+    let same = |item: &&mut Value| {
+        more.get("index").is_some_and(|index| {
+            index.is_u64() && item.get("index") == Some(index) && item.get("type") == more.get("type")
+        })
+    };
+    let Some(item) = list.iter_mut().find(same).and_then(Value::as_object_mut) else {
+        return list.push(more);
+    };
+    for (key, value) in more.as_object().into_iter().flatten() {
+        match (item.get_mut(key), value) {
+            (_, Value::Null) => {}
+            (Some(Value::String(text)), Value::String(more)) if GROWING.contains(&key.as_str()) => {
+                text.push_str(more);
+            }
+            _ => drop(item.insert(key.clone(), value.clone())),
+        }
     }
 }

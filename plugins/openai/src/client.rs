@@ -8,7 +8,7 @@ pub mod endpoint;
 pub mod transport;
 pub mod trust;
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use async_openai::{
     Client as Api,
@@ -50,6 +50,35 @@ pub struct Events {
     config: Arc<Config>,
 }
 
+/// A form in which a chat is answered.
+pub trait Form: Sized {
+    /// Whether it comes as it is written.
+    const IS_STREAM: bool;
+
+    /// Sends a request for a chat; comes back when the answer is there, or begins.
+    fn of_chat(client: &Client, request: &Value) -> impl Future<Output = Result<Self, Trouble>> + Send;
+}
+
+/// At once.
+impl Form for Value {
+    const IS_STREAM: bool = false;
+
+    async fn of_chat(client: &Client, request: &Value) -> Result<Self, Trouble> {
+        client.whole().await?.chat().create_byot(request).await.map_err(|error| client.trouble(error))
+    }
+}
+
+/// As it is written.
+impl Form for Events {
+    const IS_STREAM: bool = true;
+
+    async fn of_chat(client: &Client, request: &Value) -> Result<Self, Trouble> {
+        let api = client.api(Answers::Events { begin_within: client.config.timeout }).await?;
+        let stream = api.chat().create_stream_byot(request).await.map_err(|error| client.trouble(error))?;
+        Ok(Self { stream, config: client.config.clone() })
+    }
+}
+
 impl Client {
     pub fn new(config: Arc<Config>, trust: Arc<Trust>) -> Self {
         Self { config, trust, http: OnceCell::new(), clock: LastClock::default() }
@@ -74,18 +103,6 @@ impl Client {
         // A name may hold what would end the path.
         let name = endpoint::path_segment(name);
         api.await?.models().retrieve_byot(name).await.map_err(|error| self.trouble(error))
-    }
-
-    /// A chat, answered at once.
-    pub async fn chat(&self, request: &Value) -> Result<Value, Trouble> {
-        self.whole().await?.chat().create_byot(request).await.map_err(|error| self.trouble(error))
-    }
-
-    /// A chat, answered as it is written; comes back when the answer begins.
-    pub async fn chat_stream(&self, request: &Value) -> Result<Events, Trouble> {
-        let api = self.api(Answers::Events { begin_within: self.config.timeout }).await?;
-        let stream = api.chat().create_stream_byot(request).await.map_err(|error| self.trouble(error))?;
-        Ok(Events { stream, config: self.config.clone() })
     }
 
     /// Vectors, as the JSON that came.

@@ -1,13 +1,13 @@
 //! What servers and models were found to want otherwise: a refusal that names what is in the way -> the request without it,
-//! at once and from then on. Nothing is guessed from names of vendors; a server that refuses nothing is sent everything.
-//! What is learned is forgotten with the instance.
+//! at once and from then on; and what their answers show. Nothing is guessed from names of vendors; a server that refuses
+//! nothing is sent everything. What is learned is forgotten with the instance.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
-use plugin_api::serde_json::Value;
+use plugin_api::serde_json::{Value, json};
 
 use crate::trouble::Trouble;
 
@@ -19,6 +19,10 @@ pub const MOST_LESSONS: usize = 4;
 const DISPENSABLE: [&str; 3] = ["stream_options", "parallel_tool_calls", "temperature"];
 /// Fields of messages that are ours to send.
 const OWN: [&str; 4] = ["role", "content", "tool_calls", "tool_call_id"];
+/// What DeepSeek takes for thoughts that nobody kept; it refuses an empty text (NousResearch/hermes-agent#17341).
+const NO_THOUGHTS: &str = " ";
+/// What Google takes for the signature of a call that its model did not write (earendil-works/pi#1829).
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// By which words a server refuses a field, beside the field's name.
 const REFUSING: [&str; 8] = [
     "extra inputs are not permitted",
@@ -31,9 +35,23 @@ const REFUSING: [&str; 8] = [
     "not permitted",
 ];
 
+/// By which words a server wants a field that it misses.
+const WANTING: [&str; 4] = ["passed back", "must include", "is missing", "missing `reasoning_content`"];
+/// By which words a server refuses `null` for a text.
+const NO_NULL: [&str; 6] =
+    ["<nil>", "got null", "not null", "must be a string", "should be a valid string", "expected a string"];
+
 /// What is known of the models of a server.
 #[derive(Default)]
-pub struct Dialect(Mutex<BTreeMap<String, BTreeSet<Lesson>>>);
+pub struct Dialect(Mutex<BTreeMap<String, Known>>);
+
+/// What is known of a model.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    lessons: BTreeSet<Lesson>,
+    /// Whether it ends thoughts that no mark begins.
+    omits_opening: Option<bool>,
+}
 
 /// Something that a model wants otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +66,14 @@ pub enum Lesson {
     Without(String),
     /// Messages must not hold this field.
     MessagesWithout(String),
+    /// Every `assistant` message must hold thoughts, as `reasoning_content`.
+    Thoughts,
+    /// Every `assistant` message with tool calls must hold Google's signature of one.
+    Signatures,
+    /// An `assistant` message without words has an empty text, and not `null`.
+    EmptyText,
+    /// Schemas of tools must not hold these words.
+    SchemasWithout(Vec<String>),
 }
 
 impl Dialect {
@@ -55,8 +81,28 @@ impl Dialect {
     pub fn apply(&self, request: &mut Value) {
         let model = model_of(request);
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&model).cloned();
-        for lesson in known.into_iter().flatten() {
+        for lesson in known.unwrap_or_default().lessons {
             lesson.apply(request);
+        }
+    }
+
+    /// Whether a model may end thoughts that no mark begins: as long as no answer of it showed that it does not.
+    pub fn may_omit_opening(&self, model: &str) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(model).and_then(|known| known.omits_opening) != Some(false)
+    }
+
+    /// Takes over what an answer of a model showed. A model that ever did it may do it again, however it answers without.
+    pub fn note_opening(&self, model: &str, omits: Option<bool>) {
+        let Some(omits) = omits else { return };
+        self.of_model(model, |known| known.omits_opening = Some(omits || known.omits_opening == Some(true)));
+    }
+
+    /// Changes what is known of a model, if there is room to know more.
+    fn of_model(&self, model: &str, change: impl FnOnce(&mut Known)) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MOST_MODELS || known.contains_key(model) {
+            change(known.entry(model.to_owned()).or_default());
         }
     }
 
@@ -71,11 +117,9 @@ impl Dialect {
         if *request == before {
             return None;
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let model = model_of(request);
-        if known.len() < MOST_MODELS || known.contains_key(&model) {
-            known.entry(model).or_default().insert(lesson.clone());
-        }
+        self.of_model(&model_of(request), |known| {
+            known.lessons.insert(lesson.clone());
+        });
         Some(lesson)
     }
 }
@@ -88,6 +132,20 @@ impl Lesson {
         }
         if words.contains("tool call id") && words.contains("length of 9") {
             return Some(Self::ShortIds);
+        }
+        if words.contains("reasoning_content") && WANTING.iter().any(|sign| words.contains(sign)) {
+            return Some(Self::Thoughts);
+        }
+        if words.contains("missing a thought_signature") || words.contains("missing a `thought_signature`") {
+            return Some(Self::Signatures);
+        }
+        if words.contains("unknown name") && has("tools") {
+            let names = words.split("unknown name").skip(1).filter_map(|rest| rest.split('"').nth(1));
+            let names = names.map(|name| name.trim_end_matches('\\').to_owned()).collect();
+            return Some(Self::SchemasWithout(names));
+        }
+        if words.contains("content") && NO_NULL.iter().any(|sign| words.contains(sign)) {
+            return Some(Self::EmptyText);
         }
         if !REFUSING.iter().any(|sign| words.contains(sign)) {
             return None;
@@ -124,6 +182,25 @@ impl Lesson {
             }
             Self::ShortIds => messages_mut(request).iter_mut().for_each(shorten_ids),
             Self::Without(field) => drop(fields.remove(field)),
+            Self::Thoughts => {
+                for message in assistants_mut(request) {
+                    if message.get("reasoning_content").is_none() {
+                        message["reasoning_content"] = NO_THOUGHTS.into();
+                    }
+                }
+            }
+            Self::Signatures => assistants_mut(request).for_each(sign),
+            Self::EmptyText => {
+                for message in assistants_mut(request).filter(|message| message["content"].is_null()) {
+                    message["content"] = "".into();
+                }
+            }
+            Self::SchemasWithout(words) => {
+                let tools = fields.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten();
+                for schema in tools.filter_map(|tool| tool.pointer_mut("/function/parameters")) {
+                    forget(schema, words);
+                }
+            }
             Self::MessagesWithout(field) => {
                 for message in messages_mut(request) {
                     let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
@@ -146,6 +223,49 @@ fn messages(request: &Value) -> &[Value] {
 
 fn messages_mut(request: &mut Value) -> &mut [Value] {
     request.get_mut("messages").and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
+}
+
+fn assistants_mut(request: &mut Value) -> impl Iterator<Item = &mut Value> {
+    messages_mut(request).iter_mut().filter(|message| message["role"] == "assistant")
+}
+
+/// One signature is enough: of parallel calls, Google's models sign the first.
+fn sign(message: &mut Value) {
+    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+    let Some(calls) = calls.filter(|calls| calls.iter().all(|call| call.get("extra_content").is_none()))
+    else {
+        return;
+    };
+    if let Some(call) = calls.first_mut() {
+        call["extra_content"] = json!({ "google": { "thought_signature": NO_SIGNATURE } });
+    }
+}
+
+/// Takes words out of a schema; names of properties are none of its words.
+fn forget(schema: &mut Value, words: &[String]) {
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(|schema| forget(schema, words)),
+        Value::Object(map) => {
+            let forgotten = |key: &str| words.iter().any(|word| word.eq_ignore_ascii_case(key));
+            if let Some(constant) = map.get("const").filter(|_| forgotten("const")).cloned() {
+                map.insert("enum".to_owned(), json!([constant]));
+            }
+            map.retain(|key, _| !forgotten(key));
+            for (key, inner) in map {
+                match inner {
+                    Value::Object(named)
+                        if matches!(key.as_str(), "properties" | "$defs" | "definitions") =>
+                    {
+                        named.values_mut().for_each(|schema| forget(schema, words));
+                    }
+                    // Values, and no schemas.
+                    _ if matches!(key.as_str(), "enum" | "default" | "examples" | "const" | "required") => {}
+                    inner => forget(inner, words),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The fields of a message and its tool calls that can be done without.

@@ -3,7 +3,7 @@
 
 use plugin_api::{
     requests::openai::{ToolCall, Usage},
-    serde_json::{Map, Value},
+    serde_json::{Map, Value, json},
 };
 
 /// Fields of a message that are read. Whatever else is there goes back as it came.
@@ -102,6 +102,14 @@ pub fn usage(body: &Value) -> Option<Usage> {
         cached_tokens: count("/prompt_tokens_details/cached_tokens").unwrap_or(0),
         reasoning_tokens: count("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
     })
+}
+
+/// The tool calls of a message, or a piece of them; an old server writes one as `function_call`.
+pub fn calls(message: &Value) -> Vec<Value> {
+    match message.get("function_call").filter(|call| call.is_object()) {
+        Some(call) if list(message, "tool_calls").is_empty() => vec![json!({ "index": 0, "function": call })],
+        _ => list(message, "tool_calls").to_vec(),
+    }
 }
 
 /// A tool call.

@@ -18,7 +18,7 @@ use plugin_api::{
 use crate::{
     answer::{self, Asked},
     assembly::Assembly,
-    client::{Client, Events, trust::Trust},
+    client::{Client, Events, Form, trust::Trust},
     dialect::{Dialect, MOST_LESSONS},
     embedding::{self, Collection},
     evidence::Evidence,
@@ -123,66 +123,95 @@ impl Service {
 
     /// A chat, answered at once.
     pub async fn chat(&self, request: &Chat) -> Result<ChatAnswer, OperationError> {
-        let mut body = wire::chat(request, &self.config, false)?;
-        self.dialect.apply(&mut body);
         let (server, names) = (self.config.server(), answer::names(request));
-        let choice = self.config.chat_choice();
-        let model = wire::model(request.model.as_deref(), choice.model);
-        let asked = Asked { server: &server, model, tools: &names };
-        let mut lessons = 0;
-        let answer = loop {
-            let answer = self.client.chat(&body).await;
-            if !self.is_changed(&answer, &mut body, &mut lessons) {
-                break self.evidence.of(answer);
-            }
-        };
-        self.note_chat(request, &answer);
-        let answer = answer.and_then(|answer| self.logged(answer::read(&answer, asked)));
-        self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
-        answer.map_err(|trouble| trouble.about_model(&server, model, choice).into())
+        let asked = Asked { server: &server, model: self.chat_model(request), tools: &names };
+        let answer: Value = self.ask(request).await?;
+        self.dialect.note_opening(asked.model, answer::omits_opening(&answer));
+        self.told(request, self.logged(answer::read(&answer, asked)))
     }
 
     /// A chat, answered as it is written. The stream is taken when the answer begins.
     pub async fn chat_stream(&self, request: &Chat, stream: &Stream) -> Result<(), OperationError> {
-        let mut body = wire::chat(request, &self.config, true)?;
-        self.dialect.apply(&mut body);
         let (server, names) = (self.config.server(), answer::names(request));
-        let choice = self.config.chat_choice();
-        let model = wire::model(request.model.as_deref(), choice.model);
-        let asked = Asked { server: &server, model, tools: &names };
-        let mut lessons = 0;
-        let events = loop {
-            let events = self.client.chat_stream(&body).await;
-            if !self.is_changed(&events, &mut body, &mut lessons) {
-                break self.evidence.of(events);
-            }
-        };
-        self.note_chat(request, &events);
-        let about = |trouble: Trouble| trouble.about_model(&server, model, choice);
-        let events = events.map_err(about)?;
+        let asked = Asked { server: &server, model: self.chat_model(request), tools: &names };
+        let events: Events = self.ask(request).await?;
         // A caller that goes away drops the events, and with them the answer at the server.
-        let answer = pass_on(events, stream, asked).await;
+        let answer = self.pass_on(events, stream, asked).await;
         let Some(answer) = self.logged(answer).transpose() else { return Ok(()) };
-        self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
-        send(stream, &ChatDelta::Done { answer: answer.map_err(about)? }).await?;
-        Ok(())
+        send(stream, &ChatDelta::Done { answer: self.told(request, answer)? }).await
     }
 
-    /// Whether a refusal names what the request can do without: then it is changed, to be sent again.
-    fn is_changed<T>(&self, outcome: &Result<T, Trouble>, body: &mut Value, lessons: &mut usize) -> bool {
-        let trouble = outcome.as_ref().err().filter(|_| *lessons < MOST_LESSONS);
-        let Some(lesson) = trouble.and_then(|trouble| self.dialect.learn(trouble, body)) else {
-            return false;
+    /// Asks for a chat as its model wants it. A refusal that names what the request can do without is learned from, and the
+    /// request sent again without it.
+    async fn ask<F: Form>(&self, request: &Chat) -> Result<F, OperationError> {
+        let mut body = wire::chat(request, &self.config, F::IS_STREAM)?;
+        self.dialect.apply(&mut body);
+        let mut lessons = 0..MOST_LESSONS;
+        let outcome = loop {
+            let outcome = F::of_chat(&self.client, &body).await;
+            let refused = outcome.as_ref().err().filter(|_| lessons.next().is_some());
+            let Some(lesson) = refused.and_then(|trouble| self.dialect.learn(trouble, &mut body)) else {
+                break self.evidence.of(outcome);
+            };
+            tracing::info!(?lesson, "`{}` is asked otherwise from now on", self.config.server());
         };
-        tracing::info!(?lesson, "`{}` is asked otherwise from now on", self.config.server());
-        *lessons += 1;
-        true
+        if self.chat_model(request) == self.config.model.name {
+            self.chats.note(&outcome);
+        }
+        outcome.map_err(|trouble| self.about_chat(request, trouble))
     }
 
-    fn note_chat<T>(&self, request: &Chat, outcome: &Result<T, Trouble>) {
-        if wire::model(request.model.as_deref(), self.config.chat_choice().model) == self.config.model.name {
-            self.chats.note(outcome);
+    /// Passes on what is new; `None` if the caller went away, else the whole answer.
+    async fn pass_on(
+        &self,
+        mut events: Events,
+        stream: &Stream,
+        asked: Asked<'_>,
+    ) -> Result<Option<ChatAnswer>, Trouble> {
+        let waits = !self.config.is_openai() && self.dialect.may_omit_opening(asked.model);
+        let mut assembly = Assembly::new(!asked.tools.is_empty(), waits);
+        loop {
+            let event = select! {
+                event = events.next() => match event {
+                    // All of it had come.
+                    Err(_) if assembly.is_finished() => None,
+                    event => event?,
+                },
+                // What a caller sends means nothing here.
+                heard = stream.recv() => match heard {
+                    Ok(_) => continue,
+                    Err(_) => return Ok(None),
+                },
+            };
+            let Some(event) = event else {
+                self.dialect.note_opening(asked.model, assembly.omits_opening());
+                return assembly.finish(asked).map(Some);
+            };
+            for delta in assembly.take(&event, asked.server)? {
+                if send(stream, &delta).await.is_err() {
+                    return Ok(None);
+                }
+            }
         }
+    }
+
+    /// What a chat came to, for the caller; what it took is counted.
+    fn told(
+        &self,
+        request: &Chat,
+        answer: Result<ChatAnswer, Trouble>,
+    ) -> Result<ChatAnswer, OperationError> {
+        self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
+        answer.map_err(|trouble| self.about_chat(request, trouble))
+    }
+
+    fn about_chat(&self, request: &Chat, trouble: Trouble) -> OperationError {
+        let (server, choice) = (self.config.server(), self.config.chat_choice());
+        trouble.about_model(&server, self.chat_model(request), choice).into()
+    }
+
+    fn chat_model<'a>(&'a self, request: &'a Chat) -> &'a str {
+        wire::model(request.model.as_deref(), &self.config.model.name)
     }
 
     /// What a server says in the middle of an answer is shown to the operator who looks for it.
@@ -287,31 +316,6 @@ impl Service {
             );
         }
         self.told_of_missing_model.store(missing, Ordering::Relaxed);
-    }
-}
-
-/// Passes on what is new; `None` if the caller went away, else the whole answer.
-async fn pass_on(
-    mut events: Events,
-    stream: &Stream,
-    asked: Asked<'_>,
-) -> Result<Option<ChatAnswer>, Trouble> {
-    let mut assembly = Assembly::new(!asked.tools.is_empty());
-    loop {
-        let event = select! {
-            event = events.next() => event?,
-            // What a caller sends means nothing here.
-            heard = stream.recv() => match heard {
-                Ok(_) => continue,
-                Err(_) => return Ok(None),
-            },
-        };
-        let Some(event) = event else { return assembly.finish(asked).map(Some) };
-        for delta in assembly.take(&event, asked.server)? {
-            if send(stream, &delta).await.is_err() {
-                return Ok(None);
-            }
-        }
     }
 }
 

@@ -154,6 +154,11 @@ impl Config {
         Choice { model: &self.realtime_model, setting, variable }
     }
 
+    /// Whether it is OpenAI itself.
+    pub fn is_openai(&self) -> bool {
+        is_openai(&self.base_url)
+    }
+
     /// The server as messages name it: `host` or `host:port`.
     pub fn server(&self) -> String {
         authority(&self.base_url)
@@ -225,11 +230,15 @@ fn model(given: Option<String>, default: &str) -> Model {
 }
 
 fn field_for(base_url: &Url) -> MaxTokensField {
-    let host = base_url.host_str().unwrap_or_default();
-    match host == "openai.com" || host.ends_with(".openai.com") {
+    match is_openai(base_url) {
         true => MaxTokensField::MaxCompletionTokens,
         false => MaxTokensField::MaxTokens,
     }
+}
+
+fn is_openai(base_url: &Url) -> bool {
+    let host = base_url.host_str().unwrap_or_default();
+    host == "openai.com" || host.ends_with(".openai.com")
 }
 
 fn is_loopback(url: &Url) -> bool {

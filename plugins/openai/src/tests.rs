@@ -12,6 +12,7 @@ mod chatting;
 mod turns;
 mod thinking;
 mod ending;
+mod likes;
 mod dialect;
 mod streaming;
 mod embedding;

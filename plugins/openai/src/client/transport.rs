@@ -10,7 +10,12 @@ use std::{
 };
 
 use async_openai::{error::OpenAIError, middleware::HttpRequestFactory};
-use plugin_api::{requests::doctor::Clock, serde::de::IgnoredAny, serde_json, tokio::time::timeout};
+use plugin_api::{
+    requests::doctor::Clock,
+    serde::de::IgnoredAny,
+    serde_json::{self, Value},
+    tokio::time::timeout,
+};
 use reqwest::{
     Body, Request, Response,
     header::{CONTENT_TYPE, DATE},
@@ -27,6 +32,8 @@ use crate::{
     },
 };
 
+/// How an answer in events is called.
+const EVENTS: &str = "text/event-stream";
 /// 2048 vectors of 3072 numbers each, as JSON, are some 90 MB.
 const LARGEST_ANSWER: usize = 128 * 1024 * 1024;
 /// What may be wrong is said in the first words.
@@ -99,16 +106,22 @@ impl Transport {
         Ok(whole.into())
     }
 
-    /// An answer that goes on coming.
+    /// An answer that goes on coming. One that came at once is an event, the only one; an error may be among such.
     async fn events(&self, request: Request) -> Result<Response, Trouble> {
         let response = self.good(request).await?;
         let form = response.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok());
-        match form {
-            Some(form) if !form.trim_start().to_ascii_lowercase().starts_with("text/event-stream") => {
-                Err(Trouble::protocol(&self.config.server(), "at once what was asked for as a stream"))
-            }
-            _ => Ok(response),
+        let form = form.unwrap_or(EVENTS).trim_start().to_ascii_lowercase();
+        if form.starts_with(EVENTS) {
+            return Ok(response);
         }
+        let body = self.body(response, LARGEST_ANSWER).await?;
+        let event = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+        if event.get("choices").is_none() && event.get("error").is_none() {
+            return Err(Trouble::protocol(&self.config.server(), "at once what was asked for as a stream"));
+        }
+        let events = http::Response::builder().header(CONTENT_TYPE, EVENTS);
+        let events = events.body(Body::from(format!("data: {event}\n\n")));
+        Ok(events.expect("the header is one").into())
     }
 
     /// An answer that is no refusal.

@@ -122,6 +122,10 @@ async fn everything_that_can_be_said_reaches_the_server() {
               "tool_call_id": "call_9"
             },
             {
+              "content": "(I was interrupted before I answered.)",
+              "role": "assistant"
+            },
+            {
               "content": [
                 {
                   "text": "And this?",

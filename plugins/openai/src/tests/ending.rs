@@ -16,7 +16,7 @@ const ASKED: Asked<'static> = Asked { server: "server", model: "small", tools: &
 /// The same choice, whole and in pieces.
 fn both(message: &Value, finish: Value) -> [Result<ChatAnswer, Trouble>; 2] {
     let whole = answer::read(&json!({ "choices": [{ "message": message, "finish_reason": finish }] }), ASKED);
-    let mut assembly = Assembly::new(true);
+    let mut assembly = Assembly::new(true, false);
     let events = [
         json!({ "choices": [{ "delta": message }] }),
         json!({ "choices": [{ "delta": {}, "finish_reason": finish }] }),

@@ -35,6 +35,11 @@ fn finish(reason: &str) -> Value {
     json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] })
 }
 
+/// What a server writes that keeps thoughts apart: its words are passed on at once.
+fn thought() -> Value {
+    delta(json!({ "reasoning": "Hm." }))
+}
+
 /// All frames, and why it ended.
 async fn all(stream: &Stream) -> (Vec<Value>, CloseReason) {
     let mut frames = Vec::new();
@@ -65,6 +70,8 @@ async fn words_come_as_they_are_written_and_the_whole_at_the_end() {
         usage,
     ]);
     let plugin = plugin(peer.port, json!({}));
+    // The first answer of a model waits until it is known that no words are thoughts.
+    all(&plugin.open("chat_stream", &question()).await.unwrap()).await;
     let stream = plugin.open("chat_stream", &question()).await.unwrap();
     let (frames, reason) = all(&stream).await;
     assert_eq!(reason.error, None);
@@ -209,6 +216,7 @@ fn writes_until_gone() -> (Peer, std::sync::mpsc::Receiver<()>) {
     let peer = Peer::start(move |talk| {
         talk.hear()?;
         talk.begin_events()?;
+        talk.event(&thought().to_string())?;
         talk.event(&delta(json!({ "content": "Hel" })).to_string())?;
         // Comes back when the connection is closed: nothing more is ever sent on it.
         talk.fall_silent();
@@ -242,7 +250,7 @@ async fn a_stream_that_is_closed_ends_the_answer_at_the_server() {
 async fn a_caller_that_reads_slowly_loses_nothing() {
     let words: Vec<Value> =
         (0..500).map(|number| delta(json!({ "content": format!("{number} ") }))).collect();
-    let peer = writes([words, vec![finish("stop")]].concat());
+    let peer = writes([vec![thought()], words, vec![finish("stop")]].concat());
     let plugin = plugin(peer.port, json!({}));
     let stream = plugin.open("chat_stream", &question()).await.unwrap();
     // The server is done long before the first frame is taken.

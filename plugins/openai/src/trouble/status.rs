@@ -23,7 +23,7 @@ const LONGEST_WORDS: usize = 500;
 const KEYS: [&str; 6] = ["sk-", "gsk_", "aiza", "key-", "bearer", "xai-"];
 
 /// By which words servers say that a request is too long.
-const TOO_LONG: [&str; 11] = [
+const TOO_LONG: [&str; 12] = [
     "context length",
     "context window",
     "context size",
@@ -34,23 +34,40 @@ const TOO_LONG: [&str; 11] = [
     "input is too long",
     "reduce the length",
     "exceed_context_size",
+    // Groq with 413 and OpenAI with 429: more than a minute's share, so that waiting does not help
+    // (HunorLaczko/ha-groq-cloud-api#27).
+    TOO_LARGE,
     // llama.cpp, with a status of 500.
     "too large to process",
 ];
 /// By which words servers say that no tools are called here, and what to do about it.
-const NO_TOOLS: [(&str, &str); 5] = [
-    ("does not support tools", "choose a model that calls tools in `OPENAI_MODEL`"),
+const NO_TOOLS: [(&str, &str); 13] = [
+    ("does not support tools", OTHER_MODEL),
+    // OpenRouter (pydantic/pydantic-ai#2896).
+    ("support tool use", OTHER_MODEL),
+    ("tool calling is not supported", OTHER_MODEL),
+    ("tool use is not supported", OTHER_MODEL),
+    ("tool call is not supported", OTHER_MODEL),
+    ("tools is not supported", OTHER_MODEL),
+    ("tools are not supported", OTHER_MODEL),
+    ("function calling is not enabled", OTHER_MODEL),
+    ("functions are not supported", OTHER_MODEL),
     (
         "enable-auto-tool-choice",
         "start vLLM with `--enable-auto-tool-choice` and the `--tool-call-parser` of the model",
     ),
     ("tools param requires --jinja", "start llama-server with `--jinja`"),
-    ("does not support function calling", "choose a model that calls tools in `OPENAI_MODEL`"),
+    ("does not support function calling", OTHER_MODEL),
     (
         "use /v1/responses",
         "this model calls tools by another API alone: choose another one in `OPENAI_MODEL`",
     ),
 ];
+
+const TOO_LARGE: &str = "request too large";
+const OTHER_MODEL: &str = "choose a model that calls tools in `OPENAI_MODEL`";
+/// By which words servers say that they do not know the key, with a status that says nothing of it: Google's is 400.
+const NO_KEY: [&str; 4] = ["api key not valid", "api_key_invalid", "invalid api key", "incorrect api key"];
 
 /// What the body of a refusal says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,6 +95,8 @@ pub enum Lack {
     Scope,
     /// The account has no credit.
     Credit,
+    /// The key is not known.
+    Key,
 }
 
 /// A parameter that the settings or the operation decide.
@@ -97,7 +116,7 @@ impl Refusal {
             Err(_) => {
                 let text = String::from_utf8_lossy(body);
                 let is_page = text.trim_start().starts_with('<');
-                Self::said(if is_page { "" } else { &text })
+                Self::said(if is_page { title(&text) } else { &text })
             }
         }
     }
@@ -108,9 +127,11 @@ impl Refusal {
         let body = body.get(0).unwrap_or(body);
         let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).filter(|text| is_code(text));
-        let words = error.as_str().map(str::to_owned);
-        let words =
-            words.or_else(|| ["message", "detail", "msg"].iter().find_map(|key| said(error.get(key)?)));
+        let words = ["message", "detail", "msg"].iter().find_map(|key| said(error.get(key)?));
+        // What the server behind a gateway said: OpenRouter's own words are `Provider returned error`.
+        let behind = error.pointer("/metadata/raw").and_then(said).map(|raw| format!(": {raw}"));
+        let words = words.map(|words| words + &behind.unwrap_or_default());
+        let words = words.or_else(|| sentence(body));
         let code = word("code").or_else(|| word("type")).or_else(|| word("status")).map(str::to_owned);
         let refusal = Self::said(&words.unwrap_or_default());
         let is_too_long = refusal.is_too_long
@@ -137,15 +158,47 @@ impl Refusal {
             is_batch: lower.contains("batch size") && !lower.contains("physical batch size"),
             lacks: match () {
                 () if says(&["missing scope", "insufficient permissions"]) => Some(Lack::Scope),
-                () if lower.contains("credit balance is too low") => Some(Lack::Credit),
+                () if says(&["credit balance is too low", "insufficient balance"]) => Some(Lack::Credit),
+                () if says(&NO_KEY) => Some(Lack::Key),
                 () => None,
             },
             param: None,
         }
     }
 
+    /// Whether a request must be shorter. With 429 servers speak of tokens, too, where waiting helps.
+    fn is_too_long_for(&self, status: u16) -> bool {
+        match status {
+            413 => true,
+            429 => self.words.as_ref().is_some_and(|words| words.to_ascii_lowercase().contains(TOO_LARGE)),
+            _ => self.is_too_long || self.says(CONTEXT),
+        }
+    }
+
     fn says(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+}
+
+/// What a page of a proxy is called, such as `502 Bad Gateway`.
+fn title(page: &str) -> &str {
+    let inside = |page: &'_ str| {
+        let begin = page.find("<title>")? + "<title>".len();
+        Some((begin, begin + page[begin..].find("</title>")?))
+    };
+    inside(page).map_or("", |(begin, end)| &page[begin..end])
+}
+
+/// The first words in a body of no known form.
+fn sentence(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| text.contains(' ')),
+        Value::Array(list) => list.iter().find_map(sentence),
+        Value::Object(map) => {
+            let named = map.iter().filter(|(key, _)| !matches!(key.as_str(), "code" | "type" | "status"));
+            named.map(|(_, value)| value).find_map(sentence)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 
@@ -162,8 +215,10 @@ fn said(value: &Value) -> Option<String> {
 fn scrubbed(text: &str) -> String {
     let may_be_key = |word: &str| {
         let lower = word.to_ascii_lowercase();
-        let word = lower.trim_start_matches(|letter: char| !letter.is_ascii_alphanumeric());
-        word.contains("***") || KEYS.iter().any(|key| word.starts_with(key))
+        // Also in the middle of JSON that another server wrote.
+        let mut parts =
+            lower.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+        lower.contains("***") || parts.any(|part| KEYS.iter().any(|key| part.starts_with(key)))
     };
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
     let words = words.filter(|word| !word.is_empty());
@@ -188,7 +243,7 @@ pub fn refused(way: Way<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> T
         http_status: Some(status),
         vendor_code: refusal.code,
         // What a server says of a key it may say with the key.
-        words: refusal.words.filter(|_| status != 401),
+        words: refusal.words.filter(|_| trouble.code != TroubleCode::AuthInvalid),
         ..trouble
     }
 }
@@ -273,15 +328,15 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
             "takes fewer texts in one request: set `embedding_batch` to as many as it takes",
         )
         .setting("embedding_batch"),
-        400 | 413 | 422 | 500 if refusal.is_too_long || refusal.says(CONTEXT) => trouble(
+        400 | 403 if refusal.lacks == Some(Lack::Key) => no_key(server, status),
+        400 | 413 | 422 | 429 | 500 if refusal.is_too_long_for(status) => trouble(
             TroubleCode::ContextTooLong,
             "says that the request is too long for the model: shorten it",
         ),
         400 | 403 | 422 if refusal.says(FILTER) => {
             trouble(TroubleCode::ContentFilter, "filters the words of the request")
         }
-        401 => trouble(TroubleCode::AuthInvalid, "does not know the key: check `OPENAI_API_KEY`")
-            .setting("api_key"),
+        401 => no_key(server, status),
         402 => quota(server, status),
         403 => Trouble {
             is_ours: refusal.says(PLACE),
@@ -302,6 +357,11 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
         .setting(setting),
         _ => Trouble::protocol(server, &format!("with HTTP {status}, which is no answer")),
     }
+}
+
+fn no_key(server: &str, status: u16) -> Trouble {
+    let words = "does not know the key: check `OPENAI_API_KEY`";
+    Trouble::new(TroubleCode::AuthInvalid, format!("`{server}` {words} (HTTP {status})")).setting("api_key")
 }
 
 fn no_model(server: &str, status: u16) -> Trouble {
