@@ -4,12 +4,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use plugin_api::{
     prelude::*,
-    requests::openai::{Chat, ChatAnswer, ChatDelta, Embed, Embeddings, Realtime, TroubleCode},
+    requests::openai::{Chat, ChatAnswer, ChatDelta, Embed, Embeddings, Message, Realtime, TroubleCode},
     serde_json::{self, Value},
     tokio::select,
     tracing,
@@ -37,6 +37,8 @@ pub struct Service {
     evidence: Evidence,
     dialect: Dialect,
     told_of_missing_model: AtomicBool,
+    /// How many texts at once the server takes, as far as it is known.
+    batch: AtomicUsize,
     /// What calls showed of the model of the settings, for chats and for vectors.
     chats: Seen,
     vectors: Seen,
@@ -80,6 +82,7 @@ impl Service {
             evidence: Evidence::new(context),
             dialect: Dialect::default(),
             told_of_missing_model: AtomicBool::new(false),
+            batch: AtomicUsize::new(config.embedding_batch),
             chats: Seen::default(),
             vectors: Seen::default(),
             config,
@@ -95,7 +98,8 @@ impl Service {
         &self.client
     }
 
-    /// Whether the server knows the key, and has the models of the settings. Costs nothing.
+    /// Whether the server knows the key, and has the models of the settings. Costs nothing, but for a model that somebody
+    /// chose and no list has.
     pub async fn verify(&self) -> Result<(), Trouble> {
         let list = match self.client.models().await {
             Ok(list) => list,
@@ -112,8 +116,7 @@ impl Service {
                 .setting("base_url"));
         };
         let no_chat = self.lacks_chat_model(&names).await?;
-        let no_embedding =
-            !self.vectors.is_proven() && self.lacks(&names, &self.config.embedding_model).await?;
+        let no_embedding = self.lacks_embedding_model(&names).await?;
         let uses = models::Uses { chat: self.chats.is_used(), embedding: self.vectors.is_used() };
         models::judge(&self.config, &names, (no_chat, no_embedding), uses)?;
         self.tell_of_missing(no_chat || no_embedding);
@@ -155,9 +158,6 @@ impl Service {
             };
             tracing::info!(?lesson, "`{}` is asked otherwise from now on", self.config.server());
         };
-        if self.chat_model(request) == self.config.model.name {
-            self.chats.note(&outcome);
-        }
         outcome.map_err(|trouble| self.about_chat(request, trouble))
     }
 
@@ -202,10 +202,16 @@ impl Service {
         answer: Result<ChatAnswer, Trouble>,
     ) -> Result<ChatAnswer, OperationError> {
         self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
+        if answer.is_ok() && self.chat_model(request) == self.config.model.name {
+            self.chats.note(&answer);
+        }
         answer.map_err(|trouble| self.about_chat(request, trouble))
     }
 
     fn about_chat(&self, request: &Chat, trouble: Trouble) -> OperationError {
+        if self.chat_model(request) == self.config.model.name {
+            self.chats.note::<()>(&Err(trouble.clone()));
+        }
         let (server, choice) = (self.config.server(), self.config.chat_choice());
         trouble.about_model(&server, self.chat_model(request), choice).into()
     }
@@ -230,14 +236,25 @@ impl Service {
         let model = wire::model(request.model.as_deref(), choice.model);
         let about = |trouble: Trouble| trouble.about_model(&server, model, choice);
         let mut collection = Collection::default();
-        for batch in embedding::batches(&request.texts, self.config.embedding_batch) {
-            let texts = &request.texts[batch];
+        let mut rest = request.texts.as_slice();
+        while let Some(batch) = embedding::batches(rest, self.batch.load(Ordering::Relaxed)).first() {
+            let (texts, later) = rest.split_at(batch.end);
             let body = wire::embed(texts, request, &self.config);
-            let answer = self.evidence.of(self.client.embeddings(&body).await);
+            let answer = self.client.embeddings(&body).await;
+            if texts.len() > 1 && answer.as_ref().is_err_and(Trouble::is_about_batch) {
+                self.batch.store(texts.len().div_ceil(2), Ordering::Relaxed);
+                tracing::info!(
+                    "`{server}` is sent fewer texts at once from now on: {}",
+                    texts.len().div_ceil(2)
+                );
+                continue;
+            }
+            let answer = self.evidence.of(answer);
             if model == self.config.embedding_model.name {
                 self.vectors.note(&answer);
             }
             collection.take(answer.map_err(about)?.get(), texts.len(), &server).map_err(about)?;
+            rest = later;
         }
         let embeddings = collection.finish(&server, model, request.dimensions)?;
         self.evidence.took(embeddings.usage);
@@ -300,9 +317,23 @@ impl Service {
         }
     }
 
-    /// The same of the model of chats, unless a chat proved it.
+    /// The same of the model of chats, unless a chat proves it: gateways have names that no list tells, such as Azure's
+    /// deployments.
     pub async fn lacks_chat_model(&self, names: &[&str]) -> Result<bool, Trouble> {
-        Ok(!self.chats.is_proven() && self.lacks(names, &self.config.model).await?)
+        let model = &self.config.model;
+        if self.chats.is_proven() || !self.lacks(names, model).await? {
+            return Ok(false);
+        }
+        let question = Chat { max_tokens: Some(16), ..Chat::new([Message::user("Say yes.")]) };
+        Ok(!(model.chosen && self.chat(&question).await.is_ok()))
+    }
+
+    async fn lacks_embedding_model(&self, names: &[&str]) -> Result<bool, Trouble> {
+        let model = &self.config.embedding_model;
+        if self.vectors.is_proven() || !self.lacks(names, model).await? {
+            return Ok(false);
+        }
+        Ok(!(model.chosen && self.embed(&Embed::new(["yes"])).await.is_ok()))
     }
 
     /// Once, until they are there again.

@@ -13,6 +13,7 @@ mod turns;
 mod thinking;
 mod ending;
 mod likes;
+mod families;
 mod dialect;
 mod streaming;
 mod embedding;

@@ -131,6 +131,11 @@ impl Trouble {
         }
     }
 
+    /// Whether it asks for fewer texts at once.
+    pub fn is_about_batch(&self) -> bool {
+        self.setting == Some("embedding_batch")
+    }
+
     /// The setting to mend. Where to wait longer is no mistake in one.
     fn wrong_setting(&self) -> Option<&'static str> {
         self.setting.filter(|_| self.code != TroubleCode::Timeout)

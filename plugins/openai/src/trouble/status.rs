@@ -64,6 +64,8 @@ const NO_TOOLS: [(&str, &str); 13] = [
     ),
 ];
 
+/// By which words servers ask for fewer texts at once: text-embeddings-inference and DashScope; Gemini.
+const BATCH_SIZE: [&str; 2] = ["batch size", "requests can be in one batch"];
 const TOO_LARGE: &str = "request too large";
 const OTHER_MODEL: &str = "choose a model that calls tools in `OPENAI_MODEL`";
 /// By which words servers say that they do not know the key, with a status that says nothing of it: Google's is 400.
@@ -86,6 +88,8 @@ pub struct Refusal {
     pub lacks: Option<Lack>,
     /// The parameter that it names, where that is one that callers cannot choose.
     pub param: Option<Param>,
+    /// How long to wait, where the body says so and no header: Google's `retryDelay`, such as `12.5s`.
+    pub retry_after: Option<Duration>,
 }
 
 /// A right or means that servers tell of by words alone.
@@ -144,7 +148,10 @@ impl Refusal {
             _ => None,
         };
         let code = if is_filtered { Some(FILTER[0].to_owned()) } else { code };
-        Self { code, is_too_long, param, ..refusal }
+        let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
+        let mut waits = details.filter_map(|detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s'));
+        let retry_after = waits.next().and_then(|seconds| seconds_to_wait(seconds.parse().ok()?));
+        Self { code, is_too_long, param, retry_after, ..refusal }
     }
 
     fn said(words: &str) -> Self {
@@ -155,14 +162,14 @@ impl Refusal {
             words: Some(scrubbed(words)).filter(|words| !words.is_empty()),
             is_too_long: says(&TOO_LONG),
             no_tools: NO_TOOLS.iter().find(|(sign, _)| lower.contains(sign)).map(|(_, fix)| *fix),
-            is_batch: lower.contains("batch size") && !lower.contains("physical batch size"),
+            is_batch: says(&BATCH_SIZE) && !lower.contains("physical batch size"),
             lacks: match () {
                 () if says(&["missing scope", "insufficient permissions"]) => Some(Lack::Scope),
                 () if says(&["credit balance is too low", "insufficient balance"]) => Some(Lack::Credit),
                 () if says(&NO_KEY) => Some(Lack::Key),
                 () => None,
             },
-            param: None,
+            ..Self::default()
         }
     }
 
@@ -239,7 +246,7 @@ pub fn refused(way: Way<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> T
     let trouble = judge(way, status, &refusal);
     let waits = matches!(trouble.code, TroubleCode::RateLimited | TroubleCode::Unavailable);
     Trouble {
-        retry_after: if waits { retry_after(headers, Timestamp::now()) } else { None },
+        retry_after: retry_after(headers, Timestamp::now()).or(refusal.retry_after).filter(|_| waits),
         http_status: Some(status),
         vendor_code: refusal.code,
         // What a server says of a key it may say with the key.
@@ -345,7 +352,8 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
                 "does not permit this: see what the key, the project and the country may use",
             )
         },
-        404 => no_model(server, status),
+        // llama.cpp's word for vectors that it was not started for.
+        404 | 501 => no_model(server, status),
         400 if refusal.says(UNSUPPORTED) => unsupported(server, status, refusal.param),
         429 => trouble(TroubleCode::RateLimited, "asks to slow down: too many requests or tokens in a time"),
         408 | 409 | 500..=599 => trouble(TroubleCode::Unavailable, "cannot serve at the moment"),
@@ -401,6 +409,10 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         let given = text(RETRY_AFTER.as_str())?;
         number(given).or_else(|| seconds_until(given, now))
     })?;
+    seconds_to_wait(seconds)
+}
+
+fn seconds_to_wait(seconds: f64) -> Option<Duration> {
     let wait = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
     Some(wait.min(LONGEST_WAIT))
 }
