@@ -120,7 +120,8 @@ pub fn log_record(bytes: &[u8]) {
 /// The reason with which a plugin closes a stream.
 pub fn close_reason(bytes: &[u8]) {
     let scrubber = scrubber();
-    let (opener, server, watch) = pipe::pair_with(Box::new(move |reason| scrubber.clean_reason(reason)));
+    let (opener, server, watch) =
+        pipe::pair_with(Box::new(move |closing| scrubber.clean_reason(closing.reason)));
     StreamEnd::close(&server, bytes.to_vec().into());
     let reason = watch.closed().now_or_never().expect("it was closed");
     assert!(opener.recv().now_or_never().is_some_and(|frame| frame.is_err()), "both ends know");

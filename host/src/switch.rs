@@ -13,7 +13,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use plugin_api::{
-    error::{ErrorKind, OperationError, RootCause},
+    error::{OperationError, RootCause},
     manifest::{Manifest, OperationMode},
     protocol::{CallHeader, HOST},
 };
@@ -22,6 +22,7 @@ use crate::{config::closest, loader::Instance, scrub::Scrubber};
 
 mod attachment;
 mod blame;
+mod causes;
 mod end;
 mod host_operations;
 mod in_use;
@@ -29,6 +30,7 @@ mod levels;
 mod limits;
 mod metrics;
 mod outcome;
+mod recent;
 mod slot;
 mod streams;
 mod tools;
@@ -43,6 +45,7 @@ pub use metrics::CallMetrics;
 pub use tools::{Pattern, ToolPolicy};
 
 use blame::{Blame, Terms};
+use causes::Told;
 use in_use::InUse;
 use slot::Slot;
 
@@ -88,6 +91,7 @@ struct Inner {
     levels: ArcSwap<BTreeMap<String, String>>,
     failing: Arc<OnceLock<FailingSink>>,
     blame: Blame,
+    told: Told,
 }
 
 impl Switch {
@@ -95,8 +99,8 @@ impl Switch {
     pub fn new(causes: Causes, scrubber: Scrubber, metrics: CallMetrics, log: LogSink) -> Self {
         let slots = ArcSwap::from_pointee(HashMap::new());
         let (host, levels, failing) = (OnceLock::new(), ArcSwap::default(), Arc::default());
-        let blame = Blame::default();
-        let inner = Inner { slots, host, causes, scrubber, metrics, log, levels, failing, blame };
+        let (blame, told) = (Blame::default(), Told::default());
+        let inner = Inner { slots, host, causes, scrubber, metrics, log, levels, failing, blame, told };
         Self { inner: Arc::new(inner) }
     }
 
@@ -293,26 +297,11 @@ impl Switch {
             }
         }
         let by_itself = answered.into_inner();
-        outcome.map_err(|error| self.with_causes(slot.name(), error, by_itself))
+        outcome.map_err(|error| self.with_causes(slot.name(), &header, error, by_itself))
     }
 
     fn no_instance(&self, name: &str) -> OperationError {
         OperationError::unavailable(format!("`{name}` has no instance"))
-    }
-
-    /// Names the plugins behind an error that is not the request's own fault. The plugin's own
-    /// answer is newer than its status: an older reason in the status is not the cause.
-    fn with_causes(&self, name: &str, mut error: OperationError, by_itself: bool) -> OperationError {
-        use ErrorKind::{Cancelled, Conflict, Denied, Invalid, NotFound};
-        let own = matches!(error.kind, Invalid | Denied | NotFound | Conflict | Cancelled);
-        if !own && error.root_causes.is_empty() {
-            error.root_causes = (self.inner.causes)(name);
-            let is_told = |cause: &RootCause| {
-                cause.message.as_ref().is_some_and(|message| error.message.contains(message.as_str()))
-            };
-            error.root_causes.retain(|cause| !by_itself || cause.name != name || is_told(cause));
-        }
-        error
     }
 
     /// The error as it may be shown.

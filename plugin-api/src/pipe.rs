@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use abi_stable::{
@@ -41,12 +41,22 @@ struct Shared {
     closed: watch::Sender<Option<Arc<CloseReason>>>,
     taken: watch::Sender<bool>,
     frames: AtomicU64,
-    closed_by_opener: AtomicBool,
     polish: Polish,
 }
 
-/// What becomes of a close reason before the other end sees it.
-pub type Polish = Box<dyn Fn(&mut CloseReason) + Send + Sync>;
+/// What becomes of the reason that counts before either end sees it. Called once a stream, so that whatever follows from
+/// a stream's end is known before anybody acts on it. It must not use the pipe.
+pub type Polish = Box<dyn Fn(Closing<'_>) + Send + Sync>;
+
+/// A stream that is about to be closed.
+pub struct Closing<'a> {
+    /// The reason that counts.
+    pub reason: &'a mut CloseReason,
+    /// Whether it was given by the end that opened the stream.
+    pub by_opener: bool,
+    /// Whether the serving end was used.
+    pub taken: bool,
+}
 
 /// Watches a pipe from outside.
 #[derive(Clone)]
@@ -56,7 +66,7 @@ pub struct PipeWatch {
 
 /// The end of who opens a stream, the end of who serves it, and what tells how it goes.
 pub fn pair() -> (PipeEnd, PipeEnd, PipeWatch) {
-    pair_with(Box::new(|_| {}))
+    pair_with(Box::new(|_| ()))
 }
 
 /// The same, with close reasons made fit first.
@@ -67,7 +77,6 @@ pub fn pair_with(polish: Polish) -> (PipeEnd, PipeEnd, PipeWatch) {
         closed: watch::Sender::new(None),
         taken: watch::Sender::new(false),
         frames: AtomicU64::new(0),
-        closed_by_opener: AtomicBool::new(false),
         polish,
     });
     let end = |send, receive, serves| {
@@ -125,16 +134,6 @@ impl PipeWatch {
     /// Closes both directions. Only the first reason of a stream counts.
     pub fn close(&self, reason: CloseReason) {
         self.shared.close(reason, false);
-    }
-
-    /// Whether the reason that counts was given by the end that opened the stream.
-    pub fn closed_by_opener(&self) -> bool {
-        self.shared.closed_by_opener.load(Ordering::Acquire)
-    }
-
-    /// Whether the serving end was used.
-    pub fn is_taken(&self) -> bool {
-        *self.shared.taken.borrow()
     }
 
     /// How many frames were sent, in both directions together.
@@ -229,11 +228,11 @@ impl Shared {
     }
 
     fn close(&self, mut reason: CloseReason, by_opener: bool) {
-        (self.polish)(&mut reason);
         self.closed.send_if_modified(|closed| {
             let first = closed.is_none();
             if first {
-                self.closed_by_opener.store(by_opener, Ordering::Release);
+                let taken = *self.taken.borrow();
+                (self.polish)(Closing { reason: &mut reason, by_opener, taken });
                 *closed = Some(Arc::new(reason));
             }
             first
@@ -342,15 +341,25 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_first_reason_counts() {
-        let (opener, server, watch) = pair();
+        let polish = || -> Polish {
+            Box::new(|closing| {
+                let who = if closing.by_opener { "opener" } else { "server" };
+                closing.reason.message =
+                    format!("{}, by the {who}, taken: {}", closing.reason.message, closing.taken);
+            })
+        };
+        let (opener, server, watch) = pair_with(polish());
         server.close(CloseReason::done("first"));
         opener.close(CloseReason::done("second"));
-        assert_eq!(opener.recv().await.err().unwrap().message, "first");
-        assert_eq!(watch.closed().await.message, "first");
-        assert!(!watch.closed_by_opener());
-        let (opener, _server, watch) = pair();
+        assert_eq!(opener.recv().await.err().unwrap().message, "first, by the server, taken: false");
+        assert_eq!(watch.closed().await.message, "first, by the server, taken: false");
+        let (opener, server, watch) = pair_with(polish());
+        server.send(text("x")).await.unwrap();
         drop(opener);
-        assert!(watch.closed_by_opener());
+        assert_eq!(
+            watch.closed().await.message,
+            "the other end of the stream went away, by the opener, taken: true"
+        );
     }
 
     #[tokio::test]

@@ -28,8 +28,12 @@ impl Switch {
     #[cold]
     fn went_well_at_last(&self, slot: &Slot, operation: &Operation, header: &CallHeader) {
         slot.in_use().success(&operation.name);
-        if let (Some(trace), Some(caller)) = (&header.trace, &header.caller) {
-            self.inner.blame.forgive(trace, caller, slot.name(), &operation.name);
+        let (Some(trace), Some(caller)) = (&header.trace, &header.caller) else { return };
+        let failed_before = self.inner.blame.find(trace, caller);
+        // The same call went well after all.
+        if failed_before.is_some_and(|it| it.plugin == slot.name() && it.operation == operation.name) {
+            self.inner.blame.forget(trace, caller);
+            self.inner.told.forget(trace, caller);
         }
     }
 
@@ -108,7 +112,7 @@ impl Switch {
         let mut hint = error.fix.as_deref().cloned();
         hint.iter_mut().for_each(|hint| self.inner.scrubber.clean_hint(hint));
         Fault {
-            code: error.trouble.unwrap_or_else(|| code(error.kind)),
+            code: code(error),
             message: self.shortened(&error.message),
             hint,
             caller: header.caller.clone(),
@@ -124,9 +128,12 @@ impl Switch {
     }
 }
 
-/// What an error says by its kind alone.
-fn code(kind: ErrorKind) -> ReasonCode {
-    match kind {
+/// What an error says of its plugin, at least by its kind.
+pub(super) fn code(error: &OperationError) -> ReasonCode {
+    if let Some(trouble) = error.trouble {
+        return trouble;
+    }
+    match error.kind {
         ErrorKind::Panicked => ReasonCode::Panicked,
         ErrorKind::Deadline => ReasonCode::Timeout,
         ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::UnknownOutcome => ReasonCode::Unavailable,

@@ -8,18 +8,12 @@ use std::{
 use plugin_api::{
     error::OperationError,
     manifest::OperationMode,
-    pipe::{self, PipeEnd, PipeWatch},
+    pipe::{self, Closing, PipeEnd, PipeWatch},
     protocol::{CallHeader, CloseReason},
 };
 
 use super::{
-    Caller, Switch,
-    attachment::Visit,
-    blame::Terms,
-    late,
-    metrics::OpenStream,
-    new_trace,
-    slot::{Operation, Slot},
+    Caller, Switch, attachment::Visit, blame::Terms, late, metrics::OpenStream, new_trace, slot::Slot,
 };
 
 /// How long who serves a stream may go on after it was closed, to put things in order.
@@ -40,72 +34,100 @@ impl Switch {
         header.trace.get_or_insert_with(new_trace);
         let found = self.find(caller, &header.plugin);
         let slot = found.inspect_err(|error| self.unreachable(&header, error))?;
-        let opened = self.open_on(&slot, header, payload).await;
-        opened.map_err(|error| self.scrubbed(self.with_causes(slot.name(), error, false)))
+        let opened = self.open_on(slot, header, payload).await;
+        opened.map_err(|error| self.scrubbed(error))
     }
 
     async fn open_on(
         &self,
-        slot: &Arc<Slot>,
+        slot: Arc<Slot>,
         mut header: CallHeader,
         payload: Vec<u8>,
     ) -> Result<PipeEnd, OperationError> {
-        let name = slot.name();
         let operation = slot.operation(&header.operation)?;
         if operation.mode != OperationMode::Stream {
             return Err(OperationError::invalid(format!(
-                "`{name}.{}` is a call, not a stream",
+                "`{}.{}` is a call, not a stream",
+                slot.name(),
                 header.operation
             )));
         }
-        let visit = slot.visit().ok_or_else(|| self.no_instance(name));
-        let visit =
-            visit.inspect_err(|error| self.went_wrong(slot, &operation.name, &header, error, None))?;
         let metrics = operation.metrics.open_stream();
         // A deadline bounds the opening. The stream itself lasts as long as both sides want.
-        let began = Clock::now();
         let asked = header.deadline_ms.take();
         let limit = slot.limits().deadline(asked);
         let asked = asked.map(Duration::from_millis);
-        let (opener, server, watch) = pipe::pair_with(self.cleaner());
-        let serving = Serving {
-            switch: self.clone(),
-            slot: slot.clone(),
-            header: header.clone(),
-            began,
-            asked,
-            visit,
-            watch: watch.clone(),
-            metrics,
+        let visit = slot.visit();
+        let course = Arc::new(Course { switch: self.clone(), slot, header, began: Clock::now(), asked });
+        let Some(visit) = visit else {
+            return Err(course.failed(self.no_instance(course.slot.name()), None, false));
         };
+        let (opener, server, watch) = pipe::pair_with(Course::judge(course.clone()));
+        let serving = Serving { course: course.clone(), visit, watch: watch.clone(), metrics };
         tokio::spawn(serving.run(payload, server));
         match tokio::time::timeout(limit, watch.taken()).await {
             Ok(true) => Ok(opener),
             Ok(false) => Err(refusal(watch.closed().await.as_ref())),
             Err(_) => {
-                let error = late(name, &operation.name, limit);
-                let terms = Terms::of(asked, slot.limits().timeout(), began.elapsed());
-                self.went_wrong(slot, &operation.name, &header, &error, Some(terms));
-                Err(error)
+                let error = late(course.slot.name(), &course.header.operation, limit);
+                Err(course.failed(error, Some(course.terms()), false))
             }
         }
     }
-
-    /// Makes what one end says of a stream's end fit for the other one.
-    fn cleaner(&self) -> pipe::Polish {
-        let scrubber = self.inner.scrubber.clone();
-        Box::new(move |reason| scrubber.clean_reason(reason))
-    }
 }
 
-/// A stream on its way from its opening to its end.
-struct Serving {
+/// What a stream is judged by.
+struct Course {
     switch: Switch,
     slot: Arc<Slot>,
     header: CallHeader,
     began: Clock,
     /// How long the opener waited for it to be taken, at most.
     asked: Option<Duration>,
+}
+
+impl Course {
+    /// The close is the outcome, weighed before either end hears of it: whoever fails by it is not asked why before that
+    /// is known.
+    fn judge(course: Arc<Self>) -> pipe::Polish {
+        Box::new(move |closing: Closing<'_>| {
+            course.weigh(&mut closing.reason.error, closing.by_opener, closing.taken);
+            course.switch.inner.scrubber.clean_reason(closing.reason);
+        })
+    }
+
+    /// A close by the opener's error, or because it went away, tells nothing of who served it.
+    fn weigh(&self, error: &mut Option<OperationError>, by_opener: bool, taken: bool) {
+        match error.take() {
+            None => {
+                if let Ok(operation) = self.slot.operation(&self.header.operation) {
+                    self.switch.went_well(&self.slot, operation, &self.header);
+                }
+            }
+            Some(given) if by_opener => *error = Some(given),
+            Some(given) => {
+                // Nothing but the opening is limited: once it is taken, nobody is in a hurry, and no limit of calls is over.
+                let terms = if taken { Terms { own_limit: false, hurried: false } } else { self.terms() };
+                *error = Some(self.failed(given, Some(terms), true));
+            }
+        }
+    }
+
+    fn terms(&self) -> Terms {
+        Terms::of(self.asked, self.slot.limits().timeout(), self.began.elapsed())
+    }
+
+    /// It counts, and the error names who is behind it.
+    fn failed(&self, error: OperationError, terms: Option<Terms>, by_itself: bool) -> OperationError {
+        let Self { switch, slot, header, .. } = self;
+        switch.went_wrong(slot, &header.operation, header, &error, terms);
+        switch.with_causes(slot.name(), header, error, by_itself)
+    }
+}
+
+/// A stream on its way from its opening to its end.
+struct Serving {
+    course: Arc<Course>,
     visit: Visit,
     watch: PipeWatch,
     metrics: OpenStream,
@@ -114,8 +136,8 @@ struct Serving {
 impl Serving {
     /// Lasts as long as the stream is served; what it ends with is the close reason.
     async fn run(self, payload: Vec<u8>, server: PipeEnd) {
-        let Self { switch, slot, header, visit, watch, .. } = &self;
-        let work = visit.run(slot.name(), visit.instance().open(header, payload, server));
+        let Self { course, visit, watch, metrics } = self;
+        let work = visit.run(course.slot.name(), visit.instance().open(&course.header, payload, server));
         let closed = async {
             watch.closed().await;
             tokio::time::sleep(AFTERCARE).await;
@@ -123,35 +145,12 @@ impl Serving {
         tokio::select! {
             outcome = work => watch.close(match outcome {
                 Ok(()) => CloseReason::done("the stream was served to its end"),
-                Err(error) => CloseReason::failed(switch.scrubbed(error)),
+                Err(error) => CloseReason::failed(error),
             }),
             // Dropping the work ends the task behind it.
             () = closed => {}
         }
-        self.weigh().await;
-        self.metrics.close(self.watch.frames());
-    }
-
-    /// The close is the outcome. One by the opener's error, or because it went away, tells nothing of who served it.
-    async fn weigh(&self) {
-        let Ok(operation) = self.slot.operation(&self.header.operation) else { return };
-        let reason = self.watch.closed().await;
-        match &reason.error {
-            None => self.switch.went_well(&self.slot, operation, &self.header),
-            Some(_) if self.watch.closed_by_opener() => {}
-            Some(error) => self.went_wrong(operation, error),
-        }
-    }
-
-    fn went_wrong(&self, operation: &Operation, error: &OperationError) {
-        let timeout = self.slot.limits().timeout();
-        // Nothing but the opening is limited: once it is taken, nobody is in a hurry, and no limit of calls is over.
-        let terms = if self.watch.is_taken() {
-            Terms { own_limit: false, hurried: false }
-        } else {
-            Terms::of(self.asked, timeout, self.began.elapsed())
-        };
-        self.switch.went_wrong(&self.slot, &operation.name, &self.header, error, Some(terms));
+        metrics.close(watch.frames());
     }
 }
 

@@ -21,6 +21,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{loader::PluginHost, status::Finding};
 
+/// In the words of an error with which a stream is refused.
+const UNTAKEN: &str = "not even taken";
+
 /// Answers as the payload says, or asks another plugin the same and fails when that fails.
 struct Scripted {
     host: Arc<dyn PluginHost>,
@@ -78,14 +81,32 @@ impl Instance for Scripted {
         payload: Vec<u8>,
         end: PipeEnd,
     ) -> BoxFuture<'static, Result<(), OperationError>> {
+        let takes = !payload.windows(UNTAKEN.len()).any(|part| part == UNTAKEN.as_bytes());
         let answer = self.answer(header, payload);
         async move {
-            // Taken, before it ends.
-            let _ = end.recv().await;
+            if takes {
+                // Taken, before it ends.
+                let _ = end.recv().await;
+            }
             answer.await.map(drop)
         }
         .boxed()
     }
+}
+
+/// The store is in trouble for a while already, and all others by it.
+fn older_trouble() -> Causes {
+    Arc::new(|_| {
+        let (name, status) = ("store".to_owned(), "error".to_owned());
+        let (code, message) = (Some(ReasonCode::Refused), Some("the store refuses connections".to_owned()));
+        vec![RootCause { name, status, code, message }]
+    })
+}
+
+/// What is told of the store when it has answered so by itself.
+fn told_of_store(error: &OperationError) -> RootCause {
+    let (name, status) = ("store".to_owned(), "error".to_owned());
+    RootCause { name, status, code: Some(outcome::code(error)), message: Some(error.message.clone()) }
 }
 
 /// `alarm` asks `web`, which asks `store`.
@@ -141,10 +162,14 @@ impl World {
 
     /// The streams of a plugin have the same operation under another name.
     async fn stream(&self, plugin: &str, told: &Value) -> PipeEnd {
+        self.open(plugin, told).await.unwrap()
+    }
+
+    async fn open(&self, plugin: &str, told: &Value) -> Result<PipeEnd, OperationError> {
         let header =
             CallHeader { plugin: plugin.to_owned(), operation: "flow".to_owned(), ..CallHeader::default() };
         let payload = serde_json::to_vec(told).unwrap();
-        self.switch.open(&Caller::Operator, header, payload).await.unwrap()
+        self.switch.open(&Caller::Operator, header, payload).await
     }
 
     /// What fails in a plugin, as it was told last.
@@ -224,6 +249,80 @@ async fn the_failure_of_who_is_unhealthy_is_no_failure_in_use_of_its_callers() {
         world.call("alarm", None, &Value::Null).await.unwrap_err();
     }
     assert!(CHAIN.iter().all(|(name, _)| world.failing(name).is_empty()));
+}
+
+#[tokio::test]
+async fn an_older_and_different_error_is_not_the_cause_of_a_new_one() {
+    let world = World::with_causes(older_trouble());
+    let full = OperationError::internal("the disk is full");
+    let told = serde_json::to_value(&full).unwrap();
+    let direct = world.call("store", None, &told).await.unwrap_err();
+    assert_eq!(direct.root_causes, [], "its own words say it");
+    for relaying in ["web", "alarm"] {
+        let relayed = world.call(relaying, None, &told).await.unwrap_err();
+        assert_eq!(relayed.root_causes, [told_of_store(&full)], "{relaying}");
+        assert!(relayed.message.ends_with("the disk is full"), "{relayed}");
+    }
+    // The same in other words is no different error.
+    let same = serde_json::to_value(OperationError::unavailable("the store refuses connections: once more"))
+        .unwrap();
+    let direct = world.call("store", None, &same).await.unwrap_err();
+    assert_eq!(direct.root_causes, older_trouble()("store"));
+    // What the store refuses as wrong comes from no trouble of the store.
+    for relaying in ["web", "alarm"] {
+        let relayed = world.call(relaying, None, &error("denied")).await.unwrap_err();
+        assert_eq!((relayed.kind, &*relayed.root_causes), (ErrorKind::Unavailable, &[][..]), "{relaying}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_does_wrong_by_itself_is_not_caused_by_what_it_requires() {
+    let world = World::with_causes(older_trouble());
+    world.attach("web", None);
+    for kind in ["panicked", "internal", "unknown_outcome"] {
+        let failed = world.call("web", None, &error(kind)).await.unwrap_err();
+        assert_eq!(failed.root_causes, [], "{kind}");
+    }
+    // It may know what is away, and not ask.
+    let failed = world.call("web", None, &error("unavailable")).await.unwrap_err();
+    assert_eq!(failed.root_causes, older_trouble()("web"));
+    // Without an answer, what is known is all there is.
+    drop(world.switch.detach("web"));
+    let failed = world.call("web", None, &error("internal")).await.unwrap_err();
+    assert_eq!(failed.root_causes, older_trouble()("web"));
+}
+
+#[tokio::test]
+async fn the_end_of_a_stream_has_no_older_cause_either() {
+    let world = World::with_causes(older_trouble());
+    let full = OperationError::internal("the disk is full");
+    let told = serde_json::to_value(&full).unwrap();
+    for (plugin, expected) in [("store", vec![]), ("web", vec![told_of_store(&full)])] {
+        let end = world.stream(plugin, &told).await;
+        end.send(Frame { kind: FRAME_TEXT, data: Vec::new().into() }).await.unwrap();
+        let closed = end.recv().await.err().unwrap();
+        assert_eq!(closed.error.as_ref().unwrap().root_causes, expected, "{plugin}");
+
+        let full = OperationError::internal(format!("the disk is full, {UNTAKEN}"));
+        let expected: Vec<_> = expected.iter().map(|_| told_of_store(&full)).collect();
+        let refused = world.open(plugin, &serde_json::to_value(&full).unwrap()).await.err().unwrap();
+        assert_eq!(refused.root_causes, expected, "{plugin}");
+    }
+    // Nobody serves it: what is known is all there is.
+    drop(world.switch.detach("store"));
+    let refused = world.open("store", &told).await.err().unwrap();
+    assert_eq!(refused.root_causes, older_trouble()("store"));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_has_counted_when_the_opener_hears_of_it() {
+    let world = World::new();
+    for _ in 0..20 {
+        let refused =
+            world.open("store", &json!({ "kind": "internal", "message": UNTAKEN })).await.err().unwrap();
+        assert_eq!(refused.kind, ErrorKind::Internal);
+    }
+    assert_eq!(world.failing("store")[0].failures, 20);
 }
 
 #[tokio::test]
