@@ -7,7 +7,7 @@ use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use plugin_api::{
-    error::{OperationError, ReasonCode, RootCause},
+    error::{OperationError, RootCause},
     pipe::PipeEnd,
     protocol::CallHeader,
 };
@@ -44,6 +44,7 @@ mod observations;
 mod doctor;
 mod levels;
 mod server;
+mod ticker;
 pub mod output;
 pub mod log;
 
@@ -158,7 +159,7 @@ impl Host {
         registry.register(Box::new(output::lost())).expect("the registry is new, and the names differ");
         let flood = Arc::new(Flood::register(&registry));
         let log = log::plugin_sink(flood.clone(), &scrubber);
-        let switch = Switch::new(causes(&board), scrubber.clone(), metrics, log);
+        let switch = Switch::new(&board, causes(&board), scrubber.clone(), metrics, log);
         switch.tell_failing(failing(&board));
         switch.add(prepared.slots());
         let plan = Arc::new(prepared.plan.clone());
@@ -166,15 +167,14 @@ impl Host {
         let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
         let sealer =
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
-        let (ticked, swept) = (board.clone(), switch.clone());
-        tasks::spawn(&board, "ticker", move || tick(ticked.clone(), swept.clone()));
+        ticker::keep(&board, &switch);
         let draining = watch::Sender::new(false);
         let journal = Journal::keep(board.clone(), switch.clone(), data_dir.host_id()?, draining.subscribe());
 
         let routes = Routes::default();
         routes.replace(prepared.routes.clone());
         let access = http::AccessSettings::from(&config.host);
-        let door = door(&registry, &board);
+        let door = http::Door::new(&registry, board.clone());
         let operators = operators(&config);
         let core = Arc::new(Core {
             current: Mutex::new(Current { config, prepared }),
@@ -362,15 +362,6 @@ fn open_libraries(registry: &prometheus::Registry) -> IntGauge {
     gauge
 }
 
-/// Nobody can come in: then the board tells those who are in.
-fn door(registry: &prometheus::Registry, board: &Board) -> http::Door {
-    let board = board.clone();
-    http::Door::new(registry, move |trouble| {
-        let trouble = trouble.map(|message| (ReasonCode::Unavailable, message));
-        board.set_host_trouble("descriptors", trouble, clock::now());
-    })
-}
-
 /// What HTTP may cause: the operations of the switch, called by an operator.
 struct Operator(Switch);
 
@@ -381,17 +372,6 @@ impl http::Operations for Operator {
 
     fn open(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {
         async move { self.0.open(&Caller::Operator, header, payload.into()).await }.boxed()
-    }
-}
-
-/// Staleness and flapping change by time alone; what fails in use is counted up to date.
-async fn tick(board: Board, switch: Switch) {
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        seconds.tick().await;
-        board.shift(clock::shift());
-        switch.sweep();
-        board.tick(clock::now());
     }
 }
 

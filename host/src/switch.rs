@@ -18,7 +18,7 @@ use plugin_api::{
     protocol::{CallHeader, HOST},
 };
 
-use crate::{config::closest, loader::Instance, scrub::Scrubber};
+use crate::{config::closest, loader::Instance, scrub::Scrubber, status::Board};
 
 mod attachment;
 mod blame;
@@ -83,6 +83,7 @@ pub struct Switch {
 
 struct Inner {
     slots: ArcSwap<HashMap<String, Arc<Slot>>>,
+    board: Board,
     host: OnceLock<HostOperations>,
     causes: Causes,
     scrubber: Scrubber,
@@ -95,12 +96,20 @@ struct Inner {
 }
 
 impl Switch {
-    /// A switch without plugins.
-    pub fn new(causes: Causes, scrubber: Scrubber, metrics: CallMetrics, log: LogSink) -> Self {
+    /// A switch without plugins, that tells the board of its own panics.
+    pub fn new(
+        board: &Board,
+        causes: Causes,
+        scrubber: Scrubber,
+        metrics: CallMetrics,
+        log: LogSink,
+    ) -> Self {
         let slots = ArcSwap::from_pointee(HashMap::new());
         let (host, levels, failing) = (OnceLock::new(), ArcSwap::default(), Arc::default());
         let (blame, told) = (Blame::default(), Told::default());
-        let inner = Inner { slots, host, causes, scrubber, metrics, log, levels, failing, blame, told };
+        let board = board.clone();
+        let inner =
+            Inner { slots, board, host, causes, scrubber, metrics, log, levels, failing, blame, told };
         Self { inner: Arc::new(inner) }
     }
 

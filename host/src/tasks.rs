@@ -45,6 +45,38 @@ where
     tokio::spawn(async move { keep(&board, task, make).await })
 }
 
+/// Runs work in the background that lasts as long as one request, connection or stream. A panic ends nothing else, and
+/// is told; `of` is the plugin, if it is about one.
+pub fn once(
+    board: &Board,
+    task: Name,
+    of: Option<&str>,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let (board, of) = (board.clone(), of.map(str::to_owned));
+    tokio::spawn(async move {
+        // It was told, and there is nothing to go on with.
+        let _ = watched(&board, task, of.as_deref(), work).await;
+    })
+}
+
+/// Runs work of this kind where somebody goes on after it.
+///
+/// # Errors
+/// It panicked, which was told.
+pub async fn watched<T>(
+    board: &Board,
+    task: Name,
+    of: Option<&str>,
+    work: impl Future<Output = T>,
+) -> Result<T, Panicked> {
+    let outcome = caught(work).await;
+    if outcome.is_err() {
+        tell(board, task, of);
+    }
+    outcome
+}
+
 /// Some work ended by a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panicked;
@@ -114,6 +146,17 @@ mod tests {
         .await;
         assert_eq!(began.elapsed(), PAUSE * (1 + 2 + 4 + 8));
         assert_eq!(board.snapshot().panics["server"].count, 4);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_once_is_told_and_not_repeated() {
+        let board = board();
+        once(&board, "connection", None, async { panic!("as the test wants it") }).await.unwrap();
+        once(&board, "connection", None, async {}).await.unwrap();
+        assert_eq!(board.snapshot().panics["connection"].count, 1);
+        let stream = watched(&board, "stream", Some("voice"), async { panic!("as the test wants it") }).await;
+        assert_eq!(stream, Err::<(), _>(Panicked));
+        assert_eq!(board.snapshot().panics["stream"].of.as_deref(), Some("voice"));
     }
 
     #[tokio::test]

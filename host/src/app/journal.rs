@@ -211,3 +211,6 @@ impl Keeper {
         serde_json::from_slice(&answer).map_err(unreadable)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ use super::{
     websocket,
     write::{BODY_LIMIT, BODY_PATIENCE, too_slow},
 };
-use crate::scrub::one_line;
+use crate::{scrub::one_line, tasks};
 
 /// Serves whatever the host itself has no route for.
 pub(super) async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
@@ -105,8 +105,10 @@ async fn answer(
         let limit = route.manifest.body_limit.unwrap_or(BODY_LIMIT);
         // The server ends when the last one has given its place back.
         let place = parts.extensions.get::<Place>().cloned();
-        return Ok(upgrade.max_message_size(limit).on_upgrade(|socket| async move {
-            websocket::bridge(socket, end).await;
+        let (board, plugin) = (site.board.clone(), route.plugin.clone());
+        return Ok(upgrade.max_message_size(limit).on_upgrade(move |socket| async move {
+            // It was told, and the client notices that the connection is gone.
+            let _ = tasks::watched(&board, "websocket", Some(&plugin), websocket::bridge(socket, end)).await;
             drop(place);
         }));
     }

@@ -24,9 +24,11 @@ use super::{
     views::Views,
     write,
 };
+use crate::status::Board;
 
 /// What the handlers share.
 pub(super) struct Site {
+    pub(super) board: Board,
     pub(super) views: Views,
     pub(super) events: Events,
     pub(super) access: Access,
@@ -60,6 +62,7 @@ const PATHS: [&str; 16] = [
 pub fn router(state: HttpState) -> Router {
     let HttpState { board, operations, routes, registry, draining, access, operators, clock } = state;
     let site = Site {
+        board: board.clone(),
         events: Events::new(board.clone()),
         views: Views::new(board.clone(), clock),
         access: Access::new(access, operators, clock),

@@ -160,7 +160,7 @@ pub(super) async fn serve_within(
         let seat = seats.take();
         let connection =
             Connection { client, place, seat, limits, door: door.clone(), router: router.clone() };
-        tokio::spawn(connection.serve(stream, stopping.subscribe()));
+        door.spawn(connection.serve(stream, stopping.subscribe()));
     }
     drop(entrance);
     stopping.send_replace(true);

@@ -71,15 +71,18 @@ fn ago(seconds: i64) -> Timestamp {
     now() - SignedDuration::from_secs(seconds)
 }
 
+fn board(plugins: Vec<PluginSpec>) -> Board {
+    let (boot_id, version) = ("k3v9".to_owned(), "0.1.0".to_owned());
+    Board::new(BoardConfig { boot_id, version, plugins, now: ago(3600) })
+}
+
 impl Host {
     fn new(plugins: Vec<PluginSpec>) -> Self {
         Self::with_access(plugins, AccessSettings::default())
     }
 
     fn with_access(plugins: Vec<PluginSpec>, access: AccessSettings) -> Self {
-        let config =
-            BoardConfig { boot_id: "k3v9".to_owned(), version: "0.1.0".to_owned(), plugins, now: ago(3600) };
-        let (board, draining) = (Board::new(config), watch::Sender::new(false));
+        let (board, draining) = (board(plugins), watch::Sender::new(false));
         let operations = Arc::new(FakeOperations::default());
         let routes = Routes::default();
         let state = HttpState {

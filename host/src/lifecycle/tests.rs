@@ -251,7 +251,8 @@ impl World {
             now: jiff::Timestamp::now(),
         });
         let metrics = CallMetrics::register(&prometheus::Registry::new()).unwrap();
-        let switch = Switch::new(Arc::new(|_| Vec::new()), Scrubber::default(), metrics, Arc::new(|_, _| {}));
+        let switch =
+            Switch::new(&board, Arc::new(|_| Vec::new()), Scrubber::default(), metrics, Arc::new(|_, _| {}));
         let plan = Arc::new(graph::plan(self.nodes).unwrap());
         let began = Instant::now();
         let lifecycle = Lifecycle::start(self.units, plan, &board, &switch, &Scrubber::default());

@@ -9,7 +9,7 @@ use plugin_api::{
     protocol::{CallHeader, LogRecord},
 };
 
-use crate::loader::PluginHost;
+use crate::{loader::PluginHost, tasks};
 
 use super::{Caller, Switch};
 
@@ -26,6 +26,18 @@ impl Switch {
     pub fn end(&self, name: &str) -> Arc<dyn PluginHost> {
         Arc::new(End { name: name.into(), switch: self.clone() })
     }
+
+    /// A panic of the host is told, and for the caller an error like others.
+    async fn watched<T>(
+        self,
+        caller: Arc<str>,
+        work: impl Future<Output = Result<T, OperationError>>,
+    ) -> Result<T, OperationError> {
+        let outcome = tasks::watched(&self.inner.board, "call", Some(&caller), work).await;
+        outcome.unwrap_or_else(|_| {
+            Err(OperationError::internal("the host itself panicked while it served the call"))
+        })
+    }
 }
 
 impl PluginHost for End {
@@ -36,7 +48,10 @@ impl PluginHost for End {
     ) -> BoxFuture<'static, Result<Vec<u8>, OperationError>> {
         let caller = Caller::Plugin(self.name.clone());
         let switch = self.switch.clone();
-        async move { switch.call(&caller, header, payload).await }.boxed()
+        switch
+            .clone()
+            .watched(self.name.clone(), async move { switch.call(&caller, header, payload).await })
+            .boxed()
     }
 
     fn open(
@@ -46,7 +61,10 @@ impl PluginHost for End {
     ) -> BoxFuture<'static, Result<PipeEnd, OperationError>> {
         let caller = Caller::Plugin(self.name.clone());
         let switch = self.switch.clone();
-        async move { switch.open(&caller, header, payload).await }.boxed()
+        switch
+            .clone()
+            .watched(self.name.clone(), async move { switch.open(&caller, header, payload).await })
+            .boxed()
     }
 
     fn log(&self, record: LogRecord) {

@@ -8,7 +8,7 @@ use plugin_api::{
     protocol::{CallHeader, SET_LOG_LEVEL, SetLogLevel},
 };
 
-use crate::loader::Instance;
+use crate::{loader::Instance, tasks};
 
 use super::{Caller, Switch};
 
@@ -42,7 +42,7 @@ impl Switch {
     pub(super) fn keep_level(&self, name: &str, instance: &Arc<dyn Instance>) {
         let Some(level) = self.inner.levels.load().get(name).cloned() else { return };
         let (name, instance) = (name.to_owned(), instance.clone());
-        tokio::spawn(async move {
+        tasks::once(&self.inner.board, "log_level", Some(&name.clone()), async move {
             if let Err(error) = set(instance.as_ref(), &level).await {
                 tracing::warn!(plugin = name, level, "it does not take the level of its log: {error}");
             }

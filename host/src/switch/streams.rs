@@ -12,6 +12,8 @@ use plugin_api::{
     protocol::{CallHeader, CloseReason},
 };
 
+use crate::tasks;
+
 use super::{
     Caller, Switch, attachment::Visit, blame::Terms, late, metrics::OpenStream, new_trace, slot::Slot,
 };
@@ -64,7 +66,7 @@ impl Switch {
         };
         let (opener, server, watch) = pipe::pair_with(Course::judge(course.clone()));
         let serving = Serving { course: course.clone(), visit, watch: watch.clone(), metrics };
-        tokio::spawn(serving.run(payload, server));
+        tasks::once(&self.inner.board, "stream", Some(course.slot.name()), serving.run(payload, server));
         match tokio::time::timeout(limit, watch.taken()).await {
             Ok(true) => Ok(opener),
             Ok(false) => Err(refusal(watch.closed().await.as_ref())),
@@ -137,6 +139,7 @@ impl Serving {
     /// Lasts as long as the stream is served; what it ends with is the close reason.
     async fn run(self, payload: Vec<u8>, server: PipeEnd) {
         let Self { course, visit, watch, metrics } = self;
+        let _end = End(&watch);
         let work = visit.run(course.slot.name(), visit.instance().open(&course.header, payload, server));
         let closed = async {
             watch.closed().await;
@@ -151,6 +154,16 @@ impl Serving {
             () = closed => {}
         }
         metrics.close(watch.frames());
+    }
+}
+
+/// A stream whose task panics in the host ends, too.
+struct End<'a>(&'a PipeWatch);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let error = OperationError::internal("the host itself panicked while it served the stream");
+        self.0.close(CloseReason::failed(error));
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use plugin_abi::boundary::{FRAME_TEXT, Frame};
 use plugin_api::{
-    error::{Failure, FixHint, ReasonCode},
+    error::{ErrorKind, Failure, FixHint, ReasonCode},
     pipe::PipeEnd,
     protocol::CloseReason,
     requests::host::Trouble,
@@ -19,7 +19,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{loader::PluginHost, status::Finding};
+use crate::{
+    loader::PluginHost,
+    status::{BoardConfig, Finding},
+};
 
 /// In the words of an error with which a stream is refused.
 const UNTAKEN: &str = "not even taken";
@@ -40,6 +43,7 @@ impl Scripted {
             let told: Value = serde_json::from_slice(&payload).unwrap();
             return async move {
                 match told {
+                    Value::Bool(_) => panic!("as the test wants it"),
                     Value::Null => Ok(b"null".to_vec()),
                     Value::String(_) => pending().await,
                     error => Err(serde_json::from_value(error).unwrap()),
@@ -112,6 +116,7 @@ fn told_of_store(error: &OperationError) -> RootCause {
 /// `alarm` asks `web`, which asks `store`.
 struct World {
     switch: Switch,
+    board: Board,
     registry: prometheus::Registry,
     told: Arc<Mutex<BTreeMap<String, Vec<Finding>>>>,
 }
@@ -128,14 +133,17 @@ impl World {
         let metrics = CallMetrics::register(&registry).unwrap();
         let scrubber = Scrubber::default();
         scrubber.add(["hunter22".to_owned()]);
-        let switch = Switch::new(causes, scrubber, metrics, Arc::new(|_, _| {}));
+        let (boot_id, version) = ("test".to_owned(), "0".to_owned());
+        let now = jiff::Timestamp::now();
+        let board = Board::new(BoardConfig { boot_id, version, plugins: Vec::new(), now });
+        let switch = Switch::new(&board, causes, scrubber, metrics, Arc::new(|_, _| {}));
         let told: Arc<Mutex<BTreeMap<String, Vec<Finding>>>> = Arc::default();
         let sink = told.clone();
         switch.tell_failing(Arc::new(move |name, findings| {
             sink.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), findings);
         }));
         switch.add(CHAIN.iter().map(|(name, asks)| slot(name, *asks, &["work", "other"])));
-        let world = Self { switch, registry, told };
+        let world = Self { switch, board, registry, told };
         CHAIN.iter().for_each(|(name, asks)| world.attach(name, *asks));
         world
     }
@@ -323,6 +331,23 @@ async fn a_stream_that_is_refused_has_counted_when_the_opener_hears_of_it() {
         assert_eq!(refused.kind, ErrorKind::Internal);
     }
     assert_eq!(world.failing("store")[0].failures, 20);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_host_itself_is_told_and_ends_one_stream_or_call_alone() {
+    let world = World::new();
+    let end = world.stream("store", &json!(true)).await;
+    end.send(Frame { kind: FRAME_TEXT, data: Vec::new().into() }).await.unwrap();
+    let closed = end.recv().await.err().unwrap();
+    assert_eq!(closed.message, "the host itself panicked while it served the stream");
+    // What a plugin asks of the host.
+    let asked = world.call("web", None, &json!(true)).await.unwrap_err();
+    assert_eq!(asked.message, "not done: internal: the host itself panicked while it served the call");
+    let panics = world.board.snapshot().panics.clone();
+    let told: Vec<_> =
+        panics.iter().map(|(task, panics)| (task.as_str(), panics.count, panics.of.as_deref())).collect();
+    assert_eq!(told, [("call", 1, Some("web")), ("stream", 1, Some("store"))]);
+    world.call("web", None, &Value::Null).await.unwrap();
 }
 
 #[tokio::test]

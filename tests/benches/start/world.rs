@@ -62,7 +62,8 @@ impl World {
             now: jiff::Timestamp::now(),
         });
         let metrics = CallMetrics::register(&prometheus::Registry::new()).expect("the registry is new");
-        let switch = Switch::new(Arc::new(|_| Vec::new()), Scrubber::default(), metrics, Arc::new(|_, _| {}));
+        let switch =
+            Switch::new(&board, Arc::new(|_| Vec::new()), Scrubber::default(), metrics, Arc::new(|_, _| {}));
         let plan = graph::plan(self.nodes).expect("each depends on those before it");
         let mut changes = board.subscribe();
         let began = Instant::now();

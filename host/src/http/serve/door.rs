@@ -1,26 +1,25 @@
 //! What happens at the door is counted, and the host is told while nobody can come in.
 
-use std::sync::Arc;
-
+use plugin_api::error::ReasonCode;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use tokio::task::JoinHandle;
 
-/// Told why nobody can come in, or that everybody can again.
-type Tell = dyn Fn(Option<&'static str>) + Send + Sync;
+use crate::{clock, status::Board, tasks};
 
 /// Counts connections that were not served as usual. Cheap to clone.
 #[derive(Clone)]
 pub struct Door {
     cut: IntCounterVec,
     failed: IntCounter,
-    tell: Arc<Tell>,
+    board: Board,
 }
 
 impl Door {
-    /// Counts in this registry, and tells this function of trouble.
+    /// Counts in this registry, and tells this board of trouble.
     ///
     /// # Panics
     /// If the registry has these metrics already.
-    pub fn new(registry: &Registry, tell: impl Fn(Option<&'static str>) + Send + Sync + 'static) -> Self {
+    pub fn new(registry: &Registry, board: Board) -> Self {
         let cut = Opts::new(
             "switchboard_connections_cut_total",
             "Connections that were closed early: idle ones that gave way, clients that did not read their answer, and \
@@ -35,7 +34,7 @@ impl Door {
         let failed = failed.expect("the name and the text are well-formed");
         registry.register(Box::new(cut.clone())).expect("the registry is new, and the names differ");
         registry.register(Box::new(failed.clone())).expect("the registry is new, and the names differ");
-        Self { cut, failed, tell: Arc::new(tell) }
+        Self { cut, failed, board }
     }
 
     /// An idle connection gave way.
@@ -59,7 +58,14 @@ impl Door {
         self.failed.get()
     }
 
+    /// Why nobody can come in; `None`: everybody can again.
     pub(super) fn tell(&self, trouble: Option<&'static str>) {
-        (self.tell)(trouble);
+        let trouble = trouble.map(|message| (ReasonCode::Unavailable, message));
+        self.board.set_host_trouble("descriptors", trouble, clock::now());
+    }
+
+    /// Serves one connection in the background.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        tasks::once(&self.board, "connection", None, work)
     }
 }

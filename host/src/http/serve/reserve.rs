@@ -71,7 +71,7 @@ impl Reserve {
             oldest.abort();
         }
         let served = self.serve(stream, client, Lack::Places);
-        self.taken.push_back(tokio::spawn(served).abort_handle());
+        self.taken.push_back(self.door.spawn(served).abort_handle());
     }
 
     /// Serves one request.

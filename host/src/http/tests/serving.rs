@@ -19,10 +19,11 @@ struct Server {
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     registry: prometheus::Registry,
+    board: Board,
 }
 
 fn door(registry: &prometheus::Registry) -> Door {
-    Door::new(registry, |_| {})
+    Door::new(registry, board(Vec::new()))
 }
 
 /// More than lies on the way between two ends of a connection.
@@ -54,6 +55,14 @@ impl Server {
                 get(|ConnectInfo(client): ConnectInfo<SocketAddr>| async move { client.ip().to_string() }),
             )
             .route("/slow", get(slow))
+            .route(
+                "/broken",
+                get(|| async {
+                    if true {
+                        panic!("as the test wants it")
+                    }
+                }),
+            )
             .route("/long", get(|| async { vec![b'x'; LONG] }))
             .route("/livez", get(|| async { "alive" }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,8 +70,10 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { _ = stopped.await };
         let registry = prometheus::Registry::new();
-        let served = tokio::spawn(serve_within(limits, listener, router, door(&registry), stopped));
-        Self { address, entered, release, stop, served, registry }
+        let board = board(Vec::new());
+        let door = Door::new(&registry, board.clone());
+        let served = tokio::spawn(serve_within(limits, listener, router, door, stopped));
+        Self { address, entered, release, stop, served, registry, board }
     }
 
     async fn send(&self, bytes: &[u8]) -> TcpStream {
@@ -121,6 +132,20 @@ async fn whoever_sends_a_head_slowly_is_cut_and_others_are_served() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("127.0.0.1"), "{answer}");
     let cut = read_all(slow).await;
     assert!(!cut.contains(" 200 "), "{cut}");
+}
+
+#[tokio::test]
+async fn a_connection_whose_task_panics_is_told_and_gives_its_place_back() {
+    let server = Server::start(Limits { connections: 1, ..PATIENT }).await;
+    for count in 1..=3 {
+        let answer = server.exchange(b"GET /broken HTTP/1.1\r\nhost: here\r\n\r\n").await;
+        assert_eq!(answer, "", "nothing is answered: a whole host catches this earlier");
+        assert_eq!(server.board.snapshot().panics["connection"].count, count);
+    }
+    let answer = server.exchange(GET_QUICK_ONCE).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let notes = server.board.snapshot().notes();
+    assert!(notes[0].starts_with("a task of the host, `connection`, ended by a panic 3 times"), "{notes:?}");
 }
 
 #[tokio::test]
