@@ -9,10 +9,14 @@ use std::{
 };
 
 use libtest_mimic::Trial;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
+    events::EventClient,
+    flip::flip,
+    footprint::Footprint,
     process::Process,
     trials,
     wait::{LIMIT, wait_until},
@@ -31,6 +35,7 @@ pub fn tests() -> Vec<Trial> {
         a_crowd_that_sends_nothing_keeps_nobody_out,
         a_crowd_of_busy_connections_leaves_the_process_its_say,
         whoever_reads_nothing_loses_the_connection,
+        event_streams_that_nobody_reads_cost_nobody_anything,
         a_host_without_descriptors_is_degraded_until_it_has_some,
         without_descriptors_the_process_still_answers_for_itself,
     ]
@@ -231,6 +236,55 @@ fn whoever_reads_nothing_loses_the_connection() {
     while socket.send(Message::binary(vec![7; 1 << 16])).is_ok() {}
     wait_until("both to be cut", || cut(&host, "unread"), |count| *count == 2);
     drop((deaf, socket));
+}
+
+/// Plugins whose trouble takes many words, so that one picture of health does not fit on the way to a client.
+fn wordy() -> TestHost {
+    let path = format!("/{}", "far/".repeat(200));
+    let plugin = |number| format!("[plugins.plugin_{number}]\nlibrary = \"{path}{number}\"\n");
+    let plugins: String = (0..3000).map(plugin).collect();
+    Setup::new(&format!("[plugins.faulty]\n{plugins}")).start()
+}
+
+/// Asks for events and takes none of them. Little fits on the way.
+fn deaf(host: &TestHost) -> TcpStream {
+    let stream = send(host, b"");
+    set_socket_recv_buffer_size(&stream, 4096).expect("a buffer can be small");
+    (&stream).write_all(EVENTS).expect("the system takes it");
+    stream
+}
+
+fn streams_open(host: &TestHost) -> u64 {
+    let metrics = host.get("/metrics").body;
+    let count = metrics.lines().find_map(|line| line.strip_prefix("switchboard_event_streams_open "));
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no streams in {metrics}"))
+}
+
+fn event_streams_that_nobody_reads_cost_nobody_anything() {
+    const DEAF: usize = 100;
+    let mut host = wordy();
+    host.wait_for_status("faulty", "connected");
+    let picture = host.get("/api/health/connections").body.len();
+    assert!(picture > 5_000_000, "one picture has {picture} bytes");
+    let mut reader = EventClient::new(host.address(), &[]);
+    assert_eq!(reader.next_event().kind, "snapshot");
+
+    let before = Footprint::of(host.process().id()).memory_kib;
+    let crowd: Vec<_> = (0..DEAF).map(|_| deaf(&host)).collect();
+    wait_until("all of them to be served", || streams_open(&host), |open| *open == DEAF as u64 + 1);
+    for path in ["/api/health", "/livez", "/readyz"] {
+        assert_eq!(host.get(path).status, 200, "{path}");
+    }
+    // Whoever reads goes on getting what happens.
+    flip(&host, &[], 0);
+    reader.next_event();
+    let grown = Footprint::of(host.process().id()).memory_kib.saturating_sub(before);
+    assert!(grown < 128 * 1024, "{grown} KiB for {DEAF} clients that read nothing");
+
+    wait_until("those that read nothing to be cut", || cut(&host, "unread"), |count| *count == DEAF as u64);
+    wait_until("their streams to end", || streams_open(&host), |open| *open == 1);
+    assert_eq!(EventClient::new(host.address(), &[]).next_event().kind, "snapshot");
+    drop(crowd);
 }
 
 /// Sets how many descriptors the host may have open; gives the limit that was.
