@@ -1,12 +1,22 @@
-//! The smtp plugin with a real SMTP server: mail arrives; what does not work is told apart.
+//! The smtp plugin with a real SMTP server, and with raw peers that answer as public reports say: mail arrives; what does
+//! not work is told apart.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use switchboard_tests::{
-    Setup,
-    partners::{free_port, smtp::SmtpServer},
+    Setup, TestHost,
+    http::Response,
+    partners::{
+        free_port,
+        postgres::Postgres,
+        raw_smtp::{Answer, Heard, RawSmtp},
+        smtp::SmtpServer,
+    },
+    peer::Peer,
     trial::Outcome,
     trials,
+    wait::wait_until,
 };
 
 pub fn tests() -> Vec<Trial> {
@@ -18,6 +28,15 @@ pub fn tests() -> Vec<Trial> {
         a_server_that_never_greets_times_out,
         nobody_listens,
         a_certificate_that_nobody_vouches_for,
+        replies_in_any_encoding_count_by_their_code,
+        a_login_refused_in_gbk_names_the_password_and_its_words_are_in_the_log,
+        a_name_that_is_refused_is_told_and_blames_no_recipient,
+        a_connection_that_the_server_ends_after_a_mail_is_replaced,
+        an_access_token_is_renewed_and_lets_in,
+        what_a_provider_wants_instead_of_a_password_is_told,
+        a_domain_beyond_ascii_goes_to_a_server_without_smtputf8,
+        a_job_goes_by_what_the_code_says_on_sqlite,
+        a_job_goes_by_what_the_code_says_on_postgresql,
     ]
 }
 
@@ -109,5 +128,267 @@ fn a_certificate_that_nobody_vouches_for() -> Outcome {
         let smtp = setup(server.port(), tls).start().wait_for_status("smtp", "error");
         assert_eq!(smtp["reason"]["code"], "tls", "{option}: {smtp:#}");
     }
+    Ok(())
+}
+
+/// QQ Mail, as cole/aiosmtplib#41 quotes it: "please log in with an authorization code", in GBK.
+const GBK_535: &[u8] = b"535 Error: \xc7\xeb\xca\xb9\xd3\xc3\xca\xda\xc8\xa8\xc2\xeb\xb5\xc7\xc2\xbc\xa1\xa3\
+    : http://service.mail.qq.com/cgi-bin/help?subtype=1&&id=28&&no=1001256\r\n";
+/// "No such mailbox", in GBK.
+const GBK_550: &[u8] = b"550 \xd3\xca\xcf\xe4\xb2\xbb\xb4\xe6\xd4\xda\r\n";
+
+#[track_caller]
+fn connected(setup: Setup) -> TestHost {
+    let host = setup.start();
+    host.wait_for_status("smtp", "connected");
+    host
+}
+
+fn send(host: &TestHost) -> Response {
+    host.call("smtp", "send_email", &message())
+}
+
+/// Answers this to what begins so.
+fn answers(command: &'static str, bytes: &'static [u8]) -> impl Fn(Heard<'_>) -> Answer + Send + Sync {
+    move |heard| if heard.line.starts_with(command) { Answer::Bytes(bytes.to_vec()) } else { Answer::Good }
+}
+
+fn replies_in_any_encoding_count_by_their_code() {
+    for taken in
+        [&b"250 Message accept\xe9 pour livraison\r\n"[..], b"250\r\n", b"250-\xd3\xca\r\n250 \xbc\xfe\r\n"]
+    {
+        let server = RawSmtp::start(answers(".", taken));
+        let sent = send(&connected(setup(server.port(), "none")));
+        assert_eq!(sent.status, 200, "{}: {}", taken.escape_ascii(), sent.body);
+        assert_eq!(server.mails().len(), 1);
+    }
+    // Every command is answered without a text, as RFC 5321 lets a server do.
+    let server = RawSmtp::start(|heard| {
+        Answer::Bytes(match heard.line {
+            "" => b"220\r\n".to_vec(),
+            "DATA" => b"354\r\n".to_vec(),
+            _ => b"250\r\n".to_vec(),
+        })
+    });
+    assert_eq!(send(&connected(setup(server.port(), "none"))).status, 200);
+
+    let server = RawSmtp::start(answers("RCPT", GBK_550));
+    let refused = send(&connected(setup(server.port(), "none")));
+    let error = &refused.json()["error"];
+    assert_eq!(
+        (refused.status, &error["kind"], &error["retryable"]),
+        (400, &json!("invalid"), &json!(false)),
+        "{error:#}"
+    );
+    assert_eq!(error["details"]["smtp_code"], 550);
+    assert!(server.mails().is_empty());
+}
+
+fn a_login_refused_in_gbk_names_the_password_and_its_words_are_in_the_log() {
+    let server = RawSmtp::start(answers("AUTH", GBK_535));
+    let debug = "[plugins.smtp]\nlog_level = \"debug\"\nretry = { attempts = 1 }\n";
+    let setup = Setup::new(debug)
+        .env("SMTP_SERVER", "127.0.0.1")
+        .env("SMTP_PORT", &server.port().to_string())
+        .env("SMTP_TLS", "none")
+        .env("SMTP_FROM_EMAIL", "switchboard@example.com");
+    let host = with_login(setup, "guess-work").start();
+    let smtp = host.wait_for_status("smtp", "error");
+    assert_eq!(smtp["reason"]["code"], "auth_invalid", "{smtp:#}");
+    assert!(smtp["fix"].to_string().contains("SMTP_PASSWORD"), "{smtp:#}");
+    let log = host.wait_for_output("service.mail.qq.com");
+    assert!(log.contains(r"\xc7\xeb") || log.contains(r"\\xc7\\xeb"), "{log}");
+}
+
+/// Postfix with `reject_non_fqdn_helo_hostname`, which says so at RCPT (containrrr/watchtower#572), or at EHLO with
+/// `smtpd_delay_reject = no` (chatmail/core#1847).
+fn postfix(at: &'static str) -> RawSmtp {
+    RawSmtp::start(move |heard| {
+        if heard.line.starts_with(at) {
+            return Answer::line("504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname");
+        }
+        Answer::Good
+    })
+}
+
+fn a_name_that_is_refused_is_told_and_blames_no_recipient() {
+    let server = postfix("EHLO vm");
+    let host = setup(server.port(), "none").env("SMTP_EHLO_NAME", "vm").start();
+    let smtp = host.wait_for_status("smtp", "error");
+    assert_eq!(smtp["reason"]["code"], "config_invalid", "{smtp:#}");
+    assert!(smtp["fix"].to_string().contains("SMTP_EHLO_NAME"), "{smtp:#}");
+
+    let server = postfix("RCPT");
+    let host = connected(setup(server.port(), "none").env("SMTP_EHLO_NAME", "vm"));
+    for _ in 0..20 {
+        let refused = send(&host).json()["error"].clone();
+        let message = refused["message"].as_str().unwrap_or_default();
+        assert!(message.contains("`vm`") && message.contains("SMTP_EHLO_NAME"), "{refused:#}");
+        assert!(!refused.to_string().contains("someone@example.com"), "{refused:#}");
+    }
+    let failing = |smtp: &Value| smtp["failing"][0]["fix"].to_string().contains("SMTP_EHLO_NAME");
+    host.wait_for_plugin("smtp", "failing by its name", failing);
+
+    // Nobody has to set it: it is the domain of the sender.
+    let server = RawSmtp::start(|_| Answer::Good);
+    connected(setup(server.port(), "none"));
+    assert_eq!(server.commands()[0], "EHLO example.com");
+}
+
+/// Amazon SES takes so many mails a connection, and then ends it (knadh/listmonk#2683, knadh/smtppool#18).
+fn a_connection_that_the_server_ends_after_a_mail_is_replaced() {
+    let server = RawSmtp::start(|heard| match heard.line.starts_with("MAIL") && heard.mails > 0 {
+        true => Answer::last("421 4.7.0 Maximum message count per session reached"),
+        false => Answer::Good,
+    });
+    let host = connected(setup(server.port(), "none"));
+    let probes = server.connections();
+    for _ in 0..3 {
+        assert_eq!(send(&host).status, 200);
+    }
+    assert_eq!((server.mails().len(), server.connections() - probes), (3, 3));
+    assert_eq!(host.plugin("smtp")["failing"], Value::Null);
+
+    // One that ends each of them serves nobody: it is tried once, and no more.
+    let server = RawSmtp::start(|heard| match heard.line.starts_with("MAIL") {
+        true => Answer::last("421 4.3.2 shutting down"),
+        false => Answer::Good,
+    });
+    let host = connected(setup(server.port(), "none"));
+    let probes = server.connections();
+    let put_off = send(&host);
+    assert_eq!((put_off.status, server.connections() - probes), (503, 1), "{}", put_off.body);
+    assert_eq!(put_off.json()["error"]["details"]["smtp_code"], 421);
+}
+
+fn an_access_token_is_renewed_and_lets_in() {
+    // What Google and Microsoft answer; the first token is of a user that was let go meanwhile.
+    let (google, microsoft) = ("ya29.a0Af_secret-token", "eyJ0eXAiOiJKV1Qi.secret-token");
+    for (token, rotated) in [(google, None), (microsoft, Some("refresh-token-two"))] {
+        let authority = Peer::start(move |asked| {
+            let known = asked.body.contains("refresh_token=refresh-token-one")
+                && asked.body.contains("client_id=switchboard");
+            match known && asked.path == "/token" {
+                true => (
+                    200,
+                    json!({
+                        "access_token": token, "token_type": "Bearer", "expires_in": 3599, "refresh_token": rotated,
+                    }),
+                ),
+                false => (400, json!({ "error": "invalid_grant" })),
+            }
+        });
+        let server = RawSmtp::start(|heard| match heard.line.split(' ').next() {
+            Some("EHLO") => Answer::line("250-raw\r\n250 AUTH LOGIN XOAUTH2"),
+            _ => Answer::Good,
+        });
+        let setup = setup(server.port(), "none")
+            .env("SMTP_USERNAME", "operator@example.com")
+            .env("SMTP_OAUTH_REFRESH_TOKEN", "refresh-token-one")
+            .env("SMTP_OAUTH_CLIENT_ID", "switchboard")
+            .env("SMTP_OAUTH_TOKEN_URL", &format!("http://{}/token", authority.address()));
+        let host = connected(setup);
+        assert_eq!(send(&host).status, 200);
+        let login = STANDARD.encode(format!("user=operator@example.com\x01auth=Bearer {token}\x01\x01"));
+        let logins: Vec<String> =
+            server.commands().into_iter().filter(|line| line.starts_with("AUTH")).collect();
+        assert!(
+            !logins.is_empty() && logins.iter().all(|line| *line == format!("AUTH XOAUTH2 {login}")),
+            "{logins:?}"
+        );
+        let told = host.output() + &host.plugin("smtp").to_string();
+        assert!(!told.contains("secret-token") && !told.contains("refresh-token"), "{told}");
+    }
+}
+
+fn what_a_provider_wants_instead_of_a_password_is_told() {
+    for (reply, says) in [
+        (
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. [PN0PR01CA0024]",
+            "Authenticated SMTP",
+        ),
+        (
+            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. [PN0PR01CA0024]",
+            "SMTP_OAUTH_REFRESH_TOKEN",
+        ),
+        (
+            "550 5.7.30 Basic authentication is not supported for Client Submission.",
+            "SMTP_OAUTH_REFRESH_TOKEN",
+        ),
+        (
+            "534-5.7.9 Application-specific password required.\r\n534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor",
+            "app password",
+        ),
+        (
+            "534-5.7.14 <https://accounts.google.com/signin/continue?sarp=1>\r\n534 5.7.14 Please log in via your web browser and then try again.",
+            "browser",
+        ),
+    ] {
+        let server =
+            RawSmtp::start(
+                move |heard| {
+                    if heard.line.starts_with("AUTH") { Answer::line(reply) } else { Answer::Good }
+                },
+            );
+        let smtp =
+            with_login(setup(server.port(), "none"), "let-me-in").start().wait_for_status("smtp", "error");
+        assert_eq!(smtp["reason"]["code"], "auth_invalid", "{smtp:#}");
+        assert!(smtp["fix"].to_string().contains(says), "{reply}: {smtp:#}");
+    }
+}
+
+fn a_domain_beyond_ascii_goes_to_a_server_without_smtputf8() {
+    let server = RawSmtp::start(|_| Answer::Good);
+    let host = connected(setup(server.port(), "none"));
+    let to = |address: &str| {
+        let mail = json!({"to": [address], "subject": "Grüße", "text": "It works."});
+        host.call("smtp", "send_email", &mail)
+    };
+    assert_eq!(to("ada@bücher.example").status, 200);
+    assert!(
+        server.commands().contains(&"RCPT TO:<ada@xn--bcher-kva.example>".to_owned()),
+        "{:?}",
+        server.commands()
+    );
+    assert!(server.mails()[0].is_ascii(), "{}", server.mails()[0]);
+    let refused = to("jürgen@bücher.example");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.body.contains("SMTPUTF8"), "{}", refused.body);
+}
+
+/// What a scheduled mail becomes: the rows of the scheduler hold what the code said, and not what its encoding hides.
+#[track_caller]
+fn a_job_goes_by_what_the_code_says(database: impl Fn(Setup) -> Setup) {
+    let ends = |answer: &'static [u8], at: &'static str| {
+        let server = RawSmtp::start(answers(at, answer));
+        let config =
+            "[plugins.database]\n[plugins.smtp]\n[plugins.scheduler_service.settings]\npoll = \"100ms\"\n";
+        let setup = Setup::new(config)
+            .env("SMTP_SERVER", "127.0.0.1")
+            .env("SMTP_PORT", &server.port().to_string())
+            .env("SMTP_TLS", "none")
+            .env("SMTP_FROM_EMAIL", "switchboard@example.com");
+        let host = connected(database(setup));
+        host.wait_for_status("scheduler_service", "connected");
+        let job = json!({ "email": message(), "in_minutes": 0 });
+        let job = host.post("/api/schedule/jobs", &job);
+        let id = job.json()["job"]["id"].as_str().unwrap_or_else(|| panic!("{}", job.body)).to_owned();
+        let read = || host.get(&format!("/api/schedule/jobs/{id}")).json();
+        let over = |job: &Value| !["waiting", "running"].contains(&job["state"].as_str().unwrap_or_default());
+        let job = wait_until("an end", read, over);
+        (job["state"].as_str().unwrap_or_default().to_owned(), server.mails().len())
+    };
+    assert_eq!(ends(b"250 Message accept\xe9\r\n", "."), ("done".to_owned(), 1));
+    assert_eq!(ends(GBK_550, "."), ("failed".to_owned(), 1), "and not tried again, nor unknown");
+    assert_eq!(ends(GBK_550, "RCPT"), ("failed".to_owned(), 0));
+}
+
+fn a_job_goes_by_what_the_code_says_on_sqlite() {
+    a_job_goes_by_what_the_code_says(|setup| setup);
+}
+
+fn a_job_goes_by_what_the_code_says_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_job_goes_by_what_the_code_says(|setup| setup.env("DATABASE_URL", &postgres.url()));
     Ok(())
 }

@@ -6,6 +6,8 @@ pub mod postgres;
 pub mod small_disk;
 /// An SMTP server.
 pub mod smtp;
+/// A mail server that answers in any bytes.
+pub mod raw_smtp;
 /// A server that repeats what must not be repeated.
 pub mod parrot;
 /// A server that Node.js runs.

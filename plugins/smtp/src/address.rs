@@ -25,7 +25,19 @@ pub fn parse(text: &str) -> Result<Mailbox, String> {
         return Err(format!("it is {} bytes long, at most {MAX_ADDRESS} are allowed", address.len()));
     }
     let address: Address = address.parse().map_err(|_| EXPECTED.to_owned())?;
+    // In ASCII every server takes a domain, whether or not it offers SMTPUTF8.
+    let domain = ascii_domain(address.domain()).ok_or(EXPECTED)?;
+    let address = Address::new(address.user(), domain).map_err(|_| EXPECTED.to_owned())?;
     Ok(Mailbox::new(name, address))
+}
+
+/// A domain as the name system knows it: `bücher.example` is `xn--bcher-kva.example` (RFC 5891). What is ASCII stays as it
+/// is; `None` if it can be no domain.
+pub fn ascii_domain(domain: &str) -> Option<String> {
+    match domain.is_ascii() {
+        true => Some(domain.to_owned()),
+        false => idna::domain_to_ascii(domain).ok(),
+    }
 }
 
 /// The display name without the quotes that may stand around it; `None` if there is none. Unquoted, it must not look

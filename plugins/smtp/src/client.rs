@@ -1,23 +1,29 @@
 //! The way to the mail server: connections that are logged in, a bounded number of them, kept for the next mail.
+//! - [`connection`]: commands and replies over a stream of bytes.
+//! - [`tokens`]: a refresh token -> access tokens.
 //! - [`connect`]: settings -> a connection with login.
 //! - [`session`]: a connection that a mail is handed over on.
 
-pub mod connect;
+pub mod connection;
+mod tokens;
+mod connect;
 pub mod session;
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
-use lettre::transport::smtp::{client::AsyncSmtpConnection, commands::Noop};
 use plugin_api::{
-    error::{Failure, OperationError},
-    tokio::{sync::Semaphore, time::timeout},
+    prelude::*,
+    tokio::{
+        sync::{OwnedSemaphorePermit, Semaphore},
+        time::timeout,
+    },
 };
 
-use self::{connect::Connector, session::Session};
+use self::{connect::Connector, connection::Connection, session::Session};
 use crate::{
     errors::{connecting, sending},
     settings::Config,
@@ -25,6 +31,8 @@ use crate::{
 
 /// Kept no longer than this without a mail: servers close idle connections after some minutes.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// Asks for a sign of life.
+const NOOP: &str = "NOOP";
 /// Longest wait for a server's goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -45,9 +53,9 @@ pub enum NoSession {
 }
 
 impl Client {
-    pub fn new(config: Arc<Config>) -> Self {
+    pub fn new(config: Arc<Config>, context: &Context) -> Self {
         Self {
-            connector: Connector::new(config.clone()),
+            connector: Connector::new(config.clone(), context),
             slots: Arc::new(Semaphore::new(config.connections)),
             idle: Arc::default(),
             config,
@@ -57,8 +65,9 @@ impl Client {
     /// Connects anew, logs in and asks for a sign of life, so that a password that no longer holds is noticed.
     pub async fn verify(&self) -> Result<(), Failure> {
         let mut connection = self.connector.connect().await?;
-        match timeout(self.config.timeout, connection.command(Noop)).await {
-            Ok(Ok(_)) => {}
+        match timeout(self.config.timeout, connection.ask(NOOP)).await {
+            Ok(Ok(reply)) if reply.is_done() => {}
+            Ok(Ok(reply)) => return Err(connecting::unwilling(&reply, &self.config)),
             Ok(Err(error)) => return Err(connecting::reaching(&error, &self.config)),
             Err(_) => return Err(connecting::too_slow("no answer to NOOP", &self.config)),
         }
@@ -73,11 +82,23 @@ impl Client {
             Ok(slot) => slot.expect("the semaphore is never closed"),
             Err(_) => return Err(NoSession::Busy(sending::all_busy(self.config.connections, limit))),
         };
-        let connection = match self.kept().await {
-            Some(connection) => connection,
-            None => self.connector.connect().await.map_err(NoSession::Failed)?,
-        };
-        Ok(Session::new(connection, self.config.clone(), self.idle.clone(), slot))
+        match self.kept().await {
+            Some(connection) => Ok(self.occupy(connection, true, slot)),
+            None => self.fresh(slot).await.map_err(NoSession::Failed),
+        }
+    }
+
+    /// A new connection in the place of one that the server ended.
+    pub async fn renew(&self, session: Session) -> Result<Session, Failure> {
+        self.fresh(session.into_slot()).await
+    }
+
+    async fn fresh(&self, slot: OwnedSemaphorePermit) -> Result<Session, Failure> {
+        Ok(self.occupy(self.connector.connect().await?, false, slot))
+    }
+
+    fn occupy(&self, connection: Connection, was_kept: bool, slot: OwnedSemaphorePermit) -> Session {
+        Session::new(connection, was_kept, self.config.clone(), self.idle.clone(), slot)
     }
 
     /// Closes what is idle.
@@ -88,9 +109,11 @@ impl Client {
     }
 
     /// A kept connection that still answers.
-    async fn kept(&self) -> Option<AsyncSmtpConnection> {
+    async fn kept(&self) -> Option<Connection> {
         while let Some(mut connection) = self.idle.take() {
-            if let Ok(Ok(_)) = timeout(self.config.timeout, connection.command(Noop)).await {
+            if let Ok(Ok(reply)) = timeout(self.config.timeout, connection.ask(NOOP)).await
+                && reply.is_done()
+            {
                 return Some(connection);
             }
         }
@@ -100,30 +123,30 @@ impl Client {
 
 /// Connections that wait for the next mail, the one used last at the end.
 #[derive(Default)]
-pub struct IdleConnections(Mutex<Vec<(AsyncSmtpConnection, Instant)>>);
+pub struct IdleConnections(Mutex<Vec<(Connection, Instant)>>);
 
 impl IdleConnections {
-    pub fn keep(&self, connection: AsyncSmtpConnection) {
+    pub fn keep(&self, connection: Connection) {
         self.lock().push((connection, Instant::now()));
     }
 
     /// The one used last; those that waited too long are closed on the way.
-    fn take(&self) -> Option<AsyncSmtpConnection> {
+    fn take(&self) -> Option<Connection> {
         let mut idle = self.lock();
         idle.retain(|(_, since)| since.elapsed() < IDLE_LIMIT);
         idle.pop().map(|(connection, _)| connection)
     }
 
-    fn take_all(&self) -> impl Iterator<Item = AsyncSmtpConnection> {
+    fn take_all(&self) -> impl Iterator<Item = Connection> {
         mem::take(&mut *self.lock()).into_iter().map(|(connection, _)| connection)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(AsyncSmtpConnection, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Ends a connection politely. Whether the server answers makes no difference any more.
-async fn say_goodbye(mut connection: AsyncSmtpConnection) {
-    let _ = timeout(GOODBYE, connection.quit()).await;
+async fn say_goodbye(mut connection: Connection) {
+    let _ = timeout(GOODBYE, connection.ask("QUIT")).await;
 }

@@ -1,4 +1,4 @@
-//! Email over SMTP, by lettre. In the order in which a mail passes:
+//! Email over SMTP; mails are written by lettre. In the order in which a mail passes:
 //! - `settings`: what the operator gives -> a checked `Config`.
 //! - `address`: text -> a mailbox, and nothing that could break a header.
 //! - `message`: a request -> the bytes that are sent.
@@ -48,7 +48,7 @@ impl Plugin for Smtp {
         Manifest::integration("smtp")
             .about("Sends email over SMTP")
             .multi_instance()
-            .all_or_none(["username", "password"])
+            .all_or_none(["oauth_refresh_token", "oauth_client_id"])
             .probe_every(PROBE_INTERVAL)
             .operation(
                 Operation::of(Self::send_email)

@@ -23,7 +23,10 @@ use plugin_api::{
 use ring::digest::{SHA256, digest};
 
 use crate::{
-    client::{Client, NoSession, session::NotTaken},
+    client::{
+        Client, NoSession,
+        session::{NotTaken, Session},
+    },
     errors::sending,
     ledger::{Claim, Fingerprint, Key, Ledger, Outcome, Place},
     message::Letter,
@@ -64,7 +67,7 @@ impl Asker {
 impl Mailer {
     pub fn new(config: Config, context: Context) -> Self {
         let config = Arc::new(config);
-        let client = Client::new(config.clone());
+        let client = Client::new(config.clone(), &context);
         Self { config, client, ledger: Arc::default(), reporter: Reporter(context) }
     }
 
@@ -109,17 +112,15 @@ impl Mailer {
     }
 
     async fn deliver(&self, letter: Letter, mut claim: Claim, deadline: Option<Instant>) -> Outcome {
-        let mut session = match self.client.session().await {
+        let session = match self.client.session().await {
             Ok(session) => session,
             Err(NoSession::Busy(error)) => return claim.settle(Err(error)),
-            Err(NoSession::Failed(failure)) => {
-                self.reporter.report(failure.clone().into());
-                return claim.settle(Err(sending::out_of_reach(failure)));
-            }
+            Err(NoSession::Failed(failure)) => return claim.settle(Err(self.out_of_reach(failure))),
         };
-        if let Err(not_taken) = session.announce(&letter).await {
-            return claim.settle(Err(self.reporter.account_for(not_taken)));
-        }
+        let mut session = match self.announce(session, &letter).await {
+            Ok(session) => session,
+            Err(error) => return claim.settle(Err(error)),
+        };
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return claim.settle(Err(sending::out_of_time()));
         }
@@ -145,6 +146,24 @@ impl Mailer {
                 Err(sending::unknown(&message_id, "the server had not answered when the caller's time ended"))
             }
         }
+    }
+
+    /// Says who the mail is from and for. A server may end a connection that was kept at any command, such as after so many
+    /// mails; nothing was sent until then, so that it is tried once more, on a fresh one.
+    async fn announce(&self, mut session: Session, letter: &Letter) -> Result<Session, OperationError> {
+        let announced = match session.announce(letter).await {
+            Err(not_taken) if not_taken.ended && session.was_kept() => {
+                session = self.client.renew(session).await.map_err(|failure| self.out_of_reach(failure))?;
+                session.announce(letter).await
+            }
+            announced => announced,
+        };
+        announced.map(|()| session).map_err(|not_taken| self.reporter.account_for(not_taken))
+    }
+
+    fn out_of_reach(&self, failure: Failure) -> OperationError {
+        self.reporter.report(failure.clone().into());
+        sending::out_of_reach(failure)
     }
 
     fn message_id(&self, key: Option<&Key>) -> Result<String, OperationError> {

@@ -6,7 +6,10 @@ mod setup;
 
 mod reading_settings;
 mod writing_mails;
+mod reading_replies;
 mod connecting;
+mod introducing;
+mod logging_in;
 mod sending;
 mod sending_once;
 mod real_server;

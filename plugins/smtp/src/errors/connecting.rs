@@ -2,35 +2,21 @@
 
 use std::io;
 
-use lettre::transport::smtp;
 use plugin_api::{prelude::*, tracing};
 
-use super::{io_error, reply::Reply, tls};
+use super::{reply::Reply, tls};
 use crate::settings::{Config, TlsMode};
+
+/// What to do about a name that is refused.
+pub const HELLO: &str = "Set `SMTP_EHLO_NAME` to a domain of yours that resolves, such as `mail.example.com`";
 
 /// The step after which a wrong choice of TLS shows as silence.
 pub const GREETING: &str = "no greeting";
 
-/// What lettre says when the peer closes the connection before an answer is complete.
-const CLOSED: &str = "incomplete response";
-
 /// The server could not be reached, or does not speak as a mail server does.
-pub fn reaching(error: &smtp::Error, config: &Config) -> Failure {
+pub fn reaching(error: &io::Error, config: &Config) -> Failure {
     tracing::debug!(%error, "no connection to the mail server");
-    if let Some(reply) = Reply::of(error) {
-        return unwilling(&reply, config);
-    }
-    if let Some(error) = io_error(error) {
-        return tls::failure(error, config).unwrap_or_else(|| network(error.kind(), config));
-    }
-    let server = config.address();
-    if error.is_response() && !is_closed(error) {
-        return Failure::protocol(format!(
-            "`{server}` does not answer as a mail server: check `SMTP_SERVER` and `SMTP_PORT`"
-        ))
-        .setting("server");
-    }
-    Failure::unavailable(format!("`{server}` closed the connection before it was usable"))
+    tls::failure(error, config).unwrap_or_else(|| network(error.kind(), config))
 }
 
 /// The server's name does not lead to an address.
@@ -56,58 +42,19 @@ pub fn too_slow(missing: &str, config: &Config) -> Failure {
     Failure::timeout(format!("`{server}` gave {missing} within {timeout:?}"))
 }
 
-/// The login failed.
-pub fn login(error: &smtp::Error, config: &Config) -> Failure {
-    match Reply::of(error) {
-        Some(reply) if !reply.is_transient() => {
-            tracing::debug!(%error, "the mail server refuses the login");
-            refused_login(&reply, config)
-        }
-        _ => reaching(error, config),
-    }
-}
-
-/// The server answers that the login is missing, wrong, or of the wrong kind.
-pub fn refused_login(reply: &Reply, config: &Config) -> Failure {
+/// The server does not take the name by which this machine introduces itself.
+pub fn refused_hello(reply: &Reply, name: &str, config: &Config) -> Failure {
     let server = config.address();
-    match reply.code {
-        530 if config.credentials.is_none() => Failure::auth_invalid(format!(
-            "`{server}` wants a login ({reply}): set `SMTP_USERNAME` and `SMTP_PASSWORD`"
-        ))
-        .setting("username")
-        .advise(FixAction::CorrectSetting, "Set `SMTP_USERNAME` and `SMTP_PASSWORD`"),
-        534 => Failure::auth_invalid(format!(
-            "`{server}` refuses this kind of login ({reply}): many providers want a password made for one application"
-        ))
-        .setting("password"),
-        538 => Failure::auth_invalid(format!(
-            "`{server}` takes a login only over an encrypted connection ({reply}): set `SMTP_TLS`"
-        ))
-        .setting("tls"),
-        _ => Failure::auth_invalid(format!("`{server}` refuses the user name or the password ({reply})"))
-            .setting("password"),
-    }
-}
-
-/// The server offers none of the ways to log in that lettre knows and a password can be used with.
-pub fn no_login(config: &Config) -> Failure {
-    let server = config.address();
-    match config.tls {
-        TlsMode::None => Failure::config_invalid(format!(
-            "`{server}` offers no login with a password over an unencrypted connection: set `SMTP_TLS`, or unset \
-             `SMTP_USERNAME` and `SMTP_PASSWORD`"
-        ))
-        .setting("tls"),
-        TlsMode::Implicit | TlsMode::Starttls => Failure::config_invalid(format!(
-            "`{server}` offers no login with a password (PLAIN or LOGIN): unset `SMTP_USERNAME` and `SMTP_PASSWORD` \
-             if it wants none"
-        ))
-        .setting("username"),
-    }
+    let message =
+        format!("`{server}` refuses `{name}`, the name by which this machine introduces itself ({reply})");
+    let failure =
+        if reply.is_transient() { Failure::unavailable(message) } else { Failure::config_invalid(message) };
+    failure.setting("ehlo_name").advise(FixAction::CorrectSetting, HELLO)
 }
 
 /// The server answers, and will not work for us.
 pub fn unwilling(reply: &Reply, config: &Config) -> Failure {
+    tracing::debug!(%reply, words = reply.lines.join(" "), "the mail server is not willing");
     let server = config.address();
     if reply.is_transient() {
         Failure::unavailable(format!("`{server}` does not serve at the moment ({reply})"))
@@ -132,10 +79,9 @@ pub fn network(kind: io::ErrorKind, config: &Config) -> Failure {
             "`{server}` does not answer as a mail server: check `SMTP_SERVER` and `SMTP_PORT`"
         ))
         .setting("server"),
+        io::ErrorKind::UnexpectedEof => {
+            Failure::unavailable(format!("`{server}` closed the connection before it was usable"))
+        }
         _ => Failure::unavailable(format!("the connection to `{server}` broke")),
     }
-}
-
-fn is_closed(error: &smtp::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string() == CLOSED)
 }

@@ -1,28 +1,35 @@
-//! A negative answer of the server -> its codes, without its words.
+//! A reply of the server -> its codes, and what its words hint at. The words themselves are for the log alone.
 
-use std::{error::Error as _, fmt};
+use std::fmt;
 
-use lettre::transport::smtp;
 use plugin_api::error::ReasonCode;
 
-/// The codes of a negative answer.
+/// A reply of the server (RFC 5321, 4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The reply code (RFC 5321), 400 to 599.
+    /// The reply code, 200 to 599.
     pub code: u16,
-    /// The enhanced status code (RFC 3463), if the server gives one.
+    /// The enhanced status code of a refusal (RFC 3463), if the server gives one.
     pub enhanced: Option<String>,
-    /// Its words, which no code tells for sure; for what they hint at alone.
+    /// Its words, a line each: a server may repeat in them what is secret.
+    pub lines: Vec<String>,
+    /// What no code tells for sure; for what the words hint at alone.
     hint: Option<Hint>,
 }
 
-/// What the words of an answer hint at.
+/// What the words of a reply hint at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hint {
+pub enum Hint {
     /// The server hands on no mail of ours.
     Relay,
     /// So much mail was sent that no more is taken.
     Quota,
+    /// The name by which we introduced ourselves.
+    Hello,
+    /// Microsoft 365: no program may log in for this mailbox, or for any of the organisation.
+    LoginSwitchedOff,
+    /// Microsoft 365: the password itself is wrong.
+    WrongPassword,
 }
 
 /// What an answer was about.
@@ -46,17 +53,35 @@ const OF_THE_SENDER: [&str; 11] = [
 const QUOTA: [&str; 3] = ["5.4.5", "4.4.5", "5.1.90"];
 
 impl Reply {
-    /// An answer with nothing but its code.
-    #[cfg(test)]
-    pub fn bare(code: u16) -> Self {
-        Self { code, enhanced: None, hint: None }
+    /// A reply with these words.
+    pub fn new(code: u16, lines: Vec<String>) -> Self {
+        let words = lines.join(" ");
+        Self { code, enhanced: enhanced(&words), hint: hint(code, &words), lines }
     }
 
-    /// The answer behind an error, if the server gave one.
-    pub fn of(error: &smtp::Error) -> Option<Self> {
-        let code = error.status()?.into();
-        let words = error.source().map(ToString::to_string).unwrap_or_default();
-        Some(Self { code, enhanced: enhanced(&words), hint: hint(&words) })
+    /// Done.
+    pub fn is_done(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    /// The server waits for more.
+    pub fn is_question(&self) -> bool {
+        (300..400).contains(&self.code)
+    }
+
+    /// It will not be done, for now or for good.
+    pub fn is_refusal(&self) -> bool {
+        self.code >= 400
+    }
+
+    /// What the words hint at.
+    pub fn hint(&self) -> Option<Hint> {
+        self.hint
+    }
+
+    /// The server ends the connection, whatever was asked (RFC 5321, 3.8; RFC 3463, `4.4.2`).
+    pub fn ends_connection(&self) -> bool {
+        self.code == 421 || self.enhanced.as_deref() == Some("4.4.2")
     }
 
     /// The server asks to try later.
@@ -64,9 +89,15 @@ impl Reply {
         self.code < 500
     }
 
-    /// The server wants a login, another login, or encryption before it (RFC 4954).
+    /// The server wants a login, another login, or encryption before it (RFC 4954; `5.7.30` and `5.7.139` of
+    /// Microsoft 365).
     pub fn is_about_login(&self) -> bool {
-        matches!(self.code, 530 | 534 | 535 | 538)
+        matches!(self.code, 530 | 534 | 535 | 538) || matches!(self.enhanced(), "5.7.30" | "5.7.139")
+    }
+
+    /// The enhanced status code; empty if there is none.
+    pub fn enhanced(&self) -> &str {
+        self.enhanced.as_deref().unwrap_or_default()
     }
 
     /// The mail is larger than the server takes (RFC 1870; RFC 3463, `x.3.4`).
@@ -74,13 +105,13 @@ impl Reply {
         self.enhanced.as_deref().map_or(self.code == 552, |code| code.ends_with(".3.4"))
     }
 
-    /// The code under which it counts against the plugin; `None` if another recipient or mail would do.
+    /// The code under which it counts against the plugin, beside a login or a name that is refused; `None` if another
+    /// recipient or mail would do.
     pub fn fault(&self, about: About) -> Option<ReasonCode> {
         let is_quota = self.hint == Some(Hint::Quota)
             || self.enhanced.as_deref().is_some_and(|code| QUOTA.contains(&code));
         let is_of_the_sender = self.enhanced.as_deref().is_some_and(|code| OF_THE_SENDER.contains(&code));
         match about {
-            _ if self.is_about_login() => Some(ReasonCode::AuthInvalid),
             _ if is_quota => Some(ReasonCode::Quota),
             _ if self.is_transient() => None,
             _ if self.hint == Some(Hint::Relay) => Some(ReasonCode::Forbidden),
@@ -109,11 +140,21 @@ impl fmt::Display for Reply {
 }
 
 /// A full mailbox is its owner's quota, and not ours: only what is sent counts.
-fn hint(words: &str) -> Option<Hint> {
+fn hint(code: u16, words: &str) -> Option<Hint> {
     let words = words.to_ascii_lowercase();
     let says = |signs: &[&str]| signs.iter().any(|sign| words.contains(sign));
+    // Postfix says so at RCPT as well: `504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname`.
+    if code >= 400 && words.split_whitespace().any(is_hello) {
+        return Some(Hint::Hello);
+    }
     if says(&["relay"]) {
         return Some(Hint::Relay);
+    }
+    if says(&["smtpclientauthentication is disabled"]) {
+        return Some(Hint::LoginSwitchedOff);
+    }
+    if says(&["credentials were incorrect"]) {
+        return Some(Hint::WrongPassword);
     }
     says(&[
         "sending limit",
@@ -124,6 +165,12 @@ fn hint(words: &str) -> Option<Hint> {
         "daily limit",
     ])
     .then_some(Hint::Quota)
+}
+
+/// `Helo`, `(EHLO)` or `HELO/EHLO`, and not an address or a name that holds it.
+fn is_hello(word: &str) -> bool {
+    let word = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    matches!(word, "helo" | "ehlo" | "helo/ehlo" | "ehlo/helo")
 }
 
 /// The enhanced status code that the words begin with.

@@ -9,7 +9,10 @@ use plugin_api::{
     serde_json,
 };
 
-use super::reply::{About, Reply};
+use super::{
+    connecting::HELLO,
+    reply::{About, Reply},
+};
 
 /// What to do about a sender that is refused.
 const SENDER: &str =
@@ -19,13 +22,7 @@ const SENDER: &str =
 pub fn refused(about: About, reply: &Reply) -> OperationError {
     let what = if about == About::Sender { "the sender" } else { "the mail" };
     let (kind, words) = verdict(reply, what);
-    let trouble = SendTrouble {
-        smtp_code: Some(reply.code),
-        enhanced_code: reply.enhanced.clone(),
-        ..SendTrouble::default()
-    };
-    let error = OperationError::new(kind, format!("not sent: the server {words} ({reply})"));
-    blamed(with(error, &trouble), reply.fault(about))
+    of_us(about, reply, OperationError::new(kind, format!("not sent: the server {words} ({reply})")))
 }
 
 /// The server refuses recipients. Nothing was sent to anybody.
@@ -34,15 +31,41 @@ pub fn refused_recipients(refused: &[(String, Reply)]) -> OperationError {
     let (_, worst) = refused.iter().max_by_key(|(_, reply)| reply.code).expect("somebody was refused");
     let list: Vec<String> = refused.iter().map(|(address, reply)| format!("`{address}` ({reply})")).collect();
     let (kind, words) = verdict(worst, &list.join(", "));
-    let trouble = SendTrouble {
-        smtp_code: Some(worst.code),
-        enhanced_code: worst.enhanced.clone(),
-        recipients: refused.iter().map(recipient).collect(),
-        ..SendTrouble::default()
-    };
+    let trouble = SendTrouble { recipients: refused.iter().map(recipient).collect(), ..codes(worst) };
     let message = format!("not sent to anybody: the server {words}");
     let fault = refused.iter().find_map(|(_, reply)| reply.fault(About::Recipient));
     blamed(with(OperationError::new(kind, message), &trouble), fault)
+}
+
+/// The server refuses the name by which this machine introduces itself, whichever command it says so at. Nothing was sent.
+pub fn refused_hello(reply: &Reply, name: &str) -> OperationError {
+    let (kind, _) = verdict(reply, "");
+    let message = format!(
+        "not sent: the server refuses `{name}`, the name by which this machine introduces itself ({reply}): set \
+         `SMTP_EHLO_NAME`"
+    );
+    let hint = FixHint { label: Some(HELLO.to_owned()), ..FixHint::setting("ehlo_name") };
+    let error = OperationError::new(kind, message).with_trouble(ReasonCode::ConfigInvalid).with_fix(hint);
+    with(error, &codes(reply))
+}
+
+/// The login is at fault, as this failure says. Nothing was sent.
+pub fn refused_login(reply: &Reply, failure: &Failure) -> OperationError {
+    let (kind, _) = verdict(reply, "");
+    let hint = FixHint {
+        label: failure.advice.as_ref().map(|advice| advice.label.clone()),
+        setting: failure.setting.clone(),
+        href: failure.href.clone(),
+    };
+    let error = OperationError::new(kind, format!("not sent: {}", failure.message));
+    with(error.with_trouble(failure.code).with_fix(hint), &codes(reply))
+}
+
+/// The server ends the connection (RFC 5321, 3.8). Nothing was sent.
+pub fn ended(server: &str, reply: &Reply) -> OperationError {
+    let message =
+        format!("not sent: `{server}` ended the connection ({reply}): it does not serve at the moment");
+    of_us(About::Mail, reply, OperationError::unavailable(message))
 }
 
 /// An address needs what the server does not offer (RFC 6531). Nothing was sent.
@@ -86,15 +109,27 @@ pub fn unknown(message_id: &str, why: &str) -> OperationError {
     with(OperationError::unknown_outcome(message), &trouble)
 }
 
-/// With the trouble, where the server refuses us: the login, its limit, or the sender of the settings.
+/// With the codes, and with the trouble where the server refuses us.
+fn of_us(about: About, reply: &Reply, error: OperationError) -> OperationError {
+    blamed(with(error, &codes(reply)), reply.fault(about))
+}
+
+/// With the trouble, where the server refuses us: our limit, or the sender of the settings.
 fn blamed(error: OperationError, fault: Option<ReasonCode>) -> OperationError {
     let Some(code) = fault else { return error };
     let hint = match code {
-        ReasonCode::AuthInvalid => FixHint::setting("password"),
         ReasonCode::Quota => FixHint::label("wait, or ask the mail server's operator for a higher limit"),
         _ => FixHint { label: Some(SENDER.to_owned()), ..FixHint::setting("from_email") },
     };
     error.with_trouble(code).with_fix(hint)
+}
+
+fn codes(reply: &Reply) -> SendTrouble {
+    SendTrouble {
+        smtp_code: Some(reply.code),
+        enhanced_code: reply.enhanced.clone(),
+        ..SendTrouble::default()
+    }
 }
 
 /// What an answer means for the caller, and what the server did with `what`.

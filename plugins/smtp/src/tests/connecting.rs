@@ -126,7 +126,7 @@ async fn a_refused_login() {
         ],
     )
     .await;
-    fails(answers_login("534 5.7.9 use an app password").port, login(), expect!["auth_invalid [password]: `127.0.0.1:PORT` refuses this kind of login (SMTP 534 5.7.9): many providers want a password made for one application"]).await;
+    fails(answers_login("534 5.7.9 use an app password").port, login(), expect!["auth_invalid [password]: `127.0.0.1:PORT` wants a password made for one application (SMTP 534 5.7.9) => Make an app password at the provider, and set it as `SMTP_PASSWORD`"]).await;
     fails(answers_login("538 5.7.11 encrypt first").port, login(), expect!["auth_invalid [tls]: `127.0.0.1:PORT` takes a login only over an encrypted connection (SMTP 538 5.7.11): set `SMTP_TLS`"]).await;
     fails(
         answers_login("454 4.7.0 try later").port,

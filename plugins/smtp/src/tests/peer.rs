@@ -1,7 +1,7 @@
 //! A mail server that keeps to a script: it misbehaves at exactly the moment that a test is about.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{
         Arc,
@@ -58,13 +58,43 @@ impl Talk {
     }
 
     pub fn say(&mut self, line: &str) -> Option<()> {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).ok()
+        self.say_bytes(format!("{line}\r\n").as_bytes())
+    }
+
+    /// These bytes and no others.
+    pub fn say_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        self.stream.write_all(bytes).ok()
     }
 
     pub fn hear(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let length = self.lines.read_until(b'\n', &mut line).ok()?;
         (length > 0).then(|| String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// Hears one request of HTTP, and gives its body.
+    pub fn hear_http(&mut self) -> Option<String> {
+        let mut length = 0;
+        loop {
+            let line = self.hear()?.to_ascii_lowercase();
+            if let Some(announced) = line.strip_prefix("content-length:") {
+                length = announced.trim().parse().ok()?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.lines.read_exact(&mut body).ok()?;
+        String::from_utf8(body).ok()
+    }
+
+    /// Answers it with JSON.
+    pub fn say_http(&mut self, status: u16, json: &str) -> Option<()> {
+        let length = json.len();
+        let head =
+            format!("HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {length}");
+        self.say_bytes(format!("{head}\r\n\r\n{json}").as_bytes())
     }
 
     /// Greets, and says yes to everything until a line begins with `stop`.

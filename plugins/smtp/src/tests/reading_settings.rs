@@ -9,7 +9,7 @@ use plugin_api::{
 };
 
 use super::setup;
-use crate::settings::{Config, Settings, TlsMode};
+use crate::settings::{Config, Proof, Settings, TlsMode};
 
 fn config(more: Value) -> Result<Config, String> {
     let mut all = json!({ "server": "smtp.example.com", "from_email": "bot@example.com" });
@@ -85,12 +85,6 @@ fn what_cannot_be_a_server_a_sender_or_a_time_is_named() {
         ],
     );
     refused(
-        json!({ "from_email": "bot@bücher.example" }),
-        expect![
-            "config_invalid [from_email]: `from_email` is `bot@bücher.example`: its domain must be written in ASCII, as `xn--…`"
-        ],
-    );
-    refused(
         json!({ "timeout": "0s" }),
         expect!["config_invalid [timeout]: `timeout` is 0: expected more than nothing, such as `10s`"],
     );
@@ -101,10 +95,72 @@ fn what_cannot_be_a_server_a_sender_or_a_time_is_named() {
 }
 
 #[test]
+fn a_login_is_a_name_and_one_thing_to_log_in_with() {
+    let without = "config_invalid [password]: `SMTP_USERNAME` is set, and nothing to log in with: set `SMTP_PASSWORD`, `SMTP_OAUTH_TOKEN` or `SMTP_OAUTH_REFRESH_TOKEN`, or unset it";
+    assert_eq!(config(json!({ "username": "ada" })).unwrap_err(), without);
+    for proof in ["password", "oauth_token"] {
+        assert_eq!(
+            config(json!({ proof: "hidden" })).unwrap_err(),
+            "config_invalid [username]: there is something to log in with, and no name: set `SMTP_USERNAME`"
+        );
+        assert!(config(json!({ "username": "ada", proof: "hidden" })).is_ok());
+    }
+    refused(
+        json!({ "username": "ada", "password": "hidden", "oauth_token": "hidden" }),
+        expect![
+            "config_invalid [password]: more than one of `SMTP_PASSWORD`, `SMTP_OAUTH_TOKEN` and `SMTP_OAUTH_REFRESH_TOKEN` is set: keep one"
+        ],
+    );
+    refused(
+        json!({ "tls": "none", "username": "ada", "oauth_token": "hidden" }),
+        expect![
+            "config_invalid [tls]: `SMTP_TLS=none` would send the access token to `smtp.example.com` unencrypted: choose `starttls` or `implicit`, or set `SMTP_ALLOW_PLAINTEXT_LOGIN=true` if the network between is trusted"
+        ],
+    );
+}
+
+#[test]
+fn where_access_tokens_come_from_follows_from_the_server() {
+    let renewal = |server: &str, more: Value| {
+        let mut all = json!({
+            "server": server, "username": "ada", "oauth_refresh_token": "hidden", "oauth_client_id": "switchboard",
+        });
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config(all).map(|config| match config.credentials.unwrap().proof {
+            Proof::Renewal(renewal) => renewal.url.to_string(),
+            proof => panic!("{proof:?}"),
+        })
+    };
+    let by_server = |server| renewal(server, json!({}));
+    let (google, microsoft) =
+        ("https://oauth2.googleapis.com/token", "https://login.microsoftonline.com/common/oauth2/v2.0/token");
+    for (server, url) in [
+        ("smtp.gmail.com", google),
+        ("smtp-relay.gmail.com", google),
+        ("SMTP.Office365.com", microsoft),
+        ("smtp-mail.outlook.com", microsoft),
+    ] {
+        assert_eq!(by_server(server).as_deref(), Ok(url));
+    }
+    expect!["config_invalid [oauth_token_url]: where `smtp.example.com` has its access tokens from is not known: set `SMTP_OAUTH_TOKEN_URL`"].assert_eq(&by_server("smtp.example.com").unwrap_err());
+    let given = |url: &str| renewal("smtp.example.com", json!({ "oauth_token_url": url }));
+    assert!(given("https://id.example.com/token").is_ok() && given("http://[::1]:1/token").is_ok());
+    expect!["config_invalid [oauth_token_url]: `oauth_token_url` is `http://id.example.com/token`: expected `https://…`; `http` is for this machine alone"].assert_eq(&given("http://id.example.com/token").unwrap_err());
+}
+
+#[test]
+fn what_cannot_be_a_name_of_this_machine_is_refused() {
+    for name in ["", "a b", "192.0.2.1", "[192.0.2]", "[2001:db8::1]", "vm\r\nMAIL FROM:<>"] {
+        let error = config(json!({ "ehlo_name": name })).expect_err(name);
+        assert!(error.starts_with(&format!("config_invalid [ehlo_name]: `ehlo_name` is `{}`: expected a domain such as `mail.example.com`, or an address such as `[192.0.2.1]`", name.escape_debug())), "{error}");
+    }
+}
+
+#[test]
 fn the_manifest_says_what_the_host_needs() {
     let manifest: Manifest = setup::plugin(25, json!({})).manifest();
     assert!(manifest.multi_instance);
-    assert_eq!(manifest.all_or_none, [["username", "password"]]);
+    assert_eq!(manifest.all_or_none, [["oauth_refresh_token", "oauth_client_id"]]);
     assert_eq!(manifest.probe_interval_ms, Some(60_000));
     assert_eq!(manifest.settings["required"], json!(["server", "from_email"]));
     let variable = |key: &str| manifest.settings["properties"][key]["x-env"].clone();

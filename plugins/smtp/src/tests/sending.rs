@@ -1,6 +1,10 @@
 //! What a caller learns of a mail that was not taken, by the moment at which it went wrong.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
+};
 
 use expect_test::{Expect, expect};
 use plugin_api::{
@@ -137,7 +141,7 @@ async fn a_refusal_of_us_is_a_trouble() {
     assert_eq!(blamed(answers_mail("550 5.7.26 not authenticated")).await, sender(ReasonCode::Forbidden));
     assert_eq!(blamed(answers_mail("550 5.4.5 Daily user sending limit exceeded")).await, quota);
     assert_eq!(blamed(answers("MAIL", "454 Throttling failure: Daily message quota exceeded")).await, quota);
-    let login = Some((ReasonCode::AuthInvalid, Some("password".to_owned())));
+    let login = Some((ReasonCode::AuthInvalid, Some("username".to_owned())));
     assert_eq!(blamed(answers("MAIL", "530 5.7.0 log in first")).await, login);
 }
 
@@ -220,6 +224,31 @@ async fn an_address_beyond_ascii_needs_a_server_that_takes_it() {
 }
 
 #[tokio::test]
+async fn a_domain_beyond_ascii_goes_to_any_server() {
+    let (tell, told) = mpsc::channel();
+    let peer = Peer::start(move |talk| {
+        talk.until("RCPT TO:<ada@xn--bcher-kva.example>")?;
+        talk.say("250 OK")?;
+        talk.go_on_until("DATA")?;
+        talk.say("354 go on")?;
+        loop {
+            let line = talk.hear()?;
+            if line == "." {
+                break;
+            }
+            tell.send(line).ok()?;
+        }
+        talk.say("250 taken")?;
+        talk.go_on_until("never")
+    });
+    let sent = plugin(peer.port, json!({})).call(mail_to(&["Ada <ada@bücher.example>"])).await.unwrap();
+    assert_eq!(sent.accepted, ["ada@xn--bcher-kva.example"]);
+    let lines: Vec<String> = told.try_iter().collect();
+    assert!(lines.contains(&"To: Ada <ada@xn--bcher-kva.example>".to_owned()), "{lines:?}");
+    assert!(lines.iter().all(|line| line.is_ascii()), "{lines:?}");
+}
+
+#[tokio::test]
 async fn a_connection_is_used_again() {
     let peer = Peer::start(|talk| {
         talk.until("DATA")?;
@@ -248,6 +277,72 @@ async fn a_connection_that_died_meanwhile_is_replaced() {
         plugin.call(mail_to(&["ada@example.com"])).await.unwrap();
     }
     assert_eq!(peer.connections(), 3);
+}
+
+/// A peer that takes one mail a connection, ends it at this command of the second one, and counts what it took.
+fn takes_one_a_connection(command: &'static str, end: &'static str) -> (Peer, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = taken.clone();
+    let peer = Peer::start(move |talk| {
+        talk.until("DATA")?;
+        talk.mail()?;
+        counter.fetch_add(1, Ordering::SeqCst);
+        talk.say("250 taken")?;
+        talk.go_on_until(command)?;
+        if !end.is_empty() {
+            talk.say(end)?;
+        }
+        None
+    });
+    (peer, taken)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_server_ends_is_replaced_and_the_mail_goes_once() {
+    for (command, end) in [
+        // Amazon SES: knadh/listmonk#2683 and #81.
+        ("MAIL", "421 4.7.0 Maximum message count per session reached"),
+        ("MAIL", "451 4.4.2 Timeout waiting for data from client."),
+        ("RCPT", "421 4.4.2 closing transmission channel"),
+        ("DATA", "421 shutting down"),
+        ("MAIL", ""),
+    ] {
+        let (peer, taken) = takes_one_a_connection(command, end);
+        let plugin = plugin(peer.port, json!({}));
+        for number in 1..=3 {
+            plugin
+                .call(mail_to(&["ada@example.com"]))
+                .await
+                .unwrap_or_else(|error| panic!("{command} {end}: {error}"));
+            assert_eq!(taken.load(Ordering::SeqCst), number, "{command} {end}");
+        }
+        assert_eq!(peer.connections(), 3, "{command} {end}");
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_connection_that_the_server_ends_is_not_replaced() {
+    let peer = Peer::start(answers("MAIL", "421 4.7.0 too many connections"));
+    let error = plugin(peer.port, json!({})).call(mail_to(&["ada@example.com"])).await.unwrap_err();
+    expect!["unavailable: not sent: `127.0.0.1:PORT` ended the connection (SMTP 421 4.7.0): it does not serve at the moment"].assert_eq(&shown(&error, peer.port));
+    assert_eq!(peer.connections(), 1);
+
+    // At a recipient it is nobody's fault.
+    let peer = Peer::start(answers("RCPT", "421 4.3.2 shutting down"));
+    let error = plugin(peer.port, json!({})).call(mail_to(&["ada@example.com"])).await.unwrap_err();
+    assert_eq!((error.kind, trouble(&error).recipients), (ErrorKind::Unavailable, Vec::new()));
+    assert_eq!(error.trouble, None);
+}
+
+#[tokio::test]
+async fn a_refusal_on_a_kept_connection_is_a_refusal() {
+    let (peer, taken) = takes_one_a_connection("MAIL", "451 4.3.0 try again");
+    let plugin = plugin(peer.port, json!({}));
+    plugin.call(mail_to(&["ada@example.com"])).await.unwrap();
+    let error = plugin.call(mail_to(&["ada@example.com"])).await.unwrap_err();
+    expect!["unavailable: not sent: the server puts off the sender (SMTP 451 4.3.0)"]
+        .assert_eq(&error.to_string());
+    assert_eq!((peer.connections(), taken.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[tokio::test]

@@ -1,0 +1,156 @@
+//! Logging in by an access token, and where it comes from: the settings, or a refresh token.
+
+use std::sync::{Arc, Mutex};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use expect_test::expect;
+use plugin_api::{
+    serde_json::{Value, json},
+    testing::TestInstance,
+    tokio,
+};
+
+use super::{
+    peer::{Peer, Talk, closed_port},
+    setup::{plugin, shown_failure},
+};
+use crate::Smtp;
+
+/// Greets, offers XOAUTH2, and hears the login as text.
+fn hear_login(talk: &mut Talk) -> Option<String> {
+    talk.say("220 peer")?;
+    talk.hear()?;
+    talk.say("250-peer\r\n250 AUTH LOGIN PLAIN XOAUTH2")?;
+    let line = talk.hear()?;
+    let text = STANDARD.decode(line.strip_prefix("AUTH XOAUTH2 ")?).ok()?;
+    String::from_utf8(text).ok()
+}
+
+/// Lets in whoever has the token, and refuses others as Google does: by a question with JSON, and then by 535.
+fn server(token: &'static str) -> Peer {
+    Peer::start(move |talk| {
+        let expected = format!("user=ada@example.com\x01auth=Bearer {token}\x01\x01");
+        if hear_login(talk)? == expected {
+            talk.say("235 2.7.0 Accepted")?;
+            return talk.go_on_until("never");
+        }
+        talk.say("334 eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIn0=")?;
+        if talk.hear()?.is_empty() {
+            talk.say("535-5.7.8 Username and Password not accepted.\r\n535 5.7.8  https://support.google.com/mail/?p=BadCredentials")?;
+        }
+        talk.fall_silent()
+    })
+}
+
+/// An authorization server that answers so, by the refresh token that it is asked with; and what it was asked.
+fn authority(
+    answer: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static,
+) -> (Peer, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let note = asked.clone();
+    let peer = Peer::start(move |talk| {
+        loop {
+            let form = talk.hear_http()?;
+            let refresh =
+                form.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap_or_default();
+            let (status, json) = answer(refresh);
+            note.lock().unwrap().push(form.clone());
+            talk.say_http(status, &json.to_string())?;
+        }
+    });
+    (peer, asked)
+}
+
+fn renewing(server: &Peer, authority: u16, more: Value) -> TestInstance<Smtp> {
+    let mut settings = json!({
+        "username": "ada@example.com", "oauth_refresh_token": "refresh-1", "oauth_client_id": "switchboard",
+        "oauth_token_url": format!("http://127.0.0.1:{authority}/token"),
+    });
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    plugin(server.port, settings)
+}
+
+#[tokio::test]
+async fn an_access_token_of_the_settings_lets_in() {
+    let server = server("ya29.good");
+    let settings = |token| json!({ "username": "ada@example.com", "oauth_token": token });
+    plugin(server.port, settings("ya29.good")).init().await.unwrap();
+    let failure = plugin(server.port, settings("ya29.ended")).init().await.unwrap_err();
+    expect!["auth_invalid [oauth_token]: `127.0.0.1:PORT` refuses the access token (SMTP 535 5.7.8): it has ended, is of another user than `SMTP_USERNAME`, or was not granted for SMTP => Consent again as `SMTP_USERNAME`, with the scope `https://mail.google.com/` at Google or `https://outlook.office.com/SMTP.Send` at Microsoft"].assert_eq(&shown_failure(&failure, server.port));
+}
+
+#[tokio::test]
+async fn a_refresh_token_gives_access_tokens_and_one_that_is_replaced_is_not_used_again() {
+    let server = server("ya29.good");
+    // So short that every login needs a new one.
+    let (authority, asked) = authority(|refresh| match refresh {
+        "refresh-1" => (
+            200,
+            json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30, "refresh_token": "refresh-2" }),
+        ),
+        "refresh-2" => {
+            (200, json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30 }))
+        }
+        _ => (400, json!({ "error": "invalid_grant" })),
+    });
+    let plugin = renewing(&server, authority.port, json!({ "oauth_client_secret": "hidden" }));
+    for _ in 0..3 {
+        plugin.init().await.unwrap();
+    }
+    let asked = asked.lock().unwrap().clone();
+    let with = |refresh: &str| {
+        format!("grant_type=refresh_token&refresh_token={refresh}&client_id=switchboard&client_secret=hidden")
+    };
+    assert_eq!(asked, [with("refresh-1"), with("refresh-2"), with("refresh-2")]);
+    let told = format!("{:?} {:?}", plugin.logs(), plugin.reports());
+    assert!(!told.contains("ya29") && !told.contains("refresh-"), "{told}");
+}
+
+#[tokio::test]
+async fn an_access_token_is_used_until_its_end_and_one_that_is_refused_is_not_used_again() {
+    let server = server("ya29.good");
+    let (good, asked) = authority(|_| {
+        (200, json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 3600 }))
+    });
+    let plugin = renewing(&server, good.port, json!({}));
+    for _ in 0..3 {
+        plugin.init().await.unwrap();
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1);
+
+    let (bad, asked) = authority(|_| {
+        (200, json!({ "access_token": "ya29.other", "token_type": "Bearer", "expires_in": 3600 }))
+    });
+    let plugin = renewing(&server, bad.port, json!({}));
+    for _ in 0..2 {
+        assert_eq!(plugin.init().await.unwrap_err().setting.as_deref(), Some("oauth_refresh_token"));
+    }
+    assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn why_there_is_no_access_token_is_told() {
+    let server = server("ya29.good");
+    let fails = async |status, answer: Value, expected: expect_test::Expect| {
+        let (authority, _) = authority(move |_| (status, answer.clone()));
+        let failure = renewing(&server, authority.port, json!({})).init().await.unwrap_err();
+        expected.assert_eq(&shown_failure(&failure, server.port));
+    };
+    fails(400, json!({ "error": "invalid_grant", "error_description": "AADSTS700082: expired" }), expect!["auth_invalid [oauth_refresh_token]: `127.0.0.1` does not honour the refresh token any more: it has ended, or the consent was withdrawn => Consent again as `SMTP_USERNAME`, and set `SMTP_OAUTH_REFRESH_TOKEN` to the new refresh token"]).await;
+    fails(401, json!({ "error": "invalid_client" }), expect!["auth_invalid [oauth_client_id]: `127.0.0.1` does not know the OAuth client, or its secret is wrong => Correct `SMTP_OAUTH_CLIENT_ID` and `SMTP_OAUTH_CLIENT_SECRET`"]).await;
+    fails(400, json!({ "error": "invalid_scope" }), expect!["forbidden [-]: `127.0.0.1` gives no access token: `invalid_scope` => Check the OAuth client and its permissions at `127.0.0.1`"]).await;
+    fails(503, json!({}), expect!["unavailable [-]: `127.0.0.1` cannot be reached for an access token"])
+        .await;
+    fails(200, json!({ "hello": 1 }), expect!["protocol [oauth_token_url]: `127.0.0.1` does not answer as a token endpoint: check `SMTP_OAUTH_TOKEN_URL`"]).await;
+    let failure = renewing(&server, closed_port(), json!({})).init().await.unwrap_err();
+    expect!["unavailable [-]: `127.0.0.1` cannot be reached for an access token"]
+        .assert_eq(&shown_failure(&failure, server.port));
+}
+
+#[tokio::test]
+async fn a_server_without_xoauth2_is_told_apart() {
+    let peer = Peer::start(|talk| talk.until("never"));
+    let settings = json!({ "username": "ada@example.com", "oauth_token": "ya29.good" });
+    let failure = plugin(peer.port, settings).init().await.unwrap_err();
+    expect!["config_invalid [password]: `127.0.0.1:PORT` offers no login with an access token (XOAUTH2): set `SMTP_PASSWORD` instead of it"].assert_eq(&shown_failure(&failure, peer.port));
+}
