@@ -160,7 +160,7 @@ impl Draft {
 
     fn malformed(&self, model: &str) -> Trouble {
         let words = format!("the model `{model}` wrote a tool call that is none");
-        Trouble::new(TroubleCode::ToolUseFailed, words).usage(self.usage)
+        Trouble::new(TroubleCode::ToolUseFailed, words).advise(status::BETTER_MODEL).usage(self.usage)
     }
 
     /// Tool calls that stand in the text, in their marks or as all of it.

@@ -5,8 +5,10 @@ mod setup;
 
 mod reading_settings;
 mod verifying;
+mod lasting;
 mod refusals;
 mod blaming;
+mod advising;
 mod connecting;
 mod chatting;
 mod turns;

@@ -22,6 +22,8 @@ pub struct Trouble {
     pub message: String,
     /// The key of the setting to mend.
     pub setting: Option<&'static str>,
+    /// What mends it, where its code alone would give other advice.
+    pub advice: Option<String>,
     pub retry_after: Option<Duration>,
     pub http_status: Option<u16>,
     /// The server's own code: one word.
@@ -41,6 +43,7 @@ impl Trouble {
             code,
             message: message.into(),
             setting: None,
+            advice: None,
             retry_after: None,
             http_status: None,
             vendor_code: None,
@@ -53,6 +56,12 @@ impl Trouble {
 
     pub fn setting(mut self, key: &'static str) -> Self {
         self.setting = Some(key);
+        self
+    }
+
+    /// With what mends it, in words for an operator.
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
         self
     }
 
@@ -92,7 +101,7 @@ impl Trouble {
                 self.setting = is_chosen_here.then_some(choice.setting);
                 self.is_ours = is_chosen_here;
             }
-            TroubleCode::Forbidden => self.is_ours |= is_chosen_here,
+            TroubleCode::Forbidden | TroubleCode::ToolsUnsupported => self.is_ours |= is_chosen_here,
             // The field that carries the limit is a setting; the caller cannot choose another.
             TroubleCode::InvalidRequest if self.setting.is_some() && is_chosen_here => {
                 self.code = TroubleCode::ConfigInvalid;
@@ -107,7 +116,9 @@ impl Trouble {
         let is_of_the_request = match self.code {
             TroubleCode::ContextTooLong | TroubleCode::InvalidRequest => true,
             TroubleCode::Refused | TroubleCode::ContentFilter => true,
-            TroubleCode::Forbidden | TroubleCode::ModelNotFound => !self.is_ours,
+            TroubleCode::Forbidden | TroubleCode::ModelNotFound | TroubleCode::ToolsUnsupported => {
+                !self.is_ours
+            }
             _ => false,
         };
         (!is_of_the_request).then(|| self.reason())
@@ -190,8 +201,10 @@ impl Trouble {
 /// What it means for the plugin as a whole.
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
-        let setting = trouble.wrong_setting();
-        let failure = Self::new(trouble.reason(), trouble.message);
+        let (setting, code) = (trouble.wrong_setting(), trouble.reason());
+        let failure = Self::new(code, trouble.message);
+        let failure =
+            trouble.advice.into_iter().fold(failure, |failure, advice| failure.advise(code.fix(), advice));
         let failure = setting.into_iter().fold(failure, Self::setting);
         trouble.retry_after.into_iter().fold(failure, Self::retry_after)
     }
@@ -201,7 +214,9 @@ impl From<Trouble> for Failure {
 impl From<Trouble> for OperationError {
     fn from(trouble: Trouble) -> Self {
         let (kind, fault) = (trouble.kind(), trouble.fault());
-        let fix = fault.and(trouble.wrong_setting()).map(FixHint::setting);
+        let setting = trouble.wrong_setting().map(str::to_owned);
+        let hint = FixHint { label: trouble.advice, setting, ..FixHint::default() };
+        let fix = fault.is_some().then_some(hint).filter(|hint| *hint != FixHint::default());
         let error = fault.into_iter().fold(Self::new(kind, trouble.message), Self::with_trouble);
         let error = fix.into_iter().fold(error, Self::with_fix);
         let error = trouble.retry_after.into_iter().fold(error, Self::retry_after);

@@ -86,6 +86,9 @@ async fn what_the_caller_asked_for_is_nobodys_fault() {
     }
     let too_long = r#"{"error":{"code":500,"message":"input is too large to process. increase the physical batch size"}}"#;
     assert_eq!(blamed(&chat(500, too_long, question()).await), "invalid -> nobody's");
+    let no_tools = r#"{"error":{"message":"m does not support tools"}}"#;
+    assert_eq!(blamed(&chat(400, no_tools, named()).await), "invalid -> nobody's");
+    assert_eq!(blamed(&chat(400, no_tools, question()).await), "invalid -> config_invalid [model]");
     let filtered = r#"{"error":{"code":403,"metadata":{"flagged_input":"…"}}}"#;
     assert_eq!(blamed(&chat(403, filtered, question()).await), "denied -> nobody's");
 }

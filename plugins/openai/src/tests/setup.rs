@@ -64,7 +64,8 @@ pub fn shown(error: &OperationError, port: u16) -> String {
 pub fn shown_failure(failure: &Failure, port: u16) -> String {
     let setting = failure.setting.as_deref().unwrap_or("-");
     let wait = failure.retry_after_ms.map(|wait| format!(" (retry in {wait} ms)")).unwrap_or_default();
-    stable(&format!("{} [{setting}]{wait}: {}", failure.code, failure.message), port)
+    let advice = failure.advice.as_ref().map(|advice| format!(" => {}", advice.label)).unwrap_or_default();
+    stable(&format!("{} [{setting}]{wait}: {}{advice}", failure.code, failure.message), port)
 }
 
 /// The details of an error.

@@ -42,7 +42,7 @@ impl Error for NoAddress {}
 /// No connection came about, or it broke before the answer was whole.
 pub fn network(error: &(dyn Error + 'static), way: Way<'_>) -> Trouble {
     tracing::debug!(%error, server = way.server, "no answer");
-    let Way { server, setting, .. } = way;
+    let Way { server, setting, variable } = way;
     if find::<NoAddress>(error).is_some() {
         let message = format!("the name of `{server}` does not resolve to an address");
         return Trouble::new(TroubleCode::Dns, message).setting(setting);
@@ -58,6 +58,7 @@ pub fn network(error: &(dyn Error + 'static), way: Way<'_>) -> Trouble {
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
             let words = format!("there is no way to `{server}` from this machine's network");
             trouble(TroubleCode::ConnectionRefused, words)
+                .advise(format!("Check this machine's network and firewall, or correct `{variable}`"))
         }
         Some(io::ErrorKind::TimedOut) => {
             trouble(TroubleCode::Timeout, format!("`{server}` does not answer")).setting("connect_timeout")
@@ -100,7 +101,8 @@ pub fn no_authorities(path: Option<&Path>) -> Trouble {
         None => Trouble::new(
             TroubleCode::Tls,
             "this machine trusts no certificate authorities: install its `ca-certificates`, or set `OPENAI_CA_FILE`",
-        ),
+        )
+        .advise("Install `ca-certificates` on this machine, or set `OPENAI_CA_FILE`"),
     }
     .setting("ca_file")
 }
@@ -116,7 +118,7 @@ fn tls(error: &TlsError, way: Way<'_>) -> Trouble {
         ))
         .setting(setting),
         _ => trouble(format!("no TLS connection with `{server}` comes about: no common version or method"))
-            .setting(setting),
+            .advise(format!("Let `{server}` speak TLS 1.2 or later")),
     }
 }
 
@@ -126,10 +128,12 @@ fn certificate(error: &CertificateError, way: Way<'_>) -> Trouble {
         |words: &str| Trouble::new(TroubleCode::Tls, format!("the certificate of `{server}` {words}"));
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            trouble("has expired: it must be renewed there").setting(setting)
+            trouble("has expired: it must be renewed there")
+                .advise(format!("Renew the certificate of `{server}`"))
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            trouble("is not valid yet: check the clocks of both machines").setting(setting)
+            trouble("is not valid yet: check the clocks of both machines")
+                .advise(format!("Correct the clock of this machine or of `{server}`, then verify it"))
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             trouble(&format!("is for another name: write `{variable}` with the name that it is for"))

@@ -66,6 +66,8 @@ const NO_TOOLS: [(&str, &str); 13] = [
 
 /// By which words servers ask for fewer texts at once: text-embeddings-inference and DashScope; Gemini.
 const BATCH_SIZE: [&str; 2] = ["batch size", "requests can be in one batch"];
+/// A model that writes such calls again and again is too small for tools.
+pub const BETTER_MODEL: &str = "Choose a model that is better at calling tools in `OPENAI_MODEL`";
 const TOO_LARGE: &str = "request too large";
 const OTHER_MODEL: &str = "choose a model that calls tools in `OPENAI_MODEL`";
 /// By which words servers say that they do not know the key, with a status that says nothing of it: Google's is 400.
@@ -313,13 +315,13 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
         ),
         400..=599 if refusal.no_tools.is_some() => {
             let fix = refusal.no_tools.unwrap_or_default();
-            Trouble::new(
-                TroubleCode::ToolsUnsupported,
-                format!("`{server}` calls no tools (HTTP {status}): {fix}"),
-            )
+            let words = format!("`{server}` calls no tools (HTTP {status}): {fix}");
+            let trouble = Trouble::new(TroubleCode::ToolsUnsupported, words).advise(capital(fix));
+            Trouble { setting: (fix == OTHER_MODEL).then_some("model"), ..trouble }
         }
         400 | 422 if refusal.says(TOOL_USE) => {
             trouble(TroubleCode::ToolUseFailed, "says that the model wrote a tool call that is none")
+                .advise(BETTER_MODEL)
         }
         400..=404 if refusal.says(MODEL) => no_model(server, status),
         401 | 403 if refusal.says(SCOPE) || refusal.lacks == Some(Lack::Scope) => Trouble {
@@ -345,13 +347,15 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
         }
         401 => no_key(server, status),
         402 => quota(server, status),
-        403 => Trouble {
-            is_ours: refusal.says(PLACE),
-            ..trouble(
-                TroubleCode::Forbidden,
-                "does not permit this: see what the key, the project and the country may use",
-            )
+        403 if refusal.says(PLACE) => Trouble {
+            is_ours: true,
+            ..trouble(TroubleCode::Forbidden, "serves neither this country nor this address")
+                .advise("Run this host where the vendor serves it, permit its address there, or set `OPENAI_BASE_URL`")
         },
+        403 => trouble(
+            TroubleCode::Forbidden,
+            "does not permit this: see what the key, the project and the country may use",
+        ),
         // llama.cpp's word for vectors that it was not started for.
         404 | 501 => no_model(server, status),
         400 if refusal.says(UNSUPPORTED) => unsupported(server, status, refusal.param),
@@ -365,6 +369,12 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
         .setting(setting),
         _ => Trouble::protocol(server, &format!("with HTTP {status}, which is no answer")),
     }
+}
+
+/// The same words as a sentence of its own.
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 fn no_key(server: &str, status: u16) -> Trouble {
@@ -390,7 +400,8 @@ fn unsupported(server: &str, status: u16, param: Option<Param>) -> Trouble {
             TroubleCode::Forbidden,
             "does not stream this model's answers to this organisation: verify it there (OpenAI: Settings > \
              Organization > General)",
-        ),
+        )
+        .advise("Verify the organisation at the vendor (OpenAI: Settings > Organization > General)"),
         None => trouble(TroubleCode::InvalidRequest, "refuses the request"),
     }
 }
