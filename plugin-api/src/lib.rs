@@ -50,7 +50,9 @@
 //! - [`stream`]: frames in both directions.
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - [`standing`]: a trouble that outlasts single outcomes.
+//! - [`worker`]: a loop in the background, watched.
 //! - [`web`]: text in pages, and where the host is reached.
+//! - [`phone`]: what is a telephone number, and a name of Twilio's.
 //! - [`files`]: small files that the settings name, which hold nobody up.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
@@ -69,7 +71,9 @@ pub mod error;
 pub mod stream;
 pub mod requests;
 pub mod standing;
+pub mod worker;
 pub mod web;
+pub mod phone;
 pub mod files;
 pub mod protocol;
 pub mod pipe;

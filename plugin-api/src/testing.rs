@@ -26,6 +26,7 @@
 //! # });
 //! ```
 
+pub mod advice;
 #[cfg(feature = "testing-database")]
 pub mod database;
 mod host;

@@ -3,6 +3,7 @@
 
 use plugin_api::{
     error::OperationError,
+    phone::is_harmless_sid,
     requests::{http::HttpRequest, memory::Attachment, twilio_service::Channel},
 };
 
@@ -36,7 +37,7 @@ pub struct Inbound {
 /// `invalid`: it is no message.
 pub fn read(request: &HttpRequest, person: Option<&str>, at_ms: i64) -> Result<Inbound, OperationError> {
     let form = Form(request.form()?);
-    let sid = form.get("MessageSid").or(form.get("SmsSid")).filter(|sid| is_sid(sid));
+    let sid = form.get("MessageSid").or(form.get("SmsSid")).filter(|sid| is_harmless_sid(sid));
     let sid = sid.ok_or_else(|| missing("MessageSid"))?;
     let from = form.get("From").ok_or_else(|| missing("From"))?;
     let body = form.body();
@@ -98,11 +99,6 @@ impl Form {
         };
         (0..count).filter_map(one).collect()
     }
-}
-
-/// `SM` or `MM` and what Twilio puts behind it; never anything that could be taken for something else.
-fn is_sid(text: &str) -> bool {
-    (3..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn missing(name: &str) -> OperationError {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    phone::is_number,
     prelude::{Arc, Call, Duration},
     requests::{
         messaging::{Send, SendState, SentText},
@@ -80,13 +81,6 @@ pub fn check(request: &Send, person: Option<&str>) -> Outcome<String> {
         Some(url) => Err(OperationError::invalid(format!("`{url}` is no address that Twilio could fetch"))),
         None => Ok(to.to_owned()),
     }
-}
-
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or_default();
-    (7..=15).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && !digits.starts_with('0')
 }
 
 /// Keys of different callers never meet.

@@ -1,6 +1,6 @@
 //! The settings as plugins.toml gives them -> [`Config`], checked. No I/O.
 
-use plugin_api::{prelude::*, settings::Span};
+use plugin_api::{phone::is_sid, prelude::*, settings::Span};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// What `twilio` fetches at most.
@@ -61,7 +61,7 @@ impl Config {
     /// Checks the settings.
     pub fn check(settings: Settings) -> Result<Self, Failure> {
         if let Some(sid) = &settings.whatsapp_template
-            && !is_template(sid)
+            && !is_sid(sid, &["HX"])
         {
             return Err(Failure::config_invalid(format!(
                 "`whatsapp_template` is `{sid}`: expected `HX` and 32 hexadecimal digits"
@@ -82,9 +82,4 @@ impl Config {
             concurrency: settings.concurrency.unwrap_or(8),
         })
     }
-}
-
-fn is_template(sid: &str) -> bool {
-    let digits = sid.strip_prefix("HX").unwrap_or_default();
-    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

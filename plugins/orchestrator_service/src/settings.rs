@@ -1,6 +1,6 @@
 //! The settings as plugins.toml and the environment give them -> [`Config`], checked, with every default decided. No I/O.
 
-use plugin_api::{prelude::*, settings::Span, web::public_base_url};
+use plugin_api::{phone::is_number, prelude::*, settings::Span, web::public_base_url};
 
 const DEFAULT_STEPS: u32 = 20;
 const DEFAULT_TOKENS: u64 = 200_000;
@@ -126,8 +126,7 @@ fn positive(key: &str, span: Option<Span>, default: Duration) -> Result<Duration
 }
 
 fn approver(text: &str) -> Result<Approver, Failure> {
-    let digits = text.strip_prefix('+').unwrap_or_default();
-    if (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if is_number(text) {
         return Ok(Approver::Phone(text.to_owned()));
     }
     let is_email = text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty());

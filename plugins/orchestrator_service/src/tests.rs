@@ -1,6 +1,7 @@
 //! The plugin in-process: a scripted model, tools that count, and a database that several instances share as hosts do,
 //! and that can be taken away from one of them at any write.
 
+mod advising;
 mod answers_of_servers;
 mod deciding;
 mod limits;

@@ -17,6 +17,9 @@ use plugin_api::{
     tools::Toolbox,
 };
 
+#[cfg(test)]
+pub use asking::no_model;
+
 use crate::{
     pool::{Shared, millis, now_ms},
     run::{Run, Step},

@@ -5,6 +5,7 @@ use std::future::pending;
 
 use plugin_api::{
     jiff::Timestamp,
+    phone::is_harmless_sid,
     prelude::*,
     requests::{
         bridge::TOKEN_PARAMETER,
@@ -82,7 +83,7 @@ async fn introduction(bridge: &Bridge, twilio: &Stream) -> Result<Session, Opera
         OperationError::invalid(format!("the connection did not say within {patience:?} which call it is"))
     })??;
     let Start { stream_sid: stream, call_sid: call, media_format: format, custom_parameters } = start;
-    if !frames::is_sid(&stream) || !frames::is_sid(&call) {
+    if !is_harmless_sid(&stream) || !is_harmless_sid(&call) {
         return Err(OperationError::invalid("the `start` of the media stream names no call or no stream"));
     }
     if (format.encoding.as_str(), format.sample_rate, format.channels) != ("audio/x-mulaw", 8000, 1) {

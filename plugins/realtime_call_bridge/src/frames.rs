@@ -129,11 +129,6 @@ pub fn clear(stream: &str) -> String {
     json!({ "event": "clear", "streamSid": stream }).to_string()
 }
 
-/// A SID is letters and digits: it becomes a part of frames, and the name of a file.
-pub fn is_sid(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
 /// A bidirectional stream carries the caller alone; whatever else it carries is not for the model's ears.
 fn heard(media: Media) -> Option<Told> {
     if media.track.is_some_and(|track| track != "inbound") {

@@ -4,6 +4,7 @@
 mod world;
 mod setup;
 
+mod advising;
 mod hearing;
 mod speaking;
 mod interrupting;

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use plugin_api::{prelude::*, settings::Span};
+use plugin_api::{
+    phone::{is_number, is_sid},
+    prelude::*,
+    settings::Span,
+};
 use url::{Host, Url};
 
 const DEFAULT_BASE_URL: &str = "https://api.twilio.com";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-const SID_LENGTH: usize = 34;
 
 /// An account at Twilio and its number.
 #[plugin_api::settings]
@@ -118,6 +121,11 @@ impl Config {
         })
     }
 
+    /// Whether the address is one of Twilio's own.
+    pub fn is_twilio(&self) -> bool {
+        self.base_url.host_str().is_some_and(|host| host.ends_with(".twilio.com"))
+    }
+
     /// Twilio as messages name it: `api.twilio.com`, or `127.0.0.1:8080`.
     pub fn address(&self) -> String {
         let host = self.base_url.host_str().unwrap_or_default();
@@ -140,9 +148,7 @@ fn credentials(settings: &Settings) -> Result<Credentials, Failure> {
 }
 
 fn check_sid(key: &str, sid: &str, prefix: &str) -> Result<(), Failure> {
-    let is_sid = sid.len() == SID_LENGTH
-        && sid.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if is_sid {
+    if is_sid(sid, &[prefix]) {
         return Ok(());
     }
     Err(Failure::config_invalid(format!("`{key}` is `{sid}`: expected `{prefix}` and 32 hexadecimal digits"))
@@ -150,11 +156,7 @@ fn check_sid(key: &str, sid: &str, prefix: &str) -> Result<(), Failure> {
 }
 
 fn check_number(number: &str) -> Result<(), Failure> {
-    let digits = number.strip_prefix('+').unwrap_or_default();
-    let is_number = (7..=15).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && !digits.starts_with('0');
-    if is_number {
+    if is_number(number) {
         return Ok(());
     }
     Err(Failure::config_invalid(format!(

@@ -10,3 +10,4 @@ mod verifying;
 mod asking;
 mod fetching;
 mod examining;
+mod advising;

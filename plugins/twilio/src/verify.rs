@@ -50,14 +50,18 @@ fn judge_numbers(answer: &Answer, config: &Config) -> Result<(), Failure> {
     if numbers.iter().any(|number| number["phone_number"] == config.phone_number.as_str()) {
         return Ok(());
     }
-    Err(Failure::config_invalid(format!(
+    Err(no_number(config))
+}
+
+pub fn no_number(config: &Config) -> Failure {
+    Failure::config_invalid(format!(
         "the account has no number `{}`: Twilio's console lists those it has under \"Active numbers\"",
         config.phone_number
     ))
-    .setting("phone_number"))
+    .setting("phone_number")
 }
 
-fn unverified(refusal: Refusal, config: &Config) -> Failure {
+pub fn unverified(refusal: Refusal, config: &Config) -> Failure {
     if refusal.is_about_account() {
         return inactive_account(&format!("Twilio says that it is not active ({refusal})"));
     }

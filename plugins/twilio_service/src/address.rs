@@ -1,26 +1,12 @@
 //! Text -> a phone number, a sender, a SID, a person. Pure.
 
-use plugin_api::error::OperationError;
+use plugin_api::{error::OperationError, phone::is_number};
 
 const WHATSAPP: &str = "whatsapp:";
-const SID_LENGTH: usize = 34;
 
 /// What Twilio writes for callers who do not show their number: the words ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE
 /// and UNKNOWN on a telephone's keys, and an older form. Many people share them.
 const WITHHELD: [&str; 6] = ["+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696", "+464"];
-
-/// Whether it is a phone number as Twilio writes them (E.164).
-pub fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or_default();
-    (7..=15).contains(&digits.len()) && is_digits(digits) && !digits.starts_with('0')
-}
-
-/// Whether it is a SID with one of these prefixes.
-pub fn is_sid(text: &str, prefixes: &[&str]) -> bool {
-    let rest = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
-    text.len() == SID_LENGTH
-        && rest.is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
 
 /// The address of a number on WhatsApp.
 pub fn whatsapp(number: &str) -> String {

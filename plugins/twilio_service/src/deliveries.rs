@@ -67,7 +67,7 @@ const CLASSES: &[Class] = &[
         least: 1,
         code: ReasonCode::Account,
         words: "the account is suspended",
-        advice: "see why the account is suspended, in Twilio's console",
+        advice: "See why the account is suspended, in Twilio's console",
     },
     Class {
         key: "sender_unregistered",
@@ -76,7 +76,7 @@ const CLASSES: &[Class] = &[
         least: 1,
         code: ReasonCode::Forbidden,
         words: "carriers refuse the sender, which is not registered for this traffic",
-        advice: "register the sender in Twilio's console (A2P 10DLC, or toll-free verification)",
+        advice: "Register the sender in Twilio's console (A2P 10DLC, or toll-free verification)",
     },
     Class {
         key: "messages_filtered",
@@ -85,7 +85,7 @@ const CLASSES: &[Class] = &[
         least: 3,
         code: ReasonCode::Forbidden,
         words: "carriers filter them as unwanted",
-        advice: "see the messages in Twilio's console, and what carriers permit",
+        advice: "See the messages in Twilio's console, and what carriers permit",
     },
     Class {
         key: "sending_limit",
@@ -94,7 +94,7 @@ const CLASSES: &[Class] = &[
         least: 3,
         code: ReasonCode::RateLimited,
         words: "the sender's limit of messages is reached",
-        advice: "send fewer messages, or raise the sender's limit in Twilio's console",
+        advice: "Send fewer messages, or raise the sender's limit in Twilio's console",
     },
     Class {
         key: "not_delivered",
@@ -103,7 +103,7 @@ const CLASSES: &[Class] = &[
         least: 5,
         code: ReasonCode::Unavailable,
         words: "carriers do not deliver them, and do not say why",
-        advice: "see the messages in Twilio's console, and ask Twilio's support",
+        advice: "See the messages in Twilio's console, and ask Twilio's support",
     },
     Class {
         key: "whatsapp_sender",
@@ -112,7 +112,7 @@ const CLASSES: &[Class] = &[
         least: 1,
         code: ReasonCode::Forbidden,
         words: "WhatsApp does not accept the sender",
-        advice: "see the WhatsApp sender (`TWILIO_WHATSAPP_NUMBER`) in Twilio's console",
+        advice: "See the WhatsApp sender (`TWILIO_WHATSAPP_NUMBER`) in Twilio's console",
     },
     Class {
         key: "whatsapp_window",
@@ -121,7 +121,7 @@ const CLASSES: &[Class] = &[
         least: 3,
         code: ReasonCode::ConfigInvalid,
         words: "WhatsApp takes only a template when nobody wrote within 24 hours",
-        advice: "send a template then: set `whatsapp_template` of messaging_service",
+        advice: "Send a template then: set `whatsapp_template` of messaging_service",
     },
     Class {
         key: "whatsapp_filtered",
@@ -130,7 +130,7 @@ const CLASSES: &[Class] = &[
         least: 3,
         code: ReasonCode::Forbidden,
         words: "WhatsApp refuses them by its policy or the sender's limit",
-        advice: "see the quality and limit of the WhatsApp sender at Meta",
+        advice: "See the quality and limit of the WhatsApp sender at Meta",
     },
     Class {
         key: "whatsapp_not_delivered",
@@ -139,7 +139,7 @@ const CLASSES: &[Class] = &[
         least: 5,
         code: ReasonCode::Unavailable,
         words: "WhatsApp does not deliver them, and does not say why",
-        advice: "see the messages in Twilio's console, and ask Twilio's support",
+        advice: "See the messages in Twilio's console, and ask Twilio's support",
     },
 ];
 
@@ -186,6 +186,13 @@ fn trouble(class: &Class, failed: usize, code: u32) -> Trouble {
     let by = if code == 0 { String::new() } else { format!(" (Twilio {code})") };
     let failure = Failure::new(class.code, format!("{many}: {}{by}", class.words)).href(MESSAGES);
     Trouble::raised(class.key, failure).label(class.advice)
+}
+
+/// One of each class.
+#[cfg(test)]
+pub fn troubles() -> impl Iterator<Item = Trouble> {
+    let newest = |class: &Class| class.codes.last().copied().unwrap_or_default();
+    CLASSES.iter().map(move |class| trouble(class, class.least, newest(class)))
 }
 
 /// Tells the host what changed.

@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
+    phone::is_sid,
     requests::{
         twilio::RestRequest,
         twilio_service::{CallRecord, MessageRecord},
@@ -62,7 +63,7 @@ async fn record(sender: &Sender, sid: &str, body: &Value) -> Result<CallRecord, 
 }
 
 fn check(sid: &str, prefixes: &[&str]) -> Result<(), OperationError> {
-    if address::is_sid(sid, prefixes) {
+    if is_sid(sid, prefixes) {
         return Ok(());
     }
     let prefixes = prefixes.join("` or `");

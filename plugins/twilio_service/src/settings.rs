@@ -1,8 +1,10 @@
 //! The settings as plugins.toml and the environment give them -> [`Config`], checked. No I/O.
 
-use plugin_api::{prelude::*, web::public_base_url};
-
-use crate::address;
+use plugin_api::{
+    phone::{is_number, is_sid},
+    prelude::*,
+    web::public_base_url,
+};
 
 /// How messages and calls go out, and where Twilio finds this host.
 #[plugin_api::settings]
@@ -36,7 +38,7 @@ impl Config {
     /// Checks the settings.
     pub fn check(settings: Settings) -> Result<Self, Failure> {
         if let Some(number) = &settings.whatsapp_number
-            && !address::is_number(number)
+            && !is_number(number)
         {
             return Err(Failure::config_invalid(format!(
                 "`whatsapp_number` is `{number}`: expected `+`, the country and the number, such as `+15551234567`"
@@ -44,7 +46,7 @@ impl Config {
             .setting("whatsapp_number"));
         }
         if let Some(sid) = &settings.messaging_service_sid
-            && !address::is_sid(sid, &["MG"])
+            && !is_sid(sid, &["MG"])
         {
             return Err(Failure::config_invalid(format!(
                 "`messaging_service_sid` is `{sid}`: expected `MG` and 32 hexadecimal digits"

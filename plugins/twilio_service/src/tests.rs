@@ -10,6 +10,7 @@ mod reconciling;
 mod remembering;
 mod sending_once;
 mod blaming;
+mod advising;
 mod claiming;
 mod reading;
 mod examining;

@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
+    phone::is_number,
     prelude::Call,
     requests::{
         twilio_service::{MachineDetection, PlaceCall, UpdateCall},
@@ -13,7 +14,6 @@ use plugin_api::{
 use crate::{
     TWILIO_SERVICE,
     desk::Desk,
-    settings::is_number,
     speech,
     store::{NewCall, Order, Written, hash_of, now_ms, random_id},
     twiml,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::{prelude::*, settings::Span, web::public_base_url};
+use plugin_api::{phone::is_number, prelude::*, settings::Span, web::public_base_url};
 
 use crate::session::settings as realtime;
 
@@ -247,12 +247,6 @@ fn check_numbers(config: &Config) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Whether it is a phone number as Twilio writes them (E.164).
-pub fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or_default();
-    (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn wrong(key: &str, message: impl Into<String>) -> Failure {

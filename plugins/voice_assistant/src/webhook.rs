@@ -1,7 +1,7 @@
 //! A webhook that Twilio signed -> what it says of which call. Pure; what it says is believed, what it means is not judged
 //! here.
 
-use plugin_api::{error::OperationError, requests::http::HttpRequest};
+use plugin_api::{error::OperationError, phone::is_harmless_sid, requests::http::HttpRequest};
 
 /// What came with every webhook of a call, and all that came beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Webhook {
     /// `invalid`: it is about no call.
     pub fn read(request: &HttpRequest, person: Option<&str>) -> Result<Self, OperationError> {
         let form = request.form()?;
-        let call = value(&form, "CallSid").filter(|sid| is_sid(sid));
+        let call = value(&form, "CallSid").filter(|sid| is_harmless_sid(sid));
         let call =
             call.ok_or_else(|| OperationError::invalid("this is about no call: `CallSid` is missing"))?;
         let is_outbound = value(&form, "Direction").is_some_and(|way| way.starts_with("outbound"));
@@ -103,9 +103,4 @@ fn path_of(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or_else(String::new, |at| rest[at..].to_owned())
-}
-
-/// `CA`, `RE` and what Twilio puts behind it; never anything that could be taken for something else.
-pub fn is_sid(text: &str) -> bool {
-    (3..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

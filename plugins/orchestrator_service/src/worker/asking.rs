@@ -193,11 +193,12 @@ fn our_model(error: &OperationError, chat: &Chat) -> Option<Trouble> {
     let model = chat.model.as_deref()?;
     let code = OpenAiTrouble::of(error).map(|trouble| trouble.code);
     let is_refused = matches!(code, Some(TroubleCode::ModelNotFound | TroubleCode::Forbidden));
-    (is_refused && error.trouble.is_none()).then(|| {
-        let message =
-            format!("no run gets on: the model `{model}` of the settings cannot be used: {}", error.message);
-        Trouble::raised(MODEL, Failure::config_invalid(message).setting("model"))
-    })
+    (is_refused && error.trouble.is_none()).then(|| no_model(model, &error.message))
+}
+
+pub fn no_model(model: &str, why: &str) -> Trouble {
+    let message = format!("no run gets on: the model `{model}` of the settings cannot be used: {why}");
+    Trouble::raised(MODEL, Failure::config_invalid(message).setting("model"))
 }
 
 /// What is not called keeps no more of its arguments than is worth a look.

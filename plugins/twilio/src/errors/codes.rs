@@ -87,6 +87,12 @@ const KNOWN: &[(&[u32], ErrorKind, Blame, &str)] = &[
     ),
 ];
 
+/// One code of each kind that has words of its own.
+#[cfg(test)]
+pub fn known() -> impl Iterator<Item = u32> {
+    KNOWN.iter().filter_map(|(codes, ..)| codes.first().copied())
+}
+
 /// Twilio refuses. Nothing was done. `from`: the sender of the request, if it has one.
 pub fn refused(refusal: Refusal, config: &Config, from: Option<&str>) -> OperationError {
     if let Some(failure) = refusal.failure(config) {
@@ -107,7 +113,7 @@ fn blamed(error: OperationError, blame: Blame, is_our_number: bool) -> Operation
     match blame {
         Account(ReasonCode::RateLimited) => error.with_trouble(ReasonCode::RateLimited),
         Account(code) => {
-            let label = "see the account and the registration of its numbers in Twilio's console";
+            let label = "See the account and the registration of its numbers in Twilio's console";
             error.with_trouble(code).with_fix(FixHint::label(label).href(CONSOLE))
         }
         Sender if is_our_number => {

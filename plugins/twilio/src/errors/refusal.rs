@@ -78,10 +78,18 @@ pub fn inactive_account(how: &str) -> Failure {
 
 /// Account or password are wrong. Twilio answers so too where an account is suspended.
 pub fn wrong_credentials(refusal: Refusal, config: &Config) -> Failure {
-    let what = if config.credentials.is_api_key() {
-        "the API key or its secret"
+    let (what, label) = if config.credentials.is_api_key() {
+        (
+            "the API key or its secret",
+            "Correct `TWILIO_API_KEY` and `TWILIO_API_SECRET`, or create another key",
+        )
     } else {
-        "the account SID or the auth token"
+        (
+            "the account SID or the auth token",
+            "Correct `TWILIO_ACCOUNT_SID` and `TWILIO_AUTH_TOKEN`; Twilio answers so, too, if the account is suspended",
+        )
     };
-    Failure::auth_invalid(format!("Twilio refuses {what} ({refusal})")).setting(config.credentials.setting)
+    Failure::auth_invalid(format!("Twilio refuses {what} ({refusal})"))
+        .setting(config.credentials.setting)
+        .advise(FixAction::CorrectSetting, label)
 }

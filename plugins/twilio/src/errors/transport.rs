@@ -3,13 +3,19 @@
 use std::{error::Error, io, time::Duration};
 
 use plugin_api::{prelude::*, tracing};
+use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
 
 use crate::{client::Broken, settings::Config};
 
 /// The client could not be made.
 pub fn no_client(error: &reqwest::Error) -> Failure {
     tracing::debug!(%error, "no HTTP client");
+    no_authorities()
+}
+
+pub fn no_authorities() -> Failure {
     Failure::tls("no client for TLS can be made: this machine has no certificate authorities to trust")
+        .advise(FixAction::Retry, "Install `ca-certificates` on this machine, then restart the host")
 }
 
 /// No answer came within the limit.
@@ -21,12 +27,30 @@ pub fn too_slow(limit: Duration, config: &Config) -> Failure {
 pub fn broken(error: &reqwest::Error, config: &Config) -> Broken {
     tracing::debug!(error = ?error, "no answer from Twilio");
     if error.is_connect() || error.is_builder() {
-        return Broken::Unsent(connecting(error, &config.address(), config.timeout));
+        return Broken::Unsent(blame(connecting(error, &config.address(), config.timeout), config));
     }
     Broken::Sent(Failure::unavailable(format!(
         "`{}` broke the connection before it answered",
         config.address()
     )))
+}
+
+/// An address of Twilio's own is right: then this machine or its network is in the way.
+pub fn blame(failure: Failure, config: &Config) -> Failure {
+    let (is_twilio, code) = (config.is_twilio(), failure.code);
+    match code {
+        _ if failure.advice.is_some() => failure,
+        ReasonCode::Dns | ReasonCode::Refused | ReasonCode::Tls if !is_twilio => {
+            failure.setting("api_base_url")
+        }
+        ReasonCode::Dns => failure.advise(FixAction::Retry, "Check this machine's DNS"),
+        ReasonCode::Refused => failure.advise(FixAction::Retry, "Check this machine's network and firewall"),
+        ReasonCode::Tls => failure.advise(
+            FixAction::Retry,
+            "Update `ca-certificates` of this machine; a proxy that decrypts TLS needs its authority there",
+        ),
+        _ => failure,
+    }
 }
 
 /// Why there is no connection to this server.
@@ -37,32 +61,44 @@ pub fn connecting(error: &reqwest::Error, server: &str, limit: Duration) -> Fail
     for cause in causes(error) {
         // hyper says so in words only.
         if cause.to_string().starts_with("dns error") {
-            return Failure::dns(format!("the name `{server}` does not resolve to an address"))
-                .setting("api_base_url");
+            return unresolved(server);
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
                 return untrusted(tls, server);
             }
-            if io.kind() == io::ErrorKind::ConnectionRefused {
-                return Failure::refused(format!("nobody listens at `{server}`"));
-            }
-            if matches!(io.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) {
-                return Failure::refused(format!(
-                    "there is no way to `{server}` from this machine's network"
-                ));
+            if let Some(failure) = network(io.kind(), server) {
+                return failure;
             }
         }
     }
     Failure::unavailable(format!("no connection to `{server}` can be made"))
 }
 
-fn untrusted(error: &rustls::Error, server: &str) -> Failure {
-    let why = match error {
-        rustls::Error::InvalidCertificate(_) => "its certificate cannot be trusted",
-        _ => "it does not speak TLS as expected",
-    };
-    Failure::tls(format!("no encrypted connection to `{server}`: {why}")).setting("api_base_url")
+pub fn unresolved(server: &str) -> Failure {
+    Failure::dns(format!("the name `{server}` does not resolve to an address"))
+}
+
+pub fn network(kind: io::ErrorKind, server: &str) -> Option<Failure> {
+    match kind {
+        io::ErrorKind::ConnectionRefused => Some(Failure::refused(format!("nobody listens at `{server}`"))),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some(Failure::refused(format!("there is no way to `{server}` from this machine's network")))
+        }
+        _ => None,
+    }
+}
+
+pub fn untrusted(error: &rustls::Error, server: &str) -> Failure {
+    let failure = |why| Failure::tls(format!("no encrypted connection to `{server}`: {why}"));
+    match error {
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+        ) => failure("by this machine's clock its certificate is not valid now")
+            .advise(FixAction::Retry, "Correct the clock of this machine, or the certificate of the server"),
+        rustls::Error::InvalidCertificate(_) => failure("its certificate cannot be trusted"),
+        _ => failure("it does not speak TLS as expected"),
+    }
 }
 
 fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {

@@ -122,7 +122,8 @@ async fn a_number_of_somebody_else() {
 async fn outages() {
     let nobody = closed_port();
     let failure = plugin(nobody, json!({})).init().await.unwrap_err();
-    expect!["refused [-]: nobody listens at `127.0.0.1:PORT`"].assert_eq(&shown_failure(&failure, nobody));
+    expect!["refused [api_base_url]: nobody listens at `127.0.0.1:PORT`"]
+        .assert_eq(&shown_failure(&failure, nobody));
 
     let silent = Peer::start(|_, _| Deed::Silence);
     fails(

@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
+    phone::{is_number, is_sid},
     requests::{
         twilio::Identity,
         twilio_service::{CallEvent, MachineDetection, PlaceCall, UpdateCall},
@@ -28,7 +29,7 @@ pub fn call(
 ) -> Result<Draft, OperationError> {
     let to = address::recipient(request.to.as_deref(), person)?;
     let from = request.from.clone().unwrap_or_else(|| identity.phone_number.clone());
-    if !address::is_number(&from) {
+    if !is_number(&from) {
         return Err(OperationError::invalid(format!(
             "`{from}` is no number to call from: expected one such as `+15551234567`"
         )));
@@ -51,7 +52,7 @@ pub fn call(
 
 /// The form of a change.
 pub fn update(request: &UpdateCall) -> Result<Form, OperationError> {
-    if !address::is_sid(&request.sid, &["CA"]) {
+    if !is_sid(&request.sid, &["CA"]) {
         return Err(OperationError::invalid(format!(
             "`sid` is `{}`: expected `CA` and 32 hexadecimal digits",
             request.sid

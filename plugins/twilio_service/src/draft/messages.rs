@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
+    phone::{is_number, is_sid},
     requests::{
         twilio::Identity,
         twilio_service::{Channel, SendMessage},
@@ -79,7 +80,7 @@ fn sender(
         },
         (Channel::Whatsapp, from) => {
             let from = from.as_ref().or(config.whatsapp_number.as_ref()).unwrap_or(&identity.phone_number);
-            if !address::is_number(from) {
+            if !is_number(from) {
                 return Err(OperationError::invalid(format!(
                     "`{from}` is no WhatsApp sender: expected a number such as `+15551234567`"
                 )));
@@ -127,7 +128,7 @@ fn content(request: &SendMessage, form: &mut Form) -> Result<Mark, OperationErro
 }
 
 fn from_template(request: &SendMessage, template: &str, form: &mut Form) -> Result<Mark, OperationError> {
-    if !address::is_sid(template, &["HX"]) {
+    if !is_sid(template, &["HX"]) {
         return Err(OperationError::invalid(format!(
             "`content_sid` is `{template}`: expected `HX` and 32 hexadecimal digits"
         )));

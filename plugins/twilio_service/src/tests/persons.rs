@@ -61,7 +61,7 @@ proptest! {
         params in proptest::collection::vec(("(CallSid|From|To|Direction|StirVerstat|MessageStatus|.{0,3})", "(whatsapp:)?\\+?[0-9]{0,18}|.{0,8}"), 0..8),
     ) {
         if let Some(person) = guard::person(&params) {
-            prop_assert!(crate::address::is_number(&person), "{person}");
+            prop_assert!(plugin_api::phone::is_number(&person), "{person}");
         }
     }
 }
