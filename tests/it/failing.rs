@@ -13,6 +13,8 @@ pub fn tests() -> Vec<Trial> {
         followers_see_it_and_it_outlasts_a_reload_until_the_work_succeeds,
         bad_input_and_impatience_make_no_plugin_fail,
         a_key_that_lists_models_and_may_not_use_them_is_openais_own_failure,
+        a_loop_in_the_background_that_hangs_is_failing_until_it_turns_again,
+        a_loop_in_the_background_that_panics_is_failing_until_it_turns_again,
         the_metrics_of_a_plugin_that_was_removed_go_with_it,
     ]
 }
@@ -205,6 +207,31 @@ fn a_key_that_lists_models_and_may_not_use_them_is_openais_own_failure() {
     let names: Vec<_> = causes.iter().map(|cause| (&cause["name"], &cause["affects"])).collect();
     assert_eq!(names, [(&json!("openai"), &json!(["orchestrator_service"]))], "{whole}");
     assert_eq!(failing(&host, "orchestrator_service"), Vec::<Value>::new());
+}
+
+fn a_loop_in_the_background_that_hangs_is_failing_until_it_turns_again() {
+    a_loop_is_failing_until_it_turns_again("hang", "hung: a turn took longer than 500ms");
+}
+
+fn a_loop_in_the_background_that_panics_is_failing_until_it_turns_again() {
+    a_loop_is_failing_until_it_turns_again("panic", "panicked");
+}
+
+fn a_loop_is_failing_until_it_turns_again(fault: &str, expected: &str) {
+    let plugins = format!("[plugins.faulty]\n[plugins.faulty.settings]\nlooping = \"{fault}\"\n");
+    let host = Setup::new(&plugins).start();
+    host.wait_for_status("faulty", "connected");
+    let finding = wait_until_failing(&host);
+    assert_eq!((&finding["key"], &finding["code"]), (&json!("looping"), &json!("internal")));
+    let message = finding["message"].as_str().unwrap_or_default();
+    assert!(message.contains(expected), "{finding}");
+    assert_eq!(health(&host)["status"], "degraded");
+    host.wait_for_output("a loop in the background");
+
+    // Each time that it is begun again it does the same, until it is told otherwise.
+    host.call("faulty", "become", &json!({}));
+    wait_until("good health", || health(&host), |whole| whole["status"] == "healthy");
+    assert_eq!(host.plugin("faulty")["generation"], 1, "the instance is still the same");
 }
 
 fn the_metrics_of_a_plugin_that_was_removed_go_with_it() {

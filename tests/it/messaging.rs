@@ -37,6 +37,8 @@ pub fn tests() -> Vec<Trial> {
         a_long_answer_and_ten_pictures,
         an_answer_waits_for_approval_across_a_restart,
         operators_see_and_send,
+        what_cannot_be_answered_is_told_again_after_a_restart_on_sqlite,
+        what_cannot_be_answered_is_told_again_after_a_restart_on_postgresql,
         without_an_assistant_it_is_acknowledged,
         a_database_that_is_away_loses_nothing,
         a_full_disk_loses_no_message,
@@ -352,6 +354,37 @@ fn operators_see_and_send() -> Outcome {
     };
     wait_until("another failure", || count("failed"), |failed| *failed >= 2.0);
     assert!(count("received") >= 1.0 && count("sent") >= 1.0, "{}", host.get("/metrics").body);
+    Ok(())
+}
+
+fn what_cannot_be_answered_is_told_again_after_a_restart_on_sqlite() -> Outcome {
+    what_cannot_be_answered_is_told_again_after_a_restart(|setup| setup)
+}
+
+fn what_cannot_be_answered_is_told_again_after_a_restart_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    what_cannot_be_answered_is_told_again_after_a_restart(|setup| setup.env("DATABASE_URL", &postgres.url()))
+}
+
+#[track_caller]
+fn what_cannot_be_answered_is_told_again_after_a_restart(database: impl Fn(Setup) -> Setup) -> Outcome {
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(database(setup(carrier.address(), &model, PUBLIC, ASSISTANT)));
+    for number in 1..=3 {
+        take(&host, &form(&format!("SM{number}"), ADA, "refuse it", &[]))?;
+    }
+    let failing = |host: &TestHost| host.plugin("messaging_service")["failing"][0].clone();
+    let is_told = |failing: &Value| failing["key"] == "unanswered";
+    wait_until("a trouble", || failing(&host), is_told);
+    let host = start(host.kill());
+    let again = wait_until("the same trouble", || failing(&host), is_told);
+    let message = again["message"].as_str().unwrap_or_default();
+    assert!(message.ends_with("one after the other: nobody may ask for that"), "{again}");
+    take(&host, &form("SM4", ADA, "hello", &[]))?;
+    wait_until("its end", || failing(&host), Value::is_null);
+    let host = start(host.kill());
+    settles(&host);
+    assert_eq!(failing(&host), Value::Null, "what is over stays over");
     Ok(())
 }
 

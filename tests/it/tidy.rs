@@ -19,6 +19,7 @@ pub fn tests() -> Vec<Trial> {
         what_knows_what,
         a_running_host_writes_by_its_outputs_alone,
         long_lived_tasks_are_watched,
+        loops_of_plugins_are_watched,
         unsafe_stays_where_it_is,
         every_plugin_has_the_same_files,
         the_top_level_stays_small,
@@ -227,6 +228,40 @@ fn long_lived_tasks_are_watched() {
         lines_where(&sources(), stray),
         "a task that panics is silently gone: spawn it by `tasks::spawn`, which runs it again, or by `tasks::once`, if it \
          lasts as long as one connection or stream; both show it in health",
+    );
+}
+
+fn loops_of_plugins_are_watched() {
+    // Each lasts as long as one call, stream or message.
+    let homes = [
+        "plugins/database/src/lib.rs",
+        "plugins/google_calendar/src/account.rs",
+        "plugins/google_calendar/src/tokens.rs",
+        "plugins/memory_service/src/finder.rs",
+        "plugins/messaging_service/src/lib.rs",
+        "plugins/openai/src/evidence.rs",
+        "plugins/orchestrator_service/src/lib.rs",
+        "plugins/orchestrator_service/src/pool.rs",
+        "plugins/realtime_call_bridge/src/gauge.rs",
+        "plugins/realtime_call_bridge/src/lib.rs",
+        "plugins/realtime_call_bridge/src/recorder.rs",
+        "plugins/scheduler_service/src/engine/claiming.rs",
+        "plugins/smtp/src/mailer.rs",
+        "plugins/twilio/src/evidence.rs",
+        "plugins/twilio_service/src/sender.rs",
+        "plugins/voice_assistant/src/routes.rs",
+        "plugins/voice_assistant/src/session.rs",
+        "plugins/voice_assistant/src/session/driver.rs",
+        "plugins/voice_assistant/src/session/scribe.rs",
+    ];
+    let stray = |source: &Source, line: &str| {
+        let is_code = source.path.starts_with("plugins/") && !source.path.contains("/tests");
+        is_code && !homes.contains(&source.path.as_str()) && line.contains("tokio::spawn(")
+    };
+    none(
+        lines_where(&sources(), stray),
+        "a loop that panics or hangs is silently gone: start it by `plugin_api::worker::Worker`; if the task lasts as \
+         long as one call, add its file to the list",
     );
 }
 

@@ -34,6 +34,8 @@ pub fn tests() -> Vec<Trial> {
         the_database_goes_down_in_the_middle_of_a_call,
         a_machine_that_answers_is_left_a_message,
         a_call_outlives_its_host,
+        audio_that_does_not_arrive_is_told_again_after_a_restart_on_sqlite,
+        audio_that_does_not_arrive_is_told_again_after_a_restart_on_postgresql,
     ]
 }
 
@@ -408,6 +410,43 @@ fn a_machine_that_answers_is_left_a_message() -> Outcome {
     let over = wait_until("the call to be over", || shown(&host, &call), |call| call["live"] == false);
     assert_eq!(over["answered_by"], "machine_end_beep");
     assert_eq!(thread(&host, 1), ["voice assistant: Hi!"]);
+    Ok(())
+}
+
+fn audio_that_does_not_arrive_is_told_again_after_a_restart_on_sqlite() -> Outcome {
+    audio_that_does_not_arrive_is_told_again_after_a_restart(|setup| setup)
+}
+
+fn audio_that_does_not_arrive_is_told_again_after_a_restart_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    audio_that_does_not_arrive_is_told_again_after_a_restart(|setup| {
+        setup.env("DATABASE_URL", &postgres.url())
+    })
+}
+
+#[track_caller]
+fn audio_that_does_not_arrive_is_told_again_after_a_restart(database: impl Fn(Setup) -> Setup) -> Outcome {
+    let world = World::start()?;
+    let host = start(database(world.setup(BRIDGE)));
+    for number in 1..=2 {
+        let caller = Caller { call: format!("CA0000000000000000000000000000001{number}"), ..world.caller() };
+        caller.ring(&host)?;
+        let stream = format!("MZ{number}");
+        let failed = [
+            ("StreamSid", stream.as_str()),
+            ("StreamEvent", "stream-error"),
+            ("StreamError", "31920 - Stream - WebSocket - Handshake Error"),
+        ];
+        caller.hear(&host, "/stream-status", &failed)?;
+    }
+    let failing = |host: &TestHost| host.plugin("voice_assistant")["failing"][0].clone();
+    let is_told = |failing: &Value| failing["key"] == "media";
+    wait_until("a trouble", || failing(&host), is_told);
+    let host = start(host.kill());
+    let again = wait_until("the same trouble", || failing(&host), is_told);
+    let message = again["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("the last 2 calls were not carried") && message.contains("31920"), "{again}");
+    assert!(again["fix"]["label"].as_str().is_some_and(|label| label.contains("PUBLIC_BASE_URL")), "{again}");
     Ok(())
 }
 

@@ -36,7 +36,7 @@ use plugin_api::{
         AddTurn, AddedTurn, EmbeddingProgress, Forget, Forgotten, ListPeople, People, ReadEmbeddingProgress,
         ReadThread, Recall, Recalled, Remember, Remembered, Summarise, Thread, ThreadSummary,
     },
-    tokio::task::JoinHandle,
+    worker::Worker,
 };
 
 use crate::{
@@ -46,7 +46,6 @@ use crate::{
     settings::{Config, Settings},
     store::Store,
     summary::Summariser,
-    worker::Worker,
 };
 
 const OPENAI: &str = "openai";
@@ -59,7 +58,7 @@ struct MemoryService {
     keeper: Keeper,
     finder: Finder,
     summariser: Summariser,
-    worker: OnceLock<JoinHandle<()>>,
+    worker: OnceLock<Worker>,
     context: Context,
 }
 
@@ -92,14 +91,13 @@ impl Plugin for MemoryService {
     /// The database must hold the tables; that OpenAI is away keeps nobody from remembering.
     async fn init(&self) -> Result<(), Failure> {
         self.store.ready().await.map_err(unready)?;
-        let worker = || Worker::new(self.store.clone(), self.embedder.clone(), self.context.clone()).start();
-        self.worker.get_or_init(worker);
+        self.worker.get_or_init(|| worker::start(&self.context, &self.store, &self.embedder));
         Ok(())
     }
 
     async fn stop(&self) {
         if let Some(worker) = self.worker.get() {
-            worker.abort();
+            worker.stop();
         }
     }
 }

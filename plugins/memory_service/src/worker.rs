@@ -8,8 +8,9 @@ use plugin_api::{
     prelude::*,
     requests::{host::Trouble, openai::OpenAiTrouble},
     standing::Standing,
-    tokio::{self, task::JoinHandle, time},
+    tokio::{self, time},
     tracing,
+    worker::{Pulse, Worker},
 };
 
 use crate::{
@@ -38,8 +39,20 @@ const VECTORS: &str = "vectors";
 /// So many times in a row every text is refused until it is one.
 const REFUSALS: u32 = 2;
 
+/// Between two requests for vectors, with the statements around them.
+const LONGEST_TURN: Duration = Duration::from_secs(180);
+
+/// Begins to embed what waits.
+pub fn start(context: &Context, store: &Arc<Store>, embedder: &Arc<Embedder>) -> Worker {
+    let (store, embedder, own) = (store.clone(), embedder.clone(), context.clone());
+    Worker::start(context, "embedding", LONGEST_TURN, move |pulse| {
+        let embedding = Embedding::new(store.clone(), embedder.clone(), own.clone(), pulse);
+        async move { embedding.run().await }
+    })
+}
+
 /// Embeds what waits.
-pub struct Worker {
+struct Embedding {
     store: Arc<Store>,
     embedder: Arc<Embedder>,
     context: Context,
@@ -49,6 +62,7 @@ pub struct Worker {
     batch: AtomicU32,
     /// The trouble that the model refuses every text.
     refusing: Standing,
+    pulse: Pulse,
 }
 
 /// What one step came to.
@@ -59,17 +73,13 @@ enum Step {
     Idle,
 }
 
-impl Worker {
-    pub fn new(store: Arc<Store>, embedder: Arc<Embedder>, context: Context) -> Self {
+impl Embedding {
+    fn new(store: Arc<Store>, embedder: Arc<Embedder>, context: Context, pulse: Pulse) -> Self {
         let (holder, batch) = (format!("{:032x}", rand::random::<u128>()), AtomicU32::new(BATCH));
-        Self { store, embedder, context, holder, batch, refusing: Standing::new(VECTORS) }
+        Self { store, embedder, context, holder, batch, refusing: Standing::new(VECTORS), pulse }
     }
 
     /// Works until it is aborted.
-    pub fn start(self) -> JoinHandle<()> {
-        tokio::spawn(async move { self.run().await })
-    }
-
     async fn run(&self) {
         if let Err(error) = self.store.void_claims().await {
             tracing::debug!(%error, "earlier claims end by themselves");
@@ -77,6 +87,7 @@ impl Worker {
         let mut report = Progress::default();
         let mut failures = 0_u32;
         loop {
+            self.pulse.turn();
             let pause = match self.step().await {
                 Ok(Step::Done(count)) => {
                     failures = 0;
@@ -101,6 +112,7 @@ impl Worker {
                     Duration::from_millis(error.retry_after_ms.unwrap_or_default()).max(backoff(failures))
                 }
             };
+            self.pulse.rest();
             // A vector that could be made elsewhere, or a new memory, ends the pause.
             let _ = time::timeout(pause, self.embedder.woken()).await;
         }
@@ -119,6 +131,7 @@ impl Worker {
         }
         self.store.fill_queue(&space.id).await?;
         while self.store.tidy_spaces(&space.id).await? {
+            self.pulse.turn();
             tokio::task::yield_now().await;
         }
         Ok(Step::Idle)
@@ -193,6 +206,7 @@ impl Worker {
     }
 
     async fn vectors(&self, claimed: &[Claimed]) -> Result<Embedded, NoVectors> {
+        self.pulse.turn();
         self.embedder.embed(claimed.iter().map(|memory| memory.body.as_str()), PATIENCE).await
     }
 
@@ -275,7 +289,7 @@ fn refused_all(error: &OperationError) -> Trouble {
     let message = format!("no memory gets its vector, the model refuses every text: {}", error.message);
     let failure = Failure::config_invalid(message).setting("embedding_model");
     Trouble::raised(VECTORS, failure)
-        .label("correct `embedding_model` or `embedding_dimensions` of memory_service")
+        .label("Correct `embedding_model` or `embedding_dimensions` of memory_service")
 }
 
 /// When it was last told how far it is.

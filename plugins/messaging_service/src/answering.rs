@@ -8,6 +8,7 @@ use plugin_api::{
         memory::{AddTurn, Medium, Speaker},
         twilio_service::{Channel, RecordOptOut},
     },
+    tokio::time::timeout,
     tracing,
 };
 
@@ -17,7 +18,7 @@ use crate::{
     backoff::{self, Policy},
     inbound,
     keyword::{self, Keyword},
-    pump::Pump,
+    pump::{LONGEST_STEP, Pump},
     rate, split,
     store::{InState, Lane, Outgoing, Received, now_ms},
 };
@@ -67,7 +68,7 @@ enum Step {
 }
 
 async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<()> {
-    let step = process(pump, lane, &mut message).await;
+    let step = timeout(LONGEST_STEP, process(pump, lane, &mut message)).await.unwrap_or_else(|_| Err(hung()));
     let mut outgoing = None;
     match step {
         Ok(Step::Done(state, text)) => {
@@ -92,20 +93,24 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<(
         Err(error) => {
             let is_refusal = backoff::policy(error.kind) != Policy::Retry;
             outgoing = trouble(pump, &mut message, error);
-            if is_refusal && message.state == InState::Failed {
-                pump.unanswered.refused(&pump.context, &message.error).await;
-            }
+            message.is_refused = is_refusal && message.state == InState::Failed;
         }
     }
-    if message.state == InState::Answered {
-        pump.unanswered.answered(&pump.context).await;
-    }
     pump.store.save(lane, &message, outgoing.as_ref()).await?;
+    if message.is_refused || message.state == InState::Answered {
+        pump.unanswered.look(&pump.context, &pump.store).await;
+    }
     if outgoing.is_some() {
         pump.wake();
     }
     count(pump, &message).await;
+    pump.stepped();
     Ok(())
+}
+
+/// Each call within a step has a deadline: nothing should take as long.
+fn hung() -> OperationError {
+    OperationError::deadline(format!("it was given up after {LONGEST_STEP:?} without an outcome"))
 }
 
 async fn process(pump: &Arc<Pump>, lane: &Lane, message: &mut Received) -> Outcome<Step> {

@@ -49,8 +49,8 @@ use plugin_api::{
         twilio::Media,
         twilio_service::RecordOptOut,
     },
-    tokio::{self, task::JoinHandle},
-    tracing,
+    tokio, tracing,
+    worker::Worker,
 };
 
 use crate::{
@@ -72,7 +72,7 @@ const WEBHOOK_BODY_LIMIT: usize = 256 * 1024;
 /// Takes messages, answers them, and sends texts.
 struct MessagingService {
     pump: Arc<Pump>,
-    workers: OnceLock<[JoinHandle<()>; 2]>,
+    workers: OnceLock<[Worker; 2]>,
 }
 
 impl Plugin for MessagingService {
@@ -102,7 +102,7 @@ impl Plugin for MessagingService {
             .advise(FixAction::CorrectSetting, "Add a section `[plugins.database]` to plugins.toml, then reload"));
         }
         let pump = &self.pump;
-        self.workers.get_or_init(|| [tokio::spawn(pump.clone().run()), tokio::spawn(pump.clone().tidy())]);
+        self.workers.get_or_init(|| pump::start(pump));
         if let Err(error) = pump.store.migrate().await {
             tracing::warn!(%error, "messages are taken as soon as the database answers");
         }
@@ -112,7 +112,7 @@ impl Plugin for MessagingService {
     /// What is under way goes on elsewhere, or at the next start.
     async fn stop(&self) {
         let Some(workers) = self.workers.get() else { return };
-        workers.iter().for_each(JoinHandle::abort);
+        workers.iter().for_each(Worker::stop);
         if let Err(error) = self.pump.store.release_all().await {
             tracing::debug!(%error, "what is under way is taken up when the leases end");
         }

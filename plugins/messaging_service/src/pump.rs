@@ -1,6 +1,8 @@
 //! Takes lanes that are due, works on them side by side, and lets them go: on this host as on every other one that shares
 //! the database. Whatever it does not live to see, another one takes up when the lease is over.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use plugin_api::{
     context::Context,
     error::OperationError,
@@ -12,6 +14,7 @@ use plugin_api::{
         time::{sleep, timeout},
     },
     tracing,
+    worker::{Pulse, Worker},
 };
 
 use crate::{
@@ -29,6 +32,10 @@ const AWAY: Duration = Duration::from_secs(2);
 const AGAIN_MS: i64 = 1_000;
 /// How often what is old is forgotten.
 const TIDYING: Duration = Duration::from_secs(60 * 60);
+/// How long a step on a message takes at most: more than all its calls together, by their deadlines.
+pub const LONGEST_STEP: Duration = Duration::from_secs(150);
+/// Taking lanes is a few statements. If all lanes are taken, one of them ends a step by then.
+const LONGEST_TURN: Duration = Duration::from_secs(180);
 
 type Outcome<T> = Result<T, OperationError>;
 
@@ -40,13 +47,24 @@ pub struct Pump {
     pub unanswered: Unanswered,
     work: Notify,
     change: Notify,
+    /// How many steps on messages are over.
+    steps: AtomicU64,
+}
+
+/// Begins to work.
+pub fn start(pump: &Arc<Pump>) -> [Worker; 2] {
+    let (run, tidy) = (pump.clone(), pump.clone());
+    [
+        Worker::start(&pump.context, "pump", LONGEST_TURN, move |pulse| run.clone().run(pulse)),
+        Worker::start(&pump.context, "tidying", LONGEST_TURN, move |pulse| tidy.clone().tidy(pulse)),
+    ]
 }
 
 impl Pump {
     pub fn new(context: Context, config: Config) -> Self {
         let store = Store::new(context.clone());
         let (work, change) = (Notify::new(), Notify::new());
-        Self { context, config, store, unanswered: Unanswered::new(), work, change }
+        Self { context, config, store, unanswered: Unanswered::new(), work, change, steps: AtomicU64::new(0) }
     }
 
     /// Something was put into a lane.
@@ -72,19 +90,40 @@ impl Pump {
         }
     }
 
+    /// A step on a message is over.
+    pub fn stepped(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Works for ever.
-    pub async fn run(self: Arc<Self>) {
+    async fn run(self: Arc<Self>, pulse: Pulse) {
         let free = Arc::new(Semaphore::new(self.config.concurrency));
-        let mut lanes = JoinSet::new();
+        let (mut lanes, mut seen) = (JoinSet::new(), None);
+        let mut is_looked = false;
         loop {
+            // With all places taken, nothing turns but the lanes.
+            let steps = Some(self.steps.load(Ordering::Relaxed));
+            if free.available_permits() > 0 || steps != seen {
+                pulse.turn();
+            }
+            seen = steps;
             let wait = match self.take_up(&free, &mut lanes).await {
-                Ok(()) => LOOK,
+                Ok(()) => {
+                    // What an earlier run or another host left lasts.
+                    if !std::mem::replace(&mut is_looked, true) {
+                        self.unanswered.look(&self.context, &self.store).await;
+                    }
+                    LOOK
+                }
                 Err(error) => {
                     tracing::debug!(%error, "no messages can be taken up at the moment");
                     AWAY
                 }
             };
             while lanes.try_join_next().is_some() {}
+            if free.available_permits() > 0 {
+                pulse.rest();
+            }
             tokio::select! {
                 () = self.work.notified() => {}
                 () = sleep(wait) => {}
@@ -93,11 +132,13 @@ impl Pump {
     }
 
     /// Forgets what is old, for ever.
-    pub async fn tidy(self: Arc<Self>) {
+    async fn tidy(self: Arc<Self>, pulse: Pulse) {
         loop {
+            pulse.turn();
             if let Err(error) = self.store.forget_old().await {
                 tracing::debug!(%error, "old messages cannot be forgotten at the moment");
             }
+            pulse.rest();
             sleep(TIDYING).await;
         }
     }

@@ -8,6 +8,7 @@ use plugin_api::{
         memory::{AddTurn, Attachment, Speaker},
         twilio_service::{Channel, ListOptOuts, SendMessage, SentMessage},
     },
+    tokio::time::timeout,
     tracing,
 };
 
@@ -15,7 +16,7 @@ use crate::{
     MEMORY, TWILIO_SERVICE,
     answering::medium,
     backoff, inbound,
-    pump::Pump,
+    pump::{LONGEST_STEP, Pump},
     store::{Lane, Part, PartState, now_ms},
     window::Ways,
 };
@@ -53,7 +54,13 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
             pump.count("dropped").await;
             return pump.store.drop_all(lane, part.channel).await;
         }
-        send(pump, lane, &mut part, &ways).await?;
+        match timeout(LONGEST_STEP, send(pump, lane, &mut part, &ways)).await {
+            Ok(sent) => sent?,
+            Err(_) => {
+                let hung = format!("it was given up after {LONGEST_STEP:?} without an outcome");
+                trouble(pump, lane, &mut part, OperationError::unknown_outcome(hung)).await?;
+            }
+        }
     }
     if part.state == PartState::Sent {
         pump.store.hold(lane).await?;
@@ -61,6 +68,7 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
     }
     pump.store.save_part(lane, &part).await?;
     pump.changed();
+    pump.stepped();
     Ok(())
 }
 

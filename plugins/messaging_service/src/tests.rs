@@ -2,6 +2,7 @@
 //! stand-ins for what it calls.
 
 mod setup;
+mod advising;
 mod splitting;
 mod reading_webhooks;
 mod choosing_ways;

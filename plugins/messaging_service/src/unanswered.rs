@@ -1,8 +1,9 @@
-//! Messages that cannot be answered, one after the other, become a trouble of this plugin; one that is answered ends it.
+//! Messages that cannot be answered, one after the other, become a trouble of this plugin; one that is answered ends it. Both
+//! are read from the store, so that they outlast a restart, and count what other hosts did.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use plugin_api::{context::Context, error::Failure, requests::host::Trouble, standing::Standing, tracing};
 
-use plugin_api::{context::Context, error::Failure, requests::host::Trouble, standing::Standing};
+use crate::store::Store;
 
 const KEY: &str = "unanswered";
 /// So many in a row are no accident of one message.
@@ -10,33 +11,42 @@ const MANY: u32 = 3;
 /// Where they are listed, and can be tried again.
 const LIST: &str = "/api/messages/unprocessed";
 
-/// How the newest messages fared on this host.
-pub struct Unanswered {
-    in_a_row: AtomicU32,
-    standing: Standing,
+/// How a message ended: answered, or failed for good, and why. One that failed by an outage counts neither way: whatever
+/// is away is told by the plugin that is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    Answered,
+    Refused(String),
 }
+
+/// What the host is told of it.
+pub struct Unanswered(Standing);
 
 impl Unanswered {
     pub fn new() -> Self {
-        Self { in_a_row: AtomicU32::new(0), standing: Standing::new(KEY) }
+        Self(Standing::new(KEY))
     }
 
-    /// A message failed for good, by no outage: whatever is away is told by the plugin that is away.
-    pub async fn refused(&self, context: &Context, why: &str) {
-        let count = self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        if count < MANY {
-            return;
+    /// Looks at the newest messages, and tells what they mean.
+    pub async fn look(&self, context: &Context, store: &Store) {
+        let ends = match store.newest_ends(MANY).await {
+            Ok(ends) => ends,
+            Err(error) => return tracing::debug!(%error, "how messages ended cannot be read"),
+        };
+        match ends.first() {
+            Some(End::Answered) => self.0.clear(context).await,
+            Some(End::Refused(why)) if ends.len() == MANY as usize && !ends.contains(&End::Answered) => {
+                self.0.raise(context, trouble(why)).await;
+            }
+            // Too few to tell.
+            _ => {}
         }
-        let failure =
-            Failure::internal(format!("messages cannot be answered, one after the other: {why}")).href(LIST);
-        let label = "see the unprocessed messages, and retry each once the cause is gone";
-        self.standing.raise(context, Trouble::raised(KEY, failure).label(label)).await;
     }
+}
 
-    /// A message was answered.
-    pub async fn answered(&self, context: &Context) {
-        if self.in_a_row.swap(0, Ordering::Relaxed) >= MANY {
-            self.standing.clear(context).await;
-        }
-    }
+/// `why`: what the newest of them ended with.
+pub fn trouble(why: &str) -> Trouble {
+    let failure =
+        Failure::internal(format!("messages cannot be answered, one after the other: {why}")).href(LIST);
+    Trouble::raised(KEY, failure).label("See the unprocessed messages, and retry each once the cause is gone")
 }

@@ -17,6 +17,7 @@ use plugin_api::{
     serde_json::{Value, json},
     tools::{data::cut_off, toolbox},
     tracing,
+    worker::Pulse,
 };
 
 use crate::{
@@ -111,9 +112,10 @@ impl Decisions {
     }
 
     /// Tells the approver of what there is to decide.
-    pub async fn tell(&self) -> Result<(), OperationError> {
+    pub async fn tell(&self, pulse: &Pulse) -> Result<(), OperationError> {
         let now = now_ms();
         for (id, call) in self.shared.store.take_untold(now, now + TELL_AGAIN_MS).await? {
+            pulse.turn();
             let Some(run) = self.shared.store.run(&id).await? else { continue };
             match self.tell_of(&run, &call).await {
                 Ok(()) => self.shared.store.told(&id, &call).await?,

@@ -40,9 +40,9 @@ use plugin_api::{
     tokio::{
         self,
         sync::{Notify, watch},
-        task::JoinHandle,
         time::Instant,
     },
+    worker::Worker,
 };
 
 use crate::{
@@ -66,7 +66,7 @@ struct Orchestrator {
     pool: Arc<Pool>,
     decisions: Arc<Decisions>,
     reporter: Reporter,
-    looking: OnceLock<JoinHandle<()>>,
+    looking: OnceLock<Worker>,
 }
 
 impl Plugin for Orchestrator {
@@ -96,7 +96,7 @@ impl Plugin for Orchestrator {
 
     /// Model and database are verified by themselves. Runs that an earlier host left are taken up in the background.
     async fn init(&self) -> Result<(), Failure> {
-        self.looking.get_or_init(|| tokio::spawn(self.pool.clone().look()));
+        self.looking.get_or_init(|| pool::start(&self.pool));
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use plugin_api::{
         time::{Instant, sleep, timeout},
     },
     tracing,
+    worker::{Pulse, Worker},
 };
 
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     run::Run,
     settings::Config,
     store::{Claim, Due, Started, Store},
-    worker::{Halt, Worker},
+    worker::{self, Halt},
 };
 
 /// How often it is looked what there is to do; what happens on this host is known at once.
@@ -33,6 +34,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(3);
 /// How often it is looked for what is to be forgotten, at most.
 const FORGET: Duration = Duration::from_secs(60 * 60);
+/// A few statements, and one person is told.
+const LONGEST_TURN: Duration = Duration::from_secs(120);
 /// How long a stop waits for tools that are being called.
 const LAST_CALLS: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,12 @@ pub struct Shared {
     pub stopping: watch::Sender<bool>,
     /// The trouble that the model of our own settings cannot be used.
     pub model: Standing,
+}
+
+/// Begins to look what there is to do.
+pub fn start(pool: &Arc<Pool>) -> Worker {
+    let looking = pool.clone();
+    Worker::start(&pool.shared.context, "looking", LONGEST_TURN, move |pulse| looking.clone().look(pulse))
 }
 
 /// Works.
@@ -93,15 +102,17 @@ impl Pool {
     }
 
     /// Looks what there is to do, again and again.
-    pub async fn look(self: Arc<Self>) {
+    pub async fn look(self: Arc<Self>, pulse: Pulse) {
         let mut stopping = self.shared.stopping.subscribe();
         let mut forgotten: Option<Instant> = None;
         while !*stopping.borrow() {
             let mut rest = LOOK;
-            if let Err(error) = self.take_up(&mut forgotten).await {
+            pulse.turn();
+            if let Err(error) = self.take_up(&pulse, &mut forgotten).await {
                 tracing::debug!(%error, "runs cannot be looked after at the moment");
                 rest = REST;
             }
+            pulse.rest();
             select! {
                 () = sleep(rest) => {}
                 () = self.shared.wake.notified() => {}
@@ -121,7 +132,7 @@ impl Pool {
         }
     }
 
-    async fn take_up(&self, forgotten: &mut Option<Instant>) -> Result<(), OperationError> {
+    async fn take_up(&self, pulse: &Pulse, forgotten: &mut Option<Instant>) -> Result<(), OperationError> {
         let Due { runs, expired, untold } = self.shared.store.due(now_ms()).await?;
         if runs > 0 {
             self.claim_free().await?;
@@ -130,7 +141,7 @@ impl Pool {
             self.decisions.expire().await?;
         }
         if untold > 0 {
-            self.decisions.tell().await?;
+            self.decisions.tell(pulse).await?;
         }
         let keep = self.shared.config.keep;
         if forgotten.is_none_or(|last| last.elapsed() > keep.min(FORGET)) {
@@ -167,7 +178,7 @@ impl Pool {
             let _place = place;
             let id = run.id.clone();
             let (lost, watcher) = watch::channel(false);
-            let worker = Worker::new(shared.clone(), run, claim.clone(), watcher);
+            let worker = worker::Worker::new(shared.clone(), run, claim.clone(), watcher);
             let clock = worker.clock();
             let (renewer, renewed, run) = (shared.clone(), claim.clone(), id.clone());
             // Ends with the work, in whatever way that ends.

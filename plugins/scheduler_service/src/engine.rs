@@ -14,23 +14,22 @@ mod recorder;
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+    sync::{Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
 use plugin_api::{
     prelude::*,
     standing::Standing,
-    tokio::{self, sync::Notify, sync::Semaphore, task::JoinHandle},
+    tokio::{self, sync::Notify, sync::Semaphore},
+    worker::Worker,
 };
 
 use self::{presence::Presences, recorder::Recorder};
 use crate::{settings::Config, store::Store};
 
+/// A turn of a loop is a few statements.
+const LONGEST_TURN: Duration = Duration::from_secs(120);
 /// How long what is under way may take to end when the engine is stopped.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -48,9 +47,6 @@ pub struct Engine {
     working: Mutex<BTreeSet<String>>,
     room: Arc<Semaphore>,
     wake: Notify,
-    begun: Instant,
-    /// When the search for jobs last turned, in milliseconds since it was begun.
-    turned_ms: AtomicU64,
 }
 
 impl Engine {
@@ -67,17 +63,22 @@ impl Engine {
             owner,
             working: Mutex::default(),
             wake: Notify::new(),
-            begun: Instant::now(),
-            turned_ms: AtomicU64::new(0),
         }
     }
 
     /// Begins to look for jobs.
-    pub fn start(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
-        vec![
-            tokio::spawn(self.clone().claim_for_ever()),
-            tokio::spawn(self.clone().renew_for_ever()),
-            tokio::spawn(self.clone().care_for_ever()),
+    pub fn start(self: &Arc<Self>) -> [Worker; 3] {
+        let (context, [claims, renews, cares]) = (&self.context, [self.clone(), self.clone(), self.clone()]);
+        [
+            Worker::start(context, "claiming", LONGEST_TURN, move |pulse| {
+                claims.clone().claim_for_ever(pulse)
+            }),
+            Worker::start(context, "renewing", LONGEST_TURN, move |pulse| {
+                renews.clone().renew_for_ever(pulse)
+            }),
+            Worker::start(context, "caretaking", LONGEST_TURN, move |pulse| {
+                cares.clone().care_for_ever(pulse)
+            }),
         ]
     }
 
@@ -94,16 +95,6 @@ impl Engine {
         if let Err(error) = self.store.release(&self.owner, now_ms()).await {
             plugin_api::tracing::warn!("jobs could not be left to others before their leases end: {error}");
         }
-    }
-
-    /// How long ago the search for jobs last turned.
-    pub fn idle(&self) -> Duration {
-        self.begun.elapsed().saturating_sub(Duration::from_millis(self.turned_ms.load(Ordering::Relaxed)))
-    }
-
-    fn turn(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.turned_ms.store(now, Ordering::Relaxed);
     }
 
     fn working(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {

@@ -34,7 +34,7 @@ use plugin_api::{
         Cancel, DeadLetters, DismissDeadLetter, FetchJob, Job, Jobs, List, ListDeadLetters, Overall,
         Overview, RetryDeadLetter, Schedule, ScheduleForOthers, Scheduled,
     },
-    tokio::task::JoinHandle,
+    worker::Worker,
 };
 
 use crate::{
@@ -49,16 +49,12 @@ const MESSAGING: &str = "messaging_service";
 const SMTP: &str = "smtp";
 const ORCHESTRATOR: &str = "orchestrator_service";
 
-const PROBE_INTERVAL: Duration = Duration::from_secs(30);
-/// It turns every few seconds, even while there is nothing to do or no room.
-const WEDGED: Duration = Duration::from_secs(120);
-
 /// Does things at their time.
 struct Scheduler {
     store: Arc<Store>,
     engine: Arc<Engine>,
     desk: Desk,
-    turning: OnceLock<Vec<JoinHandle<()>>>,
+    turning: OnceLock<[Worker; 3]>,
 }
 
 impl Plugin for Scheduler {
@@ -71,8 +67,7 @@ impl Plugin for Scheduler {
             .wants(GOOGLE_CALENDAR)
             .wants(MESSAGING)
             .wants(SMTP)
-            .wants(ORCHESTRATOR)
-            .probe_every(PROBE_INTERVAL);
+            .wants(ORCHESTRATOR);
         routes_of(letters(jobs(manifest)))
     }
 
@@ -91,18 +86,9 @@ impl Plugin for Scheduler {
         Ok(())
     }
 
-    /// Whether it looks for jobs. What the database and the others are, is theirs to show.
-    async fn probe(&self) -> Result<(), Failure> {
-        let idle = self.engine.idle();
-        if idle < WEDGED {
-            return Ok(());
-        }
-        Err(Failure::internal(format!("nobody has looked for jobs for {} seconds", idle.as_secs())))
-    }
-
     async fn stop(&self) {
         for task in self.turning.get().into_iter().flatten() {
-            task.abort();
+            task.stop();
         }
         if self.turning.get().is_some() {
             self.engine.farewell().await;

@@ -40,7 +40,7 @@ use plugin_api::{
             SettleWebhook, UpdateCall, WebhookClaim,
         },
     },
-    tokio::task::JoinHandle,
+    worker::Worker,
 };
 
 use crate::{
@@ -58,7 +58,7 @@ struct TwilioService {
     context: Context,
     config: Arc<Config>,
     sender: Arc<Sender>,
-    sweeper: OnceLock<JoinHandle<()>>,
+    sweeper: OnceLock<Worker>,
 }
 
 impl Plugin for TwilioService {
@@ -101,13 +101,13 @@ impl Plugin for TwilioService {
 
     /// Twilio itself is verified by `twilio`. What an earlier run left open is looked into in the background.
     async fn init(&self) -> Result<(), Failure> {
-        self.sweeper.get_or_init(|| plugin_api::tokio::spawn(self.sender.clone().sweep()));
+        self.sweeper.get_or_init(|| sender::start_to_sweep(&self.sender));
         Ok(())
     }
 
     async fn stop(&self) {
         if let Some(sweeper) = self.sweeper.get() {
-            sweeper.abort();
+            sweeper.stop();
         }
     }
 }

@@ -17,6 +17,7 @@ use plugin_api::{
         time::{Instant, sleep, timeout_at},
     },
     tracing,
+    worker::{Pulse, Worker},
 };
 
 use crate::{
@@ -45,6 +46,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often open entries are looked into, and for how long; later only when they are repeated.
 const SWEEP: Duration = Duration::from_secs(30);
 const SWEPT_MS: i64 = 60 * 60 * 1000;
+/// Between two entries: a few questions to Twilio and the database.
+const LONGEST_TURN: Duration = Duration::from_secs(120);
 /// What `twilio` opens its words with, and ours say already.
 const MAYBE: &str = "it may have been done: ";
 /// Twilio's codes for a sender that is not there or cannot send: <https://www.twilio.com/docs/api/errors>.
@@ -97,6 +100,12 @@ impl Asker {
             None => random_id(),
         }
     }
+}
+
+/// Begins to look into what earlier sendings left open.
+pub fn start_to_sweep(sender: &Arc<Sender>) -> Worker {
+    let sweeping = sender.clone();
+    Worker::start(&sender.context, "sweeping", LONGEST_TURN, move |pulse| sweeping.clone().sweep(pulse))
 }
 
 impl Sender {
@@ -176,18 +185,21 @@ impl Sender {
     }
 
     /// Looks into what is open, again and again.
-    pub async fn sweep(self: Arc<Self>) {
+    async fn sweep(self: Arc<Self>, pulse: Pulse) {
         loop {
+            pulse.turn();
             self.deliveries.look(&self.ledger).await;
-            if let Err(error) = self.look_into_open_entries().await {
+            if let Err(error) = self.look_into_open_entries(&pulse).await {
                 tracing::debug!(%error, "open messages and calls cannot be looked into at the moment");
             }
+            pulse.rest();
             sleep(SWEEP).await;
         }
     }
 
-    async fn look_into_open_entries(&self) -> Result<(), OperationError> {
+    async fn look_into_open_entries(&self, pulse: &Pulse) -> Result<(), OperationError> {
         for entry in self.ledger.open_entries(SWEPT_MS).await? {
+            pulse.turn();
             let kind = entry.kind.as_str();
             match self.reconcile(&entry).await? {
                 Verdict::Sent { sid, .. } => {

@@ -12,6 +12,7 @@ use plugin_api::{
         twilio_service::{FetchCall, ReadDelivery, SendMessage},
     },
     tracing,
+    worker::{Pulse, Worker},
 };
 
 use crate::{
@@ -34,37 +35,49 @@ const QUIET_OUTBOUND_MS: i64 = 5_000;
 const GRACE_MS: i64 = 60 * 60 * 1000;
 /// Orders are kept as long as keys may be repeated.
 const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// Between two calls or messages: a few questions to others.
+const LONGEST_TURN: Duration = Duration::from_secs(180);
 /// Looks between two tidyings.
 const TIDYING: u32 = 1000;
 
 type Outcome<T> = Result<T, OperationError>;
 
+/// Begins to work.
+pub fn start(desk: &Arc<Desk>) -> Worker {
+    let working = desk.clone();
+    Worker::start(&desk.context, "caretaking", LONGEST_TURN, move |pulse| run(working.clone(), pulse))
+}
+
 /// Works for ever.
-pub async fn run(desk: Arc<Desk>) {
-    let mut looks = 0u32;
+async fn run(desk: Arc<Desk>, pulse: Pulse) {
+    let (mut looks, mut is_recalled) = (0u32, false);
     loop {
-        desk.journal.flush().await;
-        desk.announce_unkept().await;
+        pulse.turn();
+        desk.journal.flush_by(|| pulse.turn()).await;
+        desk.announce_unkept(&pulse).await;
         let is_tidying = looks.is_multiple_of(TIDYING);
         if is_tidying {
             desk.journal.forget_old();
         }
         if desk.journal.store.is_named() {
-            desk.see_to_kept(is_tidying).await;
+            is_recalled = is_recalled || desk.journal.recall_media().await.is_ok();
+            desk.see_to_kept(is_tidying, &pulse).await;
         }
         looks = looks.wrapping_add(1);
+        pulse.rest();
         desk.work(LOOK).await;
     }
 }
 
 impl Desk {
     /// One thing that cannot be done holds up no other. What somebody waits for comes first.
-    async fn see_to_kept(&self, is_tidying: bool) {
-        waits("messages are announced later", self.announce().await);
-        waits("calls are closed later", self.close_quiet().await);
+    async fn see_to_kept(&self, is_tidying: bool, pulse: &Pulse) {
+        waits("messages are announced later", self.announce(pulse).await);
+        waits("calls are closed later", self.close_quiet(pulse).await);
         if is_tidying {
             waits("it is tidied up later", self.journal.store.forget_old(now_ms() - ORDERS_MS).await);
         }
+        pulse.turn();
         waits("what was said on the phone is remembered later", self.remember().await);
     }
 
@@ -109,8 +122,9 @@ impl Desk {
         Ok(true)
     }
 
-    async fn announce(&self) -> Outcome<()> {
+    async fn announce(&self, pulse: &Pulse) -> Outcome<()> {
         for voicemail in self.journal.store.due_voicemails().await? {
+            pulse.turn();
             if self.tell_owner(&voicemail).await {
                 self.journal.store.is_announced(&voicemail.recording).await?;
             }
@@ -119,8 +133,9 @@ impl Desk {
     }
 
     /// Without a database.
-    async fn announce_unkept(&self) {
+    async fn announce_unkept(&self, pulse: &Pulse) {
         for voicemail in self.journal.voicemails() {
+            pulse.turn();
             if self.tell_owner(&voicemail).await {
                 self.journal.announced(&voicemail.recording);
             }
@@ -152,10 +167,11 @@ impl Desk {
     }
 
     /// Closes calls that ended unheard: the host that carried them may be gone.
-    async fn close_quiet(&self) -> Outcome<()> {
+    async fn close_quiet(&self, pulse: &Pulse) -> Outcome<()> {
         let now = now_ms();
         let quiet = self.journal.store.quiet_calls(now - QUIET_MS, now - QUIET_OUTBOUND_MS).await?;
         for call in quiet {
+            pulse.turn();
             if let Some(status) = self.reported(&call.call).await.filter(|status| is_over(status)) {
                 self.ended(&call.call, outcome_of(&status)).await;
             } else if now - call.heard_ms > QUIET_MS {

@@ -1,7 +1,7 @@
 //! What Twilio tells of a call beside what is said -> what is noted of it, and what Twilio is to do next. What is told
 //! twice is noted once.
 
-use plugin_api::{requests::voice::CallWay, tracing};
+use plugin_api::{phone::is_harmless_sid, requests::voice::CallWay, tracing};
 
 use crate::{
     DATABASE,
@@ -10,7 +10,7 @@ use crate::{
     speech::{self, Turn},
     store::{HUNG_UP, NewCall, Order, UNANSWERED, Written, now_ms, now_us},
     twiml::Verb,
-    webhook::{Webhook, is_sid},
+    webhook::Webhook,
 };
 
 impl Desk {
@@ -104,7 +104,7 @@ impl Desk {
         if hook.get("StreamEvent") == Some("stream-error") {
             let why = hook.get("StreamError").unwrap_or("no reason given").replace('\0', "");
             self.note(&hook.call, &format!("the media stream failed: {why}")).await;
-            self.journal.media_failed(&why).await;
+            self.journal.media_failed(&hook.call, &why).await;
         }
     }
 
@@ -137,7 +137,9 @@ impl Desk {
     /// A recording is there.
     pub async fn recorded(&self, hook: &Webhook, is_voicemail: bool) {
         let Some((recording, url)) = hook.get("RecordingSid").zip(hook.get("RecordingUrl")) else { return };
-        if !is_sid(recording) || hook.get("RecordingStatus").is_some_and(|status| status != "completed") {
+        if !is_harmless_sid(recording)
+            || hook.get("RecordingStatus").is_some_and(|status| status != "completed")
+        {
             return;
         }
         let known = self.journal.known(&hook.call).await;

@@ -87,19 +87,27 @@ impl Journal {
     }
 
     /// Twilio could not carry a call's audio here, or its connection broke. `why`: its own words.
-    pub async fn media_failed(&self, why: &str) {
+    pub async fn media_failed(&self, call: &str, why: &str) {
+        let (call, at_ms) = (call.to_owned(), now_ms());
+        self.write(vec![Written::Unreached { call, why: why.to_owned(), at_ms }]).await;
         let failed = self.unreached.fetch_add(1, Ordering::Relaxed) + 1;
-        if failed < UNREACHED {
-            return;
+        if failed >= UNREACHED {
+            self.media.raise(&self.context, not_carried(failed, why)).await;
         }
-        let message = format!(
-            "the last {failed} calls were not carried: Twilio does not reach `{MEDIA_PATH}` at this host's public address \
-             ({why})"
-        );
-        let trouble = Trouble::raised(MEDIA, Failure::config_invalid(message).setting("public_base_url"));
-        let label =
-            "let Twilio reach `PUBLIC_BASE_URL` by `wss://`: see the proxy's WebSockets and certificate";
-        self.media.raise(&self.context, trouble.label(label)).await;
+    }
+
+    /// What an earlier run knew of the newest calls lasts: raised again if their audio did not arrive.
+    pub async fn recall_media(&self) -> Result<(), OperationError> {
+        let ends = self.store.media_ends(UNREACHED).await?;
+        let failed = ends.iter().map_while(Option::as_ref).count().try_into().unwrap_or(UNREACHED);
+        let is_news = self.unreached.fetch_max(failed, Ordering::Relaxed) < failed;
+        match ends.first() {
+            Some(Some(why)) if is_news && failed >= UNREACHED => {
+                self.media.raise(&self.context, not_carried(failed, why)).await;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A call's audio arrived.
@@ -125,8 +133,15 @@ impl Journal {
 
     /// Writes what waits by now, if the database can take it.
     pub async fn flush(&self) {
+        self.flush_by(|| ()).await;
+    }
+
+    /// The same; tells of each step.
+    pub async fn flush_by(&self, wrote: impl Fn()) {
         let end = locked(&self.waiting).end();
-        while self.write_next(end).await {}
+        while self.write_next(end).await {
+            wrote();
+        }
     }
 
     /// Writes what it still can; the rest ends with the host.
@@ -351,6 +366,15 @@ fn begun(new: &NewCall) -> InMemory {
         started_ms: new.started_ms,
     };
     InMemory { known, said: Vec::new(), last_seq: 0, touched: Instant::now() }
+}
+
+/// So many calls in a row were not carried, the newest by this reason of Twilio's.
+pub fn not_carried(failed: u32, why: &str) -> Trouble {
+    let message = format!(
+        "the last {failed} calls were not carried: Twilio does not reach `{MEDIA_PATH}` at this host's public address ({why})"
+    );
+    Trouble::raised(MEDIA, Failure::config_invalid(message).setting("public_base_url"))
+        .label("Let Twilio reach `PUBLIC_BASE_URL` by `wss://`: see the proxy's WebSockets and certificate")
 }
 
 /// Another try would fail again.

@@ -47,8 +47,8 @@ use plugin_api::{
             Responded, SESSION, Session, ShowCall, TransferCall, VOICE_PATH,
         },
     },
-    tokio::{self, task::JoinHandle},
     tracing,
+    worker::Worker,
 };
 
 use crate::{
@@ -86,7 +86,7 @@ const WEBHOOKS: [(&str, &str); 10] = [
 /// Answers and places calls.
 struct VoiceAssistant {
     desk: Arc<Desk>,
-    caretaker: OnceLock<JoinHandle<()>>,
+    caretaker: OnceLock<Worker>,
 }
 
 impl Plugin for VoiceAssistant {
@@ -111,7 +111,7 @@ impl Plugin for VoiceAssistant {
     /// Calls are answered whatever the database does; what an earlier run left is seen to in the background.
     async fn init(&self) -> Result<(), Failure> {
         let desk = &self.desk;
-        self.caretaker.get_or_init(|| tokio::spawn(caretaker::run(desk.clone())));
+        self.caretaker.get_or_init(|| caretaker::start(desk));
         if !desk.journal.store.is_named() {
             tracing::warn!(
                 "calls are answered and not kept: add a section `[plugins.database]` to plugins.toml"
@@ -124,7 +124,7 @@ impl Plugin for VoiceAssistant {
 
     async fn stop(&self) {
         if let Some(caretaker) = self.caretaker.get() {
-            caretaker.abort();
+            caretaker.stop();
         }
         self.desk.journal.close().await;
     }

@@ -2,6 +2,7 @@
 //! stand-ins for what it calls.
 
 mod setup;
+mod advising;
 mod writing_twiml;
 mod reading_settings;
 mod reading_webhooks;

@@ -12,7 +12,7 @@ use plugin_api::{
 use super::{
     Direction, Lane, Outcome, Outgoing, Store, channel_name, channel_named, lanes::put_into, now_ms,
 };
-use crate::{inbound::Inbound, keyword::Keyword, window::Ways};
+use crate::{inbound::Inbound, keyword::Keyword, unanswered::End, window::Ways};
 
 /// Messages of a person that are looked at together.
 const LOOKED_AT: u32 = 50;
@@ -88,6 +88,8 @@ pub struct Received {
     pub round: u32,
     pub run: Option<String>,
     pub error: String,
+    /// It failed for good, by no outage.
+    pub is_refused: bool,
     pub at_ms: i64,
     pub since_ms: i64,
     pub next_ms: i64,
@@ -122,6 +124,18 @@ impl Store {
             ) recent";
         let query = Query::new(query).bind(person).bind(since_ms).bind(i64::from(most));
         self.query(query).await?.first().map_or(Ok(0), |row| row.get("answered"))
+    }
+
+    /// How the newest messages ended, the newest first.
+    pub async fn newest_ends(&self, most: u32) -> Outcome<Vec<End>> {
+        let query = "select is_refused, error from messaging_service_inbox where ended_ms > 0
+            order by ended_ms desc limit $1";
+        let rows = self.query(Query::new(query).bind(i64::from(most))).await?;
+        let end = |row: Row<'_>| match row.get("is_refused")? {
+            true => Ok(End::Refused(row.get("error")?)),
+            false => Ok(End::Answered),
+        };
+        rows.iter().map(end).collect()
     }
 
     /// Notes how far a message is, and with it puts a text on its way.
@@ -220,7 +234,9 @@ fn update(message: &Received) -> Statement {
         if message.state.is_processed() { "body = '', attachments = '[]', display_name = ''," } else { "" };
     Statement::new(format!(
         "update messaging_service_inbox set {text}
-            state = $2, attempts = $3, run = $4, error = $5, since_ms = $6, next_ms = $7 where sid = $1"
+            state = $2, attempts = $3, run = $4, error = $5, since_ms = $6, next_ms = $7, is_refused = $8,
+            ended_ms = $9
+        where sid = $1"
     ))
     .bind(&message.sid)
     .bind(message.state.as_str())
@@ -229,6 +245,8 @@ fn update(message: &Received) -> Statement {
     .bind(&message.error)
     .bind(message.since_ms)
     .bind(message.next_ms)
+    .bind(i64::from(message.is_refused))
+    .bind(if message.state == InState::Answered || message.is_refused { now_ms() } else { 0 })
 }
 
 pub(super) fn stopped_column(channel: Channel) -> &'static str {
@@ -264,6 +282,7 @@ pub(super) fn received(row: Row<'_>) -> Outcome<Received> {
         round: row.get("round")?,
         run: some(text("run")?),
         error: text("error")?,
+        is_refused: row.get("is_refused")?,
         at_ms: row.get("at_ms")?,
         since_ms: row.get("since_ms")?,
         next_ms: row.get("next_ms")?,

@@ -130,7 +130,8 @@ impl Store {
 fn again_in(id: &str) -> Statement {
     Statement::new(
         "update messaging_service_inbox
-        set state = 'received', attempts = 0, round = round + 1, run = '', error = '', since_ms = $2, next_ms = 0
+        set state = 'received', attempts = 0, round = round + 1, run = '', error = '', since_ms = $2, next_ms = 0,
+            is_refused = 0, ended_ms = 0
         where sid = $1 and state = 'failed'",
     )
     .bind(id)

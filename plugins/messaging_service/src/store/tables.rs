@@ -70,7 +70,15 @@ const TABLES: &str = "
     create index messaging_service_outbox_open on messaging_service_outbox (person, state, seq, part);
     create index messaging_service_outbox_state on messaging_service_outbox (state, at_ms)";
 
+/// Only what ended by itself has a moment: answered, or refused for good.
+const ENDS: &str = "
+    alter table messaging_service_inbox add column ended_ms bigint not null default 0;
+    alter table messaging_service_inbox add column is_refused bigint not null default 0;
+    create index messaging_service_inbox_ended on messaging_service_inbox (ended_ms)";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
-    Migrate::new(OWNER).version("threads, lanes, inbox, outbox", TABLES)
+    Migrate::new(OWNER)
+        .version("threads, lanes, inbox, outbox", TABLES)
+        .version("how and when messages ended", ENDS)
 }

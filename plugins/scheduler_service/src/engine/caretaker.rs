@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use plugin_api::{prelude::*, requests::host::Trouble, tokio::time::sleep, tracing};
+use plugin_api::{prelude::*, requests::host::Trouble, tokio::time::sleep, tracing, worker::Pulse};
 
 use super::{Engine, now_ms, presence::Presence};
 use crate::settings::millis;
@@ -21,9 +21,11 @@ const TIDY: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Three times in each lease, so that one that fails is not missed.
-    pub(super) async fn renew_for_ever(self: Arc<Self>) {
+    pub(super) async fn renew_for_ever(self: Arc<Self>, pulse: Pulse) {
         loop {
+            pulse.rest();
             sleep(self.config.lease / 3).await;
+            pulse.turn();
             let jobs: Vec<String> = self.working().iter().cloned().collect();
             if jobs.is_empty() {
                 continue;
@@ -35,10 +37,11 @@ impl Engine {
         }
     }
 
-    pub(super) async fn care_for_ever(self: Arc<Self>) {
+    pub(super) async fn care_for_ever(self: Arc<Self>, pulse: Pulse) {
         let mut told: Option<Vec<String>> = None;
         let mut tidied: Option<Instant> = None;
         loop {
+            pulse.turn();
             if let Ok(notes) = self.resume_and_note().await
                 && told.as_ref() != Some(&notes)
                 && self.context.host().note(notes.clone()).await.is_ok()
@@ -48,6 +51,7 @@ impl Engine {
             if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) && self.tidy().await.is_ok() {
                 tidied = Some(Instant::now());
             }
+            pulse.rest();
             sleep(self.config.poll).await;
         }
     }
@@ -88,7 +92,7 @@ impl Engine {
             format!("{faults} jobs could not be done, or nobody knows whether they were: see {LETTERS_PATH}");
         let failure = Failure::internal(message).href(LETTERS_PATH);
         let trouble =
-            Trouble::raised(LOST_JOBS, failure).label("see the dead letters, and retry or dismiss each");
+            Trouble::raised(LOST_JOBS, failure).label("See the dead letters, and retry or dismiss each");
         self.lost_jobs.raise(&self.context, trouble).await;
         Ok(true)
     }

@@ -8,6 +8,7 @@ use plugin_api::{
         time::{sleep, timeout},
     },
     tracing,
+    worker::Pulse,
 };
 
 use super::{Engine, now_ms};
@@ -21,13 +22,16 @@ const MOST: usize = 200;
 const SIGN: Duration = Duration::from_secs(5);
 
 impl Engine {
-    pub(super) async fn claim_for_ever(self: Arc<Self>) {
+    pub(super) async fn claim_for_ever(self: Arc<Self>, pulse: Pulse) {
         let mut is_down = false;
         loop {
-            self.turn();
+            pulse.turn();
             let Some(room) = self.find_room().await else { continue };
             match self.claim(room).await {
-                Ok(0) => self.pause().await,
+                Ok(0) => {
+                    pulse.rest();
+                    self.pause().await;
+                }
                 Ok(_) => is_down = false,
                 Err(error) => {
                     if !std::mem::replace(&mut is_down, true) {

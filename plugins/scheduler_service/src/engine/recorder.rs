@@ -7,8 +7,9 @@ use plugin_api::{
     prelude::*,
     tokio::{
         self,
-        sync::{mpsc, oneshot},
+        sync::{Mutex, mpsc, oneshot},
     },
+    worker::{Pulse, Worker},
 };
 
 use crate::store::{Firing, Record, Store};
@@ -17,6 +18,8 @@ use crate::store::{Firing, Record, Store};
 const QUEUE: usize = 1024;
 /// How many are written at once.
 const BATCH: usize = 200;
+/// Two statements.
+const LONGEST_TURN: Duration = Duration::from_secs(120);
 
 type Answer = oneshot::Sender<Result<bool, OperationError>>;
 
@@ -28,19 +31,28 @@ enum Entry {
 /// Writes.
 pub struct Recorder {
     entries: mpsc::Sender<Entry>,
+    _writing: Worker,
 }
 
 impl Recorder {
     /// Starts to write on behalf of this owner, until it is dropped.
     pub fn start(context: Context, store: Arc<Store>, owner: String) -> Self {
-        let (entries, mut queue) = mpsc::channel(QUEUE);
-        tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while queue.recv_many(&mut batch, BATCH).await > 0 {
-                write(&context, &store, &owner, std::mem::take(&mut batch)).await;
+        let (entries, queue) = mpsc::channel(QUEUE);
+        let (queue, own) = (Arc::new(Mutex::new(queue)), context.clone());
+        let writing = Worker::start(&context, "recording", LONGEST_TURN, move |pulse: Pulse| {
+            let (context, store, owner, queue) = (own.clone(), store.clone(), owner.clone(), queue.clone());
+            async move {
+                let mut queue = queue.lock().await;
+                let mut batch = Vec::new();
+                pulse.rest();
+                while queue.recv_many(&mut batch, BATCH).await > 0 {
+                    pulse.turn();
+                    write(&context, &store, &owner, std::mem::take(&mut batch)).await;
+                    pulse.rest();
+                }
             }
         });
-        Self { entries }
+        Self { entries, _writing: writing }
     }
 
     /// Written before anything is done for this moment of a job. `false`: it must not be done, for the job is cancelled

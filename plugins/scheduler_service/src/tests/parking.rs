@@ -20,7 +20,6 @@ async fn a_job_is_parked_and_goes_on_by_itself() {
     assert_eq!(parked.next_ms, job.next_ms, "its moment is still the same");
     wait_until("a note", || !world.notes().is_empty()).await;
     assert_eq!(world.notes(), ["1 job is parked, waiting for `smtp`, which is `not_configured`"]);
-    plugin.probe().await.expect("nothing is wrong with the scheduler");
     let overview = plugin.call(Overview {}).await.unwrap();
     assert_eq!(overview.parked, [("smtp".to_owned(), 1)].into());
     let listed = plugin.call(List { parked: true, ..List::default() }).await.unwrap();

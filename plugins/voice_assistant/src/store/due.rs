@@ -53,6 +53,15 @@ impl Store {
         self.execute(Execute::new(set).bind(&turn.call).bind(turn.seq)).await.map(drop)
     }
 
+    /// Whether the audio of the newest calls that had any arrived, the newest first: `None` if it did, else why not.
+    pub async fn media_ends(&self, most: u32) -> Outcome<Vec<Option<String>>> {
+        let query = "
+            select case when unreached_ms > redeemed_ms then unreached else '' end as unreached
+            from voice_assistant_calls where redeemed_ms > 0 or unreached_ms > 0 order by started_ms desc limit $1";
+        let rows = self.query(Query::new(query).bind(i64::from(most))).await?;
+        rows.iter().map(|row| Ok(some(row.get("unreached")?))).collect()
+    }
+
     /// Messages that nobody was told of yet.
     pub async fn due_voicemails(&self) -> Outcome<Vec<Voicemail>> {
         let query = "select recording, number, seconds from voice_assistant_recordings

@@ -65,9 +65,14 @@ const TABLES: &str = "
 
 const OPENING: &str = "alter table voice_assistant_calls add column opening text not null default ''";
 
+const UNREACHED: &str = "
+    alter table voice_assistant_calls add column unreached_ms bigint not null default 0;
+    alter table voice_assistant_calls add column unreached text not null default ''";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
         .version("calls, entries, recordings, orders", TABLES)
         .version("how a call of ours begins", OPENING)
+        .version("whose audio did not arrive", UNREACHED)
 }

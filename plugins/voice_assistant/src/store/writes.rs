@@ -62,6 +62,12 @@ pub enum Written {
         call: String,
         who: String,
     },
+    /// Its audio did not arrive, by Twilio's words.
+    Unreached {
+        call: String,
+        why: String,
+        at_ms: i64,
+    },
     Ended {
         call: String,
         outcome: String,
@@ -116,6 +122,9 @@ fn statements(written: &Written) -> Vec<Statement> {
         }
         Written::Outcome { call, outcome } => vec![outcomes::first(call, outcome)],
         Written::AnsweredBy { call, who } => vec![of_call("answered_by = $2", call).bind(who)],
+        Written::Unreached { call, why, at_ms } => {
+            vec![of_call("unreached = $2, unreached_ms = $3", call).bind(why).bind(*at_ms)]
+        }
         Written::Ended { call, outcome, at_ms } => vec![end(call, outcome, *at_ms)],
         Written::Recorded { .. } => recorded(written).into_iter().collect(),
     }
