@@ -228,7 +228,10 @@ struct Fields {
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         match field.name() {
-            "message" => self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            // The text comes first. A field of the same name must not overwrite it.
+            "message" if self.message.is_empty() => {
+                self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            }
             // What `tracing-log` adds is in the normalized metadata already.
             name if name.starts_with("log.") => {}
             name => drop(self.others.insert(name.to_owned(), value)),

@@ -62,6 +62,7 @@ impl Plugin for Subject {
             .operation(Operation::new("follow", Self::follow))
             .operation(Operation::new("trespass", Self::trespass))
             .operation(Operation::new("log", Self::log))
+            .operation(Operation::new("log_of_a_message", Self::log_of_a_message))
             .operation(Operation::new("struggle", Self::struggle))
     }
 
@@ -118,6 +119,14 @@ impl Subject {
     async fn log(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
         plugin_api::tracing::info!(answer = 42, name = "Ada", "something happened");
         self.context.host().report(Report::Success).await
+    }
+
+    async fn log_of_a_message(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
+        let error = OperationError::denied("not today");
+        plugin_api::tracing::warn!(message = "SM1", part = 2, "it could not be sent: {}", error.message);
+        plugin_api::tracing::warn!(message = %error, "it could not be read");
+        plugin_api::tracing::warn!(message = "nothing else is said");
+        Ok(())
     }
 
     async fn struggle(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
@@ -278,6 +287,24 @@ async fn logs_and_reports_reach_the_host() {
     assert_eq!((record.level.as_str(), record.target.as_str()), ("INFO", "instance"));
     assert_eq!(Value::Object(record.fields.clone()), json!({ "answer": 42, "name": "Ada" }));
     assert!(matches!(subject.reports().as_slice(), [Report::Success]));
+}
+
+#[tokio::test]
+async fn a_field_named_message_does_not_hide_the_text() {
+    let subject = subject(json!({}));
+    subject.call_json("log_of_a_message", json!({})).await.unwrap();
+    let logs = subject.logs();
+    let warned = logs.iter().filter(|record| record.level == "WARN");
+    let warned: Vec<_> =
+        warned.map(|record| (record.message.as_str(), Value::Object(record.fields.clone()))).collect();
+    assert_eq!(
+        warned,
+        [
+            ("it could not be sent: not today", json!({ "message": "SM1", "part": 2 })),
+            ("it could not be read", json!({ "message": "denied: not today" })),
+            ("nothing else is said", json!({})),
+        ]
+    );
 }
 
 #[tokio::test]

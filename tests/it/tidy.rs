@@ -20,6 +20,7 @@ pub fn tests() -> Vec<Trial> {
         a_running_host_writes_by_its_outputs_alone,
         long_lived_tasks_are_watched,
         loops_of_plugins_are_watched,
+        no_field_of_a_log_record_is_named_message,
         unsafe_stays_where_it_is,
         every_plugin_has_the_same_files,
         the_top_level_stays_small,
@@ -263,6 +264,50 @@ fn loops_of_plugins_are_watched() {
         "a loop that panics or hangs is silently gone: start it by `plugin_api::worker::Worker`; if the task lasts as \
          long as one call, add its file to the list",
     );
+}
+
+fn no_field_of_a_log_record_is_named_message() {
+    let macros = ["trace!(", "debug!(", "info!(", "warn!(", "error!(", "event!(", "span!("];
+    let is_message = |field: &str| {
+        let name = field.split('=').next().unwrap_or_default().trim().trim_start_matches(['%', '?']);
+        // `==` is a condition within a value.
+        name == "message"
+    };
+    let of_one = |source: &Source| -> Vec<String> {
+        let starts =
+            macros.iter().flat_map(|name| source.text.match_indices(name).map(|(at, name)| at + name.len()));
+        let found = starts.filter(|at| fields(&source.text[*at..]).iter().any(|field| is_message(field)));
+        found.map(|at| format!("{}:{}", source.path, source.text[..at].lines().count())).collect()
+    };
+    // Its test shows what becomes of one all the same.
+    let is_meant = |source: &Source| source.is_this() || source.path == "plugin-api/tests/instance.rs";
+    let sources: Vec<_> = sources().into_iter().filter(|source| !is_meant(source)).collect();
+    none(
+        sources.iter().flat_map(of_one).collect(),
+        "a field named `message` hides the text of the record: name it by what it is, such as `id` or `error`",
+    );
+}
+
+/// The arguments of a macro whose text begins behind its parenthesis, without what is in quotes or in other brackets.
+fn fields(text: &str) -> Vec<String> {
+    let (mut fields, mut depth, mut is_quoted) = (vec![String::new()], 1, false);
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if is_quoted => drop(letters.next()),
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ',' if depth == 1 => fields.push(String::new()),
+            _ if depth == 1 => fields.last_mut().expect("there is one").push(letter),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    fields
 }
 
 fn unsafe_stays_where_it_is() {

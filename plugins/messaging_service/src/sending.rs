@@ -164,7 +164,7 @@ async fn look_again(pump: &Pump, part: &mut Part, now: i64) {
     if part.state == PartState::Pending {
         (part.state, part.since_ms) = (PartState::Looking, now);
         tracing::warn!(
-            message = part.message,
+            text = part.message,
             part = part.part,
             "nobody knows whether it was sent: {}",
             part.error
@@ -186,12 +186,7 @@ async fn is_opted_out(pump: &Pump, part: &Part) -> bool {
 }
 
 fn fail(part: &mut Part, error: &OperationError) {
-    tracing::warn!(
-        message = part.message,
-        part = part.part,
-        "a message could not be sent: {}",
-        error.message
-    );
+    tracing::warn!(text = part.message, part = part.part, "a message could not be sent: {}", error.message);
     part.state = PartState::Failed;
     (part.error, part.kind) = (error.message.clone(), error.kind.as_str().to_owned());
 }
@@ -201,12 +196,12 @@ async fn remember(pump: &Pump, part: &mut Part) {
     match add_turn(pump, part).await {
         Ok(()) => (part.is_remembered, part.error) = (true, String::new()),
         Err(error) if backoff::policy(error.kind) == backoff::Policy::GiveUp => {
-            tracing::warn!(message = part.message, "what was sent is not remembered: {}", error.message);
+            tracing::warn!(text = part.message, "what was sent is not remembered: {}", error.message);
             part.is_remembered = true;
         }
         Err(error) => {
             part.attempts += 1;
-            tracing::debug!(message = part.message, %error, "what was sent is not remembered yet");
+            tracing::debug!(text = part.message, %error, "what was sent is not remembered yet");
             part.next_ms = now_ms() + REMEMBER_MS * i64::from(part.attempts.min(30));
         }
     }
