@@ -167,7 +167,9 @@ impl Host {
         let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
         let sealer =
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
-        ticker::keep(&board, &switch);
+        let asked = lifecycle.clone();
+        // A plugin is gone if a reload has just removed it.
+        ticker::keep(&board, &switch, move |name| drop(asked.verify_soon(name)));
         let draining = watch::Sender::new(false);
         let journal = Journal::keep(board.clone(), switch.clone(), data_dir.host_id()?, draining.subscribe());
 

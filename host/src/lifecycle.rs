@@ -103,8 +103,16 @@ pub struct Pace {
     pub attempts: u32,
     /// How long to wait between them.
     pub backoff: Backoff,
-    /// How long to wait between attempts after a series has failed.
+    /// How long to wait at most between attempts after a series has failed.
     pub recovery: Duration,
+}
+
+impl Pace {
+    /// How long to wait for another attempt of what has not been ready for so long: a quarter of that, so that a hiccup
+    /// is over soon after it ends, and a server that is gone for the night is not asked all the time.
+    fn recovery_after(&self, failing_for: Duration) -> Duration {
+        (failing_for / 4).max(self.backoff.base.saturating_mul(4)).min(self.recovery)
+    }
 }
 
 /// What is left of a plugin's instances in this run of the host.

@@ -1,31 +1,50 @@
-//! What changes by time alone: staleness, flapping, the step of a clock; and what fails in use is counted up to date.
+//! What changes by time alone: staleness, flapping, the step of a clock; and what fails in use is counted up to date. A
+//! plugin that is not `connected` and serves a call is looked at soon: it may be well again.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use crate::{clock, status::Board, switch::Switch, tasks};
+use tokio::time::Instant;
 
-/// Looks once a second, as long as the host runs.
-pub(super) fn keep(board: &Board, switch: &Switch) {
-    let (ticked, swept) = (board.clone(), switch.clone());
-    tasks::spawn(board, "ticker", move || tick(ticked.clone(), swept.clone()));
+use crate::{
+    clock,
+    status::{Board, Status},
+    switch::Switch,
+    tasks,
+};
+
+/// A plugin that serves calls though its probe fails is looked at no more often for that reason.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
+
+/// Looks once a second, as long as the host runs; `look` has a plugin probed soon.
+pub(super) fn keep(board: &Board, switch: &Switch, look: impl Fn(&str) + Send + Sync + 'static) {
+    let (ticked, swept, look) = (board.clone(), switch.clone(), Arc::new(look));
+    tasks::spawn(board, "ticker", move || tick(ticked.clone(), swept.clone(), look.clone()));
 }
 
-async fn tick(board: Board, switch: Switch) {
+async fn tick(board: Board, switch: Switch, look: Arc<impl Fn(&str)>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    let mut looked: HashMap<String, Instant> = HashMap::new();
     loop {
-        seconds.tick().await;
+        let now = seconds.tick().await;
         board.shift(clock::shift());
-        switch.sweep();
+        let snapshot = board.snapshot();
+        looked.retain(|_, at| now - *at < LOOK_PAUSE);
+        for name in switch.sweep() {
+            let unwell = snapshot
+                .plugin(&name)
+                .is_some_and(|plugin| matches!(plugin.status, Status::Error | Status::Disconnected));
+            if unwell && !looked.contains_key(&name) {
+                look(&name);
+                looked.insert(name, now);
+            }
+        }
         board.tick(clock::now());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    };
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use jiff::Timestamp;
     use plugin_api::{error::Failure, requests::host::Trouble};
@@ -64,7 +83,7 @@ mod tests {
         switch.tell_failing(Arc::new(move |_, _| {
             assert!(!breaks.swap(false, Ordering::Relaxed), "as the test wants it");
         }));
-        keep(&board, &switch);
+        keep(&board, &switch, |_| {});
         let ticks = async {
             while board.snapshot().ticked_at == Timestamp::UNIX_EPOCH {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -212,7 +212,8 @@ pub struct Retry {
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub cap: Duration,
-    /// How long after it is in `error` it is tried once more, for ever.
+    /// The longest wait between attempts once it is in `error`: they come after a quarter of the time for which it has
+    /// not been ready, for ever.
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub recovery: Duration,

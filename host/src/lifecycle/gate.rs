@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    future::pending,
     sync::Arc,
 };
 
+use futures_util::future::select_all;
 use tokio::sync::watch;
 
 /// How a plugin stands to its dependents.
@@ -21,7 +23,15 @@ pub(super) enum Gate {
 /// The gates of all plugins. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Gates {
-    gates: Arc<HashMap<String, Arc<watch::Sender<Gate>>>>,
+    gates: Arc<HashMap<String, Arc<watch::Sender<Stand>>>>,
+}
+
+/// What dependents see of a plugin.
+#[derive(Debug, Clone, Copy)]
+struct Stand {
+    gate: Gate,
+    /// How often it became `connected`.
+    returns: u64,
 }
 
 impl Gates {
@@ -33,7 +43,7 @@ impl Gates {
     ) -> Self {
         let gate = |name: &str| {
             let kept = before.gates.get(name).filter(|_| goes_on(name)).cloned();
-            kept.unwrap_or_else(|| Arc::new(watch::Sender::new(Gate::Unsettled)))
+            kept.unwrap_or_else(|| Arc::new(watch::Sender::new(Stand { gate: Gate::Unsettled, returns: 0 })))
         };
         Self { gates: Arc::new(names.map(|name| (name.to_owned(), gate(name))).collect()) }
     }
@@ -41,10 +51,10 @@ impl Gates {
     /// A plugin was stopped before it settled: who waits for it need not wait any more.
     pub(super) fn give_up(&self, name: &str) {
         if let Some(sender) = self.gates.get(name) {
-            sender.send_if_modified(|gate| {
-                let unsettled = *gate == Gate::Unsettled;
+            sender.send_if_modified(|stand| {
+                let unsettled = stand.gate == Gate::Unsettled;
                 if unsettled {
-                    *gate = Gate::Open;
+                    stand.gate = Gate::Open;
                 }
                 unsettled
             });
@@ -53,7 +63,32 @@ impl Gates {
 
     pub(super) fn set(&self, name: &str, gate: Gate) {
         if let Some(sender) = self.gates.get(name) {
-            sender.send_if_modified(|current| std::mem::replace(current, gate) != gate);
+            sender.send_if_modified(|stand| std::mem::replace(&mut stand.gate, gate) != gate);
+        }
+    }
+
+    /// A plugin became `connected`: those that depend on it and failed may succeed now.
+    pub(super) fn came_back(&self, name: &str) {
+        if let Some(sender) = self.gates.get(name) {
+            sender.send_modify(|stand| stand.returns += 1);
+        }
+    }
+
+    /// How often these have come back, together.
+    pub(super) fn returns<'a>(&self, names: impl Iterator<Item = &'a String>) -> u64 {
+        names.filter_map(|name| self.gates.get(name)).map(|sender| sender.borrow().returns).sum()
+    }
+
+    /// Waits until these have come back more often than so.
+    pub(super) async fn returned(&self, names: impl Iterator<Item = &String>, before: u64) {
+        let senders = names.filter_map(|name| self.gates.get(name));
+        let mut stands: Vec<_> = senders.map(|sender| sender.subscribe()).collect();
+        while stands.iter_mut().map(|stand| stand.borrow_and_update().returns).sum::<u64>() <= before {
+            if stands.is_empty() {
+                return pending().await;
+            }
+            // The senders live in `self`.
+            let _ = select_all(stands.iter_mut().map(|stand| Box::pin(stand.changed()))).await;
         }
     }
 
@@ -73,7 +108,7 @@ impl Gates {
     pub(super) fn holding(&self, dependencies: &BTreeMap<String, bool>) -> Vec<String> {
         let required = dependencies.iter().filter(|(_, required)| **required).map(|(name, _)| name);
         let held_by =
-            |name: &&String| self.gates.get(*name).is_some_and(|gate| *gate.borrow() == Gate::Holding);
+            |name: &&String| self.gates.get(*name).is_some_and(|stand| stand.borrow().gate == Gate::Holding);
         required.filter(held_by).cloned().collect()
     }
 
@@ -87,7 +122,7 @@ impl Gates {
     async fn wait(&self, name: &str, condition: impl Fn(Gate) -> bool) {
         if let Some(sender) = self.gates.get(name) {
             // The sender lives in `self`, so the wait ends by the condition only.
-            let _ = sender.subscribe().wait_for(|gate| condition(*gate)).await;
+            let _ = sender.subscribe().wait_for(|stand| condition(stand.gate)).await;
         }
     }
 }

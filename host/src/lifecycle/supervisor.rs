@@ -178,8 +178,9 @@ impl Supervisor {
 
     /// Attempts until one succeeds: a series with backoff first, then one from time to time.
     async fn bring_up(&mut self, incarnation: &mut Incarnation, waited: Duration) -> Result<(), Stop> {
-        let mut attempt = 1;
+        let (mut attempt, first) = (1, Instant::now());
         loop {
+            let mut returns = Some(self.returns());
             self.tell(Event::InitStarted { generation: incarnation.generation(), attempt });
             let began = Instant::now();
             let outcome = self.inbox.during(incarnation.attempt(self.unit.pace.init_timeout)).await?;
@@ -193,19 +194,27 @@ impl Supervisor {
                     self.inbox.answer();
                     return Ok(());
                 }
-                Err(failure) => self.failed_attempt(failure, &mut attempt),
+                Err(failure) => {
+                    returns = returns.filter(|_| failure.policy() == Policy::NotReady);
+                    let failing_for = incarnation.is_live().then(|| first.elapsed());
+                    self.failed_attempt(failure, &mut attempt, failing_for)
+                }
             };
             self.tell_abandoned(incarnation);
             self.settle(Gate::Open, waited, Some(took));
             self.inbox.answer();
-            self.wait_for_next_attempt(next).await?;
+            self.wait_for_next_attempt(next, returns).await?;
         }
     }
 
     /// Waits for the time of the next attempt, for a person who asks, or for evidence that things are well again.
-    async fn wait_for_next_attempt(&mut self, next: Option<Instant>) -> Result<(), Stop> {
+    async fn wait_for_next_attempt(
+        &mut self,
+        next: Option<Instant>,
+        returns: Option<u64>,
+    ) -> Result<(), Stop> {
         loop {
-            self.inbox.until(next).await?;
+            self.until(next, returns).await?;
             let evidence = std::mem::take(&mut self.inbox.evidence);
             if evidence.is_empty() || evidence.iter().any(|report| matches!(report, Report::Success)) {
                 return Ok(());
@@ -213,8 +222,29 @@ impl Supervisor {
         }
     }
 
+    /// How often its dependencies have come back so far.
+    fn returns(&self) -> u64 {
+        self.around.gates.returns(self.unit.dependencies.keys())
+    }
+
+    /// Waits for a time, for a command or evidence, or until dependencies have come back more often than `returns`.
+    async fn until(&mut self, time: Option<Instant>, returns: Option<u64>) -> Result<(), Stop> {
+        let Some(returns) = returns else { return self.inbox.until(time).await };
+        tokio::select! {
+            biased;
+            waited = self.inbox.until(time) => waited,
+            () = self.around.gates.returned(self.unit.dependencies.keys(), returns) => Ok(()),
+        }
+    }
+
     /// Tells of a failed attempt, and when the next one is due; `None`: when something says that it makes sense.
-    fn failed_attempt(&self, failure: Failure, attempt: &mut u32) -> Option<Instant> {
+    /// `failing_for`: since the first of them, while there is an instance to try again with.
+    fn failed_attempt(
+        &self,
+        failure: Failure,
+        attempt: &mut u32,
+        failing_for: Option<Duration>,
+    ) -> Option<Instant> {
         let failure = self.scrubbed(failure);
         let pace = &self.unit.pace;
         let policy = failure.policy();
@@ -230,6 +260,10 @@ impl Supervisor {
             Policy::NotReady if *attempt < pace.attempts => {
                 (Some(pace.backoff.wait(*attempt, rand::random(), asked(&failure))), false)
             }
+            Policy::NotReady => {
+                let wait = failing_for.map_or(pace.recovery, |failing_for| pace.recovery_after(failing_for));
+                (Some(jittered(wait)), true)
+            }
             Policy::NeedsPerson => (None, true),
             _ => (Some(jittered(pace.recovery)), true),
         };
@@ -244,14 +278,15 @@ impl Supervisor {
 
     /// Probes until the instance is gone. A plugin without a probe counts by its init, and by what it reports.
     async fn keep_up(&mut self, incarnation: &mut Incarnation) -> Result<(), Stop> {
-        let mut failures = 0;
+        let (mut failures, mut returns) = (0, None);
         let pace = &self.unit.pace;
         let mut wait = Some(jittered(pace.probe_interval.unwrap_or(pace.heartbeat)));
         loop {
             if self.unit.pace.probe_interval.is_some() {
                 self.tell(Event::NextCheck { at: wait.map(|wait| clock::now() + wait) });
             }
-            self.inbox.until(wait.map(|wait| Instant::now() + wait)).await?;
+            self.until(wait.map(|wait| Instant::now() + wait), returns).await?;
+            let before = self.returns();
             let outcome = match self.inbox.evidence.pop() {
                 Some(report) => self.weigh(report).await?,
                 None if self.unit.pace.probe_interval.is_some() => self.probe(incarnation).await?,
@@ -259,12 +294,13 @@ impl Supervisor {
             };
             wait = match outcome {
                 Ok(()) => {
-                    failures = 0;
+                    (failures, returns) = (0, None);
                     self.panics = 0;
                     self.wait_after_success()
                 }
                 Err(failure) => {
                     failures += 1;
+                    returns = Some(before).filter(|_| failure.policy() == Policy::NotReady);
                     self.wait_after_failure(&failure, failures)
                 }
             };
@@ -367,7 +403,11 @@ impl Supervisor {
 
     /// Tells the board; gives the change of the status, if it made one.
     fn tell(&self, event: Event) -> Option<Transition> {
-        self.around.board.apply(&self.unit.name, event, clock::now())
+        let transition = self.around.board.apply(&self.unit.name, event, clock::now());
+        if transition.as_ref().is_some_and(|transition| transition.to == Status::Connected) {
+            self.around.gates.came_back(&self.unit.name);
+        }
+        transition
     }
 
     /// The log has said what was lost, so it says as well that it is back.

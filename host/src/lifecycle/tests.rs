@@ -318,7 +318,7 @@ async fn each_starts_as_soon_as_its_dependencies_have_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_ready_is_retried_then_in_error_then_recovered_slowly() {
+async fn what_is_not_ready_is_retried_then_in_error_then_recovered_soon() {
     let world =
         World::default().plugin("mail", &[], init([refused(), refused(), refused(), refused()])).start();
     world.until_status("mail", Status::Initializing).await;
@@ -328,7 +328,49 @@ async fn what_is_not_ready_is_retried_then_in_error_then_recovered_slowly() {
     assert!(world.began.elapsed() <= 3 * SECOND, "two waits of at most one and two seconds");
     world.until_status("mail", Status::Connected).await;
     assert_eq!(world.count("init mail"), 5);
-    assert!(world.began.elapsed() > 500 * SECOND, "two waits of about five minutes");
+    assert!(world.began.elapsed() <= 13 * SECOND, "two waits of about four seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_ready_for_long_is_asked_less_and_less_often() {
+    let world = World::default().plugin("mail", &[], init((0..10_000).map(|_| refused()))).start();
+    let attempts_until = async |end: Duration| {
+        tokio::time::sleep_until(world.began + end).await;
+        world.count("init mail")
+    };
+    let minute = attempts_until(60 * SECOND).await;
+    assert!((12..20).contains(&minute), "{minute} attempts in the first minute");
+    let hour = attempts_until(3600 * SECOND).await - minute;
+    assert!((18..35).contains(&hour), "{hour} attempts in the first hour");
+    let day = attempts_until(24 * 3600 * SECOND).await;
+    let next_day = attempts_until(48 * 3600 * SECOND).await - day;
+    assert!((262..320).contains(&next_day), "every five minutes: {next_day} attempts in a day");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependent_that_is_not_ready_is_tried_again_as_soon_as_what_it_requires_comes_back() {
+    let away = Step::Fail(Failure::unavailable("the store takes nothing").certain());
+    let world = World::default()
+        .plugin("store", &[], init([refused()]))
+        .plugin("memory", &["store"], init([away]))
+        .start();
+    world.until_status("memory", Status::Error).await;
+    world.until_status("store", Status::Connected).await;
+    let store = world.began.elapsed();
+    world.until_status("memory", Status::Connected).await;
+    assert_eq!(world.began.elapsed(), store, "by itself it would have waited for about 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_is_not_mended_by_what_comes_back() {
+    let wrong = Step::Fail(Failure::auth_invalid("the login is refused").setting("password"));
+    let world = World::default()
+        .plugin("store", &[], init([refused()]))
+        .plugin("memory", &["store"], init([wrong]))
+        .start();
+    world.until_status("store", Status::Connected).await;
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(world.count("init memory"), 1, "a login that is refused again and again may be locked");
 }
 
 #[tokio::test(start_paused = true)]

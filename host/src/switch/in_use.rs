@@ -28,6 +28,8 @@ pub(super) struct InUse {
 struct State {
     ledger: Ledger,
     usages: BTreeMap<String, Arc<Usage>>,
+    /// A call has gone well since the last sweep.
+    served: bool,
     /// Counts and times have changed since they were told.
     untold: bool,
 }
@@ -81,6 +83,7 @@ impl InUse {
 
     pub(super) fn success(&self, operation: &str) {
         let mut state = self.lock();
+        state.served = true;
         let news = state.ledger.success(operation, clock::now());
         self.settle(state, news);
     }
@@ -123,12 +126,14 @@ impl InUse {
         self.lock().ledger.is_failing()
     }
 
-    /// Called about once a second: counts what went well, and tells what has gathered.
-    pub(super) fn sweep(&self) {
+    /// Called about once a second: counts what went well, and tells what has gathered. Whether something went well.
+    pub(super) fn sweep(&self) -> bool {
         let mut state = self.lock();
         state.count_successes();
+        let served = std::mem::take(&mut state.served);
         let news = if state.untold { News::Change } else { News::None };
         self.settle(state, news);
+        served
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,6 +160,7 @@ impl State {
         for (operation, usage) in &self.usages {
             let count = usage.successes.swap(0, Ordering::Relaxed);
             if count > 0 {
+                self.served = true;
                 self.ledger.successes(operation, count, clock::now());
             }
         }

@@ -18,9 +18,12 @@ impl Switch {
         let _ = self.inner.failing.set(sink);
     }
 
-    /// To be called about once a second: what is counted of failing operations is told then.
-    pub fn sweep(&self) {
-        self.inner.slots.load().values().for_each(|slot| slot.in_use().sweep());
+    /// To be called about once a second: what is counted of failing operations is told then. Gives the plugins of which
+    /// a call has gone well since.
+    pub fn sweep(&self) -> Vec<String> {
+        let slots = self.inner.slots.load();
+        let served = slots.iter().filter(|(_, slot)| slot.in_use().sweep());
+        served.map(|(name, _)| name.clone()).collect()
     }
 
     /// A plugin raises a trouble of its own, or says that it is over.

@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use sqlx::{
 
 use crate::{
     budget::Budget, errors::outage, place::Place, probe::Renewal, settings::Settings, target::Target, vec,
-    writes::Writes,
+    wal::Wal, writes::Writes,
 };
 
 /// How long SQLite's writer waits for another process; within the process there is only one.
@@ -39,6 +39,10 @@ pub struct Client {
     pub(crate) place: Arc<Place>,
     pub(crate) target: Target,
     pub(crate) writes: Writes,
+    /// PostgreSQL is set to confirm commits early, which ours overrule.
+    pub(crate) lazy: AtomicBool,
+    /// Of an SQLite file, its log.
+    pub(crate) wal: Option<Arc<Wal>>,
     /// Connections that were made before something changed are not used any more.
     pub(crate) renewal: Renewal,
     /// What was found out when the pool last gave no connection, and when.
@@ -85,7 +89,8 @@ impl Client {
             }
         };
         let place = Arc::new(Place::new(&target, settings.url.is_some()));
-        Self { db, limits, place, target, writes: Writes::default(), renewal, asked: Mutex::default() }
+        let wal = place.file().map(|file| Arc::new(Wal::of(file)));
+        Self { db, limits, place, target, writes: Writes::default(), lazy: AtomicBool::default(), wal, renewal, asked: Mutex::default() }
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -150,6 +155,7 @@ fn sqlite(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
+        // Commits are synced by `wal`, together.
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)

@@ -1,4 +1,5 @@
-//! The operation `doctor`: a row written and read back, the migrations, and the room that is left -> a check each. It
+//! The operation `doctor`: a row written and read back, the migrations, the room that is left, and of a server whether
+//! it is set to keep what it confirms -> a check each. It
 //! leaves an empty table of its own behind.
 
 use std::time::Duration;
@@ -23,6 +24,8 @@ const READ: &str = "select written_at from database_doctor where id = $1";
 const REMOVE: &str = "delete from database_doctor where id = $1";
 const MIGRATIONS: &str =
     "select owner, max(version) as version from database_migrations group by owner order by owner";
+const UNSAFE: &str =
+    "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off' order by name";
 const SIZE: &str = "select pg_database_size(current_database()) as bytes";
 
 impl Client {
@@ -30,7 +33,9 @@ impl Client {
     pub async fn examine(&self, caller: Option<Duration>) -> Vec<Check> {
         let written = check("write_and_read", self.write_and_read(caller).await);
         let migrations = check("migrations", self.migrations(caller).await);
-        vec![written, migrations, self.room(caller).await]
+        let mut checks = vec![written, migrations, self.room(caller).await];
+        checks.extend(self.durability(caller).await);
+        checks
     }
 
     /// Written in one transaction, read in another, and removed in a third.
@@ -57,6 +62,27 @@ impl Client {
         });
         let owners: Vec<String> = owners.collect::<Result<_, Trouble>>()?;
         Ok(format!("the tables stand at {}", owners.join(", ")))
+    }
+
+    /// Of a server: whether what it confirms survives a loss of power.
+    async fn durability(&self, caller: Option<Duration>) -> Option<Check> {
+        if self.file().is_some() {
+            return None;
+        }
+        let unsafe_settings = async {
+            let rows = self.query(&Query::new(UNSAFE), caller).await?;
+            let off = rows.iter().map(|row| row.get("name")).collect::<Result<Vec<String>, _>>()?;
+            Ok(match off.is_empty() {
+                true => Ok("a commit that it confirms is on its disk".to_owned()),
+                false => Err(off.join(" and ")),
+            })
+        };
+        Some(match unsafe_settings.await {
+            Ok(Err(off)) => Check::failed("durability", format!("the server runs with {off} off: a loss of power may cost data"))
+                .fix(format!("switch {off} on in postgresql.conf, and reload it")),
+            Ok(Ok(seen)) => Check::ok("durability", seen),
+            Err(trouble) => check("durability", Err(trouble)),
+        })
     }
 
     /// Of a server, only the size of the database can be seen from here.

@@ -6,6 +6,7 @@
 //! - `vec`: sqlite-vec, registered before the first connection.
 //! - `disk`, `place`: the database as people are told of it, and the disk of a file.
 //! - `writes`: what writes have shown.
+//! - `wal`: what SQLite has committed, onto the disk.
 //! - `client`: the pools.
 //! - `server`, `probe`: whether the database works, and takes writes.
 //!
@@ -29,6 +30,7 @@ mod errors;
 mod scrub;
 mod budget;
 mod writes;
+mod wal;
 mod client;
 mod server;
 mod probe;

@@ -2,6 +2,7 @@
 //! the middle, because the caller gave up or the network broke, is closed and never serves anybody else.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,9 +22,10 @@ use sqlx::{AssertSqlSafe, Either, Executor, IntoArguments, Postgres, Sqlite, poo
 use crate::{
     budget::Budget,
     client::{Client, Db},
-    errors::{Trouble, commit_refused, connection_died, trouble},
+    errors::{Trouble, commit_refused, connection_died, outage, trouble},
     place::Place,
     values::{self, Driver},
+    wal::{Commit, Wal},
 };
 
 /// How long ending a transaction may take beyond the budget.
@@ -54,6 +56,9 @@ pub struct Session {
     lease: Option<Lease>,
     mode: Mode,
     place: Arc<Place>,
+    wal: Option<Arc<Wal>>,
+    /// PostgreSQL would confirm a commit before it is on the disk.
+    lazy: bool,
     /// Tells SQLite's own thread to give up.
     stop: Arc<AtomicBool>,
 }
@@ -85,9 +90,15 @@ impl Session {
             (Db::Sqlite { writer, .. }, Mode::Write) => writer.acquire().await.map(Lease::Sqlite),
             (Db::Sqlite { readers, .. }, Mode::Read) => readers.acquire().await.map(Lease::Sqlite),
         };
-        let place = client.place.clone();
         match lease {
-            Ok(lease) => Ok(Self { lease: Some(lease), mode, place, stop: Arc::default() }),
+            Ok(lease) => Ok(Self {
+                lease: Some(lease),
+                mode,
+                place: client.place.clone(),
+                wal: client.wal.clone(),
+                lazy: mode == Mode::Write && client.lazy.load(Ordering::Relaxed),
+                stop: Arc::default(),
+            }),
             Err(error) => Err(client.no_connection(&error).await),
         }
     }
@@ -99,7 +110,8 @@ impl Session {
                 let access = if self.mode == Mode::Read { "read only" } else { "" };
                 // Local, so that it holds behind a pooler too. At least one, because zero means no limit.
                 let millis = budget.left().as_millis().max(1);
-                let sql = format!("begin {access}; set local statement_timeout = {millis}");
+                let durable = if self.lazy { "; set local synchronous_commit = on" } else { "" };
+                let sql = format!("begin {access}; set local statement_timeout = {millis}{durable}");
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
             }
             Some(Lease::Sqlite(connection)) => {
@@ -145,17 +157,27 @@ impl Session {
             Err(trouble) if trouble.lost => Err(trouble),
             outcome => {
                 self.roll_back().await;
-                outcome
+                // What a reader has seen may be told to the outside.
+                match self.wal.clone().filter(|_| outcome.is_ok()) {
+                    Some(wal) => self.on_disk(wal.settle()).await.and(outcome),
+                    None => outcome,
+                }
             }
         }
     }
 
     async fn commit(&mut self) -> Result<(), Trouble> {
+        let wal = self.wal.clone();
+        let commit = wal.as_ref().map(|wal| wal.commit());
         let ended = timeout(END_TIMEOUT, self.lease()?.end("commit")).await;
         match ended {
             Ok(Ok(())) => {
+                // The next transaction need not wait for the disk.
                 self.release();
-                Ok(())
+                match commit {
+                    Some(commit) => self.on_disk(commit.synced()).await.map_err(Trouble::unknown_outcome),
+                    None => Ok(()),
+                }
             }
             Ok(Err(error)) => {
                 let trouble = self.explain(&error);
@@ -165,9 +187,18 @@ impl Session {
                 if !trouble.lost {
                     self.roll_back().await;
                 }
+                commit.into_iter().for_each(Commit::refused);
                 Err(trouble)
             }
             Err(_) => Err(Trouble::deadline().unknown_outcome()),
+        }
+    }
+
+    async fn on_disk(&self, synced: impl Future<Output = io::Result<()>>) -> Result<(), Trouble> {
+        match timeout(END_TIMEOUT, synced).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Trouble::outage(outage::not_synced(&error, &self.place))),
+            Err(_) => Err(Trouble::deadline()),
         }
     }
 

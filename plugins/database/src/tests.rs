@@ -13,3 +13,4 @@ mod postgres_tls;
 mod postgres_pooler;
 mod taking_writes;
 mod examining;
+mod durability;

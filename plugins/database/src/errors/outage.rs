@@ -12,7 +12,7 @@ use super::sqlite::{code, extended, primary};
 use crate::place::Place;
 
 pub use refusals::{
-    GRANT, gone, may_not_write, mounted_read_only, no_folder, no_room, read_only, set_read_only,
+    GRANT, gone, may_not_write, mounted_read_only, no_folder, no_room, not_synced, read_only, set_read_only,
     slow_commits, standby,
 };
 

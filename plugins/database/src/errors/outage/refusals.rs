@@ -83,6 +83,15 @@ pub fn slow_commits(place: &Place) -> Failure {
     )
 }
 
+/// The disk did not confirm what was committed, so a loss of power may take it back.
+pub fn not_synced(error: &io::Error, place: &Place) -> Failure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => no_room(place),
+        _ => Failure::unavailable(format!("the disk of {place} does not confirm what is written: {error}"))
+            .advise(FixAction::Retry, "Check the health of the disk, and what the kernel's log says of it"),
+    }
+}
+
 /// The user of the server may read, and not write.
 pub fn may_not_write(place: &Place) -> Failure {
     Failure::forbidden(format!("the user may not create tables or write on {place}"))
@@ -244,6 +253,8 @@ mod tests {
                 file_disk(&place),
                 gone(&place),
                 slow_commits(&place),
+                not_synced(&kind(io::ErrorKind::StorageFull), &place),
+                not_synced(&io::Error::from_raw_os_error(5), &place),
             ],
             expect![[r#"
                 protocol: the SQLite file `/data/main.db` is not a sound database
@@ -271,7 +282,11 @@ mod tests {
                 unavailable: the SQLite file `/data/main.db` is gone: put it back, and restart the host
                     Put the file back, and restart the host
                 timeout: the SQLite file `/data/main.db` does not confirm a commit in time
-                    Check the load and the health of its disk"#]],
+                    Check the load and the health of its disk
+                unavailable: no disk space is left for the SQLite file `/data/main.db`
+                    Make room on the disk of `/data`, or enlarge it
+                unavailable: the disk of the SQLite file `/data/main.db` does not confirm what is written: Input/output error (os error 5)
+                    Check the health of the disk, and what the kernel's log says of it"#]],
         );
     }
 }
