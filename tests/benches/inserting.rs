@@ -94,7 +94,7 @@ async fn insert(State((pool, next)): State<&'static (Pool, AtomicI64)>, body: St
 }
 
 impl Pool {
-    /// Opened as the database plugin opens it.
+    /// It answers when a row is on the disk, as the database plugin does.
     async fn open(database: &str) -> Result<Self, sqlx::Error> {
         if database.starts_with("postgres://") {
             let pool = PgPoolOptions::new().max_connections(10).connect(database).await?;
@@ -103,7 +103,7 @@ impl Pool {
         }
         let options = SqliteConnectOptions::from_str(database)?
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         sqlx::query(TABLE).execute(&pool).await?;

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use switchboard_tests::{
     Setup, TestHost, http,
-    partners::{postgres::Postgres, small_disk::SmallDisk},
+    partners::{postgres::Postgres, small_disk::SmallDisk, strace::Strace},
     trial::Outcome,
     trials,
     wait::wait_until,
@@ -24,6 +24,7 @@ pub fn tests() -> Vec<Trial> {
         postgresql_is_killed_under_200_calls_at_once,
         the_host_is_killed_while_it_writes,
         a_full_disk_loses_nothing_that_was_acknowledged,
+        what_is_acknowledged_is_on_the_disk,
         a_stop_cuts_nothing_that_was_taken,
         a_stop_ends_what_outlasts_the_grace_period,
     ]
@@ -114,6 +115,35 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() -> Outcome {
     }
     writers.wait_for_more(200);
     none_lost(&writers.stop(), &ids(&host));
+    Ok(())
+}
+
+/// A loss of power takes what the kernel has not been told to sync: each answer follows a sync of its own.
+fn what_is_acknowledged_is_on_the_disk() -> Outcome {
+    let mut host = Setup::new("[plugins.database]\n").start();
+    host.wait_for_status("database", "connected");
+    let execute = |host: &TestHost, sql: &str| {
+        let answer = host.call("database", "execute", &json!({"sql": sql}));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    execute(&host, "create table ledger (id integer primary key)");
+    let process = host.process().id();
+    let trace = Strace::attach(process, "fdatasync,write,writev,sendto,sendmsg")?;
+    for _ in 0..5 {
+        execute(&host, "insert into ledger default values");
+    }
+    let trace = trace.detach().expect("a trace");
+    let (mut syncs, mut answers) = (0, 0);
+    for call in &trace {
+        if call.contains("fdatasync") && call.ends_with("= 0") {
+            syncs += 1;
+        } else if call.contains("HTTP/1.1 200") {
+            answers += 1;
+            assert!(syncs > 0, "answer {answers} before a sync: {trace:#?}");
+            syncs = 0;
+        }
+    }
+    assert_eq!(answers, 5, "{trace:#?}");
     Ok(())
 }
 

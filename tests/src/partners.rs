@@ -4,6 +4,8 @@
 pub mod postgres;
 /// A file system that fills up.
 pub mod small_disk;
+/// What a process asks of the kernel.
+pub mod strace;
 /// An SMTP server.
 pub mod smtp;
 /// A mail server that answers in any bytes.
