@@ -18,6 +18,7 @@ pub fn tests() -> Vec<Trial> {
         a_misconfigured_plugin_is_not_retried,
         consent_waits_for_a_person,
         verify_brings_a_misconfigured_plugin_back,
+        a_call_that_goes_well_has_the_plugin_looked_at,
         garbage_in_a_reason_harms_nobody,
         an_outage_is_noticed_and_healed_without_a_restart,
         a_probe_that_panics_is_contained,
@@ -140,6 +141,16 @@ fn verify_brings_a_misconfigured_plugin_back() {
     assert_eq!(verified.status, 200, "{}", verified.body);
     assert_eq!(verified.json()["status"], "connected", "the answer is the new status");
     host.wait_for_plugin("dependent", "healthy", |dependent| dependent["healthy"] == true);
+}
+
+/// What a wrong setting has caused is probed every five minutes; a plugin that serves is looked at within seconds.
+fn a_call_that_goes_well_has_the_plugin_looked_at() {
+    let host = start("");
+    host.wait_for_status("faulty", "connected");
+    become_faulty(&host, &json!({"probe": {"fail": {"code": "auth_invalid"}}}));
+    error(&host, "auth_invalid");
+    become_faulty(&host, &json!({}));
+    host.wait_for_status("faulty", "connected");
 }
 
 fn garbage_in_a_reason_harms_nobody() {

@@ -369,7 +369,7 @@ async fn a_setting_is_not_mended_by_what_comes_back() {
         .plugin("memory", &["store"], init([wrong]))
         .start();
     world.until_status("store", Status::Connected).await;
-    tokio::time::sleep(60 * SECOND).await;
+    sleep(60 * SECOND).await;
     assert_eq!(world.count("init memory"), 1, "a login that is refused again and again may be locked");
 }
 

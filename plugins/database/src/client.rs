@@ -90,7 +90,17 @@ impl Client {
         };
         let place = Arc::new(Place::new(&target, settings.url.is_some()));
         let wal = place.file().map(|file| Arc::new(Wal::of(file)));
-        Self { db, limits, place, target, writes: Writes::default(), lazy: AtomicBool::default(), wal, renewal, asked: Mutex::default() }
+        Self {
+            db,
+            limits,
+            place,
+            target,
+            writes: Writes::default(),
+            lazy: AtomicBool::default(),
+            wal,
+            renewal,
+            asked: Mutex::default(),
+        }
     }
 
     pub fn dialect(&self) -> Dialect {

@@ -24,8 +24,7 @@ const READ: &str = "select written_at from database_doctor where id = $1";
 const REMOVE: &str = "delete from database_doctor where id = $1";
 const MIGRATIONS: &str =
     "select owner, max(version) as version from database_migrations group by owner order by owner";
-const UNSAFE: &str =
-    "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off' order by name";
+const UNSAFE: &str = "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off' order by name";
 const SIZE: &str = "select pg_database_size(current_database()) as bytes";
 
 impl Client {
@@ -78,8 +77,11 @@ impl Client {
             })
         };
         Some(match unsafe_settings.await {
-            Ok(Err(off)) => Check::failed("durability", format!("the server runs with {off} off: a loss of power may cost data"))
-                .fix(format!("switch {off} on in postgresql.conf, and reload it")),
+            Ok(Err(off)) => Check::failed(
+                "durability",
+                format!("the server runs with {off} off: a loss of power may cost data"),
+            )
+            .fix(format!("switch {off} on in postgresql.conf, and reload it")),
             Ok(Ok(seen)) => Check::ok("durability", seen),
             Err(trouble) => check("durability", Err(trouble)),
         })

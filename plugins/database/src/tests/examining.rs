@@ -21,7 +21,8 @@ async fn a_database_that_works_passes_and_keeps_nothing(fixture: Fixture) {
     fixture.client.migrate(&people, None).await.expect("a good migration");
     for _ in 0..2 {
         let checks = fixture.client.examine(None).await;
-        let failed = checks.iter().filter(|check| check.verdict != Verdict::Ok).map(|check| check.name.as_str());
+        let failed =
+            checks.iter().filter(|check| check.verdict != Verdict::Ok).map(|check| check.name.as_str());
         // The server of the tests runs without `fsync`, and is told so.
         let expected = if fixture.client.dialect() == Dialect::Sqlite { vec![] } else { vec!["durability"] };
         assert_eq!(failed.collect::<Vec<_>>(), expected, "{checks:?}");
