@@ -1,6 +1,7 @@
 //! The calendar plugin with a stand-in of Google: a browser's walk to consent and back, events, outages, keys.
 
 mod browser;
+mod own_google;
 
 use std::{
     fs,
@@ -21,6 +22,10 @@ use switchboard_tests::{
 };
 
 use browser::{Browser, heading};
+use own_google::{
+    a_meeting_of_three_in_three_zones_suits_all_of_them, a_renamed_zone_goes_by_the_name_that_google_takes,
+    moves_are_told_across_a_restart_on_postgresql, moves_are_told_across_a_restart_on_sqlite,
+};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -43,6 +48,10 @@ pub fn tests() -> Vec<Trial> {
         a_client_that_google_does_not_know_is_told_apart,
         check_connect_proves_it,
         hosts_on_one_database_share_the_account,
+        a_renamed_zone_goes_by_the_name_that_google_takes,
+        a_meeting_of_three_in_three_zones_suits_all_of_them,
+        moves_are_told_across_a_restart_on_sqlite,
+        moves_are_told_across_a_restart_on_postgresql,
     ]
 }
 

@@ -24,6 +24,9 @@ pub fn tests() -> Vec<Trial> {
         what_is_parked_goes_on_when_smtp_is_configured,
         a_dead_letter_is_shown_and_sent_again,
         a_reminder_follows_its_event,
+        runs_missed_across_a_restart_go_by_their_policy_on_sqlite,
+        runs_missed_across_a_restart_go_by_their_policy_on_postgresql,
+        a_zone_that_the_machine_does_not_know_yet_is_known,
     ]
 }
 
@@ -306,4 +309,102 @@ fn a_reminder_follows_its_event() {
     let effects = effects(&host);
     let text = effects.keys().next().expect("it was sent");
     assert!(effects.len() == 1 && text.starts_with("Reminder: Planning, "), "{effects:?}");
+}
+
+/// Four moments of an hourly job pass while no scheduler runs, the last of them half an hour ago.
+#[track_caller]
+fn runs_missed_across_a_restart_go_by_their_policy(setup: Setup) {
+    const HOUR_MS: i64 = 3_600_000;
+    let host = start(setup);
+    let half_an_hour_ago = jiff::Timestamp::now().as_second() / 60 - 30;
+    let last = half_an_hour_ago * 60_000;
+    let hourly = |name: &str, if_late: &str, late_minutes: u32| {
+        let cron = format!("{} * * * *", half_an_hour_ago.rem_euclid(60));
+        let message = json!({ "to": "+15550000001", "text": name });
+        schedule(
+            &host,
+            &json!({
+                "message": message, "cron": cron, "time_zone": "UTC", "if_late": if_late, "late_minutes": late_minutes,
+            }),
+        )
+    };
+    let once = hourly("once", "once", 24 * 60);
+    let too_late = hourly("too late", "once", 10);
+    let skipped = hourly("skipped", "skip", 24 * 60);
+    let all = hourly("all", "all", 24 * 60);
+    // Without a scheduler nobody does what is due.
+    let (_, setup) = host.terminate();
+    let config = fs::read_to_string(setup.path("plugins.toml")).expect("it is there");
+    let idle = |config: &str| fs::write(setup.path("plugins.toml"), config).expect("a file can be written");
+    idle(
+        &config
+            .replace("[plugins.scheduler_service]\n", "[plugins.scheduler_service]\n    enabled = false\n"),
+    );
+    let host = setup.start();
+    host.wait_for_status("database", "connected");
+    let first = last - 3 * HOUR_MS;
+    let sql = format!("update scheduler_service_jobs set fire_ms = {first}, due_ms = {first}");
+    ok(host.call("database", "execute", &json!({ "sql": sql })));
+    let (_, setup) = host.terminate();
+    fs::write(setup.path("plugins.toml"), &config).expect("a file can be written");
+
+    let host = start(setup);
+    let next = jiff::Timestamp::from_millisecond(last + HOUR_MS).expect("a moment").to_string();
+    let next = next.trim_end_matches('Z').to_owned() + "+00:00";
+    for job in [&once, &too_late, &skipped, &all] {
+        let goes_on = |job: &Value| job["state"] == "waiting" && job["next"] == next.as_str();
+        wait_until("a job to wait for its next moment", || self::job(&host, job), goes_on);
+    }
+    let expected = BTreeMap::from([("all".to_owned(), 4), ("once".to_owned(), 1)]);
+    assert_eq!(effects(&host), expected);
+    assert_eq!(job(&host, &too_late)["last"]["outcome"], "missed");
+    assert_eq!(job(&host, &skipped)["last"]["outcome"], "skipped");
+    let letters =
+        ok(host.get("/api/schedule/dead-letters"))["dead_letters"].as_array().cloned().unwrap_or_default();
+    let of: Vec<&Value> = letters.iter().map(|letter| &letter["job"]).collect();
+    assert_eq!(of, [&too_late["id"]], "what is skipped was meant to be");
+    // Each moment has a key of its own, and the moments are those that passed.
+    let keys = rows(&host, "select count(*) from errand_effects");
+    assert_eq!(keys, [[json!(5)]]);
+    let host = start(host.kill());
+    wait_for(&host, &all, "waiting");
+    assert_eq!(effects(&host), expected, "and none of them a second time");
+}
+
+fn runs_missed_across_a_restart_go_by_their_policy_on_sqlite() {
+    runs_missed_across_a_restart_go_by_their_policy(Setup::new(PLUGINS));
+}
+
+fn runs_missed_across_a_restart_go_by_their_policy_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    runs_missed_across_a_restart_go_by_their_policy(Setup::new(PLUGINS).env("DATABASE_URL", &postgres.url()));
+    Ok(())
+}
+
+/// A machine whose database of zones is older than the name `Europe/Kyiv`.
+fn a_zone_that_the_machine_does_not_know_yet_is_known() {
+    let setup = Setup::new(PLUGINS);
+    let zones = setup.path("zoneinfo/Europe");
+    fs::create_dir_all(&zones).expect("a folder can be made");
+    let berlin = jiff::tz::TimeZone::get("Europe/Berlin").is_ok();
+    assert!(berlin, "this machine knows zones");
+    fs::copy("/usr/share/zoneinfo/Europe/Berlin", zones.join("Berlin")).expect("a file can be copied");
+    let folder = setup.path("zoneinfo").display().to_string();
+    let host = start(setup.env("TZDIR", &folder));
+    let job = |zone: &str| {
+        let request = json!({
+            "message": { "to": "+15550000001", "text": zone }, "at": "2031-07-01T09:00", "time_zone": zone,
+        });
+        host.post("/api/schedule/jobs", &request)
+    };
+    for (zone, next) in [
+        ("Europe/Berlin", "2031-07-01T09:00:00+02:00"),
+        ("Europe/Kyiv", "2031-07-01T09:00:00+03:00"),
+        ("Europe/Kiev", "2031-07-01T09:00:00+03:00"),
+    ] {
+        assert_eq!(ok(job(zone))["job"]["next"], next, "{zone}");
+    }
+    let refused = job("Europe/Kijow");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.body.contains("`Europe/Kijow`"), "{}", refused.body);
 }

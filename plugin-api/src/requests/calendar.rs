@@ -368,6 +368,10 @@ pub struct FindFreeSlot {
     /// The time zone of the working hours and of the answer, such as `Europe/Berlin`; the calendar's if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// The time zones of others who take part, such as `["America/New_York", "Asia/Tokyo"]`: it must be within the working
+    /// hours of their clocks as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_time_zones: Vec<String>,
     /// When a working day begins; `09:00` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day_starts: Option<String>,

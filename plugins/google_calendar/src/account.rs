@@ -29,6 +29,7 @@ use crate::{
     oauth::Google,
     settings::Config,
     store::Store,
+    times,
     tokens::{self, Tokens},
 };
 
@@ -46,7 +47,7 @@ pub struct Account {
     client: Client,
     google: OnceCell<Arc<Google>>,
     /// The time zone of the calendar, as it was last read.
-    zone: Mutex<Option<TimeZone>>,
+    zone: Mutex<Option<String>>,
     told: Mutex<Option<Clock>>,
     watching: AtomicBool,
 }
@@ -143,7 +144,7 @@ impl Account {
 
     /// Asks the API in the account's name, and tells the host what that shows of it.
     pub async fn ask(&self, ask: &Ask, deadline: Deadline) -> Result<Value, Fault> {
-        let outcome = self.ask_quietly(ask, deadline).await;
+        let outcome = self.ask_by_names(ask, deadline).await;
         match &outcome {
             Ok(_) => self.tell_success(),
             Err(fault) => {
@@ -160,6 +161,20 @@ impl Account {
         self.client.clock()
     }
 
+    /// Google follows a zone that is renamed late, or not at all: a name that it does not take is tried by the others. A
+    /// refusal did nothing, so that asking again does no harm.
+    async fn ask_by_names(&self, ask: &Ask, deadline: Deadline) -> Result<Value, Fault> {
+        let outcome = self.ask_quietly(ask, deadline).await;
+        let refused = outcome.as_ref().err().and_then(Fault::refused_zone);
+        for name in refused.map(times::other_names).unwrap_or_default() {
+            let outcome = self.ask_quietly(&ask.in_zone(name), deadline).await;
+            if outcome.as_ref().err().and_then(Fault::refused_zone).is_none() {
+                return outcome;
+            }
+        }
+        outcome
+    }
+
     /// A token that Google does not take is refreshed once, however long it should have held.
     async fn ask_quietly(&self, ask: &Ask, deadline: Deadline) -> Result<Value, Fault> {
         let google = self.google().await.map_err(Fault::NoAccess)?;
@@ -174,16 +189,27 @@ impl Account {
     }
 
     /// The time zone that is meant when nobody names one.
-    pub fn zone(&self) -> TimeZone {
-        let known = self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.config.time_zone.clone().or(known).unwrap_or(TimeZone::UTC)
+    ///
+    /// # Errors
+    /// `invalid` if the calendar's is not known here: another one would put working hours into the night.
+    pub fn zone(&self) -> Result<TimeZone, OperationError> {
+        if let Some(zone) = &self.config.time_zone {
+            return Ok(zone.clone());
+        }
+        let Some(name) = self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return Ok(TimeZone::UTC);
+        };
+        times::known_zone(&name).ok_or_else(|| {
+            OperationError::invalid(format!(
+                "the calendar's time zone, `{name}`, is not known here: give `time_zone`, or set `GOOGLE_CALENDAR_TIME_ZONE`"
+            ))
+        })
     }
 
     /// Learns the calendar's time zone from a list of its events.
     fn note_zone(&self, answer: &Value) {
-        let zone = answer.get("timeZone").and_then(Value::as_str).and_then(|name| TimeZone::get(name).ok());
-        if let Some(zone) = zone {
-            *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = Some(zone);
+        if let Some(name) = answer.get("timeZone").and_then(Value::as_str) {
+            *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
         }
     }
 

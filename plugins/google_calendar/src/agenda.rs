@@ -38,9 +38,7 @@ impl Agenda {
     pub async fn list(&self, request: ListEvents, deadline: Deadline) -> Result<Events, OperationError> {
         let calendar = self.calendar(request.calendar.as_deref())?;
         let (from, to) = range(request.from.as_deref(), request.to.as_deref())?;
-        if let Some(zone) = &request.time_zone {
-            times::zone("time_zone", zone)?;
-        }
+        let zone = request.time_zone.map(|zone| times::zone_name("time_zone", &zone)).transpose()?;
         let limit = within("limit", request.limit.unwrap_or(DEFAULT_LIMIT), LARGEST_PAGE)?;
         let ask = Ask::get(&["calendars", &calendar, "events"])
             .with("singleEvents", "true".to_owned())
@@ -50,7 +48,7 @@ impl Agenda {
             .with("maxResults", limit.to_string())
             .with("q", request.query)
             .with("pageToken", request.page)
-            .with("timeZone", request.time_zone.or_else(|| self.configured_zone()));
+            .with("timeZone", zone.or_else(|| self.configured_zone()));
         let answer = self.ask(&ask, deadline, &format!("calendar `{calendar}`")).await?;
         let text = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
         Ok(Events {
@@ -81,9 +79,9 @@ impl Agenda {
             None => random::id()?,
         };
         let fingerprint = fingerprint(&request, &calendar)?;
-        let zone = self.account.zone();
-        let zone = zone.iana_name().unwrap_or("UTC");
-        let body = event::new(&request, &id, &fingerprint, zone)?;
+        let body = event::new(&request, &id, &fingerprint, || {
+            Ok(self.account.zone()?.iana_name().unwrap_or("UTC").to_owned())
+        })?;
         let ask = Ask::create(&["calendars", &calendar, "events"], body)
             .with("sendUpdates", notify(request.notify));
         match self.account.ask(&ask, deadline).await {

@@ -29,6 +29,9 @@ const MARGIN: Duration = Duration::from_millis(200);
 /// How long a request may take whose caller sets no end.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// The parameter with the time zone of an answer.
+const ZONE: &str = "timeZone";
+
 /// Until when an answer is of use.
 pub type Deadline = Instant;
 
@@ -102,6 +105,27 @@ impl Ask {
         self
     }
 
+    /// The time zone that it names, if it names one.
+    fn zone(&self) -> Option<&str> {
+        let of_body = || self.body.as_ref()?.pointer("/start/timeZone")?.as_str();
+        let of_query = || self.query.iter().find(|(name, _)| *name == ZONE).map(|(_, zone)| zone.as_str());
+        of_body().or_else(of_query)
+    }
+
+    /// The same, with another name of the time zone.
+    pub fn in_zone(&self, name: &str) -> Self {
+        let mut ask = self.clone();
+        for side in ["/start/timeZone", "/end/timeZone"] {
+            if let Some(zone) = ask.body.as_mut().and_then(|body| body.pointer_mut(side)) {
+                *zone = name.into();
+            }
+        }
+        for (_, zone) in ask.query.iter_mut().filter(|(parameter, _)| *parameter == ZONE) {
+            name.clone_into(zone);
+        }
+        ask
+    }
+
     /// May a fault be answered by asking again?
     fn may_repeat_after(&self, fault: &Fault) -> bool {
         if self.repeatable { fault.is_passing() } else { fault.is_undone() }
@@ -159,7 +183,8 @@ impl Client {
             return read(&body, self.host());
         }
         tracing::debug!(status, answer = %String::from_utf8_lossy(&body), "Google refuses");
-        Err(Fault::Refused(Refusal { status, reason: reason(&body), retry_after }))
+        let zone = ask.zone().filter(|_| status == 400 && is_about_zone(&body)).map(str::to_owned);
+        Err(Fault::Refused(Refusal { status, reason: reason(&body), retry_after, zone }))
     }
 
     /// Sends a form, and answers the status; for what OAuth's library does not do.
@@ -228,7 +253,12 @@ impl<'c> AsyncHttpClient<'c> for Client {
             let request = request.map_err(|error| errors::transport(&error, &host))?;
             let (status, retry_after, body) = self.exchange(request, Instant::now() + self.timeout).await?;
             if status == 429 || status >= 500 {
-                return Err(Fault::Refused(Refusal { status, reason: String::new(), retry_after }));
+                return Err(Fault::Refused(Refusal {
+                    status,
+                    reason: String::new(),
+                    retry_after,
+                    zone: None,
+                }));
             }
             let mut response = http::Response::new(body);
             *response.status_mut() = http::StatusCode::from_u16(status).map_err(|_| no_protocol(&host))?;
@@ -272,6 +302,12 @@ fn reason(body: &[u8]) -> String {
     let reason = newer.or(classic).and_then(Value::as_str).unwrap_or_default();
     // It is shown to people: a word, and nothing else.
     reason.chars().filter(char::is_ascii_alphanumeric).take(60).collect()
+}
+
+/// Google says so in words alone: `Invalid time zone definition for start time.`
+fn is_about_zone(body: &[u8]) -> bool {
+    let words = String::from_utf8_lossy(body).to_ascii_lowercase();
+    words.contains("time zone") || words.contains("timezone")
 }
 
 /// Full jitter, unless Google says how long.

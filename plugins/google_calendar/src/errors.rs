@@ -45,6 +45,8 @@ pub struct Refusal {
     /// Google's word for it, such as `rateLimitExceeded`; empty if it has none.
     pub reason: String,
     pub retry_after: Option<Duration>,
+    /// The time zone that it does not take.
+    pub zone: Option<String>,
 }
 
 impl Refusal {
@@ -104,6 +106,14 @@ impl Fault {
         }
     }
 
+    /// The time zone that Google does not take.
+    pub fn refused_zone(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.zone.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Google's answer has this status.
     pub fn has_status(&self, status: u16) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == status)
@@ -153,7 +163,7 @@ impl Fault {
 }
 
 fn refused(refusal: &Refusal, what: &str) -> OperationError {
-    let Refusal { status, reason, retry_after } = refusal;
+    let Refusal { status, reason, retry_after, zone } = refusal;
     let because = if reason.is_empty() { String::new() } else { format!(" (`{reason}`)") };
     let error = match status {
         _ if refusal.is_rate() || refusal.is_quota() => {
@@ -169,7 +179,13 @@ fn refused(refusal: &Refusal, what: &str) -> OperationError {
         409 => OperationError::conflict(format!("{what} contradicts what is there already{because}")),
         412 => OperationError::conflict(format!("{what} was changed meanwhile: read it again")),
         500.. => OperationError::unavailable(format!("Google answered {status}{because}")),
-        _ => OperationError::invalid(format!("Google refuses the request for {what}: {status}{because}")),
+        _ => OperationError::invalid(match zone {
+            Some(zone) => format!(
+                "Google does not take the time zone `{zone}` for {what}, by none of its names: give another one with the \
+                 same clock"
+            ),
+            None => format!("Google refuses the request for {what}: {status}{because}"),
+        }),
     };
     match retry_after {
         Some(wait) => error.retry_after(*wait),
@@ -189,7 +205,7 @@ impl From<Fault> for Failure {
 }
 
 fn unwell(refusal: &Refusal) -> Failure {
-    let Refusal { status, reason, retry_after } = refusal;
+    let Refusal { status, reason, retry_after, .. } = refusal;
     let because = if reason.is_empty() { String::new() } else { format!(" (`{reason}`)") };
     let failure = match status {
         _ if refusal.is_rate() => Failure::rate_limited(format!("Google asks to slow down{because}")),

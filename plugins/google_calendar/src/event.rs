@@ -47,16 +47,24 @@ pub fn made_by(json: &Value) -> Option<&str> {
     json.pointer(&format!("/extendedProperties/private/{REQUEST}")).and_then(Value::as_str)
 }
 
-/// A new event under an id of ours. `zone` is given for what repeats, which needs one.
-pub fn new(request: &CreateEvent, id: &str, fingerprint: &str, zone: &str) -> Result<Value, OperationError> {
+/// A new event under an id of ours. `zone` is asked for what repeats, which needs one.
+pub fn new(
+    request: &CreateEvent,
+    id: &str,
+    fingerprint: &str,
+    zone: impl Fn() -> Result<String, OperationError>,
+) -> Result<Value, OperationError> {
     if request.title.trim().is_empty() {
         return Err(OperationError::invalid("`title` is empty: say what the event is called"));
     }
     for rule in &request.recurrence {
         recurrence(rule)?;
     }
-    let zone = request.time_zone.as_deref().or((!request.recurrence.is_empty()).then_some(zone));
-    let (start, end) = stretch(&request.start, &request.end, zone)?;
+    let zone = match &request.time_zone {
+        None if !request.recurrence.is_empty() => Some(zone()?),
+        zone => zone.clone(),
+    };
+    let (start, end) = stretch(&request.start, &request.end, zone.as_deref())?;
     let mut event = Map::new();
     event.insert("id".into(), id.into());
     event.insert("summary".into(), request.title.as_str().into());
@@ -109,9 +117,8 @@ pub fn patch(request: &UpdateEvent) -> Result<Value, OperationError> {
 }
 
 fn stretch(start: &str, end: &str, zone: Option<&str>) -> Result<(Value, Value), OperationError> {
-    if let Some(zone) = zone {
-        times::zone("time_zone", zone)?;
-    }
+    let zone = zone.map(|zone| times::zone_name("time_zone", zone)).transpose()?;
+    let zone = zone.as_deref();
     let (from, to) = (Moment::parse("start", start)?, Moment::parse("end", end)?);
     match (from, to) {
         (Moment::Instant(from, _), Moment::Instant(to, _)) => {

@@ -20,6 +20,8 @@ pub struct Search {
     pub duration: Duration,
     pub buffer: Duration,
     pub zone: TimeZone,
+    /// It must be working time there, too.
+    pub other_zones: Vec<TimeZone>,
     /// Minutes since midnight.
     pub day_starts: u16,
     /// Minutes since midnight, up to 1440.
@@ -33,25 +35,36 @@ pub type Stretch = (Timestamp, Timestamp);
 
 /// The earliest free slots, which do not overlap.
 pub fn find(search: &Search, busy: &[Stretch]) -> Vec<Stretch> {
-    let busy = merged(busy, search.buffer);
-    let (first, last) = (local_date(search, search.from), local_date(search, search.to));
-    let days = first.series(1.day()).take_while(|day| *day <= last);
-    let working = days.filter(|day| search.weekdays.contains(&day.weekday()));
-    let slots = working.filter_map(|day| window(search, day)).flat_map(|(opens, window)| {
-        let gaps = gaps(window, &busy);
+    // Nobody needs time to breathe before or after the night.
+    let closed = search.other_zones.iter().flat_map(|zone| closed(search, zone));
+    let taken: Vec<Stretch> = merged(busy, search.buffer).into_iter().chain(closed).collect();
+    let taken = merged(&taken, Duration::ZERO);
+    let slots = open(search, &search.zone).flat_map(|(opens, window)| {
+        let gaps = gaps(window, &taken);
         gaps.into_iter().flat_map(move |gap| within(gap, opens, search.duration)).collect::<Vec<_>>()
     });
     slots.take(search.limit).collect()
 }
 
-fn local_date(search: &Search, instant: Timestamp) -> Date {
-    search.zone.to_datetime(instant).date()
+/// When nobody works in a zone.
+fn closed(search: &Search, zone: &TimeZone) -> Vec<Stretch> {
+    let open: Vec<Stretch> = open(search, zone).map(|(_, window)| window).collect();
+    gaps((search.from, search.to), &open)
+}
+
+/// The working days of a zone: when each begins, and what of it lies in the search.
+fn open(search: &Search, zone: &TimeZone) -> impl Iterator<Item = (Timestamp, Stretch)> {
+    let date = |instant: Timestamp| zone.to_datetime(instant).date();
+    let (first, last) = (date(search.from), date(search.to));
+    let days = first.series(1.day()).take_while(move |day| *day <= last);
+    let working = days.filter(|day| search.weekdays.contains(&day.weekday()));
+    working.filter_map(move |day| window(search, day, zone))
 }
 
 /// When working time begins on a day, and what of it lies in the search.
-fn window(search: &Search, day: Date) -> Option<(Timestamp, Stretch)> {
-    let opens = at(day, search.day_starts, &search.zone)?;
-    let closes = at(day, search.day_ends, &search.zone)?;
+fn window(search: &Search, day: Date, zone: &TimeZone) -> Option<(Timestamp, Stretch)> {
+    let opens = at(day, search.day_starts, zone)?;
+    let closes = at(day, search.day_ends, zone)?;
     let (start, end) = (opens.max(search.from), closes.min(search.to));
     (start < end).then_some((opens, (start, end)))
 }

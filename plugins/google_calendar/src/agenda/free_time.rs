@@ -56,8 +56,17 @@ impl Agenda {
         let (from, to) = range(request.from.as_deref(), request.to.as_deref())?;
         let zone = match &request.time_zone {
             Some(zone) => times::zone("time_zone", zone)?,
-            None => self.account.zone(),
+            None => self.account.zone()?,
         };
+        let others = &request.other_time_zones;
+        if others.len() > MOST_CALENDARS as usize {
+            return Err(OperationError::invalid(format!(
+                "`other_time_zones` has {} zones: at most {MOST_CALENDARS} are allowed",
+                others.len()
+            )));
+        }
+        let zone_of = |name: &String| times::zone("other_time_zones", name);
+        let other_zones = others.iter().map(zone_of).collect::<Result<_, _>>()?;
         let day_starts = times::minutes("day_starts", request.day_starts.as_deref().unwrap_or("09:00"))?;
         let day_ends = times::minutes("day_ends", request.day_ends.as_deref().unwrap_or("17:00"))?;
         if day_ends <= day_starts {
@@ -74,6 +83,7 @@ impl Agenda {
             duration: Duration::from_secs(u64::from(duration) * 60),
             buffer: Duration::from_secs(u64::from(buffer) * 60),
             zone,
+            other_zones,
             day_starts,
             day_ends,
             weekdays: weekdays(&request.weekdays),

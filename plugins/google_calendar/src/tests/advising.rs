@@ -24,7 +24,7 @@ fn every_answer_of_google_leads_to_what_mends_it() {
         (503, ""),
     ];
     let told = answers.map(|(status, reason)| {
-        let refusal = Refusal { status, reason: reason.to_owned(), retry_after: None };
+        let refusal = Refusal { status, reason: reason.to_owned(), retry_after: None, zone: None };
         format!("{status} {reason}: {}", shown(&Failure::from(Fault::Refused(refusal)), 0))
     });
     expect![[r#"

@@ -18,6 +18,7 @@ fn search(from: &str, to: &str) -> Search {
         duration: Duration::from_secs(3600),
         buffer: Duration::ZERO,
         zone: TimeZone::get("Europe/Berlin").unwrap(),
+        other_zones: Vec::new(),
         day_starts: 9 * 60,
         day_ends: 17 * 60,
         weekdays: vec![
@@ -133,6 +134,51 @@ fn a_day_that_ends_at_midnight_ends_there() {
             2026-01-14T01:00:00+01:00 - 2026-01-14T01:30:00+01:00
             2026-01-14T01:30:00+01:00 - 2026-01-14T02:00:00+01:00"#]],
     );
+}
+
+#[test]
+fn it_is_working_time_in_every_zone_that_is_named() {
+    let zones = |names: &[&str]| names.iter().map(|name| TimeZone::get(name).unwrap()).collect::<Vec<_>>();
+    // Tuesday: 9 to 17 in Berlin is 8 to 16 UTC, in New York 14 to 22, in Kolkata 3:30 to 11:30.
+    let mut search = search("2026-01-13T00:00:00Z", "2026-01-14T00:00:00Z");
+    search.other_zones = zones(&["America/New_York"]);
+    check(
+        &search,
+        &[("2026-01-13T14:00:00Z", "2026-01-13T14:20:00Z")],
+        expect![[r#"
+            2026-01-13T15:30:00+01:00 - 2026-01-13T16:30:00+01:00"#]],
+    );
+    // The night next door takes no buffer; what is busy does.
+    search.buffer = Duration::from_secs(20 * 60);
+    check(
+        &search,
+        &[("2026-01-13T15:25:00Z", "2026-01-13T15:40:00Z")],
+        expect![[r#"
+            2026-01-13T15:00:00+01:00 - 2026-01-13T16:00:00+01:00"#]],
+    );
+    search.buffer = Duration::ZERO;
+    search.other_zones = zones(&["America/New_York", "Asia/Kolkata"]);
+    check(&search, &[], expect![""]);
+    (search.day_starts, search.day_ends) = (7 * 60, 20 * 60);
+    check(
+        &search,
+        &[],
+        expect![[r#"
+            2026-01-13T13:00:00+01:00 - 2026-01-13T14:00:00+01:00
+            2026-01-13T14:00:00+01:00 - 2026-01-13T15:00:00+01:00"#]],
+    );
+    // In these three weeks of March the clocks of New York are ahead by an hour.
+    let mut search = self::search("2026-03-16T00:00:00Z", "2026-03-17T00:00:00Z");
+    search.other_zones = zones(&["America/New_York"]);
+    search.limit = 1;
+    check(&search, &[], expect!["2026-03-16T14:00:00+01:00 - 2026-03-16T15:00:00+01:00"]);
+    // On Friday evening in New York it is Saturday in Tokyo, and the other way round.
+    let mut search = self::search("2026-01-16T20:00:00Z", "2026-01-19T09:00:00Z");
+    search.zone = TimeZone::get("Asia/Tokyo").unwrap();
+    search.other_zones = zones(&["America/New_York"]);
+    (search.day_starts, search.day_ends) = (0, 24 * 60);
+    search.limit = 1;
+    check(&search, &[], expect!["2026-01-19T14:00:00+09:00 - 2026-01-19T15:00:00+09:00"]);
 }
 
 proptest! {

@@ -84,6 +84,81 @@ async fn who_keeps_the_cursor_is_told_the_same_again() {
         .assert_eq(&refused.to_string());
 }
 
+/// Google tells of an event that was moved in time as of one event, at its last place; of one that was moved to another
+/// calendar, in the first as of a cancelled one. A move while a reader is between two pages comes once more, later.
+#[tokio::test]
+async fn an_event_that_moves_between_two_syncs_is_told_where_it_is_last() {
+    let event = |id: &str, hour: u32| {
+        json!({ "id": id, "status": "confirmed", "summary": id, "start": { "dateTime": format!("2031-01-14T{hour}:00:00+01:00") },
+            "end": { "dateTime": format!("2031-01-14T{}:00:00+01:00", hour + 1) } })
+    };
+    let occurrence = move |hour: u32| {
+        let mut event = event("weekly_20310114T090000Z", hour);
+        event["recurringEventId"] = "weekly".into();
+        event["originalStartTime"] = json!({ "dateTime": "2031-01-14T10:00:00+01:00" });
+        event
+    };
+    let peer = google(move |heard: &Heard| {
+        let page = |items: Value, key: &str, token: &str| {
+            Reply::Json(200, json!({ "kind": "calendar#events", "items": items, key: token }))
+        };
+        match (heard.parameter("syncToken"), heard.parameter("pageToken")) {
+            _ if heard.parameter("fields").is_some() => no_events(),
+            (None, None) => page(
+                json!([event("moves", 10), event("leaves", 11), event("weekly", 10)]),
+                "nextSyncToken",
+                "s1",
+            ),
+            (Some("s1"), None) => page(
+                json!([event("moves", 14), { "id": "leaves", "status": "cancelled" }]),
+                "nextPageToken",
+                "p2",
+            ),
+            (Some("s1"), Some("p2")) => {
+                page(json!([occurrence(16), event("moves", 15)]), "nextSyncToken", "s2")
+            }
+            (Some("s2"), None) => page(json!([]), "nextSyncToken", "s3"),
+            other => panic!("nobody asks for {other:?}"),
+        }
+    });
+    let plugin = connected(&peer).await;
+    let first = ask(&plugin, "scheduler", Changes::default()).await;
+    assert!(first.reset && !first.more);
+    let mut known = std::collections::BTreeMap::new();
+    let mut take = |changed: &Changed| {
+        for event in &changed.events {
+            match event.status.as_str() {
+                "cancelled" => known.remove(&event.id),
+                _ => known.insert(
+                    event.id.clone(),
+                    (event.start.clone().unwrap_or_default(), event.recurring_event.clone()),
+                ),
+            };
+        }
+        known.clone()
+    };
+    take(&first);
+    loop {
+        let changed = ask(&plugin, "scheduler", Changes::default()).await;
+        assert!(!changed.reset, "nothing that was known is lost");
+        take(&changed);
+        if !changed.more {
+            break;
+        }
+    }
+    let last = ask(&plugin, "scheduler", Changes::default()).await;
+    assert!(last.events.is_empty() && !last.more, "each move is told once");
+    let shown: Vec<_> = take(&last)
+        .into_iter()
+        .map(|(id, (start, of))| format!("{id} {start} {}", of.unwrap_or_default()))
+        .collect();
+    expect![[r#"
+        moves 2031-01-14T15:00:00+01:00 
+        weekly 2031-01-14T10:00:00+01:00 
+        weekly_20310114T090000Z 2031-01-14T16:00:00+01:00 weekly"#]]
+    .assert_eq(&shown.join("\n"));
+}
+
 proptest! {
     #[test]
     fn no_cursor_panics(text in any::<String>()) {

@@ -13,7 +13,11 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, OperationError>, expected: Exp
 fn create(start: &str, end: &str) -> Result<Value, OperationError> {
     let request =
         CreateEvent { title: "Tea".into(), start: start.into(), end: end.into(), ..CreateEvent::default() };
-    event::new(&request, "id", "fingerprint", "Europe/Berlin")
+    event::new(&request, "id", "fingerprint", berlin)
+}
+
+fn berlin() -> Result<String, OperationError> {
+    Ok("Europe/Berlin".to_owned())
 }
 
 #[test]
@@ -103,15 +107,65 @@ fn what_repeats_has_a_zone_to_keep_its_hour_in() {
         end: "2026-03-23T11:00:00+01:00".into(),
         ..CreateEvent::default()
     };
-    let made = event::new(&request, "id", "f", "Europe/Berlin").unwrap();
+    let made = event::new(&request, "id", "f", berlin).unwrap();
     assert_eq!(made["start"].get("timeZone"), None, "the offset says it all");
     request.recurrence = vec!["RRULE:FREQ=WEEKLY".into()];
-    let made = event::new(&request, "id", "f", "Europe/Berlin").unwrap();
+    let made = event::new(&request, "id", "f", berlin).unwrap();
     assert_eq!(made["start"]["timeZone"], "Europe/Berlin");
     request.recurrence = vec!["every week".into()];
     refused(
-        event::new(&request, "id", "f", "Europe/Berlin"),
+        event::new(&request, "id", "f", berlin),
         expect!["invalid: `recurrence` has `every week`: write it as `RRULE:FREQ=WEEKLY;COUNT=4` (RFC 5545)"],
+    );
+}
+
+#[test]
+fn a_zone_has_all_its_names_the_nearest_first() {
+    for (name, other) in [
+        ("Europe/Kyiv", "Europe/Kiev"),
+        ("Europe/Kiev", "Europe/Kyiv"),
+        ("Asia/Kolkata", "Asia/Calcutta"),
+        ("America/Nuuk", "America/Godthab"),
+        ("Asia/Yangon", "Asia/Rangoon"),
+        ("Asia/Ho_Chi_Minh", "Asia/Saigon"),
+        ("Atlantic/Faroe", "Atlantic/Faeroe"),
+    ] {
+        assert_eq!(times::other_names(name).first(), Some(&other), "{name}: {:?}", times::other_names(name));
+        for also in times::other_names(name) {
+            let (one, same) = (times::known_zone(name).unwrap(), times::known_zone(also).unwrap());
+            for month in 1..=12 {
+                let noon = jiff::civil::date(2026, month, 15).at(12, 0, 0, 0);
+                assert_eq!(
+                    one.to_timestamp(noon).unwrap(),
+                    same.to_timestamp(noon).unwrap(),
+                    "{name} and {also}"
+                );
+            }
+        }
+    }
+    assert!(times::other_names("Mars/Olympus").is_empty());
+}
+
+#[test]
+fn a_zone_is_sent_as_the_tz_database_writes_it() {
+    let request = CreateEvent {
+        title: "Tea".into(),
+        start: "2026-03-23T10:00:00+02:00".into(),
+        end: "2026-03-23T11:00:00+02:00".into(),
+        time_zone: Some("europe/kyiv".into()),
+        ..CreateEvent::default()
+    };
+    let made = event::new(&request, "id", "f", berlin).unwrap();
+    assert_eq!(
+        (&made["start"]["timeZone"], &made["end"]["timeZone"]),
+        (&"Europe/Kyiv".into(), &"Europe/Kyiv".into())
+    );
+    let request = CreateEvent { time_zone: Some("FLE Standard Time".into()), ..request };
+    refused(
+        event::new(&request, "id", "f", berlin),
+        expect![
+            "invalid: `time_zone` is `FLE Standard Time`, which is no time zone: write it as `Europe/Berlin` or `UTC`"
+        ],
     );
 }
 

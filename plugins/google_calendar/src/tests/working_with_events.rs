@@ -478,3 +478,160 @@ async fn google_is_never_quoted_and_nothing_secret_logged() {
         assert!(!logs.contains(secret), "{logs}");
     }
 }
+
+/// Google as it was when the zone had its new name elsewhere (phw198/OutlookGoogleCalendarSync#1525): it takes the names of
+/// this list alone.
+fn knows_zones(known: &'static [&'static str]) -> Peer {
+    scripted(move |heard, _| {
+        let zone = match heard.method.as_str() {
+            "GET" => heard.parameter("timeZone").map(str::to_owned),
+            _ => heard.json().pointer("/start/timeZone").and_then(Value::as_str).map(str::to_owned),
+        };
+        match zone {
+            Some(zone) if !known.contains(&zone.as_str()) => Reply::Json(
+                400,
+                json!({ "error": {
+                    "code": 400, "message": "Invalid time zone definition for start time.",
+                    "errors": [{ "domain": "global", "reason": "invalid", "message": "Invalid time zone definition for start time." }],
+                }}),
+            ),
+            _ if heard.method == "GET" => no_events(),
+            _ => Reply::Json(200, an_event("tea")),
+        }
+    })
+}
+
+fn zones_sent(peer: &Peer, line: &str) -> Vec<String> {
+    let zone = |heard: &Heard| match heard.method.as_str() {
+        "GET" => heard.parameter("timeZone").map(str::to_owned),
+        _ => heard.json()["start"]["timeZone"].as_str().map(str::to_owned),
+    };
+    peer.heard(line).iter().filter_map(zone).collect()
+}
+
+#[tokio::test]
+async fn a_zone_goes_by_the_name_that_google_takes() {
+    for (asked, known) in [
+        ("Europe/Kyiv", &["Europe/Kiev"][..]),
+        ("Europe/Kiev", &["Europe/Kyiv"]),
+        ("asia/calcutta", &["Asia/Kolkata"]),
+    ] {
+        let peer = knows_zones(known);
+        let plugin = connected(&peer).await;
+        let zone = Some(asked.to_owned());
+        plugin.call(CreateEvent { time_zone: zone.clone(), ..tea() }).await.unwrap();
+        assert_eq!(zones_sent(&peer, "POST /cal").last().map(String::as_str), known.first().copied());
+        let made: Vec<Value> =
+            peer.heard(&format!("POST {EVENTS}")).iter().map(|heard| heard.json()["id"].clone()).collect();
+        assert_eq!(made.len(), 2);
+        assert_eq!(made[0], made[1], "under one id, so that it is made once");
+        let moved = UpdateEvent {
+            start: Some(tea().start),
+            end: Some(tea().end),
+            time_zone: zone.clone(),
+            ..rename()
+        };
+        plugin.call(moved).await.unwrap();
+        assert_eq!(zones_sent(&peer, "PATCH").last().map(String::as_str), known.first().copied());
+        plugin.call(ListEvents { time_zone: zone, ..ListEvents::default() }).await.unwrap();
+        assert_eq!(
+            zones_sent(&peer, &format!("GET {EVENTS}")).last().map(String::as_str),
+            known.first().copied()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_google_does_not_take_by_any_name_is_named() {
+    let peer = knows_zones(&[]);
+    let plugin = connected(&peer).await;
+    let error =
+        plugin.call(CreateEvent { time_zone: Some("Europe/Kyiv".into()), ..tea() }).await.unwrap_err();
+    let id = peer.heard("POST /cal")[0].json()["id"].as_str().unwrap().to_owned();
+    expect!["invalid: Google does not take the time zone `Europe/Kyiv` for event `ID` of calendar `primary`, by none of its names: give another one with the same clock"].assert_eq(&error.to_string().replace(&id, "ID"));
+    let sent = zones_sent(&peer, "POST /cal");
+    assert_eq!(&sent[..2], ["Europe/Kyiv", "Europe/Kiev"], "{sent:?}");
+    assert!(sent.len() <= 4, "{sent:?}");
+    // Another 400 is not tried by other names.
+    let peer = scripted(|_, _| error_reply());
+    let plugin = connected(&peer).await;
+    plugin.call(CreateEvent { time_zone: Some("Europe/Kyiv".into()), ..tea() }).await.unwrap_err();
+    assert_eq!(peer.heard("POST /cal").len(), 1);
+}
+
+fn error_reply() -> Reply {
+    error(400, "badRequest")
+}
+
+#[tokio::test]
+async fn a_calendar_whose_zone_is_not_known_here_is_not_taken_for_utc() {
+    // As Alexa names it (phw198/OutlookGoogleCalendarSync, TimezoneDB).
+    let peer = google(|_| {
+        Reply::Json(200, json!({ "kind": "calendar#events", "timeZone": "GMT-05:00", "items": [] }))
+    });
+    let plugin = connected(&peer).await;
+    let request = FindFreeSlot { duration_minutes: 30, ..FindFreeSlot::default() };
+    expect!["invalid: the calendar's time zone, `GMT-05:00`, is not known here: give `time_zone`, or set `GOOGLE_CALENDAR_TIME_ZONE`"].assert_eq(&plugin.call(request.clone()).await.unwrap_err().to_string());
+    let weekly = CreateEvent { recurrence: vec!["RRULE:FREQ=WEEKLY".into()], ..tea() };
+    assert!(plugin.call(weekly).await.unwrap_err().message.contains("`GMT-05:00`"));
+    let given = FindFreeSlot { time_zone: Some("America/Bogota".into()), ..request };
+    let error = plugin.call(given).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound, "Google answers no busy times here: {error}");
+}
+
+/// Three people, each calendar at home in another zone: Google writes each one's times with an offset of its own.
+#[tokio::test]
+async fn a_meeting_of_three_in_three_zones_suits_all_of_them() {
+    let peer = scripted(|heard, _| {
+        assert_eq!(heard.path, "/freeBusy");
+        let busy = |start: &str, end: &str| json!({ "busy": [{ "start": start, "end": end }] });
+        Reply::Json(
+            200,
+            json!({ "kind": "calendar#freeBusy", "calendars": {
+                "berlin@example.com": busy("2031-01-14T15:00:00+01:00", "2031-01-14T15:30:00+01:00"),
+                "boston@example.com": busy("2031-01-14T10:15:00-05:00", "2031-01-14T10:30:00-05:00"),
+                "kolkata@example.com": busy("2031-01-14T18:00:00+05:30", "2031-01-14T18:45:00+05:30"),
+            }}),
+        )
+    });
+    let plugin = connected(&peer).await;
+    let request = FindFreeSlot {
+        duration_minutes: 30,
+        from: Some("2031-01-14T00:00:00+01:00".into()),
+        to: Some("2031-01-15T00:00:00+01:00".into()),
+        calendars: ["berlin@example.com", "boston@example.com", "kolkata@example.com"]
+            .map(str::to_owned)
+            .to_vec(),
+        time_zone: Some("Europe/Berlin".into()),
+        day_starts: Some("07:00".into()),
+        day_ends: Some("20:00".into()),
+        limit: Some(100),
+        ..FindFreeSlot::default()
+    };
+    let found = plugin.call(request.clone()).await.unwrap();
+    let of = |found: &plugin_api::requests::calendar::Slots| {
+        found
+            .slots
+            .iter()
+            .map(|slot| format!("{} {}", &slot.start[11..16], &slot.end[11..]))
+            .collect::<Vec<_>>()
+    };
+    // 12:30 to 13:15 UTC, 14:00 to 14:30 and 15:15 to 15:30 are taken: in Berlin an hour later.
+    let all = of(&found);
+    assert_eq!(
+        (all.first().map(String::as_str), all.last().map(String::as_str)),
+        (Some("07:00 07:30:00+01:00"), Some("19:30 20:00:00+01:00"))
+    );
+    for taken in ["13:30", "14:00", "15:00", "16:00"] {
+        assert!(all.iter().all(|slot| !slot.starts_with(taken)), "{taken}: {all:?}");
+    }
+    // Within the working hours of Boston and Kolkata as well: 12:00 to 14:30 UTC.
+    let everywhere = FindFreeSlot {
+        other_time_zones: vec!["America/New_York".into(), "Asia/Kolkata".into()],
+        ..request.clone()
+    };
+    assert_eq!(of(&plugin.call(everywhere).await.unwrap()), ["13:00 13:30:00+01:00", "14:15 14:45:00+01:00"]);
+    let nowhere = FindFreeSlot { other_time_zones: vec!["Mars/Olympus".into()], ..request };
+    expect!["invalid: `other_time_zones` is `Mars/Olympus`, which is no time zone: write it as `Europe/Berlin` or `UTC`"]
+        .assert_eq(&plugin.call(nowhere).await.unwrap_err().to_string());
+}

@@ -13,7 +13,7 @@ use plugin_api::{
 };
 
 use super::{Outcome, Store};
-use crate::{rule::Rule, task::Task};
+use crate::{rule::Rule, task::Task, times};
 
 /// Everything of a job.
 pub const COLUMNS: &str = "id, fingerprint, person, title, does, task, rule, zone, if_late, late_ms, state, fire_ms, \
@@ -215,7 +215,7 @@ pub fn read(row: &Row<'_>) -> Outcome<Job> {
         does: named(row.get("does")?)?,
         task: written(&row.get::<String>("task")?)?,
         rule: written(&row.get::<String>("rule")?)?,
-        zone: TimeZone::get(&zone_name).unwrap_or(TimeZone::UTC),
+        zone: times::zone("zone", &zone_name).unwrap_or(TimeZone::UTC),
         zone_name,
         if_late: written(&row.get::<String>("if_late")?)?,
         late_ms: row.get("late_ms")?,
