@@ -1,6 +1,11 @@
 //! The smtp plugin with a real SMTP server, and with raw peers that answer as public reports say: mail arrives; what does
 //! not work is told apart.
 
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -32,7 +37,7 @@ pub fn tests() -> Vec<Trial> {
         a_login_refused_in_gbk_names_the_password_and_its_words_are_in_the_log,
         a_name_that_is_refused_is_told_and_blames_no_recipient,
         a_connection_that_the_server_ends_after_a_mail_is_replaced,
-        an_access_token_is_renewed_and_lets_in,
+        an_access_token_is_renewed_and_lets_in_also_after_a_restart,
         what_a_provider_wants_instead_of_a_password_is_told,
         a_domain_beyond_ascii_goes_to_a_server_without_smtputf8,
         a_job_goes_by_what_the_code_says_on_sqlite,
@@ -256,23 +261,11 @@ fn a_connection_that_the_server_ends_after_a_mail_is_replaced() {
     assert_eq!(put_off.json()["details"]["smtp_code"], 421);
 }
 
-fn an_access_token_is_renewed_and_lets_in() {
-    // What Google and Microsoft answer; the first token is of a user that was let go meanwhile.
+fn an_access_token_is_renewed_and_lets_in_also_after_a_restart() {
+    // Google's refresh token stays, Microsoft's is replaced.
     let (google, microsoft) = ("ya29.a0Af_secret-token", "eyJ0eXAiOiJKV1Qi.secret-token");
-    for (token, rotated) in [(google, None), (microsoft, Some("refresh-token-two"))] {
-        let authority = Peer::start(move |asked| {
-            let known = asked.body.contains("refresh_token=refresh-token-one")
-                && asked.body.contains("client_id=switchboard");
-            match known && asked.path == "/token" {
-                true => (
-                    200,
-                    json!({
-                        "access_token": token, "token_type": "Bearer", "expires_in": 3599, "refresh_token": rotated,
-                    }),
-                ),
-                false => (400, json!({ "error": "invalid_grant" })),
-            }
-        });
+    for (token, replacement) in [(google, None), (microsoft, Some("refresh-token-two"))] {
+        let (authority, asked) = authority(token, replacement);
         let server = RawSmtp::start(|heard| match heard.line.split(' ').next() {
             Some("EHLO") => Answer::line("250-raw\r\n250 AUTH LOGIN XOAUTH2"),
             _ => Answer::Good,
@@ -284,16 +277,46 @@ fn an_access_token_is_renewed_and_lets_in() {
             .env("SMTP_OAUTH_TOKEN_URL", &format!("http://{}/token", authority.address()));
         let host = connected(setup);
         assert_eq!(send(&host).status, 200);
-        let login = STANDARD.encode(format!("user=operator@example.com\x01auth=Bearer {token}\x01\x01"));
-        let logins: Vec<String> =
-            server.commands().into_iter().filter(|line| line.starts_with("AUTH")).collect();
-        assert!(
-            !logins.is_empty() && logins.iter().all(|line| *line == format!("AUTH XOAUTH2 {login}")),
-            "{logins:?}"
-        );
         let told = host.output() + &host.plugin("smtp").to_string();
-        assert!(!told.contains("secret-token") && !told.contains("refresh-token"), "{told}");
+        let host = connected(host.terminate().1);
+        let told = told + &host.output();
+        assert!(!told.contains("secret-token") && !told.contains("refresh-token-"), "{told}");
+
+        let login = STANDARD.encode(format!("user=operator@example.com\x01auth=Bearer {token}\x01\x01"));
+        let logins =
+            server.commands().into_iter().filter(|line| line.starts_with("AUTH")).collect::<Vec<_>>();
+        assert!(logins.iter().all(|line| *line == format!("AUTH XOAUTH2 {login}")), "{logins:?}");
+        let second = replacement.unwrap_or("refresh-token-one");
+        assert_eq!(*asked.lock().expect("no test panics here"), ["refresh-token-one", second]);
+        for file in fs::read_dir(host.setup().path("data")).expect("the folder for data is there") {
+            let bytes = fs::read(file.expect("a file can be listed").path()).unwrap_or_default();
+            assert!(
+                !String::from_utf8_lossy(&bytes).contains("refresh-token-"),
+                "nothing lies there in the clear"
+            );
+        }
     }
+}
+
+/// Gives this access token for an hour, and another refresh token if there is one; and the refresh tokens that it was given.
+fn authority(token: &'static str, replacement: Option<&'static str>) -> (Peer, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let note = asked.clone();
+    let peer = Peer::start(move |request| {
+        let given =
+            request.body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap_or_default();
+        note.lock().expect("no test panics here").push(given.to_owned());
+        match request.path == "/token" && request.body.contains("client_id=switchboard") {
+            true => (
+                200,
+                json!({
+                    "access_token": token, "token_type": "Bearer", "expires_in": 3599, "refresh_token": replacement,
+                }),
+            ),
+            false => (400, json!({ "error": "invalid_grant" })),
+        }
+    });
+    (peer, asked)
 }
 
 fn what_a_provider_wants_instead_of_a_password_is_told() {

@@ -1,10 +1,12 @@
 //! The way to the mail server: connections that are logged in, a bounded number of them, kept for the next mail.
 //! - [`connection`]: commands and replies over a stream of bytes.
+//! - [`kept`]: the newest refresh token, across restarts.
 //! - [`tokens`]: a refresh token -> access tokens.
 //! - [`connect`]: settings -> a connection with login.
 //! - [`session`]: a connection that a mail is handed over on.
 
 pub mod connection;
+mod kept;
 mod tokens;
 mod connect;
 pub mod session;

@@ -177,7 +177,7 @@ impl Connector {
                 // A refusal comes as a question first, whose answer is empty.
                 (format!("AUTH XOAUTH2 {}", STANDARD.encode(text)), vec![String::new()])
             }
-            _ => return Err(login::not_offered(&self.config)),
+            _ => return Err(login::not_offered(mechanisms, &self.config)),
         };
         let exchange = async {
             let mut answers = answers.into_iter();

@@ -1,5 +1,5 @@
-//! A refresh token -> access tokens, each kept until shortly before its end (RFC 6749, 6). A refresh token that is
-//! replaced by the server replaces ours as long as this process runs.
+//! A refresh token -> access tokens, each used until shortly before its end (RFC 6749, 6). A refresh token that the
+//! provider replaces replaces ours, also after a restart.
 
 use std::pin::Pin;
 
@@ -16,6 +16,7 @@ use plugin_api::{
     tracing,
 };
 
+use super::kept::Kept;
 use crate::{
     errors::tokens,
     settings::{Proof, Renewal},
@@ -35,11 +36,13 @@ pub struct Tokens {
 enum Source {
     /// It is given by the settings.
     Given(Secret),
-    Renewed(Box<Renewal>, Mutex<Held>),
+    Renewed(Box<Renewal>, Kept, Mutex<Held>),
 }
 
+#[derive(Default)]
 struct Held {
-    refresh: Secret,
+    /// Absent as long as nobody has looked what was kept.
+    refresh: Option<Secret>,
     /// With the moment from which on it is renewed.
     access: Option<(Secret, Instant)>,
 }
@@ -51,8 +54,7 @@ impl Tokens {
             Proof::Password(_) => return None,
             Proof::Token(token) => Source::Given(token.clone()),
             Proof::Renewal(renewal) => {
-                let held = Held { refresh: renewal.refresh.clone(), access: None };
-                Source::Renewed(renewal.clone(), Mutex::new(held))
+                Source::Renewed(renewal.clone(), Kept::new(context, &renewal.refresh), Mutex::default())
             }
         };
         Some(Self { context: context.clone(), source })
@@ -60,9 +62,9 @@ impl Tokens {
 
     /// An access token that holds.
     pub async fn access(&self) -> Result<Secret, Failure> {
-        let (renewal, held) = match &self.source {
+        let (renewal, kept, held) = match &self.source {
             Source::Given(token) => return Ok(token.clone()),
-            Source::Renewed(renewal, held) => (renewal, held),
+            Source::Renewed(renewal, kept, held) => (renewal, kept, held),
         };
         // Whoever comes second waits for the first one's token.
         let mut held = held.lock().await;
@@ -71,21 +73,41 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        let answer = renew(renewal, &held.refresh).await?;
-        for token in [Some(&answer.access), answer.refresh.as_ref()].into_iter().flatten() {
-            self.context.secret(token.expose()).await?;
+        let mut refresh = match &held.refresh {
+            Some(refresh) => refresh.clone(),
+            None => kept.read().await.unwrap_or_else(|| renewal.refresh.clone()),
+        };
+        let mut answer = renew(renewal, &refresh).await;
+        // The settings may hold a newer consent than what was kept.
+        if matches!(answer, Err(NoToken::Ended(_))) && refresh != renewal.refresh {
+            refresh = renewal.refresh.clone();
+            answer = renew(renewal, &refresh).await;
         }
+        let answer = answer.map_err(|(NoToken::Ended(failure) | NoToken::Failed(failure))| failure)?;
+        if let Some(replacement) = answer.refresh {
+            self.context.secret(replacement.expose()).await?;
+            kept.write(&replacement).await;
+            refresh = replacement;
+        }
+        self.context.secret(answer.access.expose()).await?;
+        held.refresh = Some(refresh);
         held.access = Some((answer.access.clone(), Instant::now() + answer.life.saturating_sub(AHEAD)));
-        held.refresh = answer.refresh.unwrap_or_else(|| held.refresh.clone());
         Ok(answer.access)
     }
 
     /// The mail server did not take the access token: the next one is new.
     pub async fn forget(&self) {
-        if let Source::Renewed(_, held) = &self.source {
+        if let Source::Renewed(_, _, held) = &self.source {
             held.lock().await.access = None;
         }
     }
+}
+
+/// Why there is no access token.
+enum NoToken {
+    /// The refresh token is not good any more.
+    Ended(Failure),
+    Failed(Failure),
 }
 
 struct Answer {
@@ -95,13 +117,13 @@ struct Answer {
     refresh: Option<Secret>,
 }
 
-async fn renew(renewal: &Renewal, refresh: &Secret) -> Result<Answer, Failure> {
+async fn renew(renewal: &Renewal, refresh: &Secret) -> Result<Answer, NoToken> {
     install_provider();
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|_| Failure::internal("no HTTP client can be made"))?;
+        .map_err(|_| NoToken::Failed(Failure::internal("no HTTP client can be made")))?;
     let mut client = BasicClient::new(ClientId::new(renewal.client_id.clone()))
         .set_auth_type(AuthType::RequestBody)
         .set_token_uri(TokenUrl::from_url(renewal.url.clone()));
@@ -139,13 +161,13 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
-fn failure(trouble: RequestTokenError<reqwest::Error, BasicErrorResponse>, renewal: &Renewal) -> Failure {
+fn failure(trouble: RequestTokenError<reqwest::Error, BasicErrorResponse>, renewal: &Renewal) -> NoToken {
     let host = renewal.url.host_str().unwrap_or_default();
-    match trouble {
+    NoToken::Failed(match trouble {
         RequestTokenError::ServerResponse(answer) => {
             tracing::debug!(error = %answer, "no access token");
             match answer.error() {
-                BasicErrorResponseType::InvalidGrant => tokens::ended(host),
+                BasicErrorResponseType::InvalidGrant => return NoToken::Ended(tokens::ended(host)),
                 BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
                     tokens::unknown_client(host)
                 }
@@ -157,5 +179,5 @@ fn failure(trouble: RequestTokenError<reqwest::Error, BasicErrorResponse>, renew
             tokens::out_of_reach(host, error.is_timeout())
         }
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => tokens::no_endpoint(host),
-    }
+    })
 }

@@ -47,14 +47,9 @@ fn password(reply: &Reply, config: &Config) -> Failure {
     let server = config.address();
     let failure = |why: &str| Failure::auth_invalid(format!("`{server}` {why}")).setting("password");
     match (reply.code, reply.enhanced()) {
-        (_, "5.7.30" | "5.7.139") if reply.hint() != Some(Hint::WrongPassword) => Failure::auth_invalid(
-            format!("`{server}` takes no password any more ({reply}): it wants OAuth 2"),
-        )
-        .setting("oauth_refresh_token")
-        .advise(
-            FixAction::CorrectSetting,
-            "Unset `SMTP_PASSWORD`, and set `SMTP_OAUTH_REFRESH_TOKEN` with `SMTP_OAUTH_CLIENT_ID`",
-        ),
+        (_, "5.7.30" | "5.7.139") if reply.hint() != Some(Hint::WrongPassword) => {
+            wants_oauth(format!("`{server}` takes no password any more ({reply}): it wants OAuth 2"))
+        }
         (534, "5.7.9") => {
             let failure = failure(&format!("wants a password made for one application ({reply})")).advise(
                 FixAction::CorrectSetting,
@@ -72,6 +67,13 @@ fn password(reply: &Reply, config: &Config) -> Failure {
     }
 }
 
+fn wants_oauth(message: String) -> Failure {
+    Failure::auth_invalid(message).setting("oauth_refresh_token").advise(
+        FixAction::CorrectSetting,
+        "Unset `SMTP_PASSWORD`, and set `SMTP_OAUTH_REFRESH_TOKEN` with `SMTP_OAUTH_CLIENT_ID`",
+    )
+}
+
 fn token(reply: &Reply, server: &str, proof: &Proof) -> Failure {
     let setting = if matches!(proof, Proof::Token(_)) { "oauth_token" } else { "oauth_refresh_token" };
     Failure::auth_invalid(format!(
@@ -86,8 +88,8 @@ fn token(reply: &Reply, server: &str, proof: &Proof) -> Failure {
     )
 }
 
-/// The server offers no way to log in that fits what the settings hold.
-pub fn not_offered(config: &Config) -> Failure {
+/// The server offers these ways to log in alone, and none of them fits what the settings hold.
+pub fn not_offered(mechanisms: &[String], config: &Config) -> Failure {
     let server = config.address();
     let is_password =
         config.credentials.as_ref().is_none_or(|known| matches!(known.proof, Proof::Password(_)));
@@ -96,6 +98,11 @@ pub fn not_offered(config: &Config) -> Failure {
             "`{server}` offers no login with an access token (XOAUTH2): set `SMTP_PASSWORD` instead of it"
         ))
         .setting("password");
+    }
+    if mechanisms.iter().any(|offered| offered == "XOAUTH2") {
+        return wants_oauth(format!(
+            "`{server}` offers no login with a password (PLAIN or LOGIN): it wants OAuth 2"
+        ));
     }
     match config.tls {
         TlsMode::None => Failure::config_invalid(format!(

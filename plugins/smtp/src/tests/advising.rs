@@ -87,8 +87,9 @@ fn a_server_that_answers_no() {
     let config = config(TlsMode::Starttls);
     let others = ["421", "554"].map(|code| connecting::unwilling(&reply(code), &config));
     let names = ["504 5.5.2", "450 4.7.1"].map(|line| connecting::refused_hello(&reply(line), "vm", &config));
-    let none = [TlsMode::None, TlsMode::Implicit].map(|tls| login::not_offered(&self::config(tls)));
-    let no_xoauth2 = login::not_offered(&token("smtp.example.com"));
+    let none = [TlsMode::None, TlsMode::Implicit].map(|tls| login::not_offered(&[], &self::config(tls)));
+    let xoauth2_alone = login::not_offered(&["XOAUTH2".to_owned()], &password("smtp.example.com"));
+    let no_xoauth2 = login::not_offered(&[], &token("smtp.example.com"));
     expect![[r#"
         auth_invalid [password]: `smtp.example.com:587` refuses the user name or the password (SMTP 530)
         auth_invalid [password]: `smtp.example.com:587` refuses this kind of login (SMTP 534): many providers want a password made for one application
@@ -101,8 +102,9 @@ fn a_server_that_answers_no() {
         unavailable [ehlo_name]: `smtp.example.com:587` refuses `vm`, the name by which this machine introduces itself (SMTP 450 4.7.1) => Set `SMTP_EHLO_NAME` to a domain of yours that resolves, such as `mail.example.com`
         config_invalid [tls]: `smtp.example.com:587` offers no login with a password over an unencrypted connection: set `SMTP_TLS`, or unset `SMTP_USERNAME` and `SMTP_PASSWORD`
         config_invalid [username]: `smtp.example.com:587` offers no login with a password (PLAIN or LOGIN): unset `SMTP_USERNAME` and `SMTP_PASSWORD` if it wants none
+        auth_invalid [oauth_refresh_token]: `smtp.example.com:587` offers no login with a password (PLAIN or LOGIN): it wants OAuth 2 => Unset `SMTP_PASSWORD`, and set `SMTP_OAUTH_REFRESH_TOKEN` with `SMTP_OAUTH_CLIENT_ID`
         config_invalid [password]: `smtp.example.com:587` offers no login with an access token (XOAUTH2): set `SMTP_PASSWORD` instead of it"#]].assert_eq(&table(
-        logins.into_iter().chain([missing]).chain(others).chain(names).chain(none).chain([no_xoauth2]),
+        logins.into_iter().chain([missing]).chain(others).chain(names).chain(none).chain([xoauth2_alone, no_xoauth2]),
     ));
 }
 

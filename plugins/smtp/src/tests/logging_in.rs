@@ -10,9 +10,11 @@ use plugin_api::{
     tokio,
 };
 
+use tempfile::TempDir;
+
 use super::{
     peer::{Peer, Talk, closed_port},
-    setup::{plugin, shown_failure},
+    setup::{plugin, plugin_test, shown_failure},
 };
 use crate::Smtp;
 
@@ -62,12 +64,18 @@ fn authority(
 }
 
 fn renewing(server: &Peer, authority: u16, more: Value) -> TestInstance<Smtp> {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    renewing_in(&folder, server, authority, more)
+}
+
+/// With this folder for data.
+fn renewing_in(folder: &TempDir, server: &Peer, authority: u16, more: Value) -> TestInstance<Smtp> {
     let mut settings = json!({
         "username": "ada@example.com", "oauth_refresh_token": "refresh-1", "oauth_client_id": "switchboard",
         "oauth_token_url": format!("http://127.0.0.1:{authority}/token"),
     });
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    plugin(server.port, settings)
+    plugin_test(server.port, settings).data_dir(folder.path()).create().expect("the settings are good")
 }
 
 #[tokio::test]
@@ -79,31 +87,62 @@ async fn an_access_token_of_the_settings_lets_in() {
     expect!["auth_invalid [oauth_token]: `127.0.0.1:PORT` refuses the access token (SMTP 535 5.7.8): it has ended, is of another user than `SMTP_USERNAME`, or was not granted for SMTP => Consent again as `SMTP_USERNAME`, with the scope `https://mail.google.com/` at Google or `https://outlook.office.com/SMTP.Send` at Microsoft"].assert_eq(&shown_failure(&failure, server.port));
 }
 
+/// What the authority below is asked, by the refresh token.
+fn with(refresh: &str) -> String {
+    format!("grant_type=refresh_token&refresh_token={refresh}&client_id=switchboard&client_secret=hidden")
+}
+
+/// As Microsoft's: the first token is replaced. Access tokens are so short that every login needs a new one.
+fn replacing() -> (Peer, Arc<Mutex<Vec<String>>>) {
+    let good = |refresh: Option<&str>| json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30, "refresh_token": refresh });
+    authority(move |refresh| match refresh {
+        "refresh-1" => (200, good(Some("refresh-2"))),
+        "refresh-2" | "refresh-new" => (200, good(None)),
+        _ => (400, json!({ "error": "invalid_grant" })),
+    })
+}
+
 #[tokio::test]
-async fn a_refresh_token_gives_access_tokens_and_one_that_is_replaced_is_not_used_again() {
+async fn a_refresh_token_that_is_replaced_is_not_used_again_also_after_a_restart() {
     let server = server("ya29.good");
-    // So short that every login needs a new one.
-    let (authority, asked) = authority(|refresh| match refresh {
-        "refresh-1" => (
-            200,
-            json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30, "refresh_token": "refresh-2" }),
-        ),
-        "refresh-2" => {
+    let (authority, asked) = replacing();
+    let folder = tempfile::tempdir().unwrap();
+    let secret = json!({ "oauth_client_secret": "hidden" });
+    let plugin = renewing_in(&folder, &server, authority.port, secret.clone());
+    for _ in 0..3 {
+        plugin.init().await.unwrap();
+    }
+    let told = format!("{:?} {:?}", plugin.logs(), plugin.reports());
+    assert!(!told.contains("ya29") && !told.contains("refresh-"), "{told}");
+    renewing_in(&folder, &server, authority.port, secret.clone()).init().await.unwrap();
+    let all = ["refresh-1", "refresh-2", "refresh-2", "refresh-2"].map(with);
+    assert_eq!(*asked.lock().unwrap(), all);
+    let [file] = std::fs::read_dir(folder.path()).unwrap().collect::<Vec<_>>().try_into().unwrap();
+    let kept = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    assert!(!kept.contains("refresh-2"), "it is sealed: {kept}");
+
+    // Another one in the settings is another consent.
+    let mut other = secret;
+    other["oauth_refresh_token"] = json!("refresh-new");
+    renewing_in(&folder, &server, authority.port, other).init().await.unwrap();
+    assert_eq!(asked.lock().unwrap().last(), Some(&with("refresh-new")));
+}
+
+#[tokio::test]
+async fn what_was_kept_and_has_ended_gives_way_to_the_settings() {
+    let server = server("ya29.good");
+    let folder = tempfile::tempdir().unwrap();
+    let secret = json!({ "oauth_client_secret": "hidden" });
+    let (replaces, _) = replacing();
+    renewing_in(&folder, &server, replaces.port, secret.clone()).init().await.unwrap();
+    let (ended, asked) = authority(|refresh| match refresh {
+        "refresh-1" => {
             (200, json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30 }))
         }
         _ => (400, json!({ "error": "invalid_grant" })),
     });
-    let plugin = renewing(&server, authority.port, json!({ "oauth_client_secret": "hidden" }));
-    for _ in 0..3 {
-        plugin.init().await.unwrap();
-    }
-    let asked = asked.lock().unwrap().clone();
-    let with = |refresh: &str| {
-        format!("grant_type=refresh_token&refresh_token={refresh}&client_id=switchboard&client_secret=hidden")
-    };
-    assert_eq!(asked, [with("refresh-1"), with("refresh-2"), with("refresh-2")]);
-    let told = format!("{:?} {:?}", plugin.logs(), plugin.reports());
-    assert!(!told.contains("ya29") && !told.contains("refresh-"), "{told}");
+    renewing_in(&folder, &server, ended.port, secret).init().await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), ["refresh-2", "refresh-1"].map(with));
 }
 
 #[tokio::test]

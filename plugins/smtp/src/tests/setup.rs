@@ -23,12 +23,17 @@ pub fn plugin(port: u16, settings: Value) -> TestInstance<Smtp> {
 }
 
 pub fn try_plugin(port: u16, settings: Value) -> Result<TestInstance<Smtp>, Failure> {
+    plugin_test(port, settings).create()
+}
+
+/// What is to become an instance.
+pub fn plugin_test(port: u16, settings: Value) -> TestPlugin<Smtp> {
     let mut all = json!({
         "server": "127.0.0.1", "port": port, "tls": "none", "from_email": "Bot <bot@example.com>", "timeout": "5s",
     });
     let all_map = all.as_object_mut().expect("it is an object");
     all_map.extend(settings.as_object().expect("settings are an object").clone());
-    TestPlugin::new(all).create()
+    TestPlugin::new(all)
 }
 
 /// Settings with a login.
