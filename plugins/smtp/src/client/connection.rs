@@ -59,9 +59,12 @@ impl Connection {
         self.stream.into_inner()
     }
 
-    /// Introduces itself by a name, and reads what the server offers.
+    /// Introduces itself by a name, and reads what the server offers. One that knows no EHLO offers nothing (RFC 5321, 3.2).
     pub async fn hello(&mut self, name: &str) -> io::Result<Reply> {
-        let reply = self.ask(&format!("EHLO {name}")).await?;
+        let mut reply = self.ask(&format!("EHLO {name}")).await?;
+        if matches!(reply.code, 500 | 502) {
+            reply = self.ask(&format!("HELO {name}")).await?;
+        }
         name.clone_into(&mut self.name);
         self.offers = Offers::read(&reply);
         Ok(reply)

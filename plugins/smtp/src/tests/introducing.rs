@@ -71,6 +71,21 @@ async fn a_name_that_is_refused_at_once_is_told_as_the_setting() {
 }
 
 #[tokio::test]
+async fn a_server_that_knows_no_ehlo_is_greeted_as_of_old() {
+    let peer = Peer::start(|talk| {
+        talk.say("220 peer")?;
+        talk.hear()?;
+        talk.say("502 5.5.1 Command not implemented")?;
+        (talk.hear()? == "HELO example.com").then_some(())?;
+        talk.say("250 peer")?;
+        talk.go_on_until("DATA")?;
+        talk.mail()?;
+        talk.say("250 taken")
+    });
+    plugin(peer.port, json!({})).call(mail_to(&["ada@example.com"])).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_name_that_is_refused_at_a_recipient_does_not_blame_the_recipient() {
     for (stop, code) in [("RCPT", "504 5.5.2"), ("MAIL", "550 5.7.1"), ("RCPT", "450 4.7.1")] {
         let peer = Peer::start(move |talk: &mut Talk| {
