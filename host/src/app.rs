@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     clock,
-    config::{self, Config, Problems},
+    config::{self, Config, HostConfig, Problems},
     http::{self, HttpState, Router, Routes},
     lifecycle::Lifecycle,
     loader,
@@ -136,17 +136,7 @@ impl Host {
         scrubber.add(prepared.secrets());
         scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
 
-        if config.host.token.is_some() {
-            tracing::info!(
-                "the operator's token is required, on loopback too: `Authorization: Bearer` for programs and for \
-                 `/metrics`, `/login` for browsers; only `/livez`, `/readyz` and health without details are open"
-            );
-        } else if config.host.public_base_url.is_some() {
-            tracing::warn!(
-                "`public_base_url` is set and there is no operator's token: nobody can act as operator; set \
-                 `SWITCHBOARD_TOKEN` or `token_file`"
-            );
-        }
+        tell_access(&config.host, false);
         let now = clock::now();
         let board = Board::new(BoardConfig {
             boot_id: boot_id(),
@@ -340,6 +330,26 @@ fn warn(prepared: &Prepared) {
     // A record of the log is one line.
     let line = |warning: &Problems| warning.to_string().replace("\n  hint: ", "; ");
     prepared.warnings.each().for_each(|warning| tracing::warn!("{}", line(&warning)));
+}
+
+/// Says who is an operator from now on, where that is not obvious.
+fn tell_access(host: &HostConfig, had_token: bool) {
+    if host.token.is_some() {
+        tracing::info!(
+            "the operator's token is required, on loopback too: `Authorization: Bearer` for programs and for \
+             `/metrics`, `/login` for browsers; only `/livez`, `/readyz` and health without details are open"
+        );
+    } else if host.public_base_url.is_some() {
+        tracing::warn!(
+            "`public_base_url` is set and there is no operator's token: nobody can act as operator; set \
+             `SWITCHBOARD_TOKEN` or `token_file`"
+        );
+    } else if had_token {
+        tracing::warn!(
+            "the operator's token is no longer required: anyone who can connect to this machine's loopback address is an \
+             operator; to require it again, set `SWITCHBOARD_TOKEN` or `token_file` and reload"
+        );
+    }
 }
 
 /// Operators, with the way to the token that a reload of this configuration would bring.

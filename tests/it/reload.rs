@@ -23,6 +23,7 @@ pub fn tests() -> Vec<Trial> {
         what_check_refuses_changes_nothing,
         a_library_that_is_refused_changes_nothing,
         a_token_that_changed_is_in_force_at_reload,
+        a_token_that_is_taken_away_opens_nothing_to_other_machines,
         what_is_no_file_holds_up_no_reload,
         what_was_held_starts_when_the_cause_ends,
         what_only_a_restart_can_change_is_named,
@@ -313,6 +314,49 @@ fn a_token_that_changed_is_in_force_at_reload() {
     }
     assert_eq!(reload_by(TOKENS[0]), 401, "it is neither in force, nor would it be");
     assert!(!host.output().contains("-token-of-operators"), "{}", host.output());
+}
+
+/// Beyond loopback a host is never without the token: neither by a configuration that would be refused at a start, nor by
+/// one that needs a restart to be true.
+fn a_token_that_is_taken_away_opens_nothing_to_other_machines() {
+    const TOKEN: &str = "the-token-of-operators";
+    let config = |host: &str| format!("[host]\n{host}\n[plugins.faulty]\n");
+    let write = |host: &TestHost, text: &str| {
+        fs::write(host.setup().path("plugins.toml"), config(text)).expect("a file can be written");
+    };
+    let opens = |host: &TestHost| {
+        let bearer = format!("Bearer {TOKEN}");
+        let path = "/api/operations/host/log_levels";
+        let without = host.request("POST", path, &[], None).status == 200;
+        (without, host.request("POST", path, &[("authorization", &bearer)], None).status == 200)
+    };
+    let start = |text: &str| {
+        let setup = Setup::new(&config(text)).without_env("SWITCHBOARD_LISTEN").file("token", TOKEN);
+        let host = setup.start();
+        host.wait_until_ready();
+        assert_eq!(opens(&host), (false, true));
+        host
+    };
+
+    let mut host = start("listen = \"0.0.0.0:0\"\ntoken_file = \"token\"");
+    write(&host, "listen = \"0.0.0.0:0\"");
+    let refused = host.command(&["reload"]);
+    assert_eq!(refused.code, Some(64), "{refused:?}");
+    assert!(refused.stderr.contains("there is no operator's token"), "{refused:?}");
+    host.process().signal(Signal::HUP);
+    host.wait_for_output("not reloaded, and nothing was changed");
+    assert_eq!(opens(&host), (false, true), "what a start refuses changes nothing");
+
+    write(&host, "listen = \"127.0.0.1:0\"");
+    host.process().signal(Signal::HUP);
+    host.wait_for_output("`token_file` of `[host]`");
+    assert_eq!(opens(&host), (false, true), "the address is another one only after a restart");
+
+    let mut host = start("listen = \"127.0.0.1:0\"\ntoken_file = \"token\"");
+    write(&host, "listen = \"127.0.0.1:0\"");
+    host.process().signal(Signal::HUP);
+    host.wait_for_output("the operator's token is no longer required");
+    assert!(opens(&host).0, "on this machine everybody is the operator, as at a start without a token");
 }
 
 fn what_was_held_starts_when_the_cause_ends() {

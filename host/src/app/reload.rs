@@ -140,6 +140,9 @@ impl Core {
         self.scrubber.add(prepared.secrets());
         self.scrubber.add(config.host.token.iter().map(|token| token.expose().to_owned()));
         self.operators.replace_token(config.host.token.clone());
+        if old.host.token.is_some() != config.host.token.is_some() {
+            super::tell_access(&config.host, old.host.token.is_some());
+        }
         let left = self.lifecycle.stop_some(|name| difference.stops(name), old.host.shutdown_grace).await;
         self.board.reconfigure(prepared.specs(), clock::now());
         self.switch.remove(&difference.removed);
