@@ -45,6 +45,7 @@ mod doctor;
 mod levels;
 mod server;
 mod ticker;
+mod told;
 pub mod output;
 pub mod log;
 

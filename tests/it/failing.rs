@@ -85,9 +85,13 @@ fn work_that_fails_behind_a_good_probe_is_blamed_once_and_acknowledged() {
     assert_eq!(status.code, Some(1), "{status:?}");
     assert!(status.stdout.contains("the ledger is closed"), "{}", status.stdout);
 
+    host.wait_for_output("`fail` fails in use (unavailable): the ledger is closed; fix: ");
     let seen = host.command(&["call", "host.acknowledge", r#"{"plugin":"faulty","operation":"fail"}"#]);
     assert_eq!(seen.code, Some(0), "{seen:?}");
     wait_until("good health", || health(&host), |whole| whole["status"] == "healthy");
+    host.wait_for_output("`fail` no longer fails in use");
+    let log = host.output();
+    assert_eq!(log.matches("`fail` fails in use").count(), 1, "{log}");
 }
 
 fn a_refusal_of_the_vendor_counts_whatever_its_kind() {

@@ -1,10 +1,11 @@
-//! What changes by time alone: staleness, flapping, the step of a clock; and what fails in use is counted up to date. A
-//! plugin that is not `connected` and serves a call is looked at soon: it may be well again.
+//! What changes by time alone: staleness, flapping, the step of a clock; and what fails in use is counted up to date,
+//! and told to the log. A plugin that is not `connected` and serves a call is looked at soon: it may be well again.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::told::{Line, Told};
 use crate::{
     clock,
     status::{Board, Status},
@@ -24,6 +25,7 @@ pub(super) fn keep(board: &Board, switch: &Switch, look: impl Fn(&str) + Send + 
 async fn tick(board: Board, switch: Switch, look: Arc<impl Fn(&str)>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let mut looked: HashMap<String, Instant> = HashMap::new();
+    let mut told = Told::default();
     loop {
         let now = seconds.tick().await;
         board.shift(clock::shift());
@@ -39,6 +41,7 @@ async fn tick(board: Board, switch: Switch, look: Arc<impl Fn(&str)>) {
             }
         }
         board.tick(clock::now());
+        told.look(&board.snapshot(), now).iter().for_each(Line::log);
     }
 }
 
