@@ -3,6 +3,7 @@
 //! causes when one fails.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, OnceLock,
@@ -297,12 +298,17 @@ impl Switch {
         };
         let took = began.elapsed();
         operation.metrics.record(took, outcome.as_ref().err().map(|error| error.kind));
-        match &outcome {
-            Ok(_) => self.went_well(slot, operation, &header),
-            Err(error) => {
+        let refused = match &outcome {
+            Ok(response) if operation.serves_route => outcome::of_response(response).map(Cow::Owned),
+            Ok(_) => None,
+            Err(error) => Some(Cow::Borrowed(error)),
+        };
+        match refused {
+            None => self.went_well(slot, operation, &header),
+            Some(error) => {
                 let terms = Terms::of(asked, slot.limits().timeout(), took);
                 let terms = reached.load(Ordering::Relaxed).then_some(terms);
-                self.went_wrong(slot, &operation.name, &header, error, terms);
+                self.went_wrong(slot, &operation.name, &header, &error, terms);
             }
         }
         let by_itself = answered.into_inner();

@@ -6,6 +6,8 @@ use plugin_api::{
     protocol::CallHeader,
 };
 
+use serde::Deserialize;
+
 use crate::status::Fault;
 
 use super::{
@@ -139,4 +141,25 @@ pub(super) fn code(error: &OperationError) -> ReasonCode {
         ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::UnknownOutcome => ReasonCode::Unavailable,
         _ => ReasonCode::Internal,
     }
+}
+
+/// Of an operation that serves a route, the HTTP status is the outcome: whoever asked sees a failure, though the call as
+/// such went well. `None` if it went well. What the client did wrong tells nothing, as everywhere.
+pub(super) fn of_response(response: &[u8]) -> Option<OperationError> {
+    #[derive(Deserialize)]
+    struct Head {
+        status: u16,
+    }
+    let Ok(Head { status }) = serde_json::from_slice(response) else {
+        return Some(OperationError::internal("it answered what is no HTTP response"));
+    };
+    let kind = match status {
+        200..=399 => return None,
+        // Not implemented, and a version that is not supported: the request asks for what there is not.
+        400..=499 | 501 | 505 => ErrorKind::Invalid,
+        // It passes on that something behind it does not work.
+        502..=504 => ErrorKind::Unavailable,
+        _ => ErrorKind::Internal,
+    };
+    Some(OperationError::new(kind, format!("it answered with HTTP status {status}")))
 }

@@ -36,6 +36,8 @@ pub(super) struct Operation {
     pub(super) mode: OperationMode,
     pub(super) metrics: OperationMetrics,
     pub(super) usage: Arc<Usage>,
+    /// What it answers is an HTTP response.
+    pub(super) serves_route: bool,
 }
 
 impl Slot {
@@ -45,7 +47,8 @@ impl Slot {
         let operations = manifest.operations.iter().map(|operation| {
             let (metrics, usage) = (metrics.operation(&name, &operation.name), in_use.usage(&operation.name));
             let (name, mode) = (operation.name.clone(), operation.mode);
-            (name.clone(), Operation { name, mode, metrics, usage })
+            let serves_route = manifest.routes.iter().any(|route| route.operation == name);
+            (name.clone(), Operation { name, mode, metrics, usage, serves_route })
         });
         let operations = operations.collect();
         let attachment = ArcSwapOption::empty();

@@ -44,6 +44,9 @@ impl Scripted {
             return async move {
                 match told {
                     Value::Bool(_) => panic!("as the test wants it"),
+                    Value::Number(status) => {
+                        Ok(format!("{{\"status\":{status},\"headers\":[]}}").into_bytes())
+                    }
                     Value::Null => Ok(b"null".to_vec()),
                     Value::String(_) => pending().await,
                     error => Err(serde_json::from_value(error).unwrap()),
@@ -53,8 +56,14 @@ impl Scripted {
         };
         let inner = CallHeader { plugin: plugin.to_owned(), operation: "work".to_owned(), ..header.clone() };
         let asked = self.host.call(inner, payload);
-        async move { asked.await.map_err(|error| OperationError::unavailable(format!("not done: {error}"))) }
-            .boxed()
+        let is_page = header.operation == "other";
+        async move {
+            match asked.await {
+                Err(_) if is_page => Ok(b"{\"status\":503}".to_vec()),
+                asked => asked.map_err(|error| OperationError::unavailable(format!("not done: {error}"))),
+            }
+        }
+        .boxed()
     }
 }
 
@@ -159,9 +168,20 @@ impl World {
         deadline_ms: Option<u64>,
         told: &Value,
     ) -> Result<Vec<u8>, OperationError> {
+        self.call_of(plugin, "work", deadline_ms, told).await
+    }
+
+    /// `other` serves a route.
+    async fn call_of(
+        &self,
+        plugin: &str,
+        operation: &str,
+        deadline_ms: Option<u64>,
+        told: &Value,
+    ) -> Result<Vec<u8>, OperationError> {
         let header = CallHeader {
             plugin: plugin.to_owned(),
-            operation: "work".to_owned(),
+            operation: operation.to_owned(),
             deadline_ms,
             ..CallHeader::default()
         };
@@ -193,8 +213,10 @@ fn slot(name: &str, asks: Option<&str>, operations: &[&str]) -> SlotSpec {
         |name: &&str| json!({ "name": name, "mode": "call", "about": "", "request": {}, "response": {} });
     let mut operations: Vec<_> = operations.iter().map(operation).collect();
     operations.push(json!({ "name": "flow", "mode": "stream", "about": "", "request": {}, "response": {} }));
+    let route = json!({ "method": "GET", "path": "/page", "operation": "other", "access": "public" });
     let manifest = json!({
         "name": name, "version": "1", "kind": "service", "settings": {}, "operations": operations,
+        "routes": [route],
     });
     SlotSpec {
         name: name.to_owned(),
@@ -416,6 +438,49 @@ async fn the_outcome_of_a_stream_is_its_close() {
     tokio::time::timeout(Duration::from_secs(60), failing).await.expect("it fails");
     assert_eq!(world.failing("store")[0].failures, 20);
     assert_eq!(world.failing("store")[0].operation.as_deref(), Some("flow"));
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_route_is_the_status_that_its_client_sees() {
+    let world = World::new();
+    let page = async |told: Value| {
+        world.call_of("store", "other", None, &told).await.unwrap();
+    };
+    for status in [500, 502, 503, 504, 507].repeat(4) {
+        page(json!(status)).await;
+    }
+    let [finding] = &*world.failing("store") else { panic!("the store fails, and once") };
+    assert_eq!((finding.operation.as_deref(), finding.failures), (Some("other"), 20));
+    assert_eq!((finding.code, &*finding.message), (ReasonCode::Internal, "it answered with HTTP status 507"));
+    // What the client did wrong neither ends it nor adds to it.
+    for status in [400, 404, 429, 501].repeat(10) {
+        page(json!(status)).await;
+    }
+    assert_eq!(world.failing("store")[0].failures, 20);
+    for status in [200, 302].repeat(11) {
+        page(json!(status)).await;
+    }
+    assert_eq!(world.failing("store"), []);
+    // The same numbers are no status where no route is served.
+    for _ in 0..20 {
+        world.call("store", None, &json!(500)).await.unwrap();
+    }
+    assert_eq!(world.failing("store"), []);
+    // No client can read this.
+    for _ in 0..40 {
+        page(Value::Null).await;
+    }
+    assert_eq!(world.failing("store")[0].message, "it answered what is no HTTP response");
+}
+
+#[tokio::test]
+async fn a_route_that_passes_a_failure_on_does_not_count_as_failing() {
+    let world = World::new();
+    for _ in 0..20 {
+        world.call_of("web", "other", None, &error("internal")).await.unwrap();
+    }
+    assert_eq!(world.failing("web"), []);
+    assert_eq!(world.failing("store")[0].callers, ["web"]);
 }
 
 #[tokio::test]
