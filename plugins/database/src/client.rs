@@ -1,9 +1,11 @@
 //! The database itself: its pools, and how connections are made.
 
 use std::{
-    io::ErrorKind,
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,13 +13,13 @@ use plugin_api::{error::Failure, requests::sql::Dialect, tokio::sync::Mutex};
 use sqlx::{
     ConnectOptions as _, Database,
     pool::PoolOptions,
-    postgres::PgPool,
+    postgres::{PgConnectOptions, PgPool},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous},
 };
 
 use crate::{
-    budget::Budget, errors::outage, place::Place, probe::Renewal, settings::Settings, target::Target, vec,
-    wal::Wal, writes::Writes,
+    budget::Budget, certificates::Certificates, errors::outage, place::Place, probe::Renewal,
+    settings::Settings, target::Target, vec, wal::Wal, writes::Writes,
 };
 
 /// How long SQLite's writer waits for another process; within the process there is only one.
@@ -45,6 +47,8 @@ pub struct Client {
     pub(crate) wal: Option<Arc<Wal>>,
     /// Connections that were made before something changed are not used any more.
     pub(crate) renewal: Renewal,
+    /// The pool has what the files hold that the URL names.
+    certified: AtomicBool,
     /// What was found out when the pool last gave no connection, and when.
     pub(crate) asked: Mutex<Option<(Instant, Result<(), Failure>)>>,
 }
@@ -70,7 +74,7 @@ impl Client {
         let target = if settings.pgbouncer { through_pooler(target) } else { target };
         let renewal = Renewal::default();
         let db = match &target {
-            Target::Postgres(options) => {
+            Target::Postgres(options, _) => {
                 let pool = pool(settings.max_connections, settings.min_connections, &limits);
                 let renewal = renewal.clone();
                 let pool = pool.before_acquire(move |_, connection| {
@@ -99,7 +103,36 @@ impl Client {
             lazy: AtomicBool::default(),
             wal,
             renewal,
+            certified: AtomicBool::default(),
             asked: Mutex::default(),
+        }
+    }
+
+    /// Reads the files that the URL names, so that connections are made with what they hold now; gives the options of a
+    /// connection.
+    pub(crate) async fn certify(
+        &self,
+        pool: &PgPool,
+        options: &PgConnectOptions,
+        certificates: &Certificates,
+    ) -> Result<PgConnectOptions, Failure> {
+        let options = certificates.load(options).await?;
+        if !certificates.is_empty() {
+            pool.set_connect_options(options.clone());
+        }
+        self.certified.store(true, Ordering::Release);
+        Ok(options)
+    }
+
+    /// A request that comes before the first probe waits for these files.
+    pub(crate) async fn certified(&self) -> Result<(), Failure> {
+        match (&self.db, &self.target) {
+            (Db::Postgres(pool), Target::Postgres(options, certificates))
+                if !self.certified.load(Ordering::Acquire) =>
+            {
+                self.certify(pool, options, certificates).await.map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -121,15 +154,7 @@ impl Client {
     }
 
     pub(crate) fn failure(&self, error: &sqlx::Error) -> Failure {
-        match (error, &self.target) {
-            // Of a socket it is the socket that is missing; else only the files named in the URL are read.
-            (sqlx::Error::Io(error), Target::Postgres(options))
-                if error.kind() == ErrorKind::NotFound && options.get_socket().is_none() =>
-            {
-                outage::no_certificate()
-            }
-            _ => outage::failure(error, &self.place),
-        }
+        outage::failure(error, &self.place)
     }
 
     /// Closes all connections, once those at work have finished.
@@ -156,7 +181,9 @@ fn pool<D: Database>(max: u32, min: u32, limits: &Limits) -> PoolOptions<D> {
 /// A pooler refuses parameters that it does not know.
 fn through_pooler(target: Target) -> Target {
     match target {
-        Target::Postgres(options) => Target::Postgres(Box::new(options.extra_float_digits(None))),
+        Target::Postgres(options, certificates) => {
+            Target::Postgres(Box::new(options.extra_float_digits(None)), certificates)
+        }
         sqlite @ Target::Sqlite(_) => sqlite,
     }
 }

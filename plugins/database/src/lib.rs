@@ -2,6 +2,7 @@
 //!
 //! From the settings to a connection:
 //! - `settings`: what plugins.toml may say.
+//! - `certificates`: the files that a URL names, read by us.
 //! - `target`: `url` into the database that it names.
 //! - `vec`: sqlite-vec, registered before the first connection.
 //! - `disk`, `place`: the database as people are told of it, and the disk of a file.
@@ -20,6 +21,7 @@
 //! - `statements`, `migrate`, `describe`, `doctor`: the operations.
 
 mod settings;
+mod certificates;
 mod target;
 mod disk;
 mod place;

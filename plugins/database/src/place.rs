@@ -20,7 +20,7 @@ impl Place {
     pub fn new(target: &Target, named: bool) -> Self {
         let file = match target {
             Target::Sqlite(path) => Some(path.clone()),
-            Target::Postgres(_) => None,
+            Target::Postgres(..) => None,
         };
         Self { name: target.to_string(), file, named }
     }

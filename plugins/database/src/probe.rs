@@ -82,7 +82,9 @@ impl Client {
     /// Asks what can be asked without changing anything. Answers whether the disk is nearly full.
     async fn look(&self) -> Result<bool, Failure> {
         match (&self.db, &self.target) {
-            (Db::Postgres(pool), Target::Postgres(options)) => {
+            (Db::Postgres(pool), Target::Postgres(options, certificates)) => {
+                // Each time, for certificates are renewed; an idle connection does without.
+                let options = self.certify(pool, options, certificates).await;
                 self.look_at_server(pool, options).await.map(|()| false)
             }
             (Db::Sqlite { readers, .. }, Target::Sqlite(path)) => self.look_at_file(readers, path).await,
@@ -92,7 +94,11 @@ impl Client {
 
     /// A connection of its own says exactly what is wrong, where the pool would only wait; one that idles is cheaper, but
     /// may be older than what was set meanwhile.
-    async fn look_at_server(&self, pool: &PgPool, options: &PgConnectOptions) -> Result<(), Failure> {
+    async fn look_at_server(
+        &self,
+        pool: &PgPool,
+        options: Result<PgConnectOptions, Failure>,
+    ) -> Result<(), Failure> {
         let mut refused = false;
         if let Some(mut idle) = pool.try_acquire() {
             // One that is dead must leave time for a new one within the time of the probe.
@@ -105,6 +111,7 @@ impl Client {
                 }
             }
         }
+        let options = options?;
         let fresh = async {
             let mut connection = options.connect().await?;
             let server = self.ask(&mut connection).await?;

@@ -30,13 +30,13 @@ impl Scrub {
 }
 
 /// What stands between `:` and `@` before the host.
-fn password(url: &str) -> Option<&str> {
+pub fn password(url: &str) -> Option<&str> {
     let authority = url.split_once("://")?.1.split('/').next()?;
     Some(authority.rsplit_once('@')?.0.split_once(':')?.1)
 }
 
 /// With `%40` and the like as the characters they stand for.
-fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

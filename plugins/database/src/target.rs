@@ -7,7 +7,13 @@ use std::{
 };
 
 use plugin_api::prelude::*;
+use plugin_api::tracing;
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+
+use crate::{
+    certificates::{Certificates, check_password_files},
+    scrub::password,
+};
 
 /// The database's file when there is no `url`.
 const DEFAULT_FILE: &str = "switchboard.db";
@@ -16,7 +22,8 @@ const DEFAULT_FILE: &str = "switchboard.db";
 #[derive(Debug, Clone)]
 pub enum Target {
     Sqlite(PathBuf),
-    Postgres(Box<PgConnectOptions>),
+    /// With the files that belong to it, which the options do not name.
+    Postgres(Box<PgConnectOptions>, Certificates),
 }
 
 impl Target {
@@ -24,13 +31,13 @@ impl Target {
     pub fn new(
         url: Option<&Secret>,
         data_dir: &Path,
-        resolve: impl FnOnce(&str) -> PathBuf,
+        resolve: impl Fn(&str) -> PathBuf,
     ) -> Result<Self, Failure> {
         let Some(url) = url.map(|url| url.expose().trim()) else {
             return Ok(Self::Sqlite(data_dir.join(DEFAULT_FILE)));
         };
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return postgres(url);
+            return postgres(url, resolve);
         }
         match url.strip_prefix("sqlite:") {
             Some(path) => sqlite_path(path).map(|path| Self::Sqlite(resolve(path))),
@@ -46,7 +53,7 @@ impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(formatter, "the SQLite file `{}`", path.display()),
-            Self::Postgres(options) => match options.get_socket() {
+            Self::Postgres(options, _) => match options.get_socket() {
                 Some(socket) => write!(formatter, "PostgreSQL at `{}`", socket.display()),
                 None => write!(formatter, "PostgreSQL at `{}:{}`", options.get_host(), options.get_port()),
             },
@@ -54,7 +61,7 @@ impl fmt::Display for Target {
     }
 }
 
-fn postgres(url: &str) -> Result<Target, Failure> {
+fn postgres(url: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<Target, Failure> {
     let unreadable = || {
         invalid(
             "`url` begins like a PostgreSQL URL, but cannot be read: write it as \
@@ -65,8 +72,55 @@ fn postgres(url: &str) -> Result<Target, Failure> {
     if splits_a_password(url) {
         return Err(unreadable());
     }
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut parameters = parameters(query);
+    let certificates = Certificates::take(&mut parameters, resolve);
+    let has_password = password(address).is_some() || parameters.iter().any(|(name, _)| name == "password");
+    if !has_password {
+        check_password_files()?;
+    }
+    let query: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let url = if query.is_empty() { address.to_owned() } else { format!("{address}?{}", query.join("&")) };
     let options: PgConnectOptions = url.parse().map_err(|_| unreadable())?;
-    Ok(Target::Postgres(Box::new(options.application_name("switchboard").disable_statement_logging())))
+    let options = options.application_name("switchboard").disable_statement_logging();
+    Ok(Target::Postgres(Box::new(certificates.hidden_from(options)), certificates))
+}
+
+/// The parameters of a URL, as they are written. Those that the driver does not know are left out: it would log their
+/// values, which may be secret.
+fn parameters(query: &str) -> Vec<(String, String)> {
+    const KNOWN: [&str; 18] = [
+        "sslmode",
+        "ssl-mode",
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+        "ssl-key",
+        "statement-cache-capacity",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+    ];
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let known = pairs.filter(|(name, _)| {
+        let is_known = KNOWN.contains(name) || name.starts_with("options[");
+        if !is_known {
+            tracing::warn!(
+                "`url` has the parameter `{name}`, which is not known and has no effect: remove it"
+            );
+        }
+        is_known
+    });
+    known.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Whether a password with a bare `@`, `/`, `?` or `#` would be cut in two, and half of it taken for the host.

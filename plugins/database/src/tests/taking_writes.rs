@@ -64,7 +64,7 @@ async fn hold_the_lock(fixture: &Fixture) -> oneshot::Sender<()> {
     let (let_go, told) = oneshot::channel::<()>();
     let (taken, wait) = oneshot::channel();
     let options = match &fixture.client.target {
-        Target::Postgres(options) => Ok(PgConnectOptions::clone(options)),
+        Target::Postgres(options, _) => Ok(PgConnectOptions::clone(options)),
         Target::Sqlite(path) => Err(SqliteConnectOptions::new().filename(path)),
     };
     tokio::spawn(async move {

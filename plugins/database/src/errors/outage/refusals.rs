@@ -169,6 +169,8 @@ mod tests {
     use expect_test::{Expect, expect};
     use sqlx::postgres::PgConnectOptions;
 
+    use crate::certificates::Certificates;
+
     use super::*;
     use crate::target::Target;
 
@@ -177,7 +179,13 @@ mod tests {
     }
 
     fn server() -> Place {
-        Place::new(&Target::Postgres(Box::new(PgConnectOptions::new().host("db").port(5432))), true)
+        Place::new(
+            &Target::Postgres(
+                Box::new(PgConnectOptions::new().host("db").port(5432)),
+                Certificates::default(),
+            ),
+            true,
+        )
     }
 
     fn check(failures: &[Failure], expected: Expect) {
