@@ -116,8 +116,12 @@ impl Board {
         if writer.shift == shift {
             return;
         }
+        let step = shift - writer.shift;
         writer.shift = shift;
-        writer.machines.iter_mut().for_each(|machine| machine.shift = shift);
+        for machine in &mut writer.machines {
+            machine.shift = shift;
+            machine.history.step(step);
+        }
         let all = (0..writer.machines.len()).collect();
         self.publish(&writer, &all, |snapshot| {
             snapshot.shift = shift;

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::Transition;
+use super::{model::Transition, time::shifted};
 
 const KEPT: usize = 100;
 const FLAPPING_ABOVE: usize = 5;
@@ -46,6 +46,16 @@ impl History {
         self.transitions = Arc::new(all);
     }
 
+    /// The machine's clock was stepped by so much: what this run saw keeps its age. What earlier runs saw was recorded by
+    /// clocks of which nobody knows how right they were.
+    pub(super) fn step(&mut self, step: SignedDuration) {
+        let transitions = Arc::make_mut(&mut self.transitions);
+        let earlier = transitions.len().saturating_sub(usize::try_from(self.total).unwrap_or(KEPT));
+        for transition in &mut transitions[earlier..] {
+            transition.at = shifted(transition.at, step);
+        }
+    }
+
     /// Whether it is known what earlier runs saw.
     pub(super) fn is_recalled(&self) -> bool {
         self.recalled
@@ -84,7 +94,7 @@ mod tests {
         for second in seconds {
             let at = Timestamp::from_second(second).unwrap();
             let (from, to) = (Status::Connected, Status::Error);
-            history.push(Transition { at, from, to, code: None, message: None }, at);
+            history.push(Transition { at, recorded_at: at, from, to, code: None, message: None }, at);
         }
         history
     }
@@ -116,6 +126,18 @@ mod tests {
         assert_eq!(seconds, (3..103).collect::<Vec<_>>());
         assert!(history.is_recalled() && !history.is_flapping(Timestamp::from_second(103).unwrap()));
         assert_eq!(history.total(), 3);
+    }
+
+    #[test]
+    fn what_this_run_saw_keeps_its_age_when_the_clock_is_stepped() {
+        let mut history = history([100, 101]);
+        history.recall(self::history([7]).shared().to_vec());
+        history.step(SignedDuration::from_secs(3600));
+        let seconds = |at: fn(&Transition) -> Timestamp| {
+            history.shared().iter().map(|one| at(one).as_second()).collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(|one| one.at), [7, 3700, 3701]);
+        assert_eq!(seconds(|one| one.recorded_at), [7, 100, 101], "as they stand in the database");
     }
 
     #[test]

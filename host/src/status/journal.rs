@@ -87,7 +87,7 @@ mod tests {
         let journal = Journal::default();
         for revision in revisions {
             let (at, from, to) = (Timestamp::UNIX_EPOCH, Status::Connected, Status::Error);
-            let transition = Transition { at, from, to, code: None, message: None };
+            let transition = Transition { at, recorded_at: at, from, to, code: None, message: None };
             let (name, kind, healthy, overall) = ("one".to_owned(), None, false, Overall::Degraded);
             journal.push(Change { revision, name, kind, healthy, overall, transition });
         }

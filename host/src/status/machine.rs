@@ -280,7 +280,8 @@ impl Machine {
         }
         let (code, message) =
             self.explanation.reason.clone().map(|reason| (reason.code, reason.message)).unzip();
-        let transition = Transition { at: shifted(now, self.shift), from, to, code, message };
+        let at = shifted(now, self.shift);
+        let transition = Transition { at, recorded_at: at, from, to, code, message };
         (self.status, self.since, self.failures, self.successes) = (to, now, 0, 0);
         self.history.push(transition.clone(), now);
         Some(transition)

@@ -178,6 +178,9 @@ pub struct Transition {
     #[serde(serialize_with = "time::serialize")]
     #[schemars(with = "Moment")]
     pub at: Timestamp,
+    /// The same by the machine's clock as it stood then, which may have been stepped since: how it is kept in the database.
+    #[serde(skip)]
+    pub recorded_at: Timestamp,
     /// From which status.
     pub from: Status,
     /// To which status.

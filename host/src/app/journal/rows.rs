@@ -63,13 +63,13 @@ pub(super) fn pending(plugin: &PluginHealth, written: u64) -> impl Iterator<Item
 
 impl Row<'_> {
     pub(super) fn insert(&self, host: &str, boot_id: &str) -> Statement {
-        let Transition { at, from, to, code, message } = self.transition;
+        let Transition { recorded_at, from, to, code, message, .. } = self.transition;
         Statement::new(INSERT)
             .bind(host)
             .bind(self.plugin)
             .bind(boot_id)
             .bind(self.number.cast_signed())
-            .bind(at.as_microsecond())
+            .bind(recorded_at.as_microsecond())
             .bind(from.as_str())
             .bind(to.as_str())
             .bind(code.map_or("", ReasonCode::as_str))
@@ -79,7 +79,7 @@ impl Row<'_> {
 
 /// What is older than all that is kept of a plugin.
 pub(super) fn forget(host: &str, plugin: &PluginHealth) -> Option<Statement> {
-    let oldest = plugin.history.iter().map(|transition| transition.at).min()?;
+    let oldest = plugin.history.iter().map(|transition| transition.recorded_at).min()?;
     let is_full = plugin.history.len() >= KEPT as usize;
     is_full.then(|| Statement::new(FORGET).bind(host).bind(&plugin.name).bind(oldest.as_microsecond()))
 }
@@ -114,7 +114,7 @@ fn transition(row: SqlRow<'_>) -> Result<Option<Transition>, OperationError> {
     let code = ReasonCode::ALL.into_iter().find(|known| known.as_str() == code);
     let message = Some(message).filter(|message| !message.is_empty());
     let known = at.zip(from).zip(to);
-    Ok(known.map(|((at, from), to)| Transition { at, from, to, code, message }))
+    Ok(known.map(|((at, from), to)| Transition { at, recorded_at: at, from, to, code, message }))
 }
 
 fn status(name: &str) -> Option<Status> {

@@ -264,7 +264,8 @@ fn ages_survive_a_step_of_the_clock() {
     let (old, new) = (&before.plugins[0], &after.plugins[0]);
     assert_eq!((new.since, new.checked_at), (later(old.since), old.checked_at.map(later)));
     assert_eq!(new.failing[0].since, later(old.failing[0].since));
-    assert_eq!(new.history[0].at, old.history[0].at, "what is written down stays");
+    assert_eq!(new.history[0].at, later(old.history[0].at));
+    assert_eq!(new.history[0].recorded_at, old.history[0].recorded_at, "what is written down stays");
     assert!(after.revision > before.revision);
 }
 
