@@ -36,7 +36,7 @@ use tokio::sync::watch;
 
 use crate::status::Board;
 
-pub use access::{AccessSettings, Operators};
+pub use access::{AccessSettings, NO_TOKEN, Operators};
 pub use axum::Router;
 pub use router::router;
 pub use routes::{Guard, PluginRoute, RouteTable, Routes};

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use switchboard::http::NO_TOKEN;
 
 use super::{
     Exit, Failed,
@@ -48,7 +49,10 @@ pub(super) fn problem_text(problem: &Value) -> String {
     }
     lines.extend(problem.get("details").map(|details| format!("  details: {details}")));
     let hint = match problem.get("status").and_then(Value::as_u64) {
-        Some(401) => Some("set `SWITCHBOARD_TOKEN`, or point `--config` at the configuration of that host"),
+        // Who has no token to send is told where it is, not in which header; unless the host has none itself.
+        Some(401) if what != NO_TOKEN => {
+            Some("set `SWITCHBOARD_TOKEN`, or point `--config` at the configuration of that host")
+        }
         _ => text("hint"),
     };
     lines.extend(hint.map(|hint| format!("  hint: {hint}")));

@@ -3,7 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -53,6 +53,48 @@ pub struct HostClient {
     patience: Duration,
 }
 
+/// Why there is no answer, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(
+        "no host runs in `{}`\n  hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at \
+         its plugins.toml", folder.display()
+    )]
+    NoHost { folder: PathBuf },
+    #[error("no HTTP client can be made: {error}\n  hint: report it: no configuration is at fault")]
+    NoClient { error: String },
+    #[error(
+        "the host at {base} (process {process}) does not answer\n  hint: it is starting, stopping, or was killed: see its \
+         log, or start it with `switchboard run`"
+    )]
+    Gone { base: String, process: u32 },
+    #[error(
+        "the host at {base} (process {process}) did not answer within {patience:?}\n  hint: it may be stopped or \
+         overloaded: look at the process, or give it more time by `--timeout`"
+    )]
+    Silent { base: String, process: u32, patience: Duration },
+    #[error(
+        "{base} answered {status} without JSON\n  hint: something else may listen there: see \
+         which process does, and restart the host"
+    )]
+    NoJson { base: String, status: u16 },
+    #[error(
+        "the host answered `host.{what}` by what this command does not know: {error}\n  hint: use the `switchboard` that the \
+         host was started from"
+    )]
+    Unknown { what: String, error: String },
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        let exit = match trouble {
+            Trouble::NoHost { .. } | Trouble::Gone { .. } | Trouble::Silent { .. } => Exit::Unreachable,
+            Trouble::NoClient { .. } | Trouble::NoJson { .. } | Trouble::Unknown { .. } => Exit::Failed,
+        };
+        Self::new(exit, trouble)
+    }
+}
+
 /// What came back, whatever its status.
 struct Answer {
     status: StatusCode,
@@ -65,18 +107,11 @@ impl HostClient {
     /// The host that runs with this configuration.
     pub fn find(path: &Path, patience: Patience) -> Result<Self, Failed> {
         let HostConfig { data_dir, token, .. } = load(path)?.host;
-        let run = RunFile::read(&data_dir).ok_or_else(|| {
-            let folder = data_dir.display();
-            Failed::new(
-                Exit::Unreachable,
-                format!("no host runs in `{folder}`; start one with `switchboard run`"),
-            )
-        })?;
+        let run = RunFile::read(&data_dir).ok_or_else(|| Trouble::NoHost { folder: data_dir })?;
         // reqwest makes no client without a provider, though loopback is not encrypted; an error says there is one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().no_proxy().build();
-        let http =
-            http.map_err(|error| Failed::new(Exit::Failed, format!("no HTTP client can be made: {error}")))?;
+        let http = http.map_err(|error| Trouble::NoClient { error: error.to_string() })?;
         let base = format!("http://{}", reachable(run.address));
         Ok(Self { http, base, process: run.pid, token, patience: patience.timeout.0 })
     }
@@ -117,9 +152,8 @@ impl HostClient {
         if status >= 400 {
             return Err(Failed::new(Exit::Failed, problem_text(&answer)));
         }
-        serde_json::from_value(answer).map_err(|error| {
-            Failed::new(Exit::Failed, format!("the host answered what this command does not know: {error}"))
-        })
+        serde_json::from_value(answer)
+            .map_err(|error| Trouble::Unknown { what: operation.to_owned(), error: error.to_string() }.into())
     }
 
     /// Posts JSON with the headers that have a value, and waits as long as the host is alive: how long an operation may
@@ -162,16 +196,15 @@ impl HostClient {
     }
 
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Failed> {
-        let gone = |_| Failed::new(Exit::Unreachable, format!("the host at {} does not answer", self.base));
+        let gone = |_| Trouble::Gone { base: self.base.clone(), process: self.process };
         let answer = self.with_token(request).send().await.map_err(gone)?;
         let status = answer.status();
         let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         if status == StatusCode::NOT_MODIFIED {
             return Ok(Answer { status, tag, body: Value::Null });
         }
-        let body = answer.json().await.map_err(|error| {
-            Failed::new(Exit::Failed, format!("{} answered {status} without JSON: {error}", self.base))
-        })?;
+        let no_json = |_| Trouble::NoJson { base: self.base.clone(), status: status.as_u16() };
+        let body = answer.json().await.map_err(no_json)?;
         Ok(Answer { status, tag, body })
     }
 
@@ -186,13 +219,7 @@ impl HostClient {
 
     fn silent(&self) -> Failed {
         let Self { base, process, patience, .. } = self;
-        Failed::new(
-            Exit::Unreachable,
-            format!(
-                "the host at {base} (process {process}) did not answer within {patience:?}\n  hint: it may be stopped or \
-                 overloaded: look at the process, or give it more time by `--timeout`"
-            ),
-        )
+        Trouble::Silent { base: base.clone(), process: *process, patience: *patience }.into()
     }
 }
 
@@ -204,4 +231,40 @@ fn reachable(listens: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listens.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn each_trouble_says_what_mends_it() {
+        let (base, process) = ("http://127.0.0.1:8080".to_owned(), 4711);
+        let all = [
+            Trouble::NoHost { folder: "/srv/data".into() },
+            Trouble::NoClient { error: "no certificates".to_owned() },
+            Trouble::Gone { base: base.clone(), process },
+            Trouble::Silent { base: base.clone(), process, patience: Duration::from_secs(10) },
+            Trouble::NoJson { base, status: 502 },
+            Trouble::Unknown { what: "reload".to_owned(), error: "missing field `added`".to_owned() },
+        ];
+        let told =
+            all.map(|trouble| Failed::from(trouble)).map(|failed| format!("{:?} {failed}\n", failed.code));
+        expect![[r#"
+            Unreachable error: no host runs in `/srv/data`
+              hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml
+            Failed error: no HTTP client can be made: no certificates
+              hint: report it: no configuration is at fault
+            Unreachable error: the host at http://127.0.0.1:8080 (process 4711) does not answer
+              hint: it is starting, stopping, or was killed: see its log, or start it with `switchboard run`
+            Unreachable error: the host at http://127.0.0.1:8080 (process 4711) did not answer within 10s
+              hint: it may be stopped or overloaded: look at the process, or give it more time by `--timeout`
+            Failed error: http://127.0.0.1:8080 answered 502 without JSON
+              hint: something else may listen there: see which process does, and restart the host
+            Failed error: the host answered `host.reload` by what this command does not know: missing field `added`
+              hint: use the `switchboard` that the host was started from
+        "#]].assert_eq(&told.concat());
+    }
 }

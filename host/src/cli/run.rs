@@ -18,7 +18,7 @@ const TABLE_PATIENCE: Duration = Duration::from_secs(60);
 /// Runs until SIGTERM or Ctrl-C; a second one ends at once. SIGHUP reloads, as soon as the host is up.
 pub fn run(path: &Path, verbose: bool) -> Result<Exit, Failed> {
     let runtime = runtime()?;
-    let outcome = runtime.block_on(async {
+    let outcome: Result<_, Failed> = runtime.block_on(async {
         // Before anything else, the configuration included: a signal that nobody watches ends the process.
         let (signals, hangups) = (Signals::watch(), Hangups::watch());
         let mut stop = tokio::spawn(told_to_stop(signals));

@@ -163,7 +163,7 @@ impl Access {
         let client = self.outside(asked).client;
         if !lock.token.is(given.trim().as_bytes()) {
             lock.logins.wrong(client, (self.clock)()).map_err(too_many)?;
-            return Err(Problem::unauthorized("this is not the operator's token").hint(WHERE_IT_IS));
+            return Err(Problem::unauthorized("this is not the operator's token", WHERE_IT_IS));
         }
         lock.logins.forget(client);
         Ok(())
@@ -205,10 +205,15 @@ impl Lock {
 
 fn too_many(wait: SignedDuration) -> Problem {
     let seconds = wait.as_secs().max(1).unsigned_abs();
-    Problem::too_many("too many wrong tokens from this address")
-        .hint(format!("send the right token, which is accepted at any time, or wait {seconds} s"))
-        .retry_after(seconds)
+    let hint = format!("send the right token, which is accepted at any time, or wait {seconds} s");
+    Problem::too_many("too many wrong tokens from this address", hint).retry_after(seconds)
 }
+
+/// The detail of a refusal that no token could change.
+pub const NO_TOKEN: &str = "only operators may ask for this, and the host has no operator's token";
+
+const GIVE_TOKEN: &str = "set `token_file`, or `SWITCHBOARD_TOKEN` in `.env`, and reload it (`SIGHUP`), or ask on this machine \
+                          without a proxy";
 
 const WHERE_IT_IS: &str =
     "it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names";
@@ -219,16 +224,15 @@ fn proof(is_right: bool) -> Proof {
 
 fn refusal(lack: Lack) -> Problem {
     match lack {
-        Lack::Absent => Problem::unauthorized("only operators may ask for this")
-            .hint("send `Authorization: Bearer <token>`; in a browser, open `/login`"),
-        Lack::Session => Problem::unauthorized("the session has ended")
-            .hint("log in again at `/login`; programs send `Authorization: Bearer <token>`"),
-        Lack::Token => {
-            Problem::unauthorized("the bearer token is not the operator's token").hint(WHERE_IT_IS)
-        }
-        Lack::Unset => Problem::unauthorized(
-            "only operators may ask for this, and the host has no operator's token",
-        )
-        .hint("give it one by `SWITCHBOARD_TOKEN` or `token_file`, or ask on this machine without a proxy"),
+        Lack::Absent => Problem::unauthorized(
+            "only operators may ask for this",
+            "send `Authorization: Bearer <token>`; in a browser, open `/login`",
+        ),
+        Lack::Session => Problem::unauthorized(
+            "the session has ended",
+            "log in again at `/login`; programs send `Authorization: Bearer <token>`",
+        ),
+        Lack::Token => Problem::unauthorized("the bearer token is not the operator's token", WHERE_IT_IS),
+        Lack::Unset => Problem::unauthorized(NO_TOKEN, GIVE_TOKEN),
     }
 }

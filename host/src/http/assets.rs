@@ -75,8 +75,8 @@ pub(super) async fn show(
     let (fingerprint, name) = plain(names)?;
     let asset = ASSETS.iter().find(|asset| fingerprint == *FINGERPRINT && asset.name == name);
     let asset = asset.ok_or_else(|| {
-        Problem::not_found(format!("the pages of this build have no file {}", quoted(&name)))
-            .hint("load the page anew")
+        let detail = format!("the pages of this build have no file {}", quoted(&name));
+        Problem::not_found(detail, "reload the page: it was made by another build of the host")
     })?;
     let tag =
         HeaderValue::from_str(&format!("\"{fingerprint}\"")).expect("a fingerprint is digits and letters");

@@ -16,7 +16,9 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{health::reader, problem::Problem, router::Site, serve::Place, views::Reader};
+use super::{
+    health::reader, liveness::stopping, problem::Problem, router::Site, serve::Place, views::Reader,
+};
 use crate::status::Board;
 
 use self::follower::{Follower, Has};
@@ -56,8 +58,8 @@ impl Events {
         let seats = if reader == Reader::Operator { SEATS } else { SEATS - RESERVED };
         let free = (self.open() < seats).then(|| self.seats.clone().try_acquire_owned().ok()).flatten();
         free.ok_or_else(|| {
-            Problem::unavailable(format!("{seats} event streams are open, which is the limit"))
-                .hint("come back later, or poll `/api/health` with `If-None-Match`")
+            let detail = format!("{seats} event streams are open, which is the limit");
+            Problem::unavailable(detail, "come back later, or poll `/api/health` with `If-None-Match`")
                 .retry_after(COME_BACK)
         })
     }
@@ -65,7 +67,7 @@ impl Events {
 
 pub(super) async fn follow(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     if *site.draining.borrow() {
-        return Err(Problem::unavailable("the host is stopping"));
+        return Err(stopping());
     }
     let reader = reader(&site, &request)?;
     let seat = site.events.seat(reader)?;

@@ -63,7 +63,10 @@ pub(super) async fn service(
 /// What the path names, decoded.
 pub(super) fn plain<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
     let Path(path) = path.map_err(|_| {
-        Problem::bad_request("the path is not UTF-8 once it is decoded").hint("names are snake_case")
+        Problem::bad_request(
+            "the path is not UTF-8 once it is decoded",
+            "write names as `/api/health/integrations` lists them: they are snake_case",
+        )
     })?;
     Ok(path)
 }
@@ -78,7 +81,7 @@ pub(super) fn place(rendered: &Rendered, section: Section, name: &str) -> Result
         _ => return Ok(place),
     };
     let (one, many) = (singular(other), other.as_str());
-    Err(Problem::not_found(format!("`{name}` is {one}")).hint(format!("see `/api/health/{many}/{name}`")))
+    Err(Problem::not_found(format!("`{name}` is {one}"), format!("see `/api/health/{many}/{name}`")))
 }
 
 fn serve(site: &Site, view: View, request: &Request) -> Result<Response, Problem> {
@@ -110,7 +113,7 @@ fn strict(query: Option<&str>) -> Result<bool, Problem> {
             ("strict", "0") => false,
             ("strict", value) => {
                 let detail = format!("the query parameter `strict` is {}", quoted(value));
-                return Err(Problem::bad_request(detail).hint("`strict` is 0 or 1"));
+                return Err(Problem::bad_request(detail, "`strict` is 0 or 1"));
             }
             _ => strict,
         };
@@ -127,7 +130,7 @@ fn unknown(snapshot: &Snapshot, section: Section, name: &str) -> Problem {
         Some(nearest) => format!("did you mean `{nearest}`? {list}"),
         None => list,
     };
-    Problem::not_found(format!("no plugin is called {}", quoted(name))).hint(hint)
+    Problem::not_found(format!("no plugin is called {}", quoted(name)), hint)
 }
 
 fn singular(section: Section) -> &'static str {

@@ -13,7 +13,10 @@ use super::{problem::Problem, router::Site};
 /// The loop turns: this is answered, and the checker ticks.
 pub(super) async fn livez(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     if site.views.current().is_stale() {
-        return Err(Problem::unavailable("the checker has not ticked for a while"));
+        return Err(Problem::unavailable(
+            "the checker has not ticked for a while",
+            "the process hangs or gets no processor time: if this lasts, restart it and report it with its log",
+        ));
     }
     Ok(fine("alive"))
 }
@@ -23,14 +26,19 @@ pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Response, Pr
     let rendered = site.views.current();
     let plugins = &rendered.snapshot.plugins;
     if *site.draining.borrow() {
-        Err(Problem::unavailable("the host is stopping"))
+        Err(stopping())
     } else if !rendered.snapshot.settled {
         let waiting = plugins.iter().filter(|plugin| !plugin.settled).count();
         let detail = format!("{waiting} of {} plugins have not settled yet", plugins.len());
-        Err(Problem::unavailable(detail).hint("see `/api/health/connections`"))
+        Err(Problem::unavailable(detail, "see `/api/health/connections` for what each of them waits for"))
     } else {
         Ok(fine("ready"))
     }
+}
+
+/// Once and for all.
+pub(super) fn stopping() -> Problem {
+    Problem::unavailable("the host is stopping", "come back when it has been started again")
 }
 
 fn fine(status: &str) -> Response {

@@ -48,8 +48,10 @@ pub(super) async fn log_in(State(site): State<Arc<Site>>, request: Request) -> R
         timeout(BODY_PATIENCE, Form::<Login>::from_request(Request::from_parts(parts.clone(), body), &()))
             .await;
     let Ok(Form(Login { token })) = form.map_err(|_| write::too_slow())? else {
-        let problem = Problem::bad_request("the login is no form with a field `token`");
-        return Err(problem.hint("programs need no login: they send `Authorization: Bearer <token>`"));
+        return Err(Problem::bad_request(
+            "the login is no form with a field `token`",
+            "programs need no login: they send `Authorization: Bearer <token>`",
+        ));
     };
     match site.access.try_token(&lock, asked, &token) {
         Ok(()) => {
@@ -74,8 +76,10 @@ pub(super) async fn log_out(State(site): State<Arc<Site>>, request: Request) -> 
 
 fn lock(access: &Access) -> Result<Arc<Lock>, Problem> {
     access.lock().ok_or_else(|| {
-        Problem::not_found("there is nothing to log in with: the host has no operator's token")
-            .hint("give it one by `SWITCHBOARD_TOKEN` or `token_file`")
+        Problem::not_found(
+            "there is nothing to log in with: the host has no operator's token",
+            "set `token_file`, or `SWITCHBOARD_TOKEN` in `.env`, and reload it (`SIGHUP`)",
+        )
     })
 }
 

@@ -17,7 +17,10 @@ use prometheus::{
 };
 
 use self::format::Format;
-use super::{problem::Problem, router::Site};
+use super::{
+    problem::{Problem, REPORT},
+    router::Site,
+};
 use crate::status::{MOST_ABANDONED, PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
 
 pub(super) use self::openmetrics::CONTENT_TYPE as OPENMETRICS;
@@ -41,7 +44,7 @@ pub(super) async fn show(State(site): State<Arc<Site>>, request: Request) -> Res
 fn plain(families: &[MetricFamily]) -> Result<String, Problem> {
     TextEncoder::new().encode_to_string(families).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
-        Problem::internal("the metrics cannot be written")
+        Problem::internal("the metrics cannot be written", REPORT)
     })
 }
 

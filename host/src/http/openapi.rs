@@ -23,7 +23,12 @@ use serde_json::{Map, Value, json};
 
 use self::{components::Components, endpoint::Endpoint};
 use super::{
-    access::COOKIE, health::reader, page::careful, problem::Problem, router::Site, views::Reader,
+    access::COOKIE,
+    health::reader,
+    page::careful,
+    problem::{Problem, REPORT},
+    router::Site,
+    views::Reader,
     write::no_query,
 };
 use crate::switch::Offer;
@@ -84,7 +89,8 @@ async fn describe(site: &Site, sees: Reader) -> Result<Description, Problem> {
 /// What plugins and the host can be asked to do, as the switch knows it.
 async fn offers(site: &Site) -> Result<Vec<Offer>, Problem> {
     let answer = site.call(HOST, "operations", "{}".into()).await?;
-    serde_json::from_slice(&answer).map_err(|error| Problem::internal(format!("`host.operations`: {error}")))
+    serde_json::from_slice(&answer)
+        .map_err(|error| Problem::internal(format!("`host.operations`: {error}"), REPORT))
 }
 
 impl Description {

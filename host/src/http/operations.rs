@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     health::plain,
-    problem::{Problem, quoted},
+    problem::{Problem, REPORT_PLUGIN, quoted},
     router::Site,
     write::Write,
 };
@@ -39,10 +39,9 @@ pub(super) async fn call(
     let person = value(&headers, PERSON)?;
     let idempotency_key = value(&headers, IDEMPOTENCY_KEY)?;
     let header = CallHeader { plugin, operation, person, idempotency_key, ..CallHeader::default() };
-    let response = site.operations.call(header, body).await?;
+    let response = site.operations.call(header, body).await.map_err(Problem::of_plugin)?;
     if serde_json::from_slice::<IgnoredAny>(&response).is_err() {
-        return Err(Problem::internal(format!("{} answered what is no JSON", quoted(&name)))
-            .hint("the plugin is at fault, not the request"));
+        return Err(Problem::internal(format!("{} answered what is no JSON", quoted(&name)), REPORT_PLUGIN));
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, response).into_response())
@@ -55,8 +54,10 @@ fn value(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Proble
     let is_plain = |text: &&str| (1..=LONGEST).contains(&text.len());
     match (value.to_str().ok().filter(is_plain), values.next()) {
         (Some(value), None) => Ok(Some(value.to_owned())),
-        _ => Err(Problem::bad_request(format!("the header `{name}` does not fit"))
-            .hint(format!("give it once, as plain text of at most {LONGEST} characters"))),
+        _ => Err(Problem::bad_request(
+            format!("the header `{name}` does not fit"),
+            format!("give it once, as plain text of at most {LONGEST} characters"),
+        )),
     }
 }
 
@@ -67,7 +68,9 @@ fn check_json(body: &[u8]) -> Result<(), Problem> {
     }
     serde_json::from_slice::<IgnoredAny>(body).map(|_| ()).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Problem::bad_request(format!("the body is not JSON: line {line}, column {column}"))
-            .hint("send the request as JSON, or nothing for `{}`")
+        Problem::bad_request(
+            format!("the body is not JSON: line {line}, column {column}"),
+            "send the request as JSON, or nothing for `{}`",
+        )
     })
 }

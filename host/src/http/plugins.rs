@@ -21,14 +21,17 @@ use tokio::time::timeout;
 
 use super::{
     access::Asked,
-    problem::{Problem, quoted},
-    router::{Site, unknown_path},
+    problem::{Problem, REPORT, REPORT_PLUGIN, quoted},
+    router::{Site, unknown_path, wrong_method_of},
     routes::{Found, Guard, PluginRoute},
     serve::Place,
     websocket,
-    write::{BODY_LIMIT, BODY_PATIENCE, too_slow},
+    write::{BODY_LIMIT, BODY_PATIENCE, larger_than, too_slow},
 };
 use crate::{scrub::one_line, tasks};
+
+const UPGRADE: &str =
+    "use a WebSocket client; a proxy in between must pass the headers `Connection` and `Upgrade` on";
 
 /// Serves whatever the host itself has no route for.
 pub(super) async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
@@ -58,18 +61,14 @@ fn route_for(found: &Found<'_>, request: &Request) -> Option<Arc<PluginRoute>> {
 fn wrong_method(found: &Found<'_>, request: &Request) -> Response {
     let path = quoted(request.uri().path());
     if found.methods.contains_key(WEBSOCKET) && request.method() == Method::GET {
-        return Problem::bad_request(format!("{path} is a WebSocket"))
-            .hint("ask for an upgrade")
-            .into_response();
+        return Problem::bad_request(format!("{path} is a WebSocket"), UPGRADE).into_response();
     }
     let mut allowed: Vec<&str> =
         found.methods.keys().map(String::as_str).filter(|name| *name != WEBSOCKET).collect();
     if allowed.contains(&"GET") {
         allowed.push("HEAD");
     }
-    let problem =
-        Problem::method_not_allowed(format!("{path} does not take {}", quoted(request.method().as_str())))
-            .hint("the header `Allow` names what it takes");
+    let problem = wrong_method_of(&path, request.method().as_str());
     ([(header::ALLOW, allowed.join(","))], problem).into_response()
 }
 
@@ -85,8 +84,9 @@ async fn answer(
     let (mut parts, body) = request.into_parts();
     let body = read(body, &parts, route.manifest.body_limit.unwrap_or(BODY_LIMIT)).await?;
     let request = to_plugin(site, &parts, params, &body);
-    let payload =
-        Bytes::from(serde_json::to_vec(&request).map_err(|error| Problem::internal(error.to_string()))?);
+    let payload = Bytes::from(
+        serde_json::to_vec(&request).map_err(|error| Problem::internal(error.to_string(), REPORT))?,
+    );
     let person = match &route.guard {
         Some(guard) => admit(site, guard, payload.clone()).await?.person,
         None => None,
@@ -99,7 +99,7 @@ async fn answer(
     };
     if route.manifest.method == WEBSOCKET {
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-        let upgrade = upgrade.map_err(|refused| Problem::bad_request(refused.body_text()))?;
+        let upgrade = upgrade.map_err(|refused| Problem::bad_request(refused.body_text(), UPGRADE))?;
         // Opened first: what the plugin refuses is answered as plain HTTP.
         let end = site.operations.open(header, payload).await?;
         let limit = route.manifest.body_limit.unwrap_or(BODY_LIMIT);
@@ -144,8 +144,7 @@ async fn admit(site: &Site, guard: &Guard, request: Bytes) -> Result<Admission, 
 }
 
 async fn read(body: Body, parts: &Parts, limit: usize) -> Result<Bytes, Problem> {
-    let too_large =
-        || Problem::too_large(format!("the body is larger than {limit} bytes")).hint("send less at a time");
+    let too_large = || larger_than(limit);
     let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|announced: usize| announced > limit) {
@@ -230,5 +229,6 @@ fn late(route: &PluginRoute) -> Problem {
 /// The answer's fault is the plugin's; what it says of itself is repeated in a line.
 fn unfit(route: &PluginRoute, why: &str) -> Problem {
     let (plugin, operation) = (&route.plugin, &route.manifest.operation);
-    Problem::internal(format!("`{plugin}.{operation}` answered what is no HTTP response: {}", one_line(why)))
+    let detail = format!("`{plugin}.{operation}` answered what is no HTTP response: {}", one_line(why));
+    Problem::internal(detail, REPORT_PLUGIN)
 }

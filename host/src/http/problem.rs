@@ -10,6 +10,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+/// What mends an error that no request and no configuration has caused.
+pub(super) const REPORT: &str = "report it with the log of this time";
+
+/// What mends an answer that a plugin has made wrong.
+pub(super) const REPORT_PLUGIN: &str = "report it to the plugin's author: the request is not at fault";
+
 /// How much of what the client sent is repeated to it.
 const ECHO_LIMIT: usize = 80;
 
@@ -44,53 +50,59 @@ struct FailedOperation {
 }
 
 impl Problem {
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
+    pub(super) fn bad_request(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::BAD_REQUEST, detail, hint)
     }
 
-    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, detail)
+    pub(super) fn unauthorized(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::UNAUTHORIZED, detail, hint)
     }
 
-    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, detail)
+    pub(super) fn forbidden(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::FORBIDDEN, detail, hint)
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, detail)
+    pub(super) fn not_found(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::NOT_FOUND, detail, hint)
     }
 
-    pub(super) fn method_not_allowed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    pub(super) fn method_not_allowed(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::METHOD_NOT_ALLOWED, detail, hint)
     }
 
-    pub(super) fn request_timeout(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
+    pub(super) fn request_timeout(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::REQUEST_TIMEOUT, detail, hint)
     }
 
-    pub(super) fn too_large(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    pub(super) fn too_large(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::PAYLOAD_TOO_LARGE, detail, hint)
     }
 
-    pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    pub(super) fn unsupported_media_type(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail, hint)
     }
 
-    pub(super) fn too_many(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+    pub(super) fn too_many(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::TOO_MANY_REQUESTS, detail, hint)
     }
 
-    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    pub(super) fn unavailable(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::SERVICE_UNAVAILABLE, detail, hint)
     }
 
-    pub(super) fn internal(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    pub(super) fn internal(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::of_host(StatusCode::INTERNAL_SERVER_ERROR, detail, hint)
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    /// What the host itself refuses is said with what mends it.
+    fn of_host(status: StatusCode, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::new(status, detail) }
+    }
+
+    /// What the plugin itself says of what mends it: for operators.
+    pub(super) fn of_plugin(error: OperationError) -> Self {
+        let hint = error.fix.as_ref().and_then(|fix| fix.label.clone());
+        Self { hint, ..Self::from(error) }
     }
 
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {

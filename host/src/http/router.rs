@@ -133,12 +133,19 @@ pub(super) fn unknown_path(path: &str, routes: &RouteTable) -> Problem {
     let mut paths: Vec<_> = known.map(|known| (strsim::jaro_winkler(known, path), known)).collect();
     paths.sort_by(|one, other| other.0.total_cmp(&one.0));
     let near: Vec<_> = paths.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
-    Problem::not_found(format!("nothing is at {}", quoted(path)))
-        .hint(format!("the nearest are {}", near.join(", ")))
+    Problem::not_found(
+        format!("nothing is at {}", quoted(path)),
+        format!("the nearest are {}", near.join(", ")),
+    )
+}
+
+/// The answer to this has the header that it names.
+pub(super) fn wrong_method_of(path: &str, method: &str) -> Problem {
+    let detail = format!("{path} does not take {}", quoted(method));
+    Problem::method_not_allowed(detail, "use one of the methods that the header `Allow` names")
 }
 
 async fn wrong_method(request: Request) -> Problem {
     let (method, path) = (request.method(), quoted(request.uri().path()));
-    Problem::method_not_allowed(format!("{path} does not take {}", quoted(method.as_str())))
-        .hint("the header `Allow` names what it takes")
+    wrong_method_of(&path, method.as_str())
 }

@@ -17,7 +17,7 @@ use axum::{
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::problem::Problem;
+use super::problem::{Problem, REPORT};
 use crate::{status::Board, tasks};
 
 /// Under which name a request has its id.
@@ -95,9 +95,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Stamping<F> {
             }
             Err(_) => {
                 tasks::tell(this.board, "request", None);
-                Problem::internal("the host itself panicked on the way to an answer")
-                    .hint("report it with the log of this time")
-                    .into_response()
+                Problem::internal("the host itself panicked on the way to an answer", REPORT).into_response()
             }
         };
         Poll::Ready(Ok(match this.asked.take() {

@@ -2,6 +2,7 @@
 
 mod reads;
 mod refusals;
+mod advice;
 mod polling;
 mod events;
 mod openapi;

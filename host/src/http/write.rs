@@ -19,6 +19,8 @@ use super::{
 /// The most that a request may carry.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 
+const SEND_JSON: &str = "send `Content-Type: application/json`";
+
 /// Where the configuration is read again.
 const RELOAD: &str = "/api/operations/host/reload";
 
@@ -54,8 +56,7 @@ impl FromRequest<Arc<Site>> for Write {
             timeout(BODY_PATIENCE, Bytes::from_request(request, site)).await.map_err(|_| too_slow())?;
         let body = body.map_err(unreadable)?;
         if !is_json && !body.is_empty() {
-            return Err(Problem::unsupported_media_type("the body has no content type")
-                .hint("send `Content-Type: application/json`"));
+            return Err(Problem::unsupported_media_type("the body has no content type", SEND_JSON));
         }
         Ok(Self { body })
     }
@@ -69,15 +70,17 @@ fn is_json(asked: Asked<'_>) -> Result<bool, Problem> {
         return Ok(true);
     }
     let detail = format!("the content type is {}, not `application/json`", quoted(given));
-    Err(Problem::unsupported_media_type(detail).hint("send `Content-Type: application/json`"))
+    Err(Problem::unsupported_media_type(detail, SEND_JSON))
 }
 
 /// Refuses a query.
 pub(super) fn no_query(uri: &Uri) -> Result<(), Problem> {
     match uri.query() {
         None | Some("") => Ok(()),
-        Some(query) => Err(Problem::bad_request(format!("this route takes no query, not {}", quoted(query)))
-            .hint("what it needs stands in the path and the body")),
+        Some(query) => Err(Problem::bad_request(
+            format!("this route takes no query, not {}", quoted(query)),
+            "leave the query out: what the route needs stands in the path and the body",
+        )),
     }
 }
 
@@ -85,14 +88,23 @@ fn unreadable(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return too_large();
     }
-    Problem::bad_request("the body could not be read to its end")
+    Problem::bad_request(
+        "the body could not be read to its end",
+        "send the request again, with a body that is as long as its headers say",
+    )
 }
 
 fn too_large() -> Problem {
-    Problem::too_large(format!("the body is larger than {BODY_LIMIT} bytes")).hint("send less at a time")
+    larger_than(BODY_LIMIT)
+}
+
+/// The body of a request is too large.
+pub(super) fn larger_than(limit: usize) -> Problem {
+    Problem::too_large(format!("the body is larger than {limit} bytes"), "send less at a time")
 }
 
 /// The body of a request did not arrive in time.
 pub(super) fn too_slow() -> Problem {
-    Problem::request_timeout(format!("the body did not arrive within {} s", BODY_PATIENCE.as_secs()))
+    let detail = format!("the body did not arrive within {} s", BODY_PATIENCE.as_secs());
+    Problem::request_timeout(detail, "send less at a time, or over a faster connection")
 }

@@ -56,7 +56,8 @@ impl<'r> Asked<'r> {
             (None, _) => Ok(None),
             (Some(Ok(value)), None) => Ok(Some(value)),
             _ => {
-                Err(Problem::bad_request(format!("the header `{name}` is given twice or is not plain text")))
+                let detail = format!("the header `{name}` is given twice or is not plain text");
+                Err(Problem::bad_request(detail, "send it once, in ASCII"))
             }
         }
     }

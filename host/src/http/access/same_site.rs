@@ -6,6 +6,9 @@ use axum::http::header;
 use super::asked::Asked;
 use crate::http::problem::{Problem, quoted};
 
+const LOOPBACK_NAMES: &str =
+    "use `localhost`, `127.0.0.1` or `[::1]` as the host; to reach it by another name, set a token";
+
 /// Whether what needs no token was meant for this machine. Programs may leave the Host out where they only read.
 pub(super) fn is_meant_for_here(asked: Asked<'_>) -> bool {
     match named(asked) {
@@ -40,7 +43,10 @@ pub(super) fn check_page(asked: Asked<'_>, other_names: [Option<&str>; 2]) -> Re
     }
     let Some(origin) = asked.only(header::ORIGIN)? else {
         let detail = "the request has a cookie, and neither `Origin` nor `Sec-Fetch-Site`";
-        return Err(Problem::forbidden(detail).hint("programs send `Authorization: Bearer <token>`"));
+        return Err(Problem::forbidden(
+            detail,
+            "programs send `Authorization: Bearer <token>`, and no cookie",
+        ));
     };
     let names = [named(asked)?, other_names[0], other_names[1]];
     let is_ours = |site: &str| names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(site));
@@ -58,12 +64,13 @@ pub(super) fn site_of(address: &str) -> Option<&str> {
 
 /// The host that the client believes to talk to, if it is this machine.
 fn local_host(asked: Asked<'_>) -> Result<&str, Problem> {
-    let named = named(asked)?.ok_or_else(|| Problem::bad_request("the request has no `Host`"))?;
+    let named =
+        named(asked)?.ok_or_else(|| Problem::bad_request("the request has no `Host`", LOOPBACK_NAMES))?;
     if is_loopback(named) {
         return Ok(named);
     }
     let detail = format!("the `Host` is {}, which is not this machine's loopback name", quoted(named));
-    Err(Problem::forbidden(detail).hint("use `localhost`, `127.0.0.1` or `[::1]`"))
+    Err(Problem::forbidden(detail, LOOPBACK_NAMES))
 }
 
 fn named(asked: Asked<'_>) -> Result<Option<&str>, Problem> {
@@ -85,5 +92,9 @@ fn is_loopback(authority: &str) -> bool {
 }
 
 fn foreign(detail: impl Into<String>) -> Problem {
-    Problem::forbidden(detail).hint("only pages of this host may write")
+    Problem::forbidden(
+        detail,
+        "use the host's own pages, at the address where it is reached: behind a proxy set `public_base_url` to that \
+         address; programs send no `Origin`",
+    )
 }

@@ -40,10 +40,14 @@ impl Lack {
 
     fn problem(self) -> Problem {
         let problem = match self {
-            Self::Places => Problem::unavailable("all connections of the host are in use")
-                .hint("try again in a moment; `/livez`, `/readyz` and `/metrics` are always answered"),
-            Self::Descriptors => Problem::unavailable("the host has no file descriptor left")
-                .hint("raise its limit of open files (`LimitNOFILE`, `ulimit -n`), or try again in a moment"),
+            Self::Places => Problem::unavailable(
+                "all connections of the host are in use",
+                "try again in a moment; `/livez`, `/readyz` and `/metrics` are always answered",
+            ),
+            Self::Descriptors => Problem::unavailable(
+                "the host has no file descriptor left",
+                "raise its limit of open files (`LimitNOFILE`, `ulimit -n`), or try again in a moment",
+            ),
         };
         problem.retry_after(TRY_AGAIN)
     }

@@ -202,7 +202,7 @@ async fn through_a_proxy_the_token_is_demanded() {
           "title":"Unauthorized",
           "status":401,
           "detail":"only operators may ask for this, and the host has no operator's token",
-          "hint":"give it one by `SWITCHBOARD_TOKEN` or `token_file`, or ask on this machine without a proxy"
+          "hint":"set `token_file`, or `SWITCHBOARD_TOKEN` in `.env`, and reload it (`SIGHUP`), or ask on this machine without a proxy"
         }
     "#]]);
 }
@@ -350,7 +350,7 @@ async fn a_login_that_is_none() {
           "title":"Not Found",
           "status":404,
           "detail":"there is nothing to log in with: the host has no operator's token",
-          "hint":"give it one by `SWITCHBOARD_TOKEN` or `token_file`"
+          "hint":"set `token_file`, or `SWITCHBOARD_TOKEN` in `.env`, and reload it (`SIGHUP`)"
         }
     "#]]);
 }

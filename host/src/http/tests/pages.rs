@@ -161,7 +161,7 @@ async fn files_of_another_build_are_not_here() {
           "title":"Not Found",
           "status":404,
           "detail":"the pages of this build have no file `main.js`",
-          "hint":"load the page anew"
+          "hint":"reload the page: it was made by another build of the host"
         }
     "#]]);
 }

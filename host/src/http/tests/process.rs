@@ -22,7 +22,7 @@ async fn ready_once_everything_has_settled_and_until_it_drains() {
           "title":"Service Unavailable",
           "status":503,
           "detail":"1 of 2 plugins have not settled yet",
-          "hint":"see `/api/health/connections`"
+          "hint":"see `/api/health/connections` for what each of them waits for"
         }
     "#]]);
 
@@ -40,7 +40,8 @@ async fn ready_once_everything_has_settled_and_until_it_drains() {
           "type":"about:blank",
           "title":"Service Unavailable",
           "status":503,
-          "detail":"the host is stopping"
+          "detail":"the host is stopping",
+          "hint":"come back when it has been started again"
         }
     "#]]);
     assert_eq!(host.get("/livez").await.status, StatusCode::OK);

@@ -84,7 +84,7 @@ async fn what_is_not_there_is_answered_with_where_to_look() {
           "title":"Bad Request",
           "status":400,
           "detail":"the path is not UTF-8 once it is decoded",
-          "hint":"names are snake_case"
+          "hint":"write names as `/api/health/integrations` lists them: they are snake_case"
         }
     "#]]);
 }

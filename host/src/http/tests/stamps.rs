@@ -53,7 +53,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
           "type":"about:blank",
           "title":"Request Timeout",
           "status":408,
-          "detail":"the body did not arrive within 30 s"
+          "detail":"the body did not arrive within 30 s",
+          "hint":"send less at a time, or over a faster connection"
         }
     "#]]);
 }

@@ -160,7 +160,7 @@ async fn what_is_no_json_goes_nowhere() {
           "title":"Bad Request",
           "status":400,
           "detail":"this route takes no query, not `dry=1`",
-          "hint":"what it needs stands in the path and the body"
+          "hint":"leave the query out: what the route needs stands in the path and the body"
         }
     "#]]);
     assert_eq!(host.operations.calls.lock().unwrap().len(), 1);
@@ -176,7 +176,7 @@ async fn a_page_from_elsewhere_cannot_write() {
           "title":"Forbidden",
           "status":403,
           "detail":"the `Origin` is `https://evil.example`, the `Host` is `127.0.0.1:8080`",
-          "hint":"only pages of this host may write"
+          "hint":"use the host's own pages, at the address where it is reached: behind a proxy set `public_base_url` to that address; programs send no `Origin`"
         }
     "#]]);
     host.post(CALL, &[("host", "rebound.example:8080")], "{}").await.check(expect![[r#"
@@ -186,7 +186,7 @@ async fn a_page_from_elsewhere_cannot_write() {
           "title":"Forbidden",
           "status":403,
           "detail":"the `Host` is `rebound.example:8080`, which is not this machine's loopback name",
-          "hint":"use `localhost`, `127.0.0.1` or `[::1]`"
+          "hint":"use `localhost`, `127.0.0.1` or `[::1]` as the host; to reach it by another name, set a token"
         }
     "#]]);
     for headers in [
