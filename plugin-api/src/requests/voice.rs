@@ -467,6 +467,9 @@ pub enum CallEvent {
 #[message]
 #[derive(PartialEq, Eq)]
 pub struct CallRecording {
+    /// Why nobody could be told of this message yet; it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_announced: Option<String>,
     /// The recording, `RE…`.
     pub recording: String,
     /// Whether it is a message that was left, or else the call itself.

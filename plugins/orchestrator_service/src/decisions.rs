@@ -11,6 +11,7 @@ use plugin_api::{
     prelude::*,
     requests::{
         email::SendEmail,
+        host::Trouble,
         orchestrator::{Decision, Question, ToolState},
         twilio_service::SendMessage,
     },
@@ -28,6 +29,8 @@ use crate::{
     store::Decided,
 };
 
+/// The trouble that the approver cannot be told.
+pub const APPROVER: &str = "approver";
 pub const SMTP: &str = "smtp";
 pub const TWILIO_SERVICE: &str = "twilio_service";
 /// Where a link leads, before its token.
@@ -113,13 +116,25 @@ impl Decisions {
 
     /// Tells the approver of what there is to decide.
     pub async fn tell(&self, pulse: &Pulse) -> Result<(), OperationError> {
+        // They are told if somebody is named later.
+        if self.shared.config.approver.is_none() {
+            return Ok(());
+        }
         let now = now_ms();
         for (id, call) in self.shared.store.take_untold(now, now + TELL_AGAIN_MS).await? {
             pulse.turn();
             let Some(run) = self.shared.store.run(&id).await? else { continue };
             match self.tell_of(&run, &call).await {
-                Ok(()) => self.shared.store.told(&id, &call).await?,
-                Err(error) => tracing::warn!(run = id, %error, "the approver cannot be told at the moment"),
+                Ok(()) => {
+                    self.shared.approver.clear(&self.shared.context).await;
+                    self.shared.store.told(&id, &call).await?;
+                }
+                Err(error) => {
+                    tracing::warn!(run = id, %error, "the approver cannot be told at the moment");
+                    if is_refused(&error) {
+                        self.shared.approver.raise(&self.shared.context, not_told(&error.message)).await;
+                    }
+                }
             }
         }
         Ok(())
@@ -191,7 +206,9 @@ impl Decisions {
                 let twilio = context.dependency(TWILIO_SERVICE)?.deadline(TELL_TIME).idempotency_key(key);
                 twilio.call(message).await.map(drop)
             }
-            _ => Ok(()),
+            Some(Approver::Email(_)) => Err(unnamed("an email address", SMTP)),
+            Some(Approver::Phone(_)) => Err(unnamed("a number", TWILIO_SERVICE)),
+            None => Ok(()),
         }
     }
 
@@ -212,6 +229,22 @@ impl Decisions {
             cut_off(&call.arguments, most)
         )
     }
+}
+
+/// Another try fails until a person mends something.
+fn is_refused(error: &OperationError) -> bool {
+    matches!(error.kind, ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Conflict | ErrorKind::NotFound)
+}
+
+fn unnamed(what: &str, plugin: &str) -> OperationError {
+    OperationError::not_found(format!("`approver` is {what}, and plugins.toml does not name `{plugin}`"))
+}
+
+/// Decisions wait, and their approver cannot be told, for this reason.
+pub fn not_told(why: &str) -> Trouble {
+    let message = format!("decisions wait, and the approver cannot be told of them: {why}");
+    Trouble::raised(APPROVER, Failure::config_invalid(message).setting("approver"))
+        .label("Correct `ORCHESTRATOR_APPROVER`, or what the reason names; they are told within a minute then")
 }
 
 /// The question in a line.

@@ -46,7 +46,7 @@ use plugin_api::{
 };
 
 use crate::{
-    decisions::{Decisions, LINK_PATH, SMTP, TWILIO_SERVICE},
+    decisions::{APPROVER, Decisions, LINK_PATH, SMTP, TWILIO_SERVICE},
     pool::{Pool, Shared, now_ms},
     report::Reporter,
     settings::{Config, Settings},
@@ -86,8 +86,8 @@ impl Plugin for Orchestrator {
         let config = Config::check(settings)?;
         let store = Store::new(context.clone());
         let (changes, stopping) = (watch::Sender::new(0), watch::Sender::new(false));
-        let (wake, model) = (Notify::new(), Standing::new(MODEL));
-        let shared = Arc::new(Shared { context, config, store, changes, wake, stopping, model });
+        let (wake, model, approver) = (Notify::new(), Standing::new(MODEL), Standing::new(APPROVER));
+        let shared = Arc::new(Shared { context, config, store, changes, wake, stopping, model, approver });
         let decisions = Arc::new(Decisions::new(shared.clone()));
         let pool = Arc::new(Pool::new(shared.clone(), decisions.clone()));
         let reporter = Reporter { shared: shared.clone(), decisions: decisions.clone() };

@@ -51,6 +51,8 @@ pub struct Shared {
     pub stopping: watch::Sender<bool>,
     /// The trouble that the model of our own settings cannot be used.
     pub model: Standing,
+    /// The trouble that the approver cannot be told of decisions.
+    pub approver: Standing,
 }
 
 /// Begins to look what there is to do.

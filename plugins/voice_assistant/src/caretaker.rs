@@ -33,6 +33,9 @@ const QUIET_MS: i64 = 120_000;
 const QUIET_OUTBOUND_MS: i64 = 5_000;
 /// Beyond its time limit, a call that nobody knows anything of is over.
 const GRACE_MS: i64 = 60 * 60 * 1000;
+/// A refusal costs nothing, and lasts as long as the setting behind it, which may be that of another plugin.
+const LEAST_RETRY_MS: i64 = 60_000;
+const MOST_RETRY_MS: i64 = 60 * 60 * 1000;
 /// Orders are kept as long as keys may be repeated.
 const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Between two calls or messages: a few questions to others.
@@ -60,7 +63,7 @@ async fn run(desk: Arc<Desk>, pulse: Pulse) {
             desk.journal.forget_old();
         }
         if desk.journal.store.is_named() {
-            is_recalled = is_recalled || desk.journal.recall_media().await.is_ok();
+            is_recalled = is_recalled || desk.recall().await.is_ok();
             desk.see_to_kept(is_tidying, &pulse).await;
         }
         looks = looks.wrapping_add(1);
@@ -70,6 +73,16 @@ async fn run(desk: Arc<Desk>, pulse: Pulse) {
 }
 
 impl Desk {
+    /// What an earlier run left: troubles that last, and what was refused and may be possible by now.
+    async fn recall(&self) -> Outcome<()> {
+        self.journal.recall_media().await?;
+        self.journal.store.retry_refused().await?;
+        if let Some(refused) = self.journal.store.refused().await? {
+            self.journal.tell_untold(Some(refused)).await;
+        }
+        Ok(())
+    }
+
     /// One thing that cannot be done holds up no other. What somebody waits for comes first.
     async fn see_to_kept(&self, is_tidying: bool, pulse: &Pulse) {
         waits("messages are announced later", self.announce(pulse).await);
@@ -123,11 +136,19 @@ impl Desk {
     }
 
     async fn announce(&self, pulse: &Pulse) -> Outcome<()> {
-        for voicemail in self.journal.store.due_voicemails().await? {
+        let due = self.journal.store.due_voicemails().await?;
+        for voicemail in &due {
             pulse.turn();
-            if self.tell_owner(&voicemail).await {
-                self.journal.store.is_announced(&voicemail.recording).await?;
+            let recording = &voicemail.recording;
+            match self.tell_owner(voicemail).await {
+                Told::Yes => self.journal.store.is_announced(recording).await?,
+                Told::Refused(why) => self.journal.store.is_refused(recording, &why, retry_ms(voicemail)).await?,
+                Told::Later => {}
             }
+        }
+        if !due.is_empty() {
+            let refused = self.journal.store.refused().await?;
+            self.journal.tell_untold(refused).await;
         }
         Ok(())
     }
@@ -136,15 +157,26 @@ impl Desk {
     async fn announce_unkept(&self, pulse: &Pulse) {
         for voicemail in self.journal.voicemails() {
             pulse.turn();
-            if self.tell_owner(&voicemail).await {
-                self.journal.announced(&voicemail.recording);
+            if voicemail.retry_ms > now_ms() {
+                continue;
+            }
+            match self.tell_owner(&voicemail).await {
+                Told::Yes => {
+                    self.journal.announced(&voicemail.recording);
+                    self.journal.tell_untold(None).await;
+                }
+                Told::Refused(why) => {
+                    self.journal.refused(&voicemail.recording, retry_ms(&voicemail));
+                    self.journal.tell_untold(Some((1, why))).await;
+                }
+                Told::Later => {}
             }
         }
     }
 
-    /// Tells the owner of a message, once; whether nothing more is to be done.
-    async fn tell_owner(&self, voicemail: &Voicemail) -> bool {
-        let Some(owner) = &self.config.owner_number else { return true };
+    /// Tells the owner of a message, once.
+    async fn tell_owner(&self, voicemail: &Voicemail) -> Told {
+        let Some(owner) = &self.config.owner_number else { return Told::Yes };
         let message = SendMessage {
             to: Some(owner.clone()),
             body: Some(announcement(voicemail)),
@@ -153,15 +185,17 @@ impl Desk {
         match send(&self.context, &voicemail.recording, message).await {
             Ok(()) => {
                 self.journal.count("voicemails_announced", 1).await;
-                true
+                Told::Yes
             }
             Err(error) if is_for_good(&error) => {
-                tracing::warn!(recording = voicemail.recording, %error, "nobody can be told of a message");
-                true
+                if voicemail.retry_ms == 0 {
+                    tracing::warn!(recording = voicemail.recording, %error, "nobody can be told of a message");
+                }
+                Told::Refused(error.message)
             }
             Err(error) => {
                 tracing::debug!(recording = voicemail.recording, %error, "a message is announced later");
-                false
+                Told::Later
             }
         }
     }
@@ -216,6 +250,22 @@ impl Desk {
         let limit = i64::try_from(self.config.call_time_limit.as_millis()).unwrap_or(i64::MAX);
         now_ms() - call.started_ms > limit.saturating_add(GRACE_MS)
     }
+}
+
+/// Whether the owner was told of a message.
+enum Told {
+    /// Or nobody is to be told.
+    Yes,
+    /// By an outage.
+    Later,
+    /// For this reason, which lasts until a person mends something.
+    Refused(String),
+}
+
+/// What was refused is tried again when as much time has passed as since the message was left, within limits.
+fn retry_ms(voicemail: &Voicemail) -> i64 {
+    let now = now_ms();
+    now + (now - voicemail.at_ms).clamp(LEAST_RETRY_MS, MOST_RETRY_MS)
 }
 
 async fn send(context: &Context, key: &str, message: SendMessage) -> Outcome<()> {

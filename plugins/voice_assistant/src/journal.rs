@@ -46,6 +46,8 @@ const MOST_SAID: usize = 200;
 
 /// The trouble that Twilio does not reach this host with the audio of calls.
 const MEDIA: &str = "media";
+/// The trouble that nobody can be told of messages that were left.
+const UNTOLD: &str = "voicemail_notices";
 /// One stream may break for any reason.
 const UNREACHED: u32 = 2;
 
@@ -60,6 +62,7 @@ pub struct Journal {
     /// Without a database: messages that nobody was told of yet.
     voicemails: Mutex<Vec<Voicemail>>,
     media: Standing,
+    untold: Standing,
     /// So many media streams in a row failed before they reached this host.
     unreached: AtomicU32,
 }
@@ -82,6 +85,7 @@ impl Journal {
             writing: tokio::sync::Mutex::new(BATCH),
             voicemails: Mutex::default(),
             media: Standing::new(MEDIA),
+            untold: Standing::new(UNTOLD),
             unreached: AtomicU32::new(0),
         }
     }
@@ -108,6 +112,14 @@ impl Journal {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Of how many messages nobody could be told, and why not of the newest; `None`: of all that it was tried of.
+    pub async fn tell_untold(&self, refused: Option<(u64, String)>) {
+        match refused {
+            Some((count, why)) => self.untold.raise(&self.context, not_announced(count, &why)).await,
+            None => self.untold.clear(&self.context).await,
+        }
     }
 
     /// A call's audio arrived.
@@ -249,6 +261,14 @@ impl Journal {
         locked(&self.voicemails).clone()
     }
 
+    /// Nobody could be told of it: it is tried again then.
+    pub fn refused(&self, recording: &str, retry_ms: i64) {
+        let mut kept = locked(&self.voicemails);
+        if let Some(voicemail) = kept.iter_mut().find(|voicemail| voicemail.recording == recording) {
+            voicemail.retry_ms = retry_ms;
+        }
+    }
+
     pub fn announced(&self, recording: &str) {
         locked(&self.voicemails).retain(|voicemail| voicemail.recording != recording);
     }
@@ -290,7 +310,7 @@ impl Journal {
         let is_known = kept.iter().any(|voicemail| voicemail.recording == recording);
         if !is_known && !self.store.is_named() {
             let (recording, number) = (recording.to_owned(), number.map(str::to_owned));
-            kept.push(Voicemail { recording, number, seconds });
+            kept.push(Voicemail { recording, number, seconds, at_ms: now_ms(), retry_ms: 0 });
         }
     }
 
@@ -375,6 +395,14 @@ pub fn not_carried(failed: u32, why: &str) -> Trouble {
     );
     Trouble::raised(MEDIA, Failure::config_invalid(message).setting("public_base_url"))
         .label("Let Twilio reach `PUBLIC_BASE_URL` by `wss://`: see the proxy's WebSockets and certificate")
+}
+
+/// Of so many messages nobody could be told, of the newest by this reason.
+pub fn not_announced(count: u64, why: &str) -> Trouble {
+    let messages = if count == 1 { "a message that was left".to_owned() } else { format!("{count} messages that were left") };
+    let message = format!("nobody could be told of {messages}: {why}");
+    Trouble::raised(UNTOLD, Failure::config_invalid(message).setting("owner_number").href("/api/calls"))
+        .label("Correct `VOICE_OWNER_NUMBER`, or what the reason names; the messages are listed with the calls")
 }
 
 /// Another try would fail again.

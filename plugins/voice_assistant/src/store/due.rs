@@ -6,7 +6,7 @@ use plugin_api::requests::{
     sql::{Execute, Query, Row},
 };
 
-use super::{Outcome, Store, some, writes::speaker_named};
+use super::{Outcome, Store, now_ms, some, writes::speaker_named};
 
 const AT_ONCE: u32 = 100;
 
@@ -26,6 +26,10 @@ pub struct Voicemail {
     pub recording: String,
     pub number: Option<String>,
     pub seconds: i64,
+    /// When it was left.
+    pub at_ms: i64,
+    /// Not before this moment; 0 if it was not tried yet.
+    pub retry_ms: i64,
 }
 
 /// A call in progress of which nothing was heard for a while.
@@ -62,23 +66,46 @@ impl Store {
         rows.iter().map(|row| Ok(some(row.get("unreached")?))).collect()
     }
 
-    /// Messages that nobody was told of yet.
+    /// Messages that nobody was told of yet, and whose turn it is.
     pub async fn due_voicemails(&self) -> Outcome<Vec<Voicemail>> {
-        let query = "select recording, number, seconds from voice_assistant_recordings
-            where is_announced = 0 and is_voicemail = 1 order by at_ms";
-        let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
+        let query = "select recording, number, seconds, at_ms, retry_ms from voice_assistant_recordings
+            where is_announced = 0 and is_voicemail = 1 and retry_ms <= $1 order by at_ms";
+        let rows = self.query(Query::new(query).bind(now_ms()).row_limit(AT_ONCE)).await?;
         let voicemail = |row: Row<'_>| {
             Ok(Voicemail {
                 recording: row.get("recording")?,
                 number: some(row.get("number")?),
                 seconds: row.get("seconds")?,
+                at_ms: row.get("at_ms")?,
+                retry_ms: row.get("retry_ms")?,
             })
         };
         rows.iter().map(voicemail).collect()
     }
 
+    /// Nobody could be told of a message: it is kept, and tried again then.
+    pub async fn is_refused(&self, recording: &str, why: &str, retry_ms: i64) -> Outcome<()> {
+        let set = "update voice_assistant_recordings set refused = $2, retry_ms = $3
+            where recording = $1 and is_announced = 0";
+        self.execute(Execute::new(set).bind(recording).bind(why).bind(retry_ms)).await.map(drop)
+    }
+
+    /// A setting may have been mended: what was refused is tried at once.
+    pub async fn retry_refused(&self) -> Outcome<()> {
+        let set = "update voice_assistant_recordings set retry_ms = 0 where is_announced = 0 and retry_ms > 0";
+        self.execute(Execute::new(set)).await.map(drop)
+    }
+
+    /// Of how many messages nobody could be told, and why not of the newest.
+    pub async fn refused(&self) -> Outcome<Option<(u64, String)>> {
+        let query = "select refused, count(*) over () as n from voice_assistant_recordings
+            where is_announced = 0 and is_voicemail = 1 and refused <> '' order by at_ms desc limit 1";
+        let rows = self.query(Query::new(query)).await?;
+        rows.first().map(|row| Ok((row.get("n")?, row.get("refused")?))).transpose()
+    }
+
     pub async fn is_announced(&self, recording: &str) -> Outcome<()> {
-        let set = "update voice_assistant_recordings set is_announced = 1 where recording = $1";
+        let set = "update voice_assistant_recordings set is_announced = 1, refused = '' where recording = $1";
         self.execute(Execute::new(set).bind(recording)).await.map(drop)
     }
 

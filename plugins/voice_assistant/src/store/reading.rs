@@ -101,6 +101,7 @@ impl Store {
         let query = "select * from voice_assistant_recordings where call = $1 order by at_ms, recording";
         let recording = |row: Row<'_>| {
             Ok(CallRecording {
+                not_announced: some(row.get("refused")?),
                 recording: row.get("recording")?,
                 voicemail: row.get("is_voicemail")?,
                 seconds: row.get("seconds")?,

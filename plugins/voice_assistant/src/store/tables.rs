@@ -69,10 +69,15 @@ const UNREACHED: &str = "
     alter table voice_assistant_calls add column unreached_ms bigint not null default 0;
     alter table voice_assistant_calls add column unreached text not null default ''";
 
+const REFUSED: &str = "
+    alter table voice_assistant_recordings add column refused text not null default '';
+    alter table voice_assistant_recordings add column retry_ms bigint not null default 0";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
         .version("calls, entries, recordings, orders", TABLES)
         .version("how a call of ours begins", OPENING)
         .version("whose audio did not arrive", UNREACHED)
+        .version("messages that nobody could be told of", REFUSED)
 }
