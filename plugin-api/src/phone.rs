@@ -10,6 +10,28 @@ pub fn is_number(text: &str) -> bool {
         && !digits.starts_with('0')
 }
 
+/// Before an address of WhatsApp.
+pub const WHATSAPP: &str = "whatsapp:";
+/// Before an address of RCS.
+pub const RCS: &str = "rcs:";
+
+/// Whether it is the address of somebody on WhatsApp who shows no number: `whatsapp:`, the country, and an id that the
+/// business alone knows them by, such as `whatsapp:US.13491208655302741918` (Meta's business-scoped user id).
+pub fn is_whatsapp_user(text: &str) -> bool {
+    let id = text.strip_prefix(WHATSAPP).and_then(|id| id.split_once('.'));
+    let letters = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    id.is_some_and(|(country, id)| {
+        let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // An account of several businesses has ids of its own: `US.ENT.11815799212886844830`.
+        is_country && id.split_once('.').map_or(letters(id), |(kind, id)| letters(kind) && letters(id))
+    })
+}
+
+/// Whether somebody can be written to by it: a number, or an address that is as good as one.
+pub fn is_person(text: &str) -> bool {
+    is_number(text) || is_whatsapp_user(text)
+}
+
 /// Whether it is a SID of Twilio's with one of these prefixes: two letters and 32 hexadecimal digits.
 pub fn is_sid(text: &str, prefixes: &[&str]) -> bool {
     let digits = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or_default();
@@ -43,6 +65,18 @@ mod tests {
             "+١٥٥٥١٢٣٤",
         ] {
             assert!(!is_number(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn people_have_a_number_or_an_id_on_whatsapp() {
+        for person in ["+15551234567", "whatsapp:US.13491208655302741918", "whatsapp:US.ENT.11815799212886844830"] {
+            assert!(is_person(person), "{person}");
+        }
+        let others =
+            ["whatsapp:+15551234567", "whatsapp:US.", "whatsapp:USA.1", "US.1349", "rcs:agent", "client:ada", "MYBANK", "whatsapp:US.1 2"];
+        for other in others {
+            assert!(!is_person(other), "{other}");
         }
     }
 

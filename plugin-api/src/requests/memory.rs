@@ -24,6 +24,8 @@ pub enum Medium {
     Sms,
     /// WhatsApp.
     Whatsapp,
+    /// RCS.
+    Rcs,
     /// On the phone.
     Voice,
     /// Otherwise.

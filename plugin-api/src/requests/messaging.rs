@@ -1,7 +1,8 @@
 //! What the `messaging_service` plugin offers: messages to people, of any length, each sent once; the threads that
 //! people write in; and what could not be processed.
 //!
-//! A thread is a person, `+15551234567`: by SMS and by WhatsApp they write in the same one. What was said is kept by
+//! A thread is a person, `+15551234567`: by SMS, WhatsApp and RCS they write in the same one. Somebody on WhatsApp who shows
+//! no number is `whatsapp:US.13491208655302741918`. What was said is kept by
 //! `memory_service`; what is kept here is what became of each message.
 //!
 //! Moments are milliseconds since 1970, UTC.
@@ -31,7 +32,8 @@ pub const INBOUND_PATH: &str = "/webhooks/twilio/inbound-message";
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Send {
-    /// Who it is for, as `+15551234567`. Left out: the person of this conversation.
+    /// Who it is for, as `+15551234567`, or on WhatsApp without a number as `whatsapp:US.13491208655302741918`. Left out: the
+    /// person of this conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// How. Left out: the way they wrote last, where they may still be written to that way; else SMS.
@@ -257,12 +259,15 @@ pub struct UnprocessedMessage {
     pub id: String,
     /// Whether it came, or is to go.
     pub inbound: bool,
+    /// Whether [`Retry`] has another try at it.
+    #[serde(default)]
+    pub may_retry: bool,
     /// Whose thread.
     pub person: String,
     /// How.
     pub channel: Channel,
-    /// How far it is: of what came `received`, `remembered`, `running`, `following` (while those behind it go on) or
-    /// `failed`; of what goes `pending`, `looking` (for its outcome), `failed` or `unknown_outcome`.
+    /// How far it is: of what came `received`, `remembered`, `running`, `following` (while those behind it go on), `failed`
+    /// or `unanswerable` (nobody can be answered where it came from: it is kept to be read); of what goes `pending`, `looking` (for its outcome), `failed` or `unknown_outcome`.
     pub state: String,
     /// The text.
     pub text: String,

@@ -185,6 +185,7 @@ fn source(found: &Found) -> String {
     let medium = match found.medium.as_deref() {
         Some("sms") => Some(Medium::Sms),
         Some("whatsapp") => Some(Medium::Whatsapp),
+        Some("rcs") => Some(Medium::Rcs),
         Some("voice") => Some(Medium::Voice),
         _ => None,
     };

@@ -170,6 +170,7 @@ pub fn medium_in_words(medium: Option<Medium>) -> &'static str {
     match medium {
         Some(Medium::Sms) => " by SMS",
         Some(Medium::Whatsapp) => " by WhatsApp",
+        Some(Medium::Rcs) => " by RCS",
         Some(Medium::Voice) => " on the phone",
         Some(Medium::Other) | None => "",
     }

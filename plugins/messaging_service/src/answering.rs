@@ -16,7 +16,6 @@ use crate::{
     MEMORY, ORCHESTRATOR, TWILIO_SERVICE,
     assistant::{self, Progress},
     backoff::{self, Policy},
-    inbound,
     keyword::{self, Keyword},
     pump::{LONGEST_STEP, Pump},
     rate, split,
@@ -61,6 +60,8 @@ enum Step {
     Later(i64),
     /// A run answers it; perhaps the person is told something meanwhile.
     Follow(InState, String, Option<Outgoing>),
+    /// Nobody can be answered there.
+    Unanswerable(String),
     /// It cannot be processed.
     Failed(String),
     /// It is to have no answer by itself, nor a word about that.
@@ -86,6 +87,10 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<(
             (message.state, message.run, message.attempts) = (state, Some(run), 0);
             message.error.clear();
             outgoing = text;
+        }
+        Ok(Step::Unanswerable(why)) => {
+            tracing::info!(sid = message.sid, "a message is kept and not answered: {why}");
+            (message.state, message.error) = (InState::Unanswerable, why);
         }
         Ok(Step::Failed(why)) => outgoing = fail(pump, &mut message, why),
         Ok(Step::Held(why)) => give_up(&mut message, why),
@@ -115,10 +120,7 @@ fn hung() -> OperationError {
 
 async fn process(pump: &Arc<Pump>, lane: &Lane, message: &mut Received) -> Outcome<Step> {
     if !message.is_person {
-        return Ok(Step::Failed(format!(
-            "`{}` is no person's number: nobody can be answered",
-            message.person
-        )));
+        return Ok(Step::Unanswerable(unanswerable(message)));
     }
     if message.state == InState::Received {
         tell_keyword(pump, message).await?;
@@ -141,6 +143,15 @@ async fn process(pump: &Arc<Pump>, lane: &Lane, message: &mut Received) -> Outco
     }
 }
 
+fn unanswerable(message: &Received) -> String {
+    let who = &message.person;
+    match message.channel {
+        Channel::Sms => format!("`{who}` is a name or a short code, and no number that takes answers"),
+        Channel::Other => format!("`{who}` wrote by a channel that takes no answers from here"),
+        channel => format!("`{who}` has no address on {} that takes answers", channel.title()),
+    }
+}
+
 /// `twilio_service` learns what the person wants now: what it says may be older than what is known by now.
 async fn tell_keyword(pump: &Pump, message: &mut Received) -> Outcome<()> {
     let takes_back = message.ways.is_stopped(message.channel) && keyword::is_yes(&message.body);
@@ -157,13 +168,13 @@ async fn tell_keyword(pump: &Pump, message: &mut Received) -> Outcome<()> {
 
 fn set_stopped(message: &mut Received, is_stopped: bool) {
     match message.channel {
-        Channel::Sms => message.ways.sms_stopped = is_stopped,
         Channel::Whatsapp => message.ways.whatsapp_stopped = is_stopped,
+        _ => message.ways.sms_stopped = is_stopped,
     }
 }
 
 async fn tell_opt_out(pump: &Pump, message: &Received) -> Outcome<()> {
-    let address = inbound::address(message.channel, &message.person);
+    let address = message.channel.address(&message.person);
     let opted_out = message.ways.is_stopped(message.channel);
     let twilio = pump.context.dependency(TWILIO_SERVICE)?.deadline(CALL);
     twilio.call(RecordOptOut { address, opted_out }).await
@@ -310,6 +321,8 @@ pub fn medium(channel: Channel) -> Medium {
     match channel {
         Channel::Sms => Medium::Sms,
         Channel::Whatsapp => Medium::Whatsapp,
+        Channel::Rcs => Medium::Rcs,
+        Channel::Other => Medium::Other,
     }
 }
 
@@ -318,6 +331,7 @@ async fn count(pump: &Pump, message: &Received) {
         InState::Answered => "answered",
         InState::Noted => "noted",
         InState::Failed => "failed",
+        InState::Unanswerable => "unanswerable",
         _ if message.attempts > 0 => "retries",
         _ => return,
     };

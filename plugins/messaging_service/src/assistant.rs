@@ -107,10 +107,7 @@ pub fn history(message: &Received, turns: &[Turn]) -> Vec<Utterance> {
 }
 
 fn instructions(channel: Channel, summary: &str) -> String {
-    let way = match channel {
-        Channel::Sms => "SMS",
-        Channel::Whatsapp => "WhatsApp",
-    };
+    let way = channel.title();
     let how = format!(
         "The person writes by {way}, and reads your answer there. Write plain text without Markdown, in the language \
          that they write in, and be brief."

@@ -9,7 +9,6 @@ use plugin_api::{
 
 use crate::keyword::Keyword;
 
-const WHATSAPP: &str = "whatsapp:";
 /// More than Twilio ever sends.
 const MOST_MEDIA: usize = 20;
 
@@ -19,9 +18,11 @@ pub struct Inbound {
     pub sid: String,
     /// The person, or whatever else wrote.
     pub person: String,
-    /// Whether it is a person's number.
+    /// Whether it is a person, who can be answered.
     pub is_person: bool,
     pub channel: Channel,
+    /// Which of our RCS senders was written to.
+    pub rcs_sender: Option<String>,
     pub keyword: Option<Keyword>,
     /// Twilio recognised the keyword, and answers it where an answer is due.
     pub is_answered: bool,
@@ -46,7 +47,8 @@ pub fn read(request: &HttpRequest, person: Option<&str>, at_ms: i64) -> Result<I
         sid: sid.to_owned(),
         person: person.unwrap_or(from).to_owned(),
         is_person: person.is_some(),
-        channel: if from.starts_with(WHATSAPP) { Channel::Whatsapp } else { Channel::Sms },
+        channel: Channel::of(from),
+        rcs_sender: form.get("To").filter(|to| Channel::of(to) == Channel::Rcs).map(str::to_owned),
         keyword: Keyword::of(told, &body),
         is_answered: told.is_some(),
         body,
@@ -54,14 +56,6 @@ pub fn read(request: &HttpRequest, person: Option<&str>, at_ms: i64) -> Result<I
         display_name: form.get("ProfileName").map(str::to_owned),
         at_ms,
     })
-}
-
-/// How an address of this channel is written.
-pub fn address(channel: Channel, person: &str) -> String {
-    match channel {
-        Channel::Sms => person.to_owned(),
-        Channel::Whatsapp => format!("{WHATSAPP}{person}"),
-    }
 }
 
 struct Form(Vec<(String, String)>);

@@ -205,7 +205,7 @@ impl MessagingService {
 
     /// That somebody wants no messages does not wait for its turn. Should it fail, it is told when the turn comes.
     async fn tell_at_once(&self, message: &Inbound) {
-        let address = inbound::address(message.channel, &message.person);
+        let address = message.channel.address(&message.person);
         let told = async {
             let opted_out = self.pump.store.ways(&message.person).await?.is_stopped(message.channel);
             let twilio = self.pump.context.dependency(TWILIO_SERVICE)?;

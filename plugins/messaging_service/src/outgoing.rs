@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
-    phone::is_number,
+    phone::{is_person, is_whatsapp_user},
     prelude::{Arc, Call, Duration},
     requests::{
         messaging::{Send, SendState, SentText},
@@ -61,7 +61,15 @@ pub fn check(request: &Send, person: Option<&str>) -> Outcome<String> {
     let to = request.to.as_deref().or(person).ok_or_else(|| {
         OperationError::invalid("`to` is missing, and the call is not on behalf of a person with a number")
     })?;
-    if !is_number(to) {
+    if is_whatsapp_user(to) && !matches!(request.channel, None | Some(Channel::Whatsapp)) {
+        return Err(OperationError::invalid(format!(
+            "`{to}` shows no number: they are reached by WhatsApp alone"
+        )));
+    }
+    if request.channel == Some(Channel::Other) {
+        return Err(OperationError::invalid("`channel` is `other`: nobody can be written to that way"));
+    }
+    if !is_person(to) {
         return Err(OperationError::invalid(format!(
             "`{to}` is no phone number: expected `+`, the country and the number, without spaces, such as \
              `+15551234567`"
@@ -111,7 +119,7 @@ async fn compose(
 ) -> Outcome<Outgoing> {
     let ways = pump.store.ways(to).await?;
     let text = request.text.replace('\0', "");
-    let channel = request.channel.unwrap_or_else(|| ways.best(now_ms()));
+    let channel = request.channel.unwrap_or_else(|| ways.best(to, now_ms()));
     let has_text = !text.trim().is_empty() && request.media_urls.is_empty();
     sending::check_way(pump, to, channel, &ways, has_text)?;
     Ok(Outgoing {

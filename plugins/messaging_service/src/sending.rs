@@ -15,7 +15,7 @@ use plugin_api::{
 use crate::{
     MEMORY, TWILIO_SERVICE,
     answering::medium,
-    backoff, inbound,
+    backoff,
     pump::{LONGEST_STEP, Pump},
     store::{Lane, Part, PartState, now_ms},
     window::Ways,
@@ -98,6 +98,7 @@ fn request(pump: &Pump, part: &Part, ways: &Ways) -> Outcome<SendMessage> {
     let plain = SendMessage {
         to: Some(part.person.clone()),
         channel: part.channel,
+        from: ways.rcs_sender.clone().filter(|_| part.channel == Channel::Rcs),
         body: Some(part.body.clone()).filter(|body| !body.is_empty()),
         media_urls: part.media.clone(),
         ..SendMessage::default()
@@ -179,7 +180,7 @@ async fn look_again(pump: &Pump, part: &mut Part, now: i64) {
 
 /// Twilio refuses those who opted out at the carrier, whom nobody here heard of.
 async fn is_opted_out(pump: &Pump, part: &Part) -> bool {
-    let address = inbound::address(part.channel, &part.person);
+    let address = part.channel.address(&part.person);
     let Ok(twilio) = pump.context.dependency(TWILIO_SERVICE) else { return false };
     let listed = twilio.deadline(CALL).call(ListOptOuts { address: Some(address) }).await;
     listed.is_ok_and(|listed| !listed.addresses.is_empty())

@@ -90,7 +90,7 @@ pub async fn retry(pump: &Arc<Pump>, request: Retry, call: &Call) -> Outcome<()>
         return Ok(());
     }
     if pump.store.knows(id).await? {
-        return Err(OperationError::conflict(format!("`{id}` has not failed")));
+        return Err(OperationError::conflict(format!("`{id}` has not failed, or nobody can be answered there")));
     }
     Err(OperationError::not_found(format!("there is no message `{id}`")))
 }

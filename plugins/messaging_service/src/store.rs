@@ -102,16 +102,8 @@ pub fn random_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// How a channel is written in the tables.
-pub fn channel_name(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Sms => "sms",
-        Channel::Whatsapp => "whatsapp",
-    }
-}
-
 fn channel_named(name: &str) -> Channel {
-    if name == "whatsapp" { Channel::Whatsapp } else { Channel::Sms }
+    Channel::ALL.into_iter().find(|channel| channel.as_str() == name).unwrap_or(Channel::Other)
 }
 
 /// The error says whose it is. A step whose commit is unknown may be repeated like one that was not made.

@@ -1,6 +1,6 @@
 //! When and how a person may be written to. Pure.
 
-use plugin_api::requests::twilio_service::Channel;
+use plugin_api::{phone::is_whatsapp_user, requests::twilio_service::Channel};
 
 /// How long WhatsApp lets a business write freely after somebody wrote to it.
 const WINDOW_MS: i64 = 24 * 60 * 60 * 1000;
@@ -18,13 +18,17 @@ pub struct Ways {
     pub sms_stopped: bool,
     /// They want no WhatsApp.
     pub whatsapp_stopped: bool,
+    /// Our RCS sender that they wrote to, if they did.
+    pub rcs_sender: Option<String>,
 }
 
 impl Ways {
     pub fn is_stopped(&self, channel: Channel) -> bool {
         match channel {
-            Channel::Sms => self.sms_stopped,
+            // RCS is the messages of the same telephone.
+            Channel::Sms | Channel::Rcs => self.sms_stopped,
             Channel::Whatsapp => self.whatsapp_stopped,
+            Channel::Other => false,
         }
     }
 
@@ -41,11 +45,19 @@ impl Ways {
 
     /// Whether a text may go this way as it is.
     pub fn is_open(&self, channel: Channel, now_ms: i64) -> bool {
-        channel == Channel::Sms || self.open_until(now_ms).is_some()
+        match channel {
+            Channel::Sms | Channel::Rcs => true,
+            Channel::Whatsapp => self.open_until(now_ms).is_some(),
+            Channel::Other => false,
+        }
     }
 
-    /// The way to take where nobody says: how they wrote last, where that still works.
-    pub fn best(&self, now_ms: i64) -> Channel {
+    /// The way to take where nobody says: how they wrote last, where that still works. Somebody without a number is on
+    /// WhatsApp.
+    pub fn best(&self, person: &str, now_ms: i64) -> Channel {
+        if is_whatsapp_user(person) {
+            return Channel::Whatsapp;
+        }
         let works = |channel: &Channel| self.is_open(*channel, now_ms) && !self.is_stopped(*channel);
         self.last.filter(works).unwrap_or(Channel::Sms)
     }

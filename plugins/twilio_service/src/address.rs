@@ -1,27 +1,27 @@
 //! Text -> a phone number, a sender, a SID, a person. Pure.
 
-use plugin_api::{error::OperationError, phone::is_number};
+use plugin_api::{
+    error::OperationError,
+    phone::{RCS, WHATSAPP, is_number, is_person, is_whatsapp_user},
+    requests::twilio_service::Channel,
+};
 
-const WHATSAPP: &str = "whatsapp:";
 
 /// What Twilio writes for callers who do not show their number: the words ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE
 /// and UNKNOWN on a telephone's keys, and an older form. Many people share them.
 const WITHHELD: [&str; 6] = ["+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696", "+464"];
 
-/// The address of a number on WhatsApp.
-pub fn whatsapp(number: &str) -> String {
-    format!("{WHATSAPP}{number}")
-}
-
-/// The number of an address, whatever the channel.
+/// The number of an address, whatever the channel; what has none is its own name.
 pub fn plain(address: &str) -> &str {
-    address.strip_prefix(WHATSAPP).unwrap_or(address)
+    let number = address.strip_prefix(WHATSAPP).or_else(|| address.strip_prefix(RCS));
+    number.filter(|number| is_number(number)).unwrap_or(address)
 }
 
-/// The person at an address: SMS, WhatsApp and voice are one person. `None` for what is nobody's own number.
+/// The person at an address: a number is one person by SMS, WhatsApp, RCS and voice; somebody on WhatsApp who shows none is
+/// known by the address there. `None` for what is nobody's own.
 pub fn person(address: &str) -> Option<&str> {
-    let number = plain(address);
-    (is_number(number) && !WITHHELD.contains(&number)).then_some(number)
+    let person = plain(address);
+    (is_person(person) && !WITHHELD.contains(&person)).then_some(person)
 }
 
 /// Who it is for: as the request says, else the person of the call.
@@ -32,9 +32,27 @@ pub fn recipient(to: Option<&str>, person: Option<&str>) -> Result<String, Opera
     if is_number(to) {
         return Ok(to.to_owned());
     }
+    if is_whatsapp_user(to) {
+        return Err(OperationError::invalid(format!("`{to}` shows no number: they are reached by WhatsApp alone")));
+    }
     Err(OperationError::invalid(format!(
         "`{to}` is no phone number: expected `+`, the country and the number, without spaces, such as `+15551234567`"
     )))
+}
+
+/// Who a message by this channel is for, as Twilio writes it.
+pub fn on_channel(
+    channel: Channel,
+    to: Option<&str>,
+    person: Option<&str>,
+) -> Result<String, OperationError> {
+    match (channel, to.or(person)) {
+        (Channel::Other, _) => {
+            Err(OperationError::invalid("`channel` is `other`: nobody can be written to that way"))
+        }
+        (Channel::Whatsapp, Some(user)) if is_whatsapp_user(user) => Ok(user.to_owned()),
+        (channel, _) => Ok(channel.address(&recipient(to, person)?)),
+    }
 }
 
 /// A sender of SMS: a number, a short code, or a name.
@@ -53,7 +71,7 @@ pub fn check_sender(from: &str) -> Result<(), OperationError> {
 
 /// An address that can be opted out.
 pub fn check_opt_out(address: &str) -> Result<(), OperationError> {
-    if is_number(plain(address)) {
+    if is_person(plain(address)) {
         return Ok(());
     }
     Err(OperationError::invalid(format!(

@@ -1,6 +1,7 @@
 //! What a webhook says that Twilio signed -> the person behind it. Pure.
 //!
-//! A person is a number: SMS, WhatsApp and voice from it are the same person. On the phone, what a caller shows can be
+//! A person is a number: SMS, WhatsApp, RCS and voice from it are the same person. Somebody on WhatsApp who shows no number
+//! is the address there. On the phone, what a caller shows can be
 //! forged: where the carrier checked and found it forged (`StirVerstat`), it is nobody. Where no carrier checked, which
 //! is the rule in most countries, it is taken as shown.
 

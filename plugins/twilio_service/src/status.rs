@@ -1,6 +1,9 @@
 //! Twilio's reports -> the newest status, in whatever order they come. Pure.
 
-use plugin_api::{error::OperationError, requests::http::HttpRequest};
+use plugin_api::{
+    error::OperationError,
+    requests::{http::HttpRequest, twilio_service::Channel},
+};
 
 /// The channels of messages, as the ledger writes them.
 pub const SMS: &str = "sms";
@@ -26,8 +29,7 @@ impl StatusReport {
     /// By which channel a message went, as the ledger writes it; `None` for a call.
     pub fn channel(&self) -> Option<&'static str> {
         let is_message = !self.sid.starts_with("CA");
-        let is_whatsapp = self.to.as_deref().is_some_and(|to| to.starts_with("whatsapp:"));
-        is_message.then_some(if is_whatsapp { WHATSAPP } else { SMS })
+        is_message.then_some(self.to.as_deref().map_or(SMS, |to| Channel::of(to).as_str()))
     }
 
     /// Nothing more becomes of the message, for good or bad.

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Delivery, LedgerKind};
-use crate::{message, requests::Request};
+use crate::{
+    message,
+    phone::{RCS, WHATSAPP, is_number},
+    requests::Request,
+};
 
 /// Sends one message. It needs a body, media or a template.
 ///
@@ -20,7 +24,8 @@ use crate::{message, requests::Request};
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
-    /// Who it is for, as `+15551234567`. Left out: the person of this conversation.
+    /// Who it is for, as `+15551234567`, or by WhatsApp as `whatsapp:US.13491208655302741918`. Left out: the person of this
+    /// conversation.
     #[serde(default)]
     pub to: Option<String>,
     /// SMS (the default; MMS where there are media) or WhatsApp.
@@ -39,7 +44,7 @@ pub struct SendMessage {
     /// What stands for the template's variables: `{"1": "Ada"}`.
     #[serde(default)]
     pub content_variables: BTreeMap<String, String>,
-    /// The sender, one of the account's numbers. Left out: the configured one.
+    /// The sender, one of the account's numbers, or by RCS one of its senders, `rcs:…`. Left out: the configured one.
     #[serde(default)]
     pub from: Option<String>,
     /// Where Twilio reports the delivery. Left out: this host, where its public address is known.
@@ -60,6 +65,55 @@ pub enum Channel {
     Sms,
     /// WhatsApp.
     Whatsapp,
+    /// RCS. It needs a Messaging Service with an RCS sender, or the sender that was written to.
+    Rcs,
+    /// Anything else that Twilio delivers. Nobody can be written to that way.
+    Other,
+}
+
+impl Channel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sms, Self::Whatsapp, Self::Rcs, Self::Other];
+
+    /// By which channel an address of Twilio's is reached: `+15551234567`, a short code or a name by SMS,
+    /// `whatsapp:+15551234567`, `rcs:+15551234567`.
+    pub fn of(address: &str) -> Self {
+        match address.split_once(':').map(|(prefix, _)| prefix.to_ascii_lowercase()).as_deref() {
+            None => Self::Sms,
+            Some("whatsapp") => Self::Whatsapp,
+            Some("rcs") => Self::Rcs,
+            Some(_) => Self::Other,
+        }
+    }
+
+    /// The address of a person on this channel. A person without a number is an address already.
+    pub fn address(self, person: &str) -> String {
+        match self {
+            Self::Whatsapp if is_number(person) => format!("{WHATSAPP}{person}"),
+            Self::Rcs if is_number(person) => format!("{RCS}{person}"),
+            _ => person.to_owned(),
+        }
+    }
+
+    /// The name in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Whatsapp => "whatsapp",
+            Self::Rcs => "rcs",
+            Self::Other => "other",
+        }
+    }
+
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sms => "SMS",
+            Self::Whatsapp => "WhatsApp",
+            Self::Rcs => "RCS",
+            Self::Other => "another channel",
+        }
+    }
 }
 
 impl Request for SendMessage {

@@ -170,6 +170,7 @@ fn medium(text: &str) -> Medium {
     match text {
         "sms" => Medium::Sms,
         "whatsapp" => Medium::Whatsapp,
+        "rcs" => Medium::Rcs,
         "voice" => Medium::Voice,
         _ => Medium::Other,
     }

@@ -252,6 +252,7 @@ pub fn medium_name(medium: Medium) -> &'static str {
     match medium {
         Medium::Sms => "sms",
         Medium::Whatsapp => "whatsapp",
+        Medium::Rcs => "rcs",
         Medium::Voice => "voice",
         Medium::Other => "other",
     }

@@ -10,7 +10,7 @@ use plugin_api::{
 };
 
 use super::{
-    Direction, Lane, Outcome, Outgoing, Store, channel_name, channel_named, lanes::put_into, now_ms,
+    Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into, now_ms,
 };
 use crate::{inbound::Inbound, keyword::Keyword, unanswered::End, window::Ways};
 
@@ -32,17 +32,20 @@ pub enum InState {
     Answered,
     /// There is nobody to answer it, or nothing to answer.
     Noted,
+    /// It came from where nobody can be answered: it is kept to be read, and nothing more.
+    Unanswerable,
     /// It could not be processed.
     Failed,
 }
 
-const STATES: [InState; 7] = [
+const STATES: [InState; 8] = [
     InState::Received,
     InState::Remembered,
     InState::Running,
     InState::Following,
     InState::Answered,
     InState::Noted,
+    InState::Unanswerable,
     InState::Failed,
 ];
 
@@ -55,6 +58,7 @@ impl InState {
             Self::Following => "following",
             Self::Answered => "answered",
             Self::Noted => "noted",
+            Self::Unanswerable => "unanswerable",
             Self::Failed => "failed",
         }
     }
@@ -108,7 +112,7 @@ impl Store {
     /// The messages of a person that are not processed: the one whose turn it is first, those that are followed last.
     pub async fn open_messages(&self, person: &str) -> Outcome<Vec<Received>> {
         let query = "
-            select m.*, t.last_channel, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped
+            select m.*, t.last_channel, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped, t.rcs_sender
             from messaging_service_inbox m join messaging_service_threads t on t.person = m.person
             where m.person = $1 and m.state in ('received', 'remembered', 'running', 'following')
             order by case m.state when 'following' then 1 else 0 end, m.seq";
@@ -159,7 +163,7 @@ impl Store {
 
     /// How a person may be written to.
     pub async fn ways(&self, person: &str) -> Outcome<Ways> {
-        let query = "select last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped
+        let query = "select last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped, rcs_sender
             from messaging_service_threads where person = $1";
         let rows = self.query(Query::new(query).bind(person)).await?;
         Ok(rows.first().map(ways).transpose()?.unwrap_or_default())
@@ -185,25 +189,28 @@ fn touch(message: &Inbound) -> Statement {
         (Some(stop), true) => (kept("sms_stopped"), stop.to_string()),
         (None, _) => (kept("sms_stopped"), kept("whatsapp_stopped")),
     };
-    let is_stop = |channel| i64::from(stop == Some(1) && message.channel == channel);
+    let is_stop = |whatsapp: bool| i64::from(stop == Some(1) && is_whatsapp == whatsapp);
     Statement::new(format!(
         "insert into messaging_service_threads
-            (person, first_ms, last_ms, last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped)
-        select $1, $2, $2, $3, $4, $5, $6 where {new}
+            (person, first_ms, last_ms, last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped, rcs_sender)
+        select $1, $2, $2, $3, $4, $5, $6, $8 where {new}
         on conflict (person) do update set
             last_ms = excluded.last_ms, last_channel = excluded.last_channel,
             whatsapp_ms = case when excluded.whatsapp_ms > messaging_service_threads.whatsapp_ms
                 then excluded.whatsapp_ms else messaging_service_threads.whatsapp_ms end,
+            rcs_sender = case when excluded.rcs_sender <> '' then excluded.rcs_sender
+                else messaging_service_threads.rcs_sender end,
             sms_stopped = {sms}, whatsapp_stopped = {whatsapp}",
         new = is_new(7)
     ))
     .bind(&message.person)
     .bind(message.at_ms)
-    .bind(channel_name(message.channel))
+    .bind(message.channel.as_str())
     .bind(if is_whatsapp { message.at_ms } else { 0 })
-    .bind(is_stop(Channel::Sms))
-    .bind(is_stop(Channel::Whatsapp))
+    .bind(is_stop(false))
+    .bind(is_stop(true))
     .bind(&message.sid)
+    .bind(message.rcs_sender.as_deref().unwrap_or_default())
 }
 
 fn insert(message: &Inbound) -> Statement {
@@ -218,7 +225,7 @@ fn insert(message: &Inbound) -> Statement {
     .bind(&message.sid)
     .bind(&message.person)
     .bind(i64::from(message.is_person))
-    .bind(channel_name(message.channel))
+    .bind(message.channel.as_str())
     .bind(message.keyword.map_or("", Keyword::as_str))
     .bind(i64::from(message.is_answered))
     .bind(&message.body)
@@ -251,8 +258,8 @@ fn update(message: &Received) -> Statement {
 
 pub(super) fn stopped_column(channel: Channel) -> &'static str {
     match channel {
-        Channel::Sms => "sms_stopped",
         Channel::Whatsapp => "whatsapp_stopped",
+        _ => "sms_stopped",
     }
 }
 
@@ -297,6 +304,7 @@ pub(super) fn ways(row: Row<'_>) -> Outcome<Ways> {
         whatsapp_ms: row.get("whatsapp_ms")?,
         sms_stopped: row.get("sms_stopped")?,
         whatsapp_stopped: row.get("whatsapp_stopped")?,
+        rcs_sender: some(row.get("rcs_sender")?),
     })
 }
 

@@ -10,7 +10,7 @@ use plugin_api::{
 };
 
 use super::{
-    Direction, Lane, Outcome, Store, channel_name, channel_named,
+    Direction, Lane, Outcome, Store, channel_named,
     inbox::{some, thread_of},
     lanes::put_into,
     now_ms,
@@ -136,7 +136,7 @@ impl Outgoing {
         .bind(&self.message)
         .bind(part)
         .bind(&self.person)
-        .bind(channel_name(self.channel))
+        .bind(self.channel.as_str())
         .bind(&self.fingerprint)
         .bind(body)
         .bind(Value::Text(serde_json::to_string(media).expect("text is always JSON")))
@@ -196,7 +196,7 @@ impl Store {
             set state = 'dropped', body = '', error = 'the person opted out', kind = 'denied'
             where person = $1 and channel = $2 and state = 'pending'",
         );
-        let dropped = dropped.bind(&lane.person).bind(channel_name(channel));
+        let dropped = dropped.bind(&lane.person).bind(channel.as_str());
         self.commit(vec![self.renewal(lane), dropped]).await.map(drop)
     }
 }

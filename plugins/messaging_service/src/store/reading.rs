@@ -18,6 +18,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const KEPT_MS: i64 = 90 * DAY_MS;
 
 const OPEN_IN: &str = "('received', 'remembered', 'running', 'following')";
+const KEPT_IN: &str = "('unanswerable')";
 const OPEN_OUT: &str = "('pending', 'looking')";
 const FAILED_OUT: &str = "('failed', 'unknown')";
 
@@ -50,11 +51,14 @@ impl Store {
         limit: u32,
     ) -> Outcome<Unprocessed> {
         let is_theirs = if person.is_some() { "person = $1" } else { "person <> $1" };
-        let (open_in, open_out) = if failed_only { ("('')", "('')") } else { (OPEN_IN, OPEN_OUT) };
+        let (open_in, kept_in, open_out) = match failed_only {
+            true => ("('')", "('')", "('')"),
+            false => (OPEN_IN, KEPT_IN, OPEN_OUT),
+        };
         let query = format!(
             "select sid as id, 1 as inbound, person, channel, state, body, attempts, error, run, at_ms, next_ms,
                 seq, 0 as part
-            from messaging_service_inbox where {is_theirs} and (state in {open_in} or state = 'failed')
+            from messaging_service_inbox where {is_theirs} and (state in {open_in} or state in {kept_in} or state = 'failed')
             union all
             select message, 0, person, channel, state, body, attempts, error, '', at_ms, next_ms, seq, part
             from messaging_service_outbox where {is_theirs} and (state in {open_out} or state in {FAILED_OUT})
@@ -116,7 +120,7 @@ impl Store {
     /// Forgets what was processed long ago.
     pub async fn forget_old(&self) -> Outcome<()> {
         for delete in [
-            "delete from messaging_service_inbox where state in ('answered', 'noted') and at_ms < $1",
+            "delete from messaging_service_inbox where state in ('answered', 'noted', 'unanswerable') and at_ms < $1",
             "delete from messaging_service_outbox
             where (state = 'dropped' or (state = 'sent' and remembered = 1)) and at_ms < $1",
         ] {
@@ -179,12 +183,14 @@ fn thread_state(row: Row<'_>) -> Outcome<ThreadState> {
 
 fn unprocessed(row: Row<'_>) -> Outcome<UnprocessedMessage> {
     let state: String = row.get("state")?;
-    let is_over = matches!(state.as_str(), "failed" | "unknown");
+    let is_over = matches!(state.as_str(), "failed" | "unknown" | "unanswerable");
+    let may_retry = matches!(state.as_str(), "failed" | "unknown");
     let next_ms: i64 = row.get("next_ms")?;
     let channel: Channel = channel_named(&row.get::<String>("channel")?);
     Ok(UnprocessedMessage {
         id: row.get("id")?,
         inbound: row.get("inbound")?,
+        may_retry,
         person: row.get("person")?,
         channel,
         state: if state == "unknown" { "unknown_outcome".to_owned() } else { state },

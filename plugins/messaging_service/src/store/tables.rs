@@ -76,9 +76,12 @@ const ENDS: &str = "
     alter table messaging_service_inbox add column is_refused bigint not null default 0;
     create index messaging_service_inbox_ended on messaging_service_inbox (ended_ms)";
 
+const RCS: &str = "alter table messaging_service_threads add column rcs_sender text not null default ''";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
         .version("threads, lanes, inbox, outbox", TABLES)
         .version("how and when messages ended", ENDS)
+        .version("our RCS sender that somebody wrote to", RCS)
 }

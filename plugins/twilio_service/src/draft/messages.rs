@@ -2,7 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
-    phone::{is_number, is_sid},
+    phone::{RCS, is_number, is_sid},
     requests::{
         twilio::Identity,
         twilio_service::{Channel, SendMessage},
@@ -24,9 +24,8 @@ pub fn message(
     identity: &Identity,
     person: Option<&str>,
 ) -> Result<Draft, OperationError> {
-    let number = address::recipient(request.to.as_deref(), person)?;
-    let fingerprint = fingerprint(request, &number)?;
-    let to = on_channel(request.channel, number);
+    let to = address::on_channel(request.channel, request.to.as_deref(), person)?;
+    let fingerprint = fingerprint(request, address::plain(&to))?;
     let (name, from) = sender(request, config, identity)?;
     let own_sender = request.from.is_none().then(|| own_sender(request.channel, config)).flatten();
     let mut form: Form = vec![("To".to_owned(), to.clone()), (name.to_owned(), from.clone())];
@@ -52,14 +51,7 @@ pub fn message(
 fn own_sender(channel: Channel, config: &Config) -> Option<&'static str> {
     match channel {
         Channel::Whatsapp => Some("whatsapp_number"),
-        Channel::Sms => config.messaging_service_sid.is_some().then_some("messaging_service_sid"),
-    }
-}
-
-fn on_channel(channel: Channel, number: String) -> String {
-    match channel {
-        Channel::Sms => number,
-        Channel::Whatsapp => address::whatsapp(&number),
+        _ => config.messaging_service_sid.is_some().then_some("messaging_service_sid"),
     }
 }
 
@@ -78,6 +70,17 @@ fn sender(
             Some(service) => Ok(("MessagingServiceSid", service.clone())),
             None => Ok(("From", identity.phone_number.clone())),
         },
+        (Channel::Rcs, Some(from)) if from.starts_with(RCS) => Ok(("From", from.clone())),
+        (Channel::Rcs, from) => match (from, &config.messaging_service_sid) {
+            (None, Some(service)) => Ok(("MessagingServiceSid", service.clone())),
+            _ => Err(OperationError::invalid(
+                "RCS needs a sender: set `messaging_service_sid` to a Messaging Service with an RCS sender, or give \
+                 `from` as `rcs:…`",
+            )),
+        },
+        (Channel::Other, _) => {
+            Err(OperationError::invalid("`channel` is `other`: nobody can be written to that way"))
+        }
         (Channel::Whatsapp, from) => {
             let from = from.as_ref().or(config.whatsapp_number.as_ref()).unwrap_or(&identity.phone_number);
             if !is_number(from) {
@@ -85,7 +88,7 @@ fn sender(
                     "`{from}` is no WhatsApp sender: expected a number such as `+15551234567`"
                 )));
             }
-            Ok(("From", address::whatsapp(from)))
+            Ok(("From", Channel::Whatsapp.address(from)))
         }
     }
 }

@@ -103,6 +103,7 @@ fn turn(turn: &Turn) -> String {
     };
     let how = match turn.medium {
         Medium::Sms => "by SMS",
+        Medium::Rcs => "by RCS",
         Medium::Whatsapp => "by WhatsApp",
         Medium::Voice => "on the phone",
         Medium::Other => "otherwise",
