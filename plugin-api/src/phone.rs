@@ -19,7 +19,8 @@ pub const RCS: &str = "rcs:";
 /// business alone knows them by, such as `whatsapp:US.13491208655302741918` (Meta's business-scoped user id).
 pub fn is_whatsapp_user(text: &str) -> bool {
     let id = text.strip_prefix(WHATSAPP).and_then(|id| id.split_once('.'));
-    let letters = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let letters =
+        |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     id.is_some_and(|(country, id)| {
         let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic());
         // An account of several businesses has ids of its own: `US.ENT.11815799212886844830`.
@@ -70,11 +71,21 @@ mod tests {
 
     #[test]
     fn people_have_a_number_or_an_id_on_whatsapp() {
-        for person in ["+15551234567", "whatsapp:US.13491208655302741918", "whatsapp:US.ENT.11815799212886844830"] {
+        for person in
+            ["+15551234567", "whatsapp:US.13491208655302741918", "whatsapp:US.ENT.11815799212886844830"]
+        {
             assert!(is_person(person), "{person}");
         }
-        let others =
-            ["whatsapp:+15551234567", "whatsapp:US.", "whatsapp:USA.1", "US.1349", "rcs:agent", "client:ada", "MYBANK", "whatsapp:US.1 2"];
+        let others = [
+            "whatsapp:+15551234567",
+            "whatsapp:US.",
+            "whatsapp:USA.1",
+            "US.1349",
+            "rcs:agent",
+            "client:ada",
+            "MYBANK",
+            "whatsapp:US.1 2",
+        ];
         for other in others {
             assert!(!is_person(other), "{other}");
         }

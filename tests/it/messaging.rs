@@ -1,12 +1,13 @@
 //! The messaging_service plugin with a stand-in for Twilio, Twilio's own library as a signer, and the real memory: what
 //! comes is taken once and answered in order, whoever is away or killed.
 
-mod carrier;
+pub mod carrier;
 mod crowd;
 
 use std::thread;
 
 use libtest_mimic::Trial;
+use plugin_api::jiff::Timestamp;
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
@@ -37,6 +38,10 @@ pub fn tests() -> Vec<Trial> {
         a_long_answer_and_ten_pictures,
         an_answer_waits_for_approval_across_a_restart,
         operators_see_and_send,
+        what_is_not_delivered_reaches_people_on_sqlite,
+        what_is_not_delivered_reaches_people_on_postgresql,
+        people_without_a_number_are_answered_where_they_are_on_sqlite,
+        people_without_a_number_are_answered_where_they_are_on_postgresql,
         what_cannot_be_answered_is_told_again_after_a_restart_on_sqlite,
         what_cannot_be_answered_is_told_again_after_a_restart_on_postgresql,
         without_an_assistant_it_is_acknowledged,
@@ -159,7 +164,8 @@ fn settles(host: &TestHost) {
 /// The thread of a person, as `who: text`.
 #[track_caller]
 fn thread(host: &TestHost, person: &str) -> Vec<String> {
-    let answer = host.get(&format!("/api/messages/threads/{}", person.replace('+', "%2B")));
+    let answer =
+        host.get(&format!("/api/messages/threads/{}", person.replace('+', "%2B").replace(':', "%3A")));
     assert_eq!(answer.status, 200, "{}", answer.body);
     let answer = answer.json();
     let line = |message: &Value| {
@@ -354,6 +360,154 @@ fn operators_see_and_send() -> Outcome {
     };
     wait_until("another failure", || count("failed"), |failed| *failed >= 2.0);
     assert!(count("received") >= 1.0 && count("sent") >= 1.0, "{}", host.get("/metrics").body);
+    Ok(())
+}
+
+/// Twilio's report on a message, as it was seen in public (department-of-veterans-affairs/notification-api#1376).
+#[track_caller]
+fn report(host: &TestHost, sid: &str, status: &str, code: Option<&str>) -> Outcome {
+    const STATUS: &str = "/webhooks/twilio/status";
+    let mut form = json!({
+        "SmsSid": sid, "SmsStatus": status, "MessageStatus": status, "To": ADA, "MessageSid": sid,
+        "AccountSid": ACCOUNT, "From": NUMBER, "ApiVersion": "2010-04-01",
+    });
+    if let Some(code) = code {
+        form["ErrorCode"] = json!(code);
+    }
+    let signature = sign(TOKEN, &format!("{PUBLIC}{STATUS}"), &form, "HMAC_SHA1")?;
+    let headers = [("x-twilio-signature", signature.as_str()), ("content-type", FORM)];
+    let answer = http::request(host.address(), "POST", STATUS, &headers, Some(&encoded(&form)));
+    assert_eq!(answer.expect("the host answers").status, 204);
+    Ok(())
+}
+
+fn what_is_not_delivered_reaches_people_on_sqlite() -> Outcome {
+    what_is_not_delivered_reaches_people(|setup| setup)
+}
+
+fn what_is_not_delivered_reaches_people_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    what_is_not_delivered_reaches_people(|setup| setup.env("DATABASE_URL", &postgres.url()))
+}
+
+/// A sender without its registration: Twilio takes the message, and the carrier refuses it.
+#[track_caller]
+fn what_is_not_delivered_reaches_people(database: impl Fn(Setup) -> Setup) -> Outcome {
+    const SCHEDULER: &str = "[plugins.scheduler_service]\nsettings = { poll = \"200ms\" }\n";
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(database(setup(carrier.address(), &model, PUBLIC, SCHEDULER)));
+    host.wait_for_status("scheduler_service", "connected");
+    let soon = Timestamp::now().as_millisecond() + 1500;
+    let at = Timestamp::from_millisecond(soon).expect("it is a moment").to_string();
+    let reminder = json!({ "message": { "to": ADA, "text": "Your code is 7." }, "at": at });
+    let scheduled = host.post("/api/schedule/jobs", &reminder);
+    assert_eq!(scheduled.status, 201, "{}", scheduled.body);
+    wait_for_texts(&carrier, &["Your code is 7."]);
+    wait_for_turns(&host, 1);
+
+    // Reports come twice, and in any order.
+    let sid = format!("SM{:032x}", 1);
+    for (status, code) in [("undelivered", Some("30034")), ("sent", None), ("undelivered", Some("30034"))] {
+        report(&host, &sid, status, code)?;
+    }
+    let undelivered = |host: &TestHost| unprocessed(host)["messages"][0].clone();
+    let is_told = |message: &Value| message["state"] == "undelivered";
+    let told = wait_until("the message to be listed", || undelivered(&host), is_told);
+    let why =
+        "not delivered: carriers refuse the sender, which is not registered for this traffic (Twilio 30034)";
+    assert_eq!((&told["error"], &told["text"]), (&json!(why), &json!("Your code is 7.")), "{told}");
+    assert!(
+        told["advice"].as_str().is_some_and(|advice| advice.starts_with("Register the sender")),
+        "{told}"
+    );
+    assert_eq!(told["may_retry"], true);
+    let thread = host.get(&format!("/api/messages/threads/{}", ADA.replace('+', "%2B"))).json();
+    assert_eq!(thread["messages"][0]["not_delivered"], why, "{thread}");
+    host.wait_for_output("a message was not delivered: carriers refuse the sender");
+    let failing = host.plugin("twilio_service")["failing"][0].clone();
+    assert_eq!(failing["key"], "sender_unregistered", "{failing}");
+    assert!(
+        failing["fix"]["href"].as_str().is_some_and(|href| href.contains("console.twilio.com")),
+        "{failing}"
+    );
+    let letters = || host.get("/api/schedule/dead-letters").json()["dead_letters"].clone();
+    let letters = wait_until("a dead letter", letters, |letters| letters[0].is_object());
+    assert_eq!(
+        (letters.as_array().map(Vec::len), &letters[0]["error"]),
+        (Some(1), &json!(format!("denied: {why}")))
+    );
+
+    let host = start(host.kill());
+    let told = wait_until("it to be kept", || undelivered(&host), is_told);
+    let id = told["id"].as_str().expect("it has a name").to_owned();
+    assert_eq!(carrier.count(), 1, "nothing is sent again by itself");
+    assert_eq!(host.post(&format!("/api/messages/unprocessed/{id}/retry"), &json!({})).status, 202);
+    wait_for_texts(&carrier, &["Your code is 7.", "Your code is 7."]);
+    report(&host, &format!("SM{:032x}", 2), "delivered", None)?;
+    wait_until("nothing to be left", || unprocessed(&host), |left| left["open"] == 0 && left["failed"] == 0);
+    Ok(())
+}
+
+fn people_without_a_number_are_answered_where_they_are_on_sqlite() -> Outcome {
+    people_without_a_number_are_answered_where_they_are(|setup| setup)
+}
+
+fn people_without_a_number_are_answered_where_they_are_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    people_without_a_number_are_answered_where_they_are(|setup| setup.env("DATABASE_URL", &postgres.url()))
+}
+
+/// Addresses as Twilio delivers them: a user of WhatsApp who shows a name and no number
+/// (dimagi/open-chat-studio#3322), RCS, a name, and a client of its own.
+#[track_caller]
+fn people_without_a_number_are_answered_where_they_are(database: impl Fn(Setup) -> Setup) -> Outcome {
+    const USER: &str = "whatsapp:US.13491208655302741918";
+    let (model, carrier) = (model()?, Carrier::start(ACCOUNT));
+    let host = start(database(setup(carrier.address(), &model, PUBLIC, ASSISTANT)));
+    let whatsapp = format!("whatsapp:{NUMBER}");
+    let hidden =
+        [("To", whatsapp.as_str()), ("ExternalUserId", USER), ("ProfileName", "Ada"), ("Username", "ada")];
+    take(&host, &form("SM1", USER, "hello", &hidden))?;
+    wait_for_texts(&carrier, &["re: hello (0 said before)"]);
+    settles(&host);
+    let rcs = [("To", "rcs:acme_agent"), ("MessagingServiceSid", "MG00000000000000000000000000000001")];
+    take(&host, &form("SM2", &format!("rcs:{ADA}"), "hi", &rcs))?;
+    wait_for_texts(&carrier, &["re: hello (0 said before)", "re: hi (0 said before)"]);
+    settles(&host);
+    let recipients: Vec<_> = carrier.taken().into_iter().map(|(to, _)| to).collect();
+    assert_eq!(recipients, [USER.to_owned(), format!("rcs:{ADA}")]);
+    assert_eq!(carrier.senders(), [whatsapp.clone(), "rcs:acme_agent".to_owned()]);
+    assert_eq!(
+        thread(&host, USER),
+        ["whatsapp person: hello", "whatsapp assistant: re: hello (0 said before)"]
+    );
+    assert_eq!(thread(&host, ADA), ["rcs person: hi", "rcs assistant: re: hi (0 said before)"]);
+    let sent = host.post("/api/messages", &json!({ "to": USER, "text": "one more" }));
+    assert_eq!((sent.status, &sent.json()["channel"]), (201, &json!("whatsapp")), "{}", sent.body);
+    let by_sms = host.post("/api/messages", &json!({ "to": USER, "text": "no", "channel": "sms" }));
+    assert_eq!(by_sms.status, 400, "{}", by_sms.body);
+    assert!(by_sms.body.contains("reached by WhatsApp alone"), "{}", by_sms.body);
+
+    for (sid, from) in [("SM3", "MYBANK"), ("SM4", "client:ada"), ("SM5", "messenger:1234567890")] {
+        take(&host, &form(sid, from, "your code is 7", &[]))?;
+    }
+    let listed = || unprocessed(&host)["messages"].clone();
+    let is_over = |listed: &Value| {
+        let states = listed.as_array().into_iter().flatten().map(|message| &message["state"]);
+        states.filter(|state| **state == "unanswerable").count() == 3
+    };
+    let listed = wait_until("all to be looked at", listed, is_over);
+    assert!(listed[0]["error"].as_str().is_some_and(|why| why.contains("`MYBANK` is a name")), "{listed}");
+    for message in listed.as_array().expect("messages") {
+        assert_eq!((&message["may_retry"], &message["text"]), (&json!(false), &json!("your code is 7")));
+        let id = message["id"].as_str().expect("it has a name");
+        assert_eq!(host.post(&format!("/api/messages/unprocessed/{id}/retry"), &json!({})).status, 409);
+    }
+    assert_eq!(
+        (unprocessed(&host)["failed"].clone(), carrier.count()),
+        (json!(0), 3),
+        "nobody is answered there"
+    );
     Ok(())
 }
 

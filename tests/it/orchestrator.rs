@@ -4,6 +4,8 @@
 
 mod ground;
 
+use std::fs;
+
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use switchboard_tests::{
     wait::wait_until,
 };
 
-use crate::openai;
+use crate::{messaging::carrier::Carrier, openai};
 use ground::{Effects, config, decide, fetch, setup, start, wait_for};
 
 pub fn tests() -> Vec<Trial> {
@@ -34,6 +36,8 @@ pub fn tests() -> Vec<Trial> {
         what_a_message_asks_for_is_not_called_unless_it_is_allowed,
         a_person_decides_by_a_link_that_looking_at_does_not_use_up,
         the_approver_is_told_by_mail_and_the_person_of_the_run_is_not,
+        an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_sqlite,
+        an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_postgresql,
         an_operator_decides_by_the_command_line,
         a_no_is_no,
         a_host_that_is_told_to_stop_gives_its_runs_back,
@@ -406,6 +410,47 @@ fn the_approver_is_told_by_mail_and_the_person_of_the_run_is_not() -> Outcome {
     wait_for(&host, started.json()["run"].as_str().expect("it has a name"), "done");
     assert_eq!(server.mails().len(), 1, "told once");
     Ok(())
+}
+
+fn an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_sqlite() {
+    an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended(|setup| setup);
+}
+
+fn an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended(|setup| {
+        setup.env("DATABASE_URL", &postgres.url())
+    });
+    Ok(())
+}
+
+/// Twilio refuses the number of the approver.
+#[track_caller]
+fn an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended(database: impl Fn(Setup) -> Setup) {
+    let (wrong, right) = ("+15550000009", "+15550000008");
+    let carrier = Carrier::start("AC0000000000000000000000000000000a");
+    carrier.refuse(wrong, 21211);
+    let plugins =
+        config(&format!("approver = \"{wrong}\""), "") + "[plugins.twilio]\n[plugins.twilio_service]\n";
+    let host = start(database(crate::twilio::variables(Setup::new(&plugins), carrier.address())));
+    host.wait_for_status("twilio_service", "connected");
+    let run = ground::begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "spent"]));
+    wait_for(&host, &run, "waiting");
+    let failing = |host: &TestHost| host.plugin("orchestrator_service")["failing"][0].clone();
+    let is_told = |failing: &Value| failing["key"] == "approver";
+    wait_until("a trouble", || failing(&host), is_told);
+    let host = start(host.kill());
+    let again = wait_until("the same trouble", || failing(&host), is_told);
+    assert!(again["message"].as_str().is_some_and(|why| why.contains("Twilio 21211")), "{again}");
+    let path = host.setup().path("plugins.toml");
+    let mended = fs::read_to_string(&path).expect("it can be read").replace(wrong, right);
+    fs::write(&path, mended).expect("it can be written");
+    let reloaded = host.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    let told = wait_until("the approver to be told", || carrier.taken(), |taken| !taken.is_empty());
+    assert_eq!(told[0].0, right);
+    assert!(told[0].1.starts_with("May `toolbox.spend` be called?"), "{told:?}");
+    wait_until("its end", || failing(&host), Value::is_null);
 }
 
 fn an_operator_decides_by_the_command_line() {

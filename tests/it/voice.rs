@@ -16,6 +16,7 @@ use switchboard_tests::{
 };
 
 use crate::{
+    messaging::carrier::Carrier,
     openai,
     twilio::{self, TOKEN},
 };
@@ -34,6 +35,8 @@ pub fn tests() -> Vec<Trial> {
         the_database_goes_down_in_the_middle_of_a_call,
         a_machine_that_answers_is_left_a_message,
         a_call_outlives_its_host,
+        a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended_on_sqlite,
+        a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended_on_postgresql,
         audio_that_does_not_arrive_is_told_again_after_a_restart_on_sqlite,
         audio_that_does_not_arrive_is_told_again_after_a_restart_on_postgresql,
     ]
@@ -410,6 +413,60 @@ fn a_machine_that_answers_is_left_a_message() -> Outcome {
     let over = wait_until("the call to be over", || shown(&host, &call), |call| call["live"] == false);
     assert_eq!(over["answered_by"], "machine_end_beep");
     assert_eq!(thread(&host, 1), ["voice assistant: Hi!"]);
+    Ok(())
+}
+
+fn a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended_on_sqlite() -> Outcome {
+    a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended(|setup| setup)
+}
+
+fn a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended(|setup| {
+        setup.env("DATABASE_URL", &postgres.url())
+    })
+}
+
+/// Twilio refuses the number of the owner.
+#[track_caller]
+fn a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended(
+    database: impl Fn(Setup) -> Setup,
+) -> Outcome {
+    let (world, carrier) = (World::start()?, Carrier::start(ACCOUNT));
+    carrier.refuse(OWNER, 21211);
+    let host = start(database(twilio::variables(world.setup(""), carrier.address())));
+    let caller = world.caller();
+    caller.ring(&host)?;
+    let url = format!("https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/RE1");
+    let left = [
+        ("RecordingSid", "RE1"),
+        ("RecordingUrl", url.as_str()),
+        ("RecordingDuration", "7"),
+        ("RecordingStatus", "completed"),
+    ];
+    caller.hear(&host, "/recording?voicemail=1", &left)?;
+    let failing = |host: &TestHost| host.plugin("voice_assistant")["failing"][0].clone();
+    let is_told = |failing: &Value| failing["key"] == "voicemail_notices";
+    wait_until("a trouble", || failing(&host), is_told);
+    let why = |host: &TestHost| shown(host, CALL)["recordings"][0]["not_announced"].clone();
+    assert!(why(&host).as_str().is_some_and(|why| why.contains("Twilio 21211")), "{}", why(&host));
+
+    let host = start(host.kill());
+    let again = wait_until("the same trouble", || failing(&host), is_told);
+    let message = again["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("nobody could be told of a message that was left: "), "{again}");
+    assert_eq!(carrier.count(), 0);
+    const OTHER: &str = "+15550000008";
+    let path = host.setup().path("plugins.toml");
+    let mended = std::fs::read_to_string(&path).expect("it can be read").replace(OWNER, OTHER);
+    std::fs::write(&path, mended).expect("it can be written");
+    let reloaded = host.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    let told = wait_until("the owner to be told", || carrier.taken(), |taken| !taken.is_empty());
+    let notice = format!("{ADA} left a message of 7 seconds on the phone: recording RE1.");
+    assert_eq!(told, [(OTHER.to_owned(), notice)]);
+    wait_until("its end", || failing(&host), Value::is_null);
+    wait_until("nothing to be left", || why(&host), Value::is_null);
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub const INBOUND_PATH: &str = "/webhooks/twilio/inbound-message";
 /// | `denied` | they opted out, WhatsApp demands a template, or a carrier forbids it; nothing was sent |
 /// | `conflict` | the idempotency key was used for another text |
 /// | `unavailable`, `overloaded`, `deadline` | it could not be stored; nothing is sent |
+/// | `denied` | a repeat with the same idempotency key, after Twilio reported that it was not delivered |
 /// | `unknown_outcome` | nobody knows whether a part was sent; [`SentText`] is in the details. It is not sent again |
 #[message]
 #[derive(Default, PartialEq, Eq)]
@@ -97,6 +98,8 @@ pub enum SendState {
     Dropped,
     /// It was refused, or could not be sent for too long.
     Failed,
+    /// Twilio had it, and reported that it did not reach the person.
+    Undelivered,
     /// It was handed over, and nobody knows whether Twilio took it. It is not sent again.
     UnknownOutcome,
 }
@@ -218,6 +221,9 @@ pub struct Message {
     pub attachments: Vec<Attachment>,
     /// When.
     pub at_ms: i64,
+    /// Why it did not reach the person, if Twilio reported that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_delivered: Option<String>,
 }
 
 /// Lists what is not processed yet, or could not be: the oldest first. Not on behalf of a person.
@@ -267,7 +273,7 @@ pub struct UnprocessedMessage {
     /// How.
     pub channel: Channel,
     /// How far it is: of what came `received`, `remembered`, `running`, `following` (while those behind it go on), `failed`
-    /// or `unanswerable` (nobody can be answered where it came from: it is kept to be read); of what goes `pending`, `looking` (for its outcome), `failed` or `unknown_outcome`.
+    /// or `unanswerable` (nobody can be answered where it came from: it is kept to be read); of what goes `pending`, `looking` (for its outcome), `failed`, `undelivered` or `unknown_outcome`.
     pub state: String,
     /// The text.
     pub text: String,
@@ -276,6 +282,9 @@ pub struct UnprocessedMessage {
     /// Why the last one did, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What mends it, where that is known, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// The run that answers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -286,7 +295,7 @@ pub struct UnprocessedMessage {
     pub next_ms: Option<i64>,
 }
 
-/// Tries again what failed. What may have been sent is not sent again: its outcome is looked for once more. Not on behalf
+/// Tries again what failed. What was not delivered is sent again, as another message. What may have been sent is not sent again: its outcome is looked for once more. Not on behalf
 /// of a person.
 ///
 /// # Errors

@@ -72,6 +72,52 @@ pub struct Delivery {
     pub at_ms: i64,
 }
 
+/// Asks which messages Twilio took and reported as not delivered, by reports that came to this host or to another one that
+/// shares the database: the earliest report first.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ListUndelivered {
+    /// Only reports that came after this moment, in milliseconds since 1970.
+    pub after_ms: i64,
+    /// At most so many, 1 to 500; 100 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 500))]
+    pub limit: Option<u32>,
+}
+
+impl Request for ListUndelivered {
+    const OPERATION: &'static str = "undelivered";
+    type Response = Undelivered;
+}
+
+/// Some of the messages that were not delivered.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The messages.
+    pub messages: Vec<NotDelivered>,
+    /// There are more.
+    pub truncated: bool,
+}
+
+/// A message that was not delivered.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct NotDelivered {
+    /// The SID of the message.
+    pub sid: String,
+    /// Twilio's error code (<https://www.twilio.com/docs/api/errors>), if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<u32>,
+    /// What it means, for a person: lower case, no period.
+    pub why: String,
+    /// What to do, for a person.
+    pub advice: String,
+    /// When it was reported, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
 /// Notes that somebody no longer wants messages (`STOP`), or wants them again (`START`). Whoever takes inbound messages
 /// calls it with the webhook's `From` and its `OptOutType`.
 #[message]

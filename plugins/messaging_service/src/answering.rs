@@ -224,7 +224,8 @@ async fn begin(pump: &Arc<Pump>, lane: &Lane, message: &Received) -> Outcome<Ste
     pump.store.hold(lane).await?;
     let said = assistant::thread(&pump.context, &pump.config, message).await?;
     pump.store.hold(lane).await?;
-    Ok(lead(pump, message, assistant::run(&pump.context, message, said).await?))
+    let undelivered = pump.store.undelivered_to(&lane.person).await?;
+    Ok(lead(pump, message, assistant::run(&pump.context, message, said, &undelivered).await?))
 }
 
 async fn follow(pump: &Arc<Pump>, message: &Received, run: &str) -> Outcome<Step> {

@@ -1,6 +1,8 @@
 //! A message -> a run of `orchestrator_service`, with what was said before -> what to do next. Nobody here decides what is
 //! answered.
 
+use std::collections::BTreeMap;
+
 use plugin_api::{
     context::{Context, Dependency},
     error::OperationError,
@@ -16,6 +18,8 @@ use crate::{MEMORY, ORCHESTRATOR, settings::Config, store::Received, text};
 
 /// How long a call waits for a run to end: less than a lane's lease.
 const WAIT_SECONDS: u32 = 10;
+/// Before what the person never got.
+const NOT_DELIVERED: &str = "[this message did not reach the person]";
 const CALL: Duration = Duration::from_secs(20);
 const MEMORY_CALL: Duration = Duration::from_secs(15);
 
@@ -40,10 +44,11 @@ pub async fn run(
     context: &Context,
     message: &Received,
     said: ThreadSummary,
+    undelivered: &BTreeMap<String, String>,
 ) -> Result<Progress, OperationError> {
     let run = Run {
         goal: text::of(message),
-        history: history(message, &said.turns),
+        history: history(message, &said.turns, undelivered),
         instructions: Some(instructions(message.channel, &said.summary)),
         wait_seconds: Some(WAIT_SECONDS),
         limits: None,
@@ -96,12 +101,16 @@ fn progress(report: RunReport) -> Progress {
     }
 }
 
-/// What was said before this message, without it.
-pub fn history(message: &Received, turns: &[Turn]) -> Vec<Utterance> {
+/// What was said before this message, without it. What the person never got is marked.
+pub fn history(message: &Received, turns: &[Turn], undelivered: &BTreeMap<String, String>) -> Vec<Utterance> {
+    let is_lost = |turn: &Turn| turn.source.as_ref().is_some_and(|sid| undelivered.contains_key(sid));
     let before = turns.iter().filter(|turn| turn.source.as_deref() != Some(&message.sid));
     let said = before.map(|turn| Utterance {
         by_assistant: turn.speaker == Speaker::Assistant,
-        text: text::with_attachments(&turn.text, &turn.attachments),
+        text: match text::with_attachments(&turn.text, &turn.attachments) {
+            text if is_lost(turn) => format!("{NOT_DELIVERED} {text}"),
+            text => text,
+        },
     });
     said.filter(|utterance| !utterance.text.is_empty()).collect()
 }

@@ -12,6 +12,7 @@
 //! - `unanswered`: messages that cannot be answered, one after the other -> a trouble.
 //! - `answering`: a message -> remembered, answered, done.
 //! - `sending`: a text on its way -> handed to Twilio, remembered, done.
+//! - `undelivered`: what Twilio took and no carrier delivered -> said where it is shown.
 //! - `pump`: what is due, on whichever host -> worked on.
 //! - `outgoing`: a request to send -> a text on its way, and what became of it.
 //! - `showing`: threads, messages, what is not processed.
@@ -30,6 +31,7 @@ mod assistant;
 mod unanswered;
 mod answering;
 mod sending;
+mod undelivered;
 mod pump;
 mod outgoing;
 mod showing;
@@ -72,7 +74,7 @@ const WEBHOOK_BODY_LIMIT: usize = 256 * 1024;
 /// Takes messages, answers them, and sends texts.
 struct MessagingService {
     pump: Arc<Pump>,
-    workers: OnceLock<[Worker; 2]>,
+    workers: OnceLock<[Worker; 3]>,
 }
 
 impl Plugin for MessagingService {

@@ -162,7 +162,8 @@ async fn wait(
 /// What was refused as a whole is an error, and what nobody knows.
 fn verdict(report: SentText, parts: &[Part]) -> Outcome<SentText> {
     let first = parts.first();
-    let refused = first.filter(|part| matches!(part.state, PartState::Failed | PartState::Dropped));
+    let refused = first
+        .filter(|part| matches!(part.state, PartState::Failed | PartState::Undelivered | PartState::Dropped));
     let unknown = parts.iter().find(|part| part.state.shown() == SendState::UnknownOutcome);
     let error = match (refused, unknown) {
         (Some(part), _) => OperationError::new(kind(part), part.error.clone()),

@@ -22,6 +22,7 @@ use crate::{
     settings::Config,
     store::{Direction, Lane, Store, is_lost, now_ms},
     unanswered::Unanswered,
+    undelivered,
 };
 
 /// How often it looks for what other hosts left, or what is due by now.
@@ -52,11 +53,14 @@ pub struct Pump {
 }
 
 /// Begins to work.
-pub fn start(pump: &Arc<Pump>) -> [Worker; 2] {
-    let (run, tidy) = (pump.clone(), pump.clone());
+pub fn start(pump: &Arc<Pump>) -> [Worker; 3] {
+    let (run, tidy, looked) = (pump.clone(), pump.clone(), pump.clone());
     [
         Worker::start(&pump.context, "pump", LONGEST_TURN, move |pulse| run.clone().run(pulse)),
         Worker::start(&pump.context, "tidying", LONGEST_TURN, move |pulse| tidy.clone().tidy(pulse)),
+        Worker::start(&pump.context, "undelivered", LONGEST_TURN, move |pulse| {
+            undelivered::look_for_ever(looked.clone(), pulse)
+        }),
     ]
 }
 

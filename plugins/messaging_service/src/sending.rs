@@ -81,7 +81,10 @@ async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome
         }
     };
     let twilio = pump.context.dependency(TWILIO_SERVICE)?.person(&part.person).deadline(SENDING);
-    let key = format!("{}:{}", part.message, part.part);
+    let key = match part.round {
+        0 => format!("{}:{}", part.message, part.part),
+        round => format!("{}:{}:{round}", part.message, part.part),
+    };
     match twilio.idempotency_key(key).call(request).await {
         Ok(SentMessage { sid, .. }) => {
             (part.state, part.sid) = (PartState::Sent, Some(sid));

@@ -1,6 +1,8 @@
 //! Threads, messages and what is not processed, as they are shown: what was said comes from `memory_service`, what became
 //! of it from the tables here.
 
+use std::collections::BTreeMap;
+
 use plugin_api::{
     error::OperationError,
     prelude::{Arc, Call},
@@ -34,6 +36,7 @@ pub async fn thread(pump: &Pump, request: ReadMessages, call: &Call) -> Outcome<
     let state = pump.store.thread(&person).await?;
     let state =
         state.ok_or_else(|| OperationError::not_found(format!("nobody wrote to or from `{person}` here")))?;
+    let undelivered = pump.store.undelivered_to(&person).await?;
     let is_newest = request.before.is_none();
     let read = ReadThread { limit: Some(limit(request.limit, MESSAGES)?), before: request.before };
     let said = pump.context.dependency(MEMORY)?.person(&person).call(read).await?;
@@ -44,7 +47,7 @@ pub async fn thread(pump: &Pump, request: ReadMessages, call: &Call) -> Outcome<
     Ok(Messages {
         thread: state,
         display_name: said.display_name,
-        messages: said.turns.into_iter().map(message).collect(),
+        messages: said.turns.into_iter().map(|turn| message(turn, &undelivered)).collect(),
         earlier: said.earlier,
         unprocessed,
     })
@@ -65,8 +68,10 @@ fn whose(request: &ReadMessages, call: &Call) -> Outcome<String> {
     }
 }
 
-fn message(turn: Turn) -> Message {
+fn message(turn: Turn, undelivered: &BTreeMap<String, String>) -> Message {
+    let not_delivered = turn.source.as_ref().and_then(|sid| undelivered.get(sid)).cloned();
     Message {
+        not_delivered,
         sid: turn.source,
         inbound: turn.speaker == Speaker::Person,
         medium: turn.medium,
@@ -90,7 +95,9 @@ pub async fn retry(pump: &Arc<Pump>, request: Retry, call: &Call) -> Outcome<()>
         return Ok(());
     }
     if pump.store.knows(id).await? {
-        return Err(OperationError::conflict(format!("`{id}` has not failed, or nobody can be answered there")));
+        return Err(OperationError::conflict(format!(
+            "`{id}` has not failed, or nobody can be answered there"
+        )));
     }
     Err(OperationError::not_found(format!("there is no message `{id}`")))
 }

@@ -13,4 +13,5 @@ mod outages;
 mod opting_out;
 mod sending;
 mod showing;
+mod undelivered;
 mod reading_settings;

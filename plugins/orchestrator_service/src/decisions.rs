@@ -243,8 +243,9 @@ fn unnamed(what: &str, plugin: &str) -> OperationError {
 /// Decisions wait, and their approver cannot be told, for this reason.
 pub fn not_told(why: &str) -> Trouble {
     let message = format!("decisions wait, and the approver cannot be told of them: {why}");
-    Trouble::raised(APPROVER, Failure::config_invalid(message).setting("approver"))
-        .label("Correct `ORCHESTRATOR_APPROVER`, or what the reason names; they are told within a minute then")
+    Trouble::raised(APPROVER, Failure::config_invalid(message).setting("approver")).label(
+        "Correct `ORCHESTRATOR_APPROVER`, or what the reason names; they are told within a minute then",
+    )
 }
 
 /// The question in a line.

@@ -106,10 +106,11 @@ impl Pool {
     /// Looks what there is to do, again and again.
     pub async fn look(self: Arc<Self>, pulse: Pulse) {
         let mut stopping = self.shared.stopping.subscribe();
-        let mut forgotten: Option<Instant> = None;
+        let (mut forgotten, mut is_begun): (Option<Instant>, bool) = (None, false);
         while !*stopping.borrow() {
             let mut rest = LOOK;
             pulse.turn();
+            is_begun = is_begun || self.shared.store.tell_again().await.is_ok();
             if let Err(error) = self.take_up(&pulse, &mut forgotten).await {
                 tracing::debug!(%error, "runs cannot be looked after at the moment");
                 rest = REST;

@@ -40,7 +40,9 @@ impl Store {
 
     /// Brings the tables to their newest version.
     pub async fn migrate(&self) -> Outcome<()> {
-        let migrate = Migrate::new(OWNER).version("jobs and dead letters", tables::TABLES);
+        let migrate = Migrate::new(OWNER)
+            .version("jobs and dead letters", tables::TABLES)
+            .version("messages that were sent", tables::SENT);
         self.database()?.call(migrate).await?;
         self.dialect().await?;
         Ok(())

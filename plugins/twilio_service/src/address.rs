@@ -6,7 +6,6 @@ use plugin_api::{
     requests::twilio_service::Channel,
 };
 
-
 /// What Twilio writes for callers who do not show their number: the words ANONYMOUS, BLOCKED, RESTRICTED, UNAVAILABLE
 /// and UNKNOWN on a telephone's keys, and an older form. Many people share them.
 const WITHHELD: [&str; 6] = ["+266696687", "+2562533", "+7378742833", "+86282452253", "+8656696", "+464"];
@@ -33,7 +32,9 @@ pub fn recipient(to: Option<&str>, person: Option<&str>) -> Result<String, Opera
         return Ok(to.to_owned());
     }
     if is_whatsapp_user(to) {
-        return Err(OperationError::invalid(format!("`{to}` shows no number: they are reached by WhatsApp alone")));
+        return Err(OperationError::invalid(format!(
+            "`{to}` shows no number: they are reached by WhatsApp alone"
+        )));
     }
     Err(OperationError::invalid(format!(
         "`{to}` is no phone number: expected `+`, the country and the number, without spaces, such as `+15551234567`"

@@ -143,6 +143,48 @@ const CLASSES: &[Class] = &[
     },
 ];
 
+/// Failures that are the recipient's own, or of one message: their codes, what they mean, and what to do.
+const OF_ONE: &[(&[u32], &str, &str)] = &[
+    (&[30003], "the recipient's telephone is switched off or out of reach", "Try again later"),
+    (&[30004], "the recipient or their carrier blocks messages of this sender", "Reach them another way"),
+    (&[30005], "the number is unknown, or no longer in service", "Check the number"),
+    (
+        &[30006],
+        "the number is a landline, or its carrier takes no messages",
+        "Call them, or check the number",
+    ),
+    (&[21610], "the recipient opted out (STOP)", "Wait until they write START: only they can change that"),
+    (&[21211, 21614], "the recipient has no number that takes messages", "Check the number"),
+    (&[63003, 63024], "the recipient is not on WhatsApp, or cannot receive this there", "Send an SMS"),
+    (
+        &[63032, 63033],
+        "WhatsApp does not pass this on to the recipient, or they block the sender",
+        "Send an SMS",
+    ),
+    (
+        &[21656, 63027, 63028, 63041, 63042],
+        "the template or its variables do not fit",
+        "Correct the template",
+    ),
+];
+
+/// What the code of a message that did not arrive by this channel means, and what to do.
+pub fn meaning(channel: &str, code: Option<u32>) -> (String, &'static str) {
+    let Some(number) = code else {
+        return ("carriers did not say why".to_owned(), "See the message in Twilio's console");
+    };
+    let of_one = OF_ONE.iter().find(|(codes, ..)| codes.contains(&number));
+    let class = CLASSES.iter().find(|class| class.channel == channel && class.codes.contains(&number));
+    let (words, advice) = match (of_one, class) {
+        (Some((_, words, advice)), _) => (*words, *advice),
+        (None, Some(class)) => (class.words, class.advice),
+        (None, None) => {
+            ("Twilio's list of errors says what the code means", "See the message in Twilio's console")
+        }
+    };
+    (format!("{words} (Twilio {number})"), advice)
+}
+
 /// What is to be told of a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
@@ -299,6 +341,21 @@ mod tests {
         outcomes.extend(of(WHATSAPP, "63016 63016 63016"));
         assert_eq!(raised(&outcomes), [("whatsapp_window", 3)]);
         assert_eq!(judge(&CLASSES[0], &of(WHATSAPP, "d d")), Verdict::Silent, "no SMS arrived");
+    }
+
+    #[test]
+    fn every_code_has_a_meaning_and_what_is_the_recipients_own_is_no_class() {
+        for class in CLASSES {
+            for code in class.codes.iter().filter(|code| **code != 0) {
+                let (why, advice) = meaning(class.channel, Some(*code));
+                assert_eq!((why, advice), (format!("{} (Twilio {code})", class.words), class.advice));
+            }
+        }
+        let (why, advice) = meaning(SMS, Some(30006));
+        assert_eq!(why, "the number is a landline, or its carrier takes no messages (Twilio 30006)");
+        assert_eq!(advice, "Call them, or check the number");
+        assert_eq!(meaning(SMS, None).0, "carriers did not say why");
+        assert!(meaning(SMS, Some(99_999)).0.ends_with("(Twilio 99999)"));
     }
 
     #[test]

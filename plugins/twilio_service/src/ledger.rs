@@ -14,7 +14,8 @@ use plugin_api::{
     error::OperationError,
     jiff::Timestamp,
     requests::twilio_service::{
-        ClaimWebhook, Delivery, LedgerKind, OptOuts, SettleWebhook, WebhookClaim, WebhookState,
+        ClaimWebhook, Delivery, LedgerKind, NotDelivered, OptOuts, SettleWebhook, Undelivered, WebhookClaim,
+        WebhookState,
     },
 };
 
@@ -24,7 +25,11 @@ pub use memory::CAPACITY;
 pub use memory::Memory;
 
 use self::database::Database;
-use crate::{DATABASE, deliveries::Outcome, status::StatusReport};
+use crate::{
+    DATABASE,
+    deliveries::{Outcome, meaning},
+    status::StatusReport,
+};
 
 /// How long a webhook may take, if whoever claims it does not say.
 const WEBHOOK_LEASE_SECONDS: u32 = 60;
@@ -123,6 +128,11 @@ impl Ledger {
         either!(self, delivery(sid))
     }
 
+    /// Messages that were reported as not delivered after this moment.
+    pub async fn undelivered(&self, after_ms: i64, most: u32) -> Result<Undelivered, OperationError> {
+        either!(self, undelivered(after_ms, most))
+    }
+
     pub async fn record_opt_out(&self, address: &str, opted_out: bool) -> Result<(), OperationError> {
         either!(self, record_opt_out(address, opted_out, now_ms()))
     }
@@ -165,6 +175,11 @@ impl Ledger {
         let now = now_ms();
         either!(self, forget_old(now - WEBHOOKS_KEPT_MS, now - ENTRIES_KEPT_MS))
     }
+}
+
+fn not_delivered(sid: String, channel: &str, error_code: Option<u32>, at_ms: i64) -> NotDelivered {
+    let (why, advice) = meaning(channel, error_code);
+    NotDelivered { sid, error_code, why, advice: advice.to_owned(), at_ms }
 }
 
 /// Now, in milliseconds since 1970.

@@ -35,9 +35,9 @@ use plugin_api::{
         http::Admission,
         twilio::{FetchMedia, Media, VerifySignature},
         twilio_service::{
-            CallRecord, ClaimWebhook, Delivery, FetchCall, FetchMessage, ListOptOuts, MessageRecord, OptOuts,
-            PlaceCall, PlacedCall, ReadDelivery, RecordOptOut, STATUS_PATH, SendMessage, SentMessage,
-            SettleWebhook, UpdateCall, WebhookClaim,
+            CallRecord, ClaimWebhook, Delivery, FetchCall, FetchMessage, ListOptOuts, ListUndelivered,
+            MessageRecord, OptOuts, PlaceCall, PlacedCall, ReadDelivery, RecordOptOut, STATUS_PATH,
+            SendMessage, SentMessage, SettleWebhook, Undelivered, UpdateCall, WebhookClaim,
         },
     },
     worker::Worker,
@@ -50,6 +50,9 @@ use crate::{
 
 const TWILIO: &str = "twilio";
 const DATABASE: &str = "database";
+/// Messages that were not delivered, listed at once.
+const UNDELIVERED: u32 = 100;
+const MOST_UNDELIVERED: u32 = 500;
 /// Twilio's reports are short forms.
 const STATUS_BODY_LIMIT: usize = 64 * 1024;
 
@@ -161,6 +164,11 @@ fn reading(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                 .idempotent(),
         )
         .operation(
+            Operation::of(TwilioService::undelivered)
+                .about("Lists messages that Twilio took and reported as not delivered")
+                .idempotent(),
+        )
+        .operation(
             Operation::of(TwilioService::fetch_media)
                 .about("Fetches a file that came with a message or call")
                 .idempotent(),
@@ -259,6 +267,20 @@ impl TwilioService {
         delivery.ok_or_else(|| {
             OperationError::not_found(format!("Twilio has not reported anything of `{}`", request.sid))
         })
+    }
+
+    async fn undelivered(
+        self: Arc<Self>,
+        request: ListUndelivered,
+        _: Call,
+    ) -> Result<Undelivered, OperationError> {
+        let limit = request.limit.unwrap_or(UNDELIVERED);
+        if !(1..=MOST_UNDELIVERED).contains(&limit) {
+            return Err(OperationError::invalid(format!(
+                "`limit` is {limit}: expected 1 to {MOST_UNDELIVERED}"
+            )));
+        }
+        self.sender.ledger().undelivered(request.after_ms, limit).await
     }
 
     async fn fetch_media(self: Arc<Self>, request: FetchMedia, _: Call) -> Result<Media, OperationError> {

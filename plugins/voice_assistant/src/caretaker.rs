@@ -142,7 +142,9 @@ impl Desk {
             let recording = &voicemail.recording;
             match self.tell_owner(voicemail).await {
                 Told::Yes => self.journal.store.is_announced(recording).await?,
-                Told::Refused(why) => self.journal.store.is_refused(recording, &why, retry_ms(voicemail)).await?,
+                Told::Refused(why) => {
+                    self.journal.store.is_refused(recording, &why, retry_ms(voicemail)).await?
+                }
                 Told::Later => {}
             }
         }

@@ -399,10 +399,16 @@ pub fn not_carried(failed: u32, why: &str) -> Trouble {
 
 /// Of so many messages nobody could be told, of the newest by this reason.
 pub fn not_announced(count: u64, why: &str) -> Trouble {
-    let messages = if count == 1 { "a message that was left".to_owned() } else { format!("{count} messages that were left") };
+    let messages = if count == 1 {
+        "a message that was left".to_owned()
+    } else {
+        format!("{count} messages that were left")
+    };
     let message = format!("nobody could be told of {messages}: {why}");
     Trouble::raised(UNTOLD, Failure::config_invalid(message).setting("owner_number").href("/api/calls"))
-        .label("Correct `VOICE_OWNER_NUMBER`, or what the reason names; the messages are listed with the calls")
+        .label(
+            "Correct `VOICE_OWNER_NUMBER`, or what the reason names; the messages are listed with the calls",
+        )
 }
 
 /// Another try would fail again.

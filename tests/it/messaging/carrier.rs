@@ -11,15 +11,20 @@ use switchboard_tests::peer::{Asked, Peer};
 pub struct Carrier {
     peer: Peer,
     taken: Arc<Mutex<Vec<Value>>>,
+    refused: Arc<Mutex<Option<(String, u32)>>>,
 }
 
 impl Carrier {
     /// Starts one, for an account of this SID.
     pub fn start(account: &'static str) -> Self {
         let taken = Arc::new(Mutex::new(Vec::new()));
-        let shared = taken.clone();
-        let peer = Peer::start(move |asked| answer(asked, account, &shared));
-        Self { peer, taken }
+        let refused = Arc::new(Mutex::new(None));
+        let (shared, refusals) = (taken.clone(), refused.clone());
+        let peer = Peer::start(move |asked| match refusal(asked, &refusals) {
+            Some(refusal) => refusal,
+            None => answer(asked, account, &shared),
+        });
+        Self { peer, taken, refused }
     }
 
     /// Where it listens.
@@ -34,10 +39,33 @@ impl Carrier {
         taken.iter().map(|message| (text(message, "to"), text(message, "body"))).collect()
     }
 
+    /// Messages to this recipient are refused by this code from now on.
+    pub fn refuse(&self, to: &str, code: u32) {
+        *self.refused.lock().expect("no thread panics") = Some((to.to_owned(), code));
+    }
+
+    /// The senders of all messages, in the same order.
+    pub fn senders(&self) -> Vec<String> {
+        let taken = self.taken.lock().expect("no thread panics");
+        taken.iter().map(|message| message["from"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// How many.
     pub fn count(&self) -> usize {
         self.taken.lock().expect("no thread panics").len()
     }
+}
+
+/// As Twilio words a refusal.
+fn refusal(asked: &Asked, refused: &Mutex<Option<(String, u32)>>) -> Option<(u16, Value)> {
+    let refused = refused.lock().expect("no thread panics");
+    let (to, code) = refused.as_ref()?;
+    let is_meant = asked.method == "POST" && field(&asked.body, "To") == *to;
+    is_meant.then(|| {
+        let more = format!("https://www.twilio.com/docs/errors/{code}");
+        let message = format!("Invalid 'To' Phone Number: {to}");
+        (400, json!({ "code": code, "message": message, "more_info": more, "status": 400 }))
+    })
 }
 
 fn answer(asked: &Asked, account: &str, taken: &Mutex<Vec<Value>>) -> (u16, Value) {

@@ -9,9 +9,7 @@ use plugin_api::{
     serde_json,
 };
 
-use super::{
-    Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into, now_ms,
-};
+use super::{Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into, now_ms};
 use crate::{inbound::Inbound, keyword::Keyword, unanswered::End, window::Ways};
 
 /// Messages of a person that are looked at together.

@@ -1,10 +1,12 @@
 //! What is to go: a text as the messages that it goes as, each a row, stored before anything is sent.
 
+use std::collections::BTreeMap;
+
 use plugin_api::{
     requests::{
         messaging::{SendState, SentPart, SentText},
-        sql::{Query, Row, Rows, Statement, Value},
-        twilio_service::Channel,
+        sql::{Execute, Query, Row, Rows, Statement, Value},
+        twilio_service::{Channel, NotDelivered},
     },
     serde_json,
 };
@@ -47,16 +49,19 @@ pub enum PartState {
     Dropped,
     /// It was not sent.
     Failed,
+    /// Twilio had it, and reported that it did not arrive.
+    Undelivered,
     /// Its outcome was looked for in vain.
     Unknown,
 }
 
-const STATES: [PartState; 6] = [
+const STATES: [PartState; 7] = [
     PartState::Pending,
     PartState::Looking,
     PartState::Sent,
     PartState::Dropped,
     PartState::Failed,
+    PartState::Undelivered,
     PartState::Unknown,
 ];
 
@@ -68,6 +73,7 @@ impl PartState {
             Self::Sent => "sent",
             Self::Dropped => "dropped",
             Self::Failed => "failed",
+            Self::Undelivered => "undelivered",
             Self::Unknown => "unknown",
         }
     }
@@ -87,6 +93,7 @@ impl PartState {
             Self::Sent => SendState::Sent,
             Self::Dropped => SendState::Dropped,
             Self::Failed => SendState::Failed,
+            Self::Undelivered => SendState::Undelivered,
             Self::Looking | Self::Unknown => SendState::UnknownOutcome,
         }
     }
@@ -110,6 +117,8 @@ pub struct Part {
     pub kind: String,
     /// It is in the memory.
     pub is_remembered: bool,
+    /// How often it is sent again after it was not delivered.
+    pub round: u32,
     pub at_ms: i64,
     pub since_ms: i64,
     pub next_ms: i64,
@@ -173,6 +182,32 @@ impl Store {
         parts(&self.query(Query::new(query).bind(person).row_limit(LOOKED_AT)).await?)
     }
 
+    /// The part that Twilio has under this SID, unless it is known that it did not arrive.
+    pub async fn sent_as(&self, sid: &str) -> Outcome<Option<Part>> {
+        let query = "select * from messaging_service_outbox where sid = $1 and state = 'sent'";
+        self.query(Query::new(query).bind(sid)).await?.first().map(part).transpose()
+    }
+
+    /// Notes that a part did not arrive, with its text; false if that is noted already.
+    pub async fn not_delivered(&self, part: &Part, text: &str, report: &NotDelivered) -> Outcome<bool> {
+        let set = "
+            update messaging_service_outbox
+            set state = 'undelivered', body = $3, error = $4, kind = 'denied', advice = $5, next_ms = 0
+            where message = $1 and part = $2 and state = 'sent'";
+        let set = Execute::new(set).bind(&part.message).bind(i64::from(part.part)).bind(text);
+        let set = set.bind(format!("not delivered: {}", report.why)).bind(&report.advice);
+        Ok(self.execute(set).await?.rows_affected == 1)
+    }
+
+    /// What did not arrive of what went to a person: why not, by the SIDs.
+    pub async fn undelivered_to(&self, person: &str) -> Outcome<BTreeMap<String, String>> {
+        let query =
+            "select sid, error from messaging_service_outbox where person = $1 and state = 'undelivered'
+            order by at_ms desc limit 500";
+        let rows = self.query(Query::new(query).bind(person)).await?;
+        rows.iter().map(|row| Ok((row.get("sid")?, row.get("error")?))).collect()
+    }
+
     /// Whether something is still to go to a person.
     pub async fn has_open_parts(&self, person: &str) -> Outcome<bool> {
         let query = "select 1 as one from messaging_service_outbox
@@ -205,11 +240,12 @@ impl Store {
 fn update(part: &Part) -> Statement {
     let is_over = part.is_remembered || part.state == PartState::Dropped;
     let text = if is_over { "body = ''," } else { "" };
+    // A report that it did not arrive may have come meanwhile.
     Statement::new(format!(
         "update messaging_service_outbox set {text}
             state = $3, attempts = $4, sid = $5, error = $6, kind = $7, remembered = $8, since_ms = $9,
             next_ms = $10
-        where message = $1 and part = $2"
+        where message = $1 and part = $2 and state <> 'undelivered'"
     ))
     .bind(&part.message)
     .bind(i64::from(part.part))
@@ -242,7 +278,13 @@ fn give_up_behind(part: &Part) -> Statement {
 /// A text out of its parts: in doubt the worst of them counts.
 pub(super) fn report(parts: &[Part]) -> Option<SentText> {
     let first = parts.first()?;
-    let worst = [SendState::UnknownOutcome, SendState::Pending, SendState::Failed, SendState::Dropped];
+    let worst = [
+        SendState::UnknownOutcome,
+        SendState::Pending,
+        SendState::Failed,
+        SendState::Undelivered,
+        SendState::Dropped,
+    ];
     let is = |state: &SendState| parts.iter().any(|part| part.state.shown() == *state);
     Some(SentText {
         id: first.message.clone(),
@@ -277,6 +319,7 @@ fn part(row: Row<'_>) -> Outcome<Part> {
         error: text("error")?,
         kind: text("kind")?,
         is_remembered: row.get("remembered")?,
+        round: row.get("round")?,
         at_ms: row.get("at_ms")?,
         since_ms: row.get("since_ms")?,
         next_ms: row.get("next_ms")?,

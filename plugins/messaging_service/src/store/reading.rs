@@ -20,7 +20,7 @@ const KEPT_MS: i64 = 90 * DAY_MS;
 const OPEN_IN: &str = "('received', 'remembered', 'running', 'following')";
 const KEPT_IN: &str = "('unanswerable')";
 const OPEN_OUT: &str = "('pending', 'looking')";
-const FAILED_OUT: &str = "('failed', 'unknown')";
+const FAILED_OUT: &str = "('failed', 'undelivered', 'unknown')";
 
 impl Store {
     /// Threads, the newest first; `before` is the moment and the person that the last answer ended with.
@@ -56,11 +56,11 @@ impl Store {
             false => (OPEN_IN, KEPT_IN, OPEN_OUT),
         };
         let query = format!(
-            "select sid as id, 1 as inbound, person, channel, state, body, attempts, error, run, at_ms, next_ms,
-                seq, 0 as part
+            "select sid as id, 1 as inbound, person, channel, state, body, attempts, error, '' as advice, run, at_ms,
+                next_ms, seq, 0 as part
             from messaging_service_inbox where {is_theirs} and (state in {open_in} or state in {kept_in} or state = 'failed')
             union all
-            select message, 0, person, channel, state, body, attempts, error, '', at_ms, next_ms, seq, part
+            select message, 0, person, channel, state, body, attempts, error, advice, '', at_ms, next_ms, seq, part
             from messaging_service_outbox where {is_theirs} and (state in {open_out} or state in {FAILED_OUT})
             order by at_ms, seq, part"
         );
@@ -142,12 +142,13 @@ fn again_in(id: &str) -> Statement {
     .bind(now_ms())
 }
 
-/// What may have been sent keeps its key: it is looked for, not sent again.
+/// What may have been sent keeps its key: it is looked for, not sent again. What was not delivered is another message.
 fn again_out(id: &str) -> Statement {
     Statement::new(format!(
         "update messaging_service_outbox
-        set state = case state when 'unknown' then 'looking' else 'pending' end, attempts = 0, error = '', kind = '',
-            since_ms = $2, next_ms = 0
+        set remembered = 0, round = case state when 'undelivered' then round + 1 else round end,
+            state = case state when 'unknown' then 'looking' else 'pending' end,
+            attempts = 0, error = '', kind = '', advice = '', since_ms = $2, next_ms = 0
         where message = $1 and state in {FAILED_OUT}"
     ))
     .bind(id)
@@ -183,8 +184,8 @@ fn thread_state(row: Row<'_>) -> Outcome<ThreadState> {
 
 fn unprocessed(row: Row<'_>) -> Outcome<UnprocessedMessage> {
     let state: String = row.get("state")?;
-    let is_over = matches!(state.as_str(), "failed" | "unknown" | "unanswerable");
-    let may_retry = matches!(state.as_str(), "failed" | "unknown");
+    let is_over = matches!(state.as_str(), "failed" | "undelivered" | "unknown" | "unanswerable");
+    let may_retry = matches!(state.as_str(), "failed" | "undelivered" | "unknown");
     let next_ms: i64 = row.get("next_ms")?;
     let channel: Channel = channel_named(&row.get::<String>("channel")?);
     Ok(UnprocessedMessage {
@@ -197,6 +198,7 @@ fn unprocessed(row: Row<'_>) -> Outcome<UnprocessedMessage> {
         text: row.get("body")?,
         attempts: row.get("attempts")?,
         error: some(row.get("error")?),
+        advice: some(row.get("advice")?),
         run: some(row.get("run")?),
         since_ms: row.get("at_ms")?,
         next_ms: Some(next_ms).filter(|next| *next > 0 && !is_over),

@@ -78,10 +78,17 @@ const ENDS: &str = "
 
 const RCS: &str = "alter table messaging_service_threads add column rcs_sender text not null default ''";
 
+/// `round` counts how often a message that was not delivered is sent again.
+const UNDELIVERED: &str = "
+    alter table messaging_service_outbox add column advice text not null default '';
+    alter table messaging_service_outbox add column round bigint not null default 0;
+    create index messaging_service_outbox_sid on messaging_service_outbox (sid)";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
         .version("threads, lanes, inbox, outbox", TABLES)
         .version("how and when messages ended", ENDS)
         .version("our RCS sender that somebody wrote to", RCS)
+        .version("messages that were not delivered", UNDELIVERED)
 }

@@ -1,7 +1,8 @@
 //! How and when a person may be written to.
 
-use plugin_api::requests::twilio_service::Channel::{self, Sms, Whatsapp};
+use plugin_api::requests::twilio_service::Channel::{self, Other, Rcs, Sms, Whatsapp};
 
+use super::setup::ADA;
 use crate::window::Ways;
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -24,10 +25,14 @@ fn whatsapp_is_open_for_a_day() {
 
 #[test]
 fn the_best_way_is_the_last_one_that_works() {
-    assert_eq!(ways(None, 0).best(HOUR), Sms);
-    assert_eq!(ways(Some(Whatsapp), HOUR).best(2 * HOUR), Whatsapp);
-    assert_eq!(ways(Some(Whatsapp), HOUR).best(30 * HOUR), Sms, "the window is closed");
-    assert_eq!(ways(Some(Sms), HOUR).best(2 * HOUR), Sms);
+    assert_eq!(ways(None, 0).best(ADA, HOUR), Sms);
+    assert_eq!(ways(Some(Whatsapp), HOUR).best(ADA, 2 * HOUR), Whatsapp);
+    assert_eq!(ways(Some(Whatsapp), HOUR).best(ADA, 30 * HOUR), Sms, "the window is closed");
+    assert_eq!(ways(Some(Sms), HOUR).best(ADA, 2 * HOUR), Sms);
+    assert_eq!(ways(Some(Rcs), HOUR).best(ADA, 2 * HOUR), Rcs);
+    assert_eq!(ways(Some(Other), 0).best(ADA, HOUR), Sms, "nobody is reached by another channel");
+    let hidden = "whatsapp:US.13491208655302741918";
+    assert_eq!(ways(Some(Whatsapp), HOUR).best(hidden, 30 * HOUR), Whatsapp, "they have no number");
     let stopped = Ways { whatsapp_stopped: true, ..ways(Some(Whatsapp), HOUR) };
-    assert_eq!((stopped.best(2 * HOUR), stopped.stopped()), (Sms, vec![Whatsapp]));
+    assert_eq!((stopped.best(ADA, 2 * HOUR), stopped.stopped()), (Sms, vec![Whatsapp]));
 }

@@ -80,6 +80,22 @@ fn who_is_no_person_is_kept_as_they_are() {
 }
 
 #[test]
+fn the_channel_is_that_of_the_address() {
+    for (from, to, channel, sender) in [
+        (ADA, "+15551234567", Channel::Sms, None),
+        ("ACME", "+15551234567", Channel::Sms, None),
+        ("whatsapp:US.13491208655302741918", "whatsapp:+15551234567", Channel::Whatsapp, None),
+        ("rcs:+15550000001", "rcs:acme_agent", Channel::Rcs, Some("rcs:acme_agent")),
+        ("RCS:+15550000001", "rcs:acme_agent", Channel::Rcs, Some("rcs:acme_agent")),
+        ("client:ada", "client:bob", Channel::Other, None),
+        ("messenger:1234567890", "messenger:1", Channel::Other, None),
+    ] {
+        let message = read(&[("MessageSid", "SM1"), ("From", from), ("To", to)]);
+        assert_eq!((message.channel, message.rcs_sender.as_deref()), (channel, sender), "{from}");
+    }
+}
+
+#[test]
 fn keywords_are_the_word_alone() {
     for (body, expected) in [
         ("STOP", Some(Keyword::Stop)),

@@ -1,6 +1,11 @@
 //! A message is stored once, on whichever host, before Twilio hears that it is taken.
 
-use plugin_api::{error::ErrorKind, requests::messaging::ListUnprocessed, serde_json::json, tokio};
+use plugin_api::{
+    error::ErrorKind,
+    requests::messaging::{ListUnprocessed, Retry},
+    serde_json::json,
+    tokio,
+};
 
 use super::setup::{ADA, BOB, World, deliver, request, text};
 
@@ -82,12 +87,16 @@ async fn who_is_no_person_cannot_be_answered_and_that_is_shown() {
     let form = [("MessageSid", "SM1"), ("Body", "sale!"), ("From", "ACME")];
     assert_eq!(deliver(&host, "ACME", &form).await, Ok(200));
     world.settles(&host).await;
-    let shown = host.call(ListUnprocessed { failed_only: true, ..Default::default() }).await.unwrap();
-    assert_eq!((shown.failed, shown.open), (1, 0));
+    let shown = host.call(ListUnprocessed::default()).await.unwrap();
+    assert_eq!((shown.failed, shown.open), (0, 0), "nothing waits for anybody");
+    let kept = &shown.messages[0];
+    assert_eq!((kept.state.as_str(), kept.may_retry, kept.text.as_str()), ("unanswerable", false, "sale!"));
     assert_eq!(
-        shown.messages[0].error.as_deref(),
-        Some("`ACME` is no person's number: nobody can be answered")
+        kept.error.as_deref(),
+        Some("`ACME` is a name or a short code, and no number that takes answers")
     );
+    let again = host.call(Retry { id: "SM1".to_owned() }).await.unwrap_err();
+    assert_eq!(again.kind, ErrorKind::Conflict);
     assert!(world.texts().is_empty());
 }
 

@@ -20,7 +20,10 @@ use plugin_api::{
         messaging::{ListUnprocessed, UnprocessedMessage},
         orchestrator::{FetchRun, Run, RunReport, RunState, RunUsage},
         twilio::{FetchMedia, Media},
-        twilio_service::{LedgerKind, ListOptOuts, OptOuts, RecordOptOut, SendMessage, SentMessage},
+        twilio_service::{
+            LedgerKind, ListOptOuts, ListUndelivered, NotDelivered, OptOuts, RecordOptOut, SendMessage,
+            SentMessage, Undelivered,
+        },
     },
     serde::{Serialize, de::DeserializeOwned},
     serde_json::{self, Value, json},
@@ -46,6 +49,8 @@ pub struct World {
 /// What the stand-ins know, and how they behave.
 pub struct State {
     pub sent: Vec<(String, SendMessage)>,
+    /// What Twilio reported as not delivered.
+    pub undelivered: Vec<NotDelivered>,
     pub opt_outs: BTreeSet<String>,
     pub turns: Vec<(String, AddTurn)>,
     pub runs: Vec<(String, Run)>,
@@ -62,6 +67,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             sent: Vec::new(),
+            undelivered: Vec::new(),
             opt_outs: BTreeSet::new(),
             turns: Vec::new(),
             runs: Vec::new(),
@@ -137,8 +143,11 @@ impl World {
     }
 
     fn with_twilio(&self, plugin: TestPlugin<MessagingService>) -> TestPlugin<MessagingService> {
-        let [one, two, three] = [0; 3].map(|_| self.clone());
+        let [one, two, three, four] = [0; 4].map(|_| self.clone());
         plugin
+            .fake("twilio_service", move |_: ListUndelivered| {
+                Ok(Undelivered { messages: four.state().undelivered.clone(), truncated: false })
+            })
             .fake_json("twilio_service", SendMessage::OPERATION, move |header, message| {
                 one.send(&header, serde_json::from_value(message).unwrap()).map(to_json)
             })
@@ -297,8 +306,8 @@ impl World {
 
 async fn open(host: &Instance) -> Vec<UnprocessedMessage> {
     let listed = host.call(ListUnprocessed::default()).await.expect("the database is there");
-    let is_open =
-        |message: &UnprocessedMessage| message.state != "failed" && message.state != "unknown_outcome";
+    let over = ["failed", "undelivered", "unanswerable", "unknown_outcome"];
+    let is_open = |message: &UnprocessedMessage| !over.contains(&message.state.as_str());
     listed.messages.into_iter().filter(is_open).collect()
 }
 

@@ -87,6 +87,13 @@ impl Store {
         taken.returned.iter().map(|row| Ok((row.get("run")?, rows::call(row)?))).collect()
     }
 
+    /// A setting may have been mended: those whom telling failed are told at once.
+    pub async fn tell_again(&self) -> Outcome<()> {
+        let again = "update orchestrator_service_calls set tell_ms = 0
+            where state = 'waiting' and tell_ms > 0 and tell_ms < $1";
+        self.execute(Execute::new(again).bind(TOLD)).await.map(drop)
+    }
+
     /// The approver knows, or nobody is there to be told.
     pub async fn told(&self, run: &str, call: &ToolRun) -> Outcome<()> {
         let told = "

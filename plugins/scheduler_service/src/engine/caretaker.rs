@@ -3,14 +3,25 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use plugin_api::{prelude::*, requests::host::Trouble, tokio::time::sleep, tracing, worker::Pulse};
+use plugin_api::{
+    prelude::*,
+    requests::{host::Trouble, messaging::ListUnprocessed},
+    tokio::time::sleep,
+    tracing,
+    worker::Pulse,
+};
 
 use super::{Engine, now_ms, presence::Presence};
-use crate::settings::millis;
+use crate::{MESSAGING, settings::millis};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const JOBS_KEPT_MS: i64 = 30 * DAY_MS;
 const LETTERS_KEPT_MS: i64 = 90 * DAY_MS;
+/// Carriers report within days whether a message arrived.
+const SENT_KEPT_MS: i64 = 4 * DAY_MS;
+/// How often it is looked for messages that did not arrive.
+const LOOK: Duration = Duration::from_secs(5);
+const MOST_LOOKED_AT: u32 = 500;
 /// The trouble that jobs fail for good.
 pub const LOST_JOBS: &str = "lost_jobs";
 const LETTERS_PATH: &str = "/api/schedule/dead-letters";
@@ -39,7 +50,7 @@ impl Engine {
 
     pub(super) async fn care_for_ever(self: Arc<Self>, pulse: Pulse) {
         let mut told: Option<Vec<String>> = None;
-        let mut tidied: Option<Instant> = None;
+        let (mut tidied, mut looked): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             pulse.turn();
             if let Ok(notes) = self.resume_and_note().await
@@ -50,6 +61,12 @@ impl Engine {
             }
             if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) && self.tidy().await.is_ok() {
                 tidied = Some(Instant::now());
+            }
+            if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+                looked = Some(Instant::now());
+                if let Err(error) = self.look_after_sent().await {
+                    tracing::debug!(%error, "what became of messages is looked for later");
+                }
             }
             pulse.rest();
             sleep(self.config.poll).await;
@@ -97,8 +114,25 @@ impl Engine {
         Ok(true)
     }
 
+    /// A message that was taken and did not arrive makes a dead letter of its job: whoever counts on it is told.
+    async fn look_after_sent(&self) -> Result<(), OperationError> {
+        if !self.store.has_sent().await? || self.presences.ask(MESSAGING).await != Presence::Connected {
+            return Ok(());
+        }
+        let ask = ListUnprocessed { failed_only: true, limit: Some(MOST_LOOKED_AT) };
+        let failed = self.context.dependency(MESSAGING)?.call(ask).await?;
+        for message in failed.messages.iter().filter(|message| !message.inbound) {
+            let why = message.error.as_deref().unwrap_or("it was not sent");
+            if self.store.lost_message(&message.id, why, now_ms()).await? {
+                tracing::warn!(text = message.id, "what a job sent did not reach its recipient: {why}");
+            }
+        }
+        Ok(())
+    }
+
     async fn tidy(&self) -> Result<(), OperationError> {
         let now = now_ms();
+        self.store.forget_sent(now - SENT_KEPT_MS).await?;
         self.store.end_impossible_leases(now, now + 10 * millis(self.config.lease)).await?;
         self.store.forget_jobs(now - JOBS_KEPT_MS).await?;
         self.store.forget_letters(now - LETTERS_KEPT_MS).await

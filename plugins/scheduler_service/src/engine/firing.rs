@@ -168,7 +168,12 @@ impl Engine {
         let called = self.call(job, fire, task).await;
         let now = now_ms();
         Some(match called {
-            Ok(()) => outcome::ended(job, End::Done, fire, next_after, now, None),
+            Ok(message) => {
+                if let Some(message) = message {
+                    self.note_sent(&message, job, fire).await;
+                }
+                outcome::ended(job, End::Done, fire, next_after, now, None)
+            }
             Err(error) => self.failed(job, fire, next_after, now, &error),
         })
     }
@@ -209,7 +214,7 @@ impl Engine {
     }
 
     /// The same firing has the same key, however often and on whichever host it is tried.
-    async fn call(&self, job: &Job, fire: i64, task: Task) -> Result<(), OperationError> {
+    async fn call(&self, job: &Job, fire: i64, task: Task) -> Result<Option<String>, OperationError> {
         let mut callee = self
             .context
             .dependency(job.does.plugin())?
@@ -219,9 +224,20 @@ impl Engine {
             callee = callee.person(&job.person);
         }
         match task {
-            Task::Message(message) => taken(&callee.call(message).await?),
-            Task::Email(email) => callee.call(email).await.map(drop),
-            Task::Run(run) => callee.call(run).await.map(drop),
+            Task::Message(message) => {
+                let sent = callee.call(message).await?;
+                taken(&sent)?;
+                Ok(Some(sent.id))
+            }
+            Task::Email(email) => callee.call(email).await.map(|_| None),
+            Task::Run(run) => callee.call(run).await.map(|_| None),
+        }
+    }
+
+    /// What became of the message is looked for later. That nobody will know is no reason to send it again.
+    async fn note_sent(&self, message: &str, job: &Job, fire: i64) {
+        if let Err(error) = self.store.sent(message, &job.id, fire, now_ms()).await {
+            tracing::warn!(job = %job.id, "whether a message arrives is not looked for: {error}");
         }
     }
 
@@ -283,6 +299,7 @@ fn taken(sent: &SentText) -> Result<(), OperationError> {
         SendState::Pending | SendState::Sent => Ok(()),
         SendState::Dropped => Err(OperationError::denied("the person opted out")),
         SendState::Failed => Err(OperationError::invalid(why())),
+        SendState::Undelivered => Err(OperationError::denied(why())),
         SendState::UnknownOutcome => Err(OperationError::unknown_outcome(why())),
     }
 }

@@ -71,6 +71,45 @@ impl Store {
         rows.first().map_or(Ok(0), |row| row.get("n"))
     }
 
+    /// A job sent this message; what becomes of it is looked for.
+    pub async fn sent(&self, message: &str, job: &str, fire_ms: i64, now_ms: i64) -> Outcome<()> {
+        let insert =
+            "insert into scheduler_service_sent (message, job, fire_ms, at_ms) values ($1, $2, $3, $4)
+            on conflict (message) do nothing";
+        let insert = Execute::new(insert).bind(message).bind(job).bind(fire_ms).bind(now_ms);
+        self.execute(insert).await.map(drop)
+    }
+
+    /// Whether something was sent of which nobody knows yet that it arrives.
+    pub async fn has_sent(&self) -> Outcome<bool> {
+        let query = "select 1 as one from scheduler_service_sent limit 1";
+        Ok(!self.query(Query::new(query)).await?.is_empty())
+    }
+
+    /// A message that a job sent did not arrive: the job has a dead letter, once. False if no job sent it.
+    pub async fn lost_message(&self, message: &str, why: &str, now_ms: i64) -> Outcome<bool> {
+        let letter = Statement::new(
+            "insert into scheduler_service_letters
+                (id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error)
+            select $1, j.id, j.person, j.title, j.does, j.task, j.zone, 'failed', s.fire_ms, $2, j.attempts, $3
+            from scheduler_service_sent s join scheduler_service_jobs j on j.id = s.job where s.message = $1
+            on conflict (id) do nothing",
+        );
+        let letter = letter.bind(message).bind(now_ms).bind(format!("denied: {why}"));
+        let job = "update scheduler_service_jobs set last_outcome = 'failed', last_error = $2
+            where id = (select job from scheduler_service_sent where message = $1)";
+        let job = Statement::new(job).bind(message).bind(why);
+        let over = Statement::new("delete from scheduler_service_sent where message = $1").bind(message);
+        let done = self.transaction(Transaction::default().then(letter).then(job).then(over)).await?;
+        Ok(done.first().is_some_and(|letter| letter.rows_affected == 1))
+    }
+
+    /// Forgets what was sent before this moment.
+    pub async fn forget_sent(&self, before_ms: i64) -> Outcome<()> {
+        let delete = "delete from scheduler_service_sent where at_ms < $1";
+        self.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
+    }
+
     /// Makes a job in place of a letter, once. A `conflict`, if somebody has dealt with it.
     pub async fn replace_letter(&self, id: &str, job: &NewJob) -> Outcome<()> {
         let settle = "update scheduler_service_letters set settled = $2 where id = $1 and settled is null";

@@ -54,6 +54,15 @@ pub const TABLES: &str = "
     create index scheduler_service_letters_job on scheduler_service_letters (job, fire_ms);
     create index scheduler_service_letters_settled on scheduler_service_letters (settled, at_ms)";
 
+/// Messages that jobs sent, until it is clear whether they arrive.
+pub const SENT: &str = "
+    create table scheduler_service_sent (
+        message text primary key,
+        job text not null,
+        fire_ms bigint not null,
+        at_ms bigint not null
+    )";
+
 /// Rows out of the JSON list `$1`, as a table of these columns.
 pub fn rows(dialect: Dialect, columns: &[(&str, &str)]) -> String {
     match dialect {

@@ -6,7 +6,7 @@ use plugin_api::{
     error::{ErrorKind, OperationError},
     requests::{
         sql::{Execute, Migrate, Query, Row, Rows},
-        twilio_service::{Delivery, OptOuts, WebhookState},
+        twilio_service::{Delivery, OptOuts, Undelivered, WebhookState},
     },
     tokio::sync::OnceCell,
 };
@@ -213,6 +213,23 @@ impl Database {
                 })
             })
             .transpose()
+    }
+
+    pub async fn undelivered(&self, after_ms: i64, most: u32) -> Outcome<Undelivered> {
+        let query = "
+            select sid, channel, error_code, at_ms from twilio_service_statuses
+            where channel in ('sms', 'whatsapp', 'rcs') and step = $1 and at_ms > $2
+                and status in ('failed', 'undelivered')
+            order by at_ms, sid";
+        let rows = self.query(Query::new(query).bind(ENDED).bind(after_ms).row_limit(most)).await?;
+        let message = |row: Row<'_>| {
+            let code = Some(row.get("error_code")?).filter(|code| *code != 0);
+            Ok(super::not_delivered(row.get("sid")?, &row.get::<String>("channel")?, code, row.get("at_ms")?))
+        };
+        Ok(Undelivered {
+            messages: rows.iter().map(message).collect::<Outcome<_>>()?,
+            truncated: rows.truncated,
+        })
     }
 
     pub async fn record_opt_out(&self, address: &str, opted_out: bool, now_ms: i64) -> Outcome<()> {

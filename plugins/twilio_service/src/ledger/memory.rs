@@ -8,7 +8,7 @@ use std::{
 
 use plugin_api::{
     error::OperationError,
-    requests::twilio_service::{Delivery, OptOuts, WebhookState},
+    requests::twilio_service::{Delivery, OptOuts, Undelivered, WebhookState},
 };
 
 use super::{Claim, Entry, State};
@@ -125,6 +125,23 @@ impl Memory {
             error_code: report.error_code,
             at_ms: *at_ms,
         }))
+    }
+
+    pub fn undelivered(&self, after_ms: i64, most: u32) -> Outcome<Undelivered> {
+        let books = self.lock();
+        let failed = |(report, at): &&(StatusReport, i64)| {
+            *at > after_ms && deliveries::is_failed(&report.status) && report.channel().is_some()
+        };
+        let message = |(report, at): &(StatusReport, i64)| {
+            let channel = report.channel().unwrap_or_default();
+            super::not_delivered(report.sid.clone(), channel, report.error_code, *at)
+        };
+        let mut messages: Vec<_> = books.statuses.values().filter(failed).map(message).collect();
+        messages.sort_by(|one, other| (one.at_ms, &one.sid).cmp(&(other.at_ms, &other.sid)));
+        let most = most.try_into().unwrap_or(usize::MAX);
+        let truncated = messages.len() > most;
+        messages.truncate(most);
+        Ok(Undelivered { messages, truncated })
     }
 
     pub fn record_opt_out(&self, address: &str, opted_out: bool, _: i64) -> Outcome<()> {

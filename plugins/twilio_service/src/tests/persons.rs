@@ -22,6 +22,9 @@ fn who_writes_or_calls_is_the_person() {
     let ada = Some("+15550000001");
     check("MessageSid=SM1&SmsStatus=received&From=%2B15550000001&To=%2B15551234567", ada);
     check("MessageSid=SM1&SmsStatus=received&From=whatsapp%3A%2B15550000001", ada);
+    check("MessageSid=SM1&SmsStatus=received&From=rcs%3A%2B15550000001&To=rcs%3Aacme_agent", ada);
+    let hidden = "whatsapp:US.13491208655302741918";
+    check("MessageSid=SM1&SmsStatus=received&From=whatsapp%3AUS.13491208655302741918&WaId=", Some(hidden));
     check("CallSid=CA1&Direction=inbound&From=%2B15550000001", ada);
     check("CallSid=CA1&Direction=inbound&From=%2B15550000001&StirVerstat=TN-Validation-Passed-A", ada);
     check("CallSid=CA1&Direction=inbound&From=%2B15550000001&StirVerstat=No-TN-Validation", ada);
@@ -36,6 +39,9 @@ fn nobody_is_guessed() {
     check("CallSid=CA1&Direction=inbound&From=sip%3Aada%40example.com", None);
     check("CallSid=CA1&Direction=inbound&From=%2B266696687", None);
     check("MessageSid=SM1&From=ACME", None);
+    check("MessageSid=SM1&From=rcs%3Aacme_agent", None);
+    check("MessageSid=SM1&From=messenger%3A1234567890", None);
+    check("MessageSid=SM1&From=whatsapp%3Aada", None);
     check("MessageSid=SM1&From=%2B15550000001&From=%2B15550000002", None);
     check("MessageSid=SM1", None);
     check("", None);
@@ -57,11 +63,11 @@ async fn the_guard_admits_what_twilio_signed() {
 
 proptest! {
     #[test]
-    fn whatever_is_said_only_a_number_is_a_person(
+    fn whatever_is_said_only_who_can_be_written_to_is_a_person(
         params in proptest::collection::vec(("(CallSid|From|To|Direction|StirVerstat|MessageStatus|.{0,3})", "(whatsapp:)?\\+?[0-9]{0,18}|.{0,8}"), 0..8),
     ) {
         if let Some(person) = guard::person(&params) {
-            prop_assert!(plugin_api::phone::is_number(&person), "{person}");
+            prop_assert!(plugin_api::phone::is_person(&person), "{person}");
         }
     }
 }

@@ -92,7 +92,8 @@ impl Store {
 
     /// A setting may have been mended: what was refused is tried at once.
     pub async fn retry_refused(&self) -> Outcome<()> {
-        let set = "update voice_assistant_recordings set retry_ms = 0 where is_announced = 0 and retry_ms > 0";
+        let set =
+            "update voice_assistant_recordings set retry_ms = 0 where is_announced = 0 and retry_ms > 0";
         self.execute(Execute::new(set)).await.map(drop)
     }
 
