@@ -1,6 +1,8 @@
 //! The memory_service plugin on SQLite, on PostgreSQL, and on PostgreSQL with pgvector: the same on each. What is away is
 //! done without, and caught up with; what is forgotten is gone.
 
+mod facts;
+
 use std::{fs, time::Duration};
 
 use libtest_mimic::Trial;
@@ -8,7 +10,13 @@ use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
     http::Response,
-    partners::{Missing, aimock, ideas::Ideas, postgres::Postgres, twilio::sign},
+    partners::{
+        Missing, aimock,
+        ideas::Ideas,
+        minilm::{self, MiniLm},
+        postgres::Postgres,
+        twilio::sign,
+    },
     relay::Relay,
     trial::Outcome,
     trials,
@@ -35,6 +43,7 @@ pub fn tests() -> Vec<Trial> {
         without_openai_it_is_held_and_troubles_nothing,
         one_number_is_one_person_however_they_are_heard,
         it_works_with_a_server_of_another_maker,
+        a_real_model_finds_facts_by_other_words,
         language_models_are_offered_it,
     ]
 }
@@ -573,4 +582,27 @@ fn language_models_are_offered_it() {
         assert!(tool["request"]["properties"]["person"].is_null(), "{tool:#}");
         assert!(tool["about"].as_str().is_some_and(|about| about.len() > 40), "{tool:#}");
     }
+}
+
+/// So many of 40 questions find their fact among the first three: 37 were measured, and by the vectors alone 37 as well.
+const FOUND_AT_LEAST: usize = 34;
+
+fn a_real_model_finds_facts_by_other_words() -> Outcome {
+    let model = MiniLm::start()?;
+    let host = start(setup(&model.address()).env("OPENAI_EMBEDDING_MODEL", minilm::MODEL));
+    for (fact, _) in facts::FACTS {
+        remember(&host, ADA, fact);
+    }
+    remember(&host, BOB, "Bob is allergic to walnuts");
+    embedded(&host, minilm::MODEL);
+    let is_found = |(fact, question): &(&str, &str)| {
+        let found = recall(&host, ADA, &json!({ "query": question, "limit": 3 }));
+        assert!(found.len() <= 3 && !found.iter().any(|text| text.contains("Bob")), "{found:?}");
+        found.iter().any(|text| text == fact)
+    };
+    let missed: Vec<_> = facts::FACTS.iter().filter(|fact| !is_found(fact)).collect();
+    let found = facts::FACTS.len() - missed.len();
+    println!("{found} of {} facts were found; not {missed:?}", facts::FACTS.len());
+    assert!(found >= FOUND_AT_LEAST, "{found} were found; not {missed:?}");
+    Ok(())
 }

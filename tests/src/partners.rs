@@ -22,6 +22,8 @@ pub mod twilio;
 pub mod aimock;
 /// A small OpenAI whose vectors are known.
 pub mod ideas;
+/// A real embedding model.
+pub mod minilm;
 /// Judges of units and manifests.
 pub mod deploy;
 /// A browser.
@@ -74,7 +76,7 @@ fn program(name: &str, beside: &[PathBuf]) -> Result<PathBuf, Missing> {
         .ok_or_else(|| Missing::of(format!("the program `{name}`")))
 }
 
-/// Python with the packages of `tests/partners/requirements.txt`.
+/// Python with the packages of `tests/partners/requirements*.txt`.
 fn python() -> Result<PathBuf, Missing> {
     let python = repository().join(".partners/python/bin/python");
     if python.is_file() { Ok(python) } else { Err(Missing::of("Python with the test partners")) }

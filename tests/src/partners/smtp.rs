@@ -65,7 +65,8 @@ impl SmtpServer {
     }
 }
 
-fn port(process: &Process) -> Option<u16> {
+/// The port in the first line of a server that Python runs: `{"port": 40123}`.
+pub(super) fn port(process: &Process) -> Option<u16> {
     let output = process.stdout();
     let first: Value = serde_json::from_str(output.lines().next()?).ok()?;
     first["port"].as_u64()?.try_into().ok()
