@@ -7,6 +7,7 @@ use plugin_api::{
 };
 
 use crate::{
+    decisions::not_told,
     settings::{Config, Settings},
     worker::no_model,
 };
@@ -30,6 +31,12 @@ fn settings_that_cannot_be_used() {
         config_invalid [approver]: `approver` is `the boss`: expected an email address, or a number such as `+15551234567`
         config_invalid [approver]: `approver` is `+0123456789`: expected an email address, or a number such as `+15551234567`
         config_invalid [public_base_url]: `public_base_url` is `example.com`: expected the address of this host as people reach it, such as `https://switchboard.example.com`"#]].assert_eq(&table(refused, failure));
+}
+
+#[test]
+fn an_approver_who_cannot_be_told() {
+    expect!["approver: config_invalid [approver]: decisions wait, and the approver cannot be told of them: Twilio says no => Correct `ORCHESTRATOR_APPROVER`, or what the reason names; they are told within a minute then"]
+        .assert_eq(&trouble(&not_told("Twilio says no")));
 }
 
 #[test]

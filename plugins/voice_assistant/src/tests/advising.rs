@@ -8,7 +8,7 @@ use plugin_api::{
 };
 
 use crate::{
-    journal::not_carried,
+    journal::{not_announced, not_carried},
     settings::{Config, Settings},
 };
 
@@ -52,6 +52,12 @@ fn settings_that_cannot_be_used() {
         config_invalid [realtime.vad_silence]: `realtime.vad_silence`: it is 0: expected such as `500ms`
         config_invalid [realtime.vad_threshold]: `realtime.vad_threshold`: it is 2: expected 0 to 1
         config_invalid [realtime.connect_timeout]: `realtime.connect_timeout`: it is 0: expected more than nothing, such as `10s`"#]].assert_eq(&table(of_calls.into_iter().chain(of_sessions).map(refused), failure));
+}
+
+#[test]
+fn messages_that_nobody_could_be_told_of() {
+    expect!["voicemail_notices: config_invalid [owner_number] -> /api/calls: nobody could be told of 2 messages that were left: Twilio says no => Correct `VOICE_OWNER_NUMBER`, or what the reason names; the messages are listed with the calls"]
+        .assert_eq(&trouble(&not_announced(2, "Twilio says no")));
 }
 
 #[test]
