@@ -30,7 +30,7 @@ pub struct Family {
     pub closing: &'static str,
     pub reason_for_calls: &'static str,
     /// What a request must be, and how one that is not is refused.
-    pub demands: &'static [(fn(&Value) -> bool, Refusal)],
+    pub demands: &'static [Demand],
     /// The most texts at once, if there are vectors.
     pub vectors: Result<Option<(usize, Refusal)>, Refusal>,
     pub bad: Refusal,
@@ -40,6 +40,9 @@ pub struct Family {
     pub thoughts: &'static str,
     pub mind: &'static str,
 }
+
+/// Whether a request is as it must be, and the refusal if not.
+pub type Demand = (fn(&Value) -> bool, Refusal);
 
 /// How a server refuses, and what that is.
 pub struct Refusal {
