@@ -29,6 +29,8 @@ mod routes;
 mod secrets;
 /// Who may ask a host for what.
 mod access;
+/// The machine's clock is stepped.
+mod clock;
 /// Signals, connections and commands before they reach anything.
 mod door;
 /// The health API answers as promised.
@@ -107,6 +109,7 @@ fn main() {
         routes::tests(),
         secrets::tests(),
         access::tests(),
+        clock::tests(),
         door::tests(),
         health::tests(),
         events::tests(),

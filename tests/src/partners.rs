@@ -6,6 +6,8 @@ pub mod postgres;
 pub mod small_disk;
 /// What a process asks of the kernel.
 pub mod strace;
+/// A wall clock that is stepped.
+pub mod stepped_clock;
 /// An SMTP server.
 pub mod smtp;
 /// A mail server that answers in any bytes.
