@@ -107,7 +107,7 @@ impl HostClient {
     /// The host that runs with this configuration.
     pub fn find(path: &Path, patience: Patience) -> Result<Self, Failed> {
         let HostConfig { data_dir, token, .. } = load(path)?.host;
-        let run = RunFile::read(&data_dir).ok_or_else(|| Trouble::NoHost { folder: data_dir })?;
+        let run = RunFile::read(&data_dir).ok_or(Trouble::NoHost { folder: data_dir })?;
         // reqwest makes no client without a provider, though loopback is not encrypted; an error says there is one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().no_proxy().build();
@@ -251,7 +251,7 @@ mod tests {
             Trouble::Unknown { what: "reload".to_owned(), error: "missing field `added`".to_owned() },
         ];
         let told =
-            all.map(|trouble| Failed::from(trouble)).map(|failed| format!("{:?} {failed}\n", failed.code));
+            all.map(Failed::from).map(|failed| format!("{:?} {failed}\n", failed.code));
         expect![[r#"
             Unreachable error: no host runs in `/srv/data`
               hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml
