@@ -250,8 +250,7 @@ mod tests {
             Trouble::NoJson { base, status: 502 },
             Trouble::Unknown { what: "reload".to_owned(), error: "missing field `added`".to_owned() },
         ];
-        let told =
-            all.map(Failed::from).map(|failed| format!("{:?} {failed}\n", failed.code));
+        let told = all.map(Failed::from).map(|failed| format!("{:?} {failed}\n", failed.code));
         expect![[r#"
             Unreachable error: no host runs in `/srv/data`
               hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml
