@@ -1,11 +1,12 @@
 //! A configuration that cannot work is refused with exit code 64 and every problem at once, each with its line and what
 //! to do; `run` and `check` say the same.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use expect_test::{Expect, expect};
 use libtest_mimic::Trial;
-use switchboard_tests::{Setup, trials};
+use serde_json::json;
+use switchboard_tests::{Setup, partners::dead_mount::DeadMount, trial::Outcome, trials};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -25,6 +26,7 @@ pub fn tests() -> Vec<Trial> {
         an_address_beyond_loopback,
         a_home_is_no_path,
         what_is_no_file_is_refused_at_once,
+        a_mount_that_does_not_answer_holds_up_nothing,
         mistakes_in_dotenv,
         settings_of_the_wrong_type_are_the_plugins_own_error,
     ]
@@ -270,6 +272,43 @@ fn what_is_no_file_is_refused_at_once() {
     let calendar = host.wait_for_status("google_calendar", "error");
     let message = calendar["reason"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("secrets` cannot be read: it is a named pipe, not a file"), "{message}");
+}
+
+fn a_mount_that_does_not_answer_holds_up_nothing() -> Outcome {
+    let setup = Setup::new("[host]\ntoken_file = \"dead/token\"\n[plugins.database]\n");
+    let dead = DeadMount::mount(&setup.path("dead"))?;
+    let checked = setup.command_without_paths(&["check"]);
+    assert_eq!(checked.code, Some(64), "{checked:?}");
+    expect![[r#"
+        error: plugins.toml:2: the file `<folder>/dead/token`, named by `host.token_file`, cannot be read: it was not read within 5s; does its disk or mount answer?
+          hint: it must be a text file that this user may read
+    "#]]
+    .assert_eq(&checked.stderr);
+    drop(dead);
+
+    let setup = Setup::new("[plugins.a]\nlibrary = \"./dead/a.so\"\n");
+    let dead = DeadMount::mount(&setup.path("dead"))?;
+    let checked = setup.command_without_paths(&["check"]);
+    assert_eq!(checked.code, Some(65), "{checked:?}");
+    expect![[r#""#]].assert_eq(&checked.stdout);
+    drop(dead);
+
+    // A running host refuses it and serves on.
+    let host = Setup::new("[plugins.faulty]\n").start();
+    let dead = DeadMount::mount(&host.setup().path("dead"))?;
+    host.wait_for_status("faulty", "connected");
+    let config = "[host]\ntoken_file = \"dead/token\"\n[plugins.faulty]\n";
+    fs::write(host.setup().path("plugins.toml"), config).expect("it can be written");
+    let answer = host.call("host", "reload", &json!({}));
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.body.contains("does its disk or mount answer?"), "{}", answer.body);
+    assert_eq!(host.call("faulty", "echo", &json!({"text": "well"})).status, 200);
+    fs::write(host.setup().path("plugins.toml"), "[plugins.faulty]\n").expect("it can be written");
+    assert_eq!(host.call("host", "reload", &json!({})).status, 200, "the next reload is not held up");
+    let (finished, _setup) = host.terminate();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    drop(dead);
+    Ok(())
 }
 
 fn mistakes_in_dotenv() {

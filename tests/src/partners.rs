@@ -4,6 +4,8 @@
 pub mod postgres;
 /// A file system that fills up.
 pub mod small_disk;
+/// A file system that does not answer.
+pub mod dead_mount;
 /// What a process asks of the kernel.
 pub mod strace;
 /// A wall clock that is stepped.

@@ -16,6 +16,7 @@ mod thinking;
 mod ending;
 mod likes;
 mod families;
+mod local;
 mod dialect;
 mod streaming;
 mod embedding;
