@@ -44,9 +44,12 @@ impl Drop for Server {
 }
 
 #[tokio::test]
-#[ignore = "takes LOCAL_MODEL, a Python with a model: see the README"]
 async fn a_model_on_this_machine_is_understood() {
-    let server = Server::start(&std::env::var("LOCAL_MODEL").expect("LOCAL_MODEL names a Python"));
+    let Ok(python) = std::env::var("LOCAL_MODEL") else {
+        eprintln!("skipped: LOCAL_MODEL does not name a Python with a model");
+        return;
+    };
+    let server = Server::start(&python);
     let plugin = plugin(
         0,
         json!({

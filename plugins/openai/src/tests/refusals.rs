@@ -29,7 +29,13 @@ async fn refused(status: u16, headers: &'static [&'static str], body: &str, expe
 async fn of_the_key_and_the_account() {
     let body = r#"{"error":{"message":"VENDOR Incorrect API key provided: sk-correct-horse-battery.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
     refused(401, &[], body, expect!["unavailable auth_invalid: `127.0.0.1:PORT` does not know the key: check `OPENAI_API_KEY` (HTTP 401)"]).await;
-    refused(403, &[], r#"{"error":{"message":"VENDOR","code":"unsupported_country_region_territory"}}"#, expect!["denied forbidden: `127.0.0.1:PORT` does not permit this: see what the key, the project and the country may use (HTTP 403)"]).await;
+    refused(
+        403,
+        &[],
+        r#"{"error":{"message":"VENDOR","code":"unsupported_country_region_territory"}}"#,
+        expect!["denied forbidden: `127.0.0.1:PORT` serves neither this country nor this address (HTTP 403)"],
+    )
+    .await;
     refused(429, &["retry-after: 60"], r#"{"error":{"message":"VENDOR","type":"insufficient_quota","code":"insufficient_quota"}}"#, expect!["unavailable quota: `127.0.0.1:PORT` says that the account's credit or its limit is used up: see its billing page (HTTP 429)"]).await;
     refused(402, &[], "VENDOR", expect!["unavailable quota: `127.0.0.1:PORT` says that the account's credit or its limit is used up: see its billing page (HTTP 402)"]).await;
     refused(403, &[], r#"{"error":{"code":"account_deactivated"}}"#, expect!["unavailable account: `127.0.0.1:PORT` says that the account is closed or not paid for: see its billing page (HTTP 403)"]).await;
