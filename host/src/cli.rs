@@ -219,7 +219,7 @@ fn warn(warning: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "warning: {warning}");
 }
 
-/// Prints a line. Who reads it may have gone, such as `head`: then there is nobody to tell.
+/// Prints a line. The reader may have gone, such as `head`: then there is nobody to tell.
 fn show(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -118,7 +118,7 @@ pub fn plan(nodes: Vec<Node>) -> Result<StartPlan, Vec<Problem>> {
     }
 }
 
-/// By dependent, sorted by dependency. Who both requires and wants the same instance requires it.
+/// By dependent, sorted by dependency. A node that requires and wants an instance requires it.
 fn edges(nodes: &[Node], names: &BTreeSet<&str>) -> BTreeMap<String, Vec<Edge>> {
     let of = |node: &Node| {
         let wanted = node.wants.iter().map(|need| (need.instance.clone(), false));

@@ -171,7 +171,7 @@ fn readable(text: &str) {
     assert!(text.chars().count() <= LONGEST, "{} characters", text.chars().count());
 }
 
-/// Readable, and without the secret. What a manifest says of itself is none.
+/// Readable, and without the secret. A manifest's own text is none.
 #[track_caller]
 fn clean(text: &str) {
     readable(text);

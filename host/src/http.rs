@@ -1,6 +1,6 @@
 //! The router: health, verify, operations, metrics. Every health answer is read from a snapshot and rendered once for
-//! all who ask: no request causes a probe, waits for a plugin or touches the database. What HTTP may cause goes
-//! through `Operations`.
+//! all who ask: no request causes a probe, waits for a plugin or touches the database. Effects of a request go through
+//! `Operations`.
 
 mod problem;
 mod access;

@@ -204,7 +204,7 @@ impl Lifecycle {
         self.inner.running.store(Arc::new(Running { commands, gates, plan }));
     }
 
-    /// Probes a plugin now, or attempts to bring it up, and waits for the outcome. Who asks meanwhile shares it.
+    /// Probes a plugin now, or attempts to bring it up, and waits for the outcome. Callers meanwhile share it.
     ///
     /// # Errors
     /// `not_found` for an unknown name; `unavailable` while it is stopped.

@@ -81,7 +81,7 @@ pub async fn watched<T>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Runs work whose panic ends nothing else. Whoever goes on with what it has touched says by this call that it may.
+/// Runs work whose panic ends nothing else. Callers that go on with what it touched say by this call that they may.
 ///
 /// # Errors
 /// It panicked.

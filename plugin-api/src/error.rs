@@ -9,8 +9,8 @@ pub use failure::{Advice, Failure, FixAction, Policy, ReasonCode};
 pub use fix_hint::FixHint;
 pub use operation::{ErrorKind, OperationError, RootCause};
 
-/// A dependency's operation failed while the plugin came up: the failure takes over what it means for a retry. What a
-/// dependency refuses is mended there, and not in the account of a vendor.
+/// A dependency's operation failed while the plugin came up: the failure takes over what it means for a retry. A
+/// dependency's refusal is mended there, and not in the account of a vendor.
 impl From<OperationError> for Failure {
     fn from(error: OperationError) -> Self {
         let (code, advice) = match error.kind {

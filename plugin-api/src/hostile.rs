@@ -1,5 +1,5 @@
-//! Whatever arrives from a host, as bytes that nobody vouches for: each reader takes them, and none panics. What fuzzers
-//! and the property tests below enter by.
+//! Input from a host, as bytes that nobody vouches for: each reader takes them, and none panics. The entry point of
+//! fuzzers and the property tests below.
 
 use plugin_abi::boundary::Frame;
 

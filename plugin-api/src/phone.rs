@@ -1,5 +1,5 @@
-//! What a telephone number is and what Twilio's names look like: one definition, so that what one plugin accepts no other
-//! one refuses.
+//! The forms of telephone numbers and of Twilio's names: one definition, so that no plugin refuses what another
+//! accepts.
 
 /// Whether it is a telephone number as Twilio writes them (E.164): `+`, the country and the number, 7 to 15 digits, of which
 /// the first is not 0.

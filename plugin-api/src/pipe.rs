@@ -44,8 +44,8 @@ struct Shared {
     polish: Polish,
 }
 
-/// What becomes of the reason that counts before either end sees it. Called once a stream, so that whatever follows from
-/// a stream's end is known before anybody acts on it. It must not use the pipe.
+/// Adjusts the reason that counts before either end sees it. Called once a stream, so that whatever follows from a
+/// stream's end is known before anybody acts on it. It must not use the pipe.
 pub type Polish = Box<dyn Fn(Closing<'_>) + Send + Sync>;
 
 /// A stream that is about to be closed.

@@ -2,8 +2,8 @@
 
 use crate::error::Failure;
 
-/// Text as it stands in HTML and in XML, inside elements and inside quoted attributes. What XML cannot hold (1.0,
-/// section 2.2) is left out.
+/// Text as it stands in HTML and in XML, inside elements and quoted attributes. Characters invalid in XML (1.0, section
+/// 2.2) are left out.
 ///
 /// ```
 /// assert_eq!(plugin_api::web::escape("<b>Ada's \u{7}\"A&B\"</b>"), "&lt;b&gt;Ada&#39;s &quot;A&amp;B&quot;&lt;/b&gt;");

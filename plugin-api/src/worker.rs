@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// What was told of a loop until it was told so many times.
+    /// The troubles told of a loop until there were so many.
     async fn told(first: &str, times: usize) -> Vec<Trouble> {
         let plugin = TestPlugin::<Looper>::new(json!({ "first": first })).create().unwrap();
         let all = async {

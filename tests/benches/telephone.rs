@@ -1,6 +1,6 @@
-//! Row 8: calls in progress, 50 frames a second each way, over real sockets through the host, the bridge and a conversation
-//! that says what it hears (the fixture `speaker`); beside a bare axum WebSocket that sends every frame back. What a frame
-//! takes there and back is counted; the difference is what host and plugins add.
+//! Row 8: calls in progress, 50 frames a second each way, over real sockets through the host, the bridge and a
+//! conversation that says what it hears (the fixture `speaker`); beside a bare axum WebSocket that sends every frame
+//! back. The round trip of a frame is timed; the difference is what host and plugins add.
 
 use std::time::{Duration, Instant};
 
@@ -226,7 +226,7 @@ impl Call {
         self.send(&json!({ "event": "media", "streamSid": self.stream, "media": media })).await;
     }
 
-    /// The numbers of the frames in a message. What is echoed is played at once, so marks come back at once.
+    /// The numbers of the frames in a message. Echoes are played at once, so marks come back at once.
     async fn hear(&mut self, message: Message) -> Vec<u32> {
         let Message::Text(text) = message else { return Vec::new() };
         let frame: Value = serde_json::from_str(&text).expect("it is JSON");

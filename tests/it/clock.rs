@@ -98,7 +98,7 @@ fn ages_survive_a_clock_that_steps() -> Outcome {
         let echoed = host.call("faulty", "echo", &json!({"text": "hello"}));
         assert_eq!(echoed.status, 200, "{}", echoed.body);
         if offset == HOURS {
-            // What has happened under one clock is told by the next one. More of it would be flapping.
+            // The flips under one clock are told by the next one. More of them would be flapping.
             (0..2).for_each(|turn| flip(&host, &[], turn));
         }
     }

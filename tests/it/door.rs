@@ -275,7 +275,7 @@ fn event_streams_that_nobody_reads_cost_nobody_anything() {
     for path in ["/api/health", "/livez", "/readyz"] {
         assert_eq!(host.get(path).status, 200, "{path}");
     }
-    // Whoever reads goes on getting what happens.
+    // A client that reads goes on getting events.
     flip(&host, &[], 0);
     reader.next_event();
     let grown = Footprint::of(host.process().id()).memory_kib.saturating_sub(before);

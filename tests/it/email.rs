@@ -374,7 +374,7 @@ fn a_domain_beyond_ascii_goes_to_a_server_without_smtputf8() {
     assert!(refused.body.contains("SMTPUTF8"), "{}", refused.body);
 }
 
-/// What a scheduled mail becomes: the rows of the scheduler hold what the code said, and not what its encoding hides.
+/// A scheduled mail's outcome: the rows of the scheduler hold what the code said, and not what its encoding hides.
 #[track_caller]
 fn a_job_goes_by_what_the_code_says(database: impl Fn(Setup) -> Setup) {
     let ends = |answer: &'static [u8], at: &'static str| {

@@ -143,7 +143,7 @@ fn verify_brings_a_misconfigured_plugin_back() {
     host.wait_for_plugin("dependent", "healthy", |dependent| dependent["healthy"] == true);
 }
 
-/// What a wrong setting has caused is probed every five minutes; a plugin that serves is looked at within seconds.
+/// A plugin with a wrong setting is probed every five minutes; one that serves is looked at within seconds.
 fn a_call_that_goes_well_has_the_plugin_looked_at() {
     let host = start("");
     host.wait_for_status("faulty", "connected");

@@ -1,5 +1,5 @@
-//! The memory_service plugin on SQLite, on PostgreSQL, and on PostgreSQL with pgvector: the same on each. What is away is
-//! done without, and caught up with; what is forgotten is gone.
+//! The memory_service plugin on SQLite, on PostgreSQL, and on PostgreSQL with pgvector: the same on each. It does
+//! without an absent dependency and catches up; what is forgotten is gone.
 
 mod facts;
 

@@ -6,7 +6,7 @@ pub mod postgres;
 pub mod small_disk;
 /// A file system that does not answer.
 pub mod dead_mount;
-/// What a process asks of the kernel.
+/// The system calls of a process.
 pub mod strace;
 /// A wall clock that is stepped.
 pub mod stepped_clock;

@@ -18,7 +18,7 @@ use crate::{artifacts::artifacts, wait::poll};
 /// How long one block may take: it may build what was never built before, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1500);
 
-/// A shell that ends with the first command that fails. What it has started ends with it.
+/// A shell that ends with the first command that fails. Its processes end with it.
 pub struct Shell {
     child: Child,
     output: PathBuf,

@@ -153,7 +153,7 @@ impl Core {
     }
 }
 
-/// What its health says. What is not configured, or held by that, is nobody's failure unless the host requires it.
+/// What its health says. A plugin not configured, or held by one that is not, fails only if the host requires it.
 fn status(plugin: &PluginHealth) -> Check {
     const NAME: &str = "status";
     if plugin.status == Status::Connected {

@@ -91,8 +91,8 @@ fn filter(level: LogLevel) -> EnvFilter {
 /// The most bytes of a record's message, and as many of its fields.
 const LONGEST: usize = 8 * 1024;
 
-/// Where the records of plugins go: into the host's log, under their instance's name, each as one line. What a plugin
-/// logs beyond its allowance is dropped and counted.
+/// Where the records of plugins go: into the host's log, under their instance's name, each as one line. Records beyond
+/// a plugin's allowance are dropped and counted.
 pub(super) fn plugin_sink(flood: Arc<Flood>, scrubber: &Scrubber) -> LogSink {
     let scrubber = scrubber.clone();
     Arc::new(move |plugin, record| {

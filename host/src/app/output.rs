@@ -1,6 +1,6 @@
-//! What the host says on standard error and standard output passes a bounded queue to one thread for each, which alone
-//! writes. Whoever says something never waits for the reader: what finds no room, or cannot be written, is lost, counted
-//! by cause, and told once the reader takes again. No failure to write is a panic.
+//! Output on standard error and standard output passes a bounded queue to one thread for each, which alone writes.
+//! Callers never wait for the reader: output that finds no room, or cannot be written, is lost, counted by cause, and
+//! told once the reader takes again. No failure to write is a panic.
 //!
 //! `tracing-appender` has such a writer, but it counts only what found no room, tears a record when a non-blocking pipe is
 //! full, and bounds the queue by records, not by memory.

@@ -1,5 +1,5 @@
 //! Judges everything that can be judged without starting: opens the libraries, holds settings against their schemas,
-//! and makes the start plan. What concerns one plugin stays with it; what concerns the whole refuses the start.
+//! and makes the start plan. Problems of one plugin stay with it; problems of the whole prevent the start.
 
 use std::{
     collections::HashMap,

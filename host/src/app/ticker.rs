@@ -1,5 +1,5 @@
-//! What changes by time alone: staleness, flapping, the step of a clock; and what fails in use is counted up to date,
-//! and told to the log. A plugin that is not `connected` and serves a call is looked at soon: it may be well again.
+//! Changes by time alone: staleness, flapping, the step of a clock; and failures in use are counted up to date, and
+//! told to the log. A plugin that is not `connected` and serves a call is looked at soon: it may be well again.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

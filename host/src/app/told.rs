@@ -1,5 +1,5 @@
-//! What fails in use is told to the log: once when it begins and once when it ends. What comes and goes quickly is told no
-//! more often than once a minute, and what stays is always told.
+//! Each failure in use is told to the log: once when it begins and once when it ends. One that comes and goes quickly
+//! is told at most once a minute, and one that stays is always told.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use crate::status::{Failing, Snapshot};
 
-/// What comes back sooner than this is told only if it stays.
+/// A failure that returns sooner is told only if it stays.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// A plugin, and the operation and the key of what fails.
 type What = (String, Option<String>, Option<String>);
 
-/// What the log was told.
+/// The failures told to the log.
 #[derive(Default)]
 pub(super) struct Told {
     known: HashMap<What, Known>,
@@ -46,7 +46,7 @@ impl Line {
 }
 
 impl Told {
-    /// What is to be told now; to be asked about once a second.
+    /// The lines to tell now; to be asked about once a second.
     pub(super) fn look(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<Line> {
         let of = |plugin: &str, one: &Failing| (plugin.to_owned(), one.operation.clone(), one.key.clone());
         let plugins = snapshot.plugins.iter();
@@ -125,7 +125,7 @@ mod tests {
             Self { board, told: Told::default(), begun: Instant::now() }
         }
 
-        /// What is told after so many seconds, if these operations of `openai` fail then.
+        /// The lines after so many seconds, if these operations of `openai` fail then.
         #[track_caller]
         fn check(&mut self, seconds: u64, operations: &[&str], expected: &[&str]) {
             let findings = operations.iter().map(|operation| finding(operation)).collect();

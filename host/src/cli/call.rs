@@ -49,7 +49,7 @@ pub(super) fn problem_text(problem: &Value) -> String {
     }
     lines.extend(problem.get("details").map(|details| format!("  details: {details}")));
     let hint = match problem.get("status").and_then(Value::as_u64) {
-        // Who has no token to send is told where it is, not in which header; unless the host has none itself.
+        // A caller without a token is told where it is, not in which header; unless the host has none itself.
         Some(401) if what != NO_TOKEN => {
             Some("set `SWITCHBOARD_TOKEN`, or point `--config` at the configuration of that host")
         }

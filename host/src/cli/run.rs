@@ -67,7 +67,7 @@ async fn announce(address: SocketAddr, host: &Host) {
     }
 }
 
-/// Reloads at every hangup. What came of it goes to the log: nobody waits for it.
+/// Reloads at every hangup. The outcome goes to the log: nobody waits for it.
 async fn reload_when_told(hangups: &Mutex<Hangups>, host: &Host) {
     let mut hangups = hangups.lock().await;
     loop {

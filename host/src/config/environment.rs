@@ -18,7 +18,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. What is not UTF-8 counts as absent.
+    /// This process's environment. Variables not in UTF-8 count as absent.
     pub fn of_process() -> Self {
         let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

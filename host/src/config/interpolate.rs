@@ -1,4 +1,4 @@
-//! `${VAR}` and `${VAR:-default}` in texts become the values of variables. What is empty afterwards is absent.
+//! `${VAR}` and `${VAR:-default}` in texts become the values of variables. Texts empty afterwards are absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! The stages from a path to a [`Config`]. What one stage refuses is taken out of the document before the next looks at
-//! the rest, so that a person sees everything at once.
+//! The stages from a path to a [`Config`]. Each stage takes what it refuses out of the document before the next looks
+//! at the rest, so that a person sees everything at once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

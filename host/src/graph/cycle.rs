@@ -9,7 +9,7 @@ use petgraph::{
 
 /// For every edge that lies on a circle, the shortest circle through it; each once, beginning at its smallest name.
 ///
-/// A graph may have more circles than could ever be listed. Whoever breaks all of these sees what is left of them.
+/// A graph may have more circles than could ever be listed. Breaking all of these shows which are left.
 pub(super) fn all(graph: &DiGraph<String, ()>) -> Vec<Vec<String>> {
     let mut cycles = BTreeSet::new();
     for component in tarjan_scc(graph) {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::StartPlan;
 use crate::config::{Problem, closest};
 
-/// Every plugin that nobody depends on, with what it depends on under it. What has been unfolded once is marked by
-/// dots when it comes again.
+/// Every plugin that nobody depends on, with what it depends on under it. A plugin unfolded once is marked by dots when
+/// it comes again.
 pub fn tree(plan: &StartPlan) -> String {
     let mut tree = Tree { plan, unfolded: BTreeSet::new(), text: String::new() };
     for root in plan.stop_order().filter(|name| plan.dependents(name).is_empty()) {

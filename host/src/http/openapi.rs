@@ -1,6 +1,6 @@
-//! What can be asked of this host over HTTP becomes an OpenAPI 3.1 document, and the same as a page for people: the host's
-//! own routes, those of plugins out of their manifests, and one path for each operation. Who is no operator is told of the
-//! host's own routes only.
+//! The HTTP interface of this host becomes an OpenAPI 3.1 document, and the same as a page for people: the host's own
+//! routes, those of plugins out of their manifests, and one path for each operation. Clients without operator access
+//! see only the host's own routes.
 //!
 //! Schemas of 3.1 are JSON Schemas, and are handed on as they are. That is why the document is written as JSON and not by
 //! types of a library: those know some keywords of a schema and would lose the others.

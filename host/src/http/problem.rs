@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What mends an error that no request and no configuration has caused.
+/// The hint for an error that no request or configuration has caused.
 pub(super) const REPORT: &str = "report it with the log of this time";
 
-/// What mends an answer that a plugin has made wrong.
+/// The hint for an answer that a plugin made wrong.
 pub(super) const REPORT_PLUGIN: &str = "report it to the plugin's author: the request is not at fault";
 
 /// How much of what the client sent is repeated to it.
@@ -94,12 +94,12 @@ impl Problem {
         Self::of_host(StatusCode::INTERNAL_SERVER_ERROR, detail, hint)
     }
 
-    /// What the host itself refuses is said with what mends it.
+    /// Refusals of the host itself come with a hint.
     fn of_host(status: StatusCode, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..Self::new(status, detail) }
     }
 
-    /// What the plugin itself says of what mends it: for operators.
+    /// The plugin's own hint on how to mend it: for operators.
     pub(super) fn of_plugin(error: OperationError) -> Self {
         let hint = error.fix.as_ref().and_then(|fix| fix.label.clone());
         Self { hint, ..Self::from(error) }

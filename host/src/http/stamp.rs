@@ -31,7 +31,7 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// Stamps what a service answers. Whoever serves the request finds the id in its headers.
+/// Stamps what a service answers. The service finds the id in the request's headers.
 ///
 /// It is a service of its own, as every poll of health passes it: a function as middleware would cost two allocations.
 #[derive(Clone)]

@@ -26,7 +26,7 @@ pub(super) struct Gates {
     gates: Arc<HashMap<String, Arc<watch::Sender<Stand>>>>,
 }
 
-/// What dependents see of a plugin.
+/// A plugin as dependents see it.
 #[derive(Debug, Clone, Copy)]
 struct Stand {
     gate: Gate,

@@ -7,7 +7,7 @@ use plugin_api::error::Failure;
 
 use super::failing::Finding;
 
-/// Something that happened to one plugin. What arrives late, after the instance is gone, changes nothing.
+/// Something that happened to one plugin. An event that arrives after the instance is gone changes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A required dependency keeps it from starting. It has settled.

@@ -46,8 +46,8 @@ impl History {
         self.transitions = Arc::new(all);
     }
 
-    /// The machine's clock was stepped by so much: what this run saw keeps its age. What earlier runs saw was recorded by
-    /// clocks of which nobody knows how right they were.
+    /// The machine's clock was stepped by so much: transitions of this run keep their age. Those of earlier runs were
+    /// recorded by clocks of unknown accuracy.
     pub(super) fn step(&mut self, step: SignedDuration) {
         let transitions = Arc::make_mut(&mut self.transitions);
         let earlier = transitions.len().saturating_sub(usize::try_from(self.total).unwrap_or(KEPT));

@@ -57,7 +57,7 @@ impl Status {
         }
     }
 
-    /// Whether a plugin may go from this status straight to `next`. What has no instance cannot be connected or wait
+    /// Whether a plugin may go from this status straight to `next`. Without an instance it cannot be connected or wait
     /// for a person: it passes `initializing` first.
     pub fn may_become(self, next: Status) -> bool {
         let without_instance = matches!(self, Self::NotInitialized | Self::NotConfigured);

@@ -87,7 +87,7 @@ impl Tally {
         self.unsettled == 0
     }
 
-    /// Degraded until everything has settled once. What is blocked needs no look of its own: the root of it counts.
+    /// Degraded until everything has settled once. A blocked plugin needs no look of its own: its root counts.
     pub(super) fn overall(&self, settled: bool, checker_is_stale: bool) -> Overall {
         if !settled {
             Overall::Degraded

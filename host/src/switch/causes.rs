@@ -11,7 +11,7 @@ use super::{Switch, blame, outcome, recent::Recent};
 /// The failed calls of late, by trace and caller: what the caller was told.
 pub(super) type Told = Recent<Answer>;
 
-/// What a caller was told when its call failed.
+/// The answer to a caller whose call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// It failed for these causes.

@@ -130,7 +130,7 @@ impl Switch {
     }
 }
 
-/// What an error says of its plugin, at least by its kind.
+/// An error's code for its plugin, at least by its kind.
 pub(super) fn code(error: &OperationError) -> ReasonCode {
     if let Some(trouble) = error.trouble {
         return trouble;
@@ -143,8 +143,8 @@ pub(super) fn code(error: &OperationError) -> ReasonCode {
     }
 }
 
-/// Of an operation that serves a route, the HTTP status is the outcome: whoever asked sees a failure, though the call as
-/// such went well. `None` if it went well. What the client did wrong tells nothing, as everywhere.
+/// Of an operation that serves a route, the HTTP status is the outcome: whoever asked sees a failure, though the call
+/// as such went well. `None` if it went well. Errors of the client tell nothing, as everywhere.
 pub(super) fn of_response(response: &[u8]) -> Option<OperationError> {
     #[derive(Deserialize)]
     struct Head {

@@ -1,4 +1,4 @@
-//! What became of calls of late, by their trace and their caller: found again when that caller fails under the same trace.
+//! Outcomes of recent calls, by their trace and caller: found again when that caller fails under the same trace.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -36,7 +36,7 @@ pub(super) struct Operation {
     pub(super) mode: OperationMode,
     pub(super) metrics: OperationMetrics,
     pub(super) usage: Arc<Usage>,
-    /// What it answers is an HTTP response.
+    /// Its answer is an HTTP response.
     pub(super) serves_route: bool,
 }
 

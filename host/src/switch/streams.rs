@@ -78,7 +78,7 @@ impl Switch {
     }
 }
 
-/// What a stream is judged by.
+/// The basis for judging a stream.
 struct Course {
     switch: Switch,
     slot: Arc<Slot>,

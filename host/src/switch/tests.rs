@@ -116,7 +116,7 @@ fn older_trouble() -> Causes {
     })
 }
 
-/// What is told of the store when it has answered so by itself.
+/// The root cause if the store has answered so by itself.
 fn told_of_store(error: &OperationError) -> RootCause {
     let (name, status) = ("store".to_owned(), "error".to_owned());
     RootCause { name, status, code: Some(outcome::code(error)), message: Some(error.message.clone()) }
@@ -298,7 +298,7 @@ async fn an_older_and_different_error_is_not_the_cause_of_a_new_one() {
         .unwrap();
     let direct = world.call("store", None, &same).await.unwrap_err();
     assert_eq!(direct.root_causes, older_trouble()("store"));
-    // What the store refuses as wrong comes from no trouble of the store.
+    // Refusing a wrong request is no trouble of the store.
     for relaying in ["web", "alarm"] {
         let relayed = world.call(relaying, None, &error("denied")).await.unwrap_err();
         assert_eq!((relayed.kind, &*relayed.root_causes), (ErrorKind::Unavailable, &[][..]), "{relaying}");
@@ -362,7 +362,7 @@ async fn a_panic_of_the_host_itself_is_told_and_ends_one_stream_or_call_alone() 
     end.send(Frame { kind: FRAME_TEXT, data: Vec::new().into() }).await.unwrap();
     let closed = end.recv().await.err().unwrap();
     assert_eq!(closed.message, "the host itself panicked while it served the stream");
-    // What a plugin asks of the host.
+    // A plugin's call to the host.
     let asked = world.call("web", None, &json!(true)).await.unwrap_err();
     assert_eq!(asked.message, "not done: internal: the host itself panicked while it served the call");
     let panics = world.board.snapshot().panics.clone();
@@ -452,7 +452,7 @@ async fn the_outcome_of_a_route_is_the_status_that_its_client_sees() {
     let [finding] = &*world.failing("store") else { panic!("the store fails, and once") };
     assert_eq!((finding.operation.as_deref(), finding.failures), (Some("other"), 20));
     assert_eq!((finding.code, &*finding.message), (ReasonCode::Internal, "it answered with HTTP status 507"));
-    // What the client did wrong neither ends it nor adds to it.
+    // Errors of the client neither end it nor add to it.
     for status in [400, 404, 429, 501].repeat(10) {
         page(json!(status)).await;
     }

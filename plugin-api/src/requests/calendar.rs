@@ -355,7 +355,7 @@ pub struct FindFreeSlot {
     /// How long it must be, in minutes, up to a day.
     #[schemars(range(min = 1, max = 1440))]
     pub duration_minutes: u32,
-    /// From when, such as `2026-03-29T00:00:00+01:00`; now if left out. What has passed is never found.
+    /// From when, such as `2026-03-29T00:00:00+01:00`; now if left out. Past times are never found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Until when; seven days after `from` if left out. At most 366 days.

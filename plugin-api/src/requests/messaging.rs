@@ -1,9 +1,9 @@
 //! What the `messaging_service` plugin offers: messages to people, of any length, each sent once; the threads that
 //! people write in; and what could not be processed.
 //!
-//! A thread is a person, `+15551234567`: by SMS, WhatsApp and RCS they write in the same one. Somebody on WhatsApp who shows
-//! no number is `whatsapp:US.13491208655302741918`. What was said is kept by
-//! `memory_service`; what is kept here is what became of each message.
+//! A thread is a person, `+15551234567`: by SMS, WhatsApp and RCS they write in the same one. Somebody on WhatsApp who
+//! shows no number is `whatsapp:US.13491208655302741918`. `memory_service` keeps the conversation; this plugin keeps
+//! the outcome of each message.
 //!
 //! Moments are milliseconds since 1970, UTC.
 
@@ -33,8 +33,8 @@ pub const INBOUND_PATH: &str = "/webhooks/twilio/inbound-message";
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Send {
-    /// Who it is for, as `+15551234567`, or on WhatsApp without a number as `whatsapp:US.13491208655302741918`. Left out: the
-    /// person of this conversation.
+    /// The recipient, as `+15551234567`, or on WhatsApp without a number as `whatsapp:US.13491208655302741918`. Left
+    /// out: the person of this conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// How. Left out: the way they wrote last, where they may still be written to that way; else SMS.
@@ -282,7 +282,7 @@ pub struct UnprocessedMessage {
     /// Why the last one did, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What mends it, where that is known, for a person.
+    /// The fix, where that is known, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
     /// The run that answers it.
@@ -295,8 +295,8 @@ pub struct UnprocessedMessage {
     pub next_ms: Option<i64>,
 }
 
-/// Tries again what failed. What was not delivered is sent again, as another message. What may have been sent is not sent again: its outcome is looked for once more. Not on behalf
-/// of a person.
+/// Retries a failed message. One that was not delivered is sent again, as another message. One that may have been sent
+/// is not: its outcome is looked for once more. Not on behalf of a person.
 ///
 /// # Errors
 /// `not_found`: there is no such message. `conflict`: it has not failed.

@@ -133,7 +133,7 @@ pub struct Decision {
     pub tool: String,
     /// What it would be, or was, called with.
     pub arguments: Value,
-    /// Where a person decides, once; there if the public address of the host is known. Whoever has it may decide, so it
+    /// Where a person decides, once; there if the public address of the host is known. Anyone with it may decide, so it
     /// is for the approver alone: left out where the call is on behalf of a person, or a plugin's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,

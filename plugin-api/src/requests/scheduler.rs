@@ -267,7 +267,7 @@ pub struct LastFiring {
     pub error: Option<String>,
 }
 
-/// Cancels a job. What is being done at this moment is not taken back. On behalf of a person, only their own.
+/// Cancels a job. A firing in progress is not taken back. On behalf of a person, only their own.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]

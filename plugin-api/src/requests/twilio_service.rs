@@ -110,16 +110,16 @@ pub struct NotDelivered {
     /// Twilio's error code (<https://www.twilio.com/docs/api/errors>), if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<u32>,
-    /// What it means, for a person: lower case, no period.
+    /// Its meaning, for a person: lower case, no period.
     pub why: String,
-    /// What to do, for a person.
+    /// Advice for a person.
     pub advice: String,
     /// When it was reported, in milliseconds since 1970.
     pub at_ms: i64,
 }
 
-/// Notes that somebody no longer wants messages (`STOP`), or wants them again (`START`). Whoever takes inbound messages
-/// calls it with the webhook's `From` and its `OptOutType`.
+/// Notes that somebody no longer wants messages (`STOP`), or wants them again (`START`). Receivers of inbound messages
+/// call it with the webhook's `From` and its `OptOutType`.
 #[message]
 #[derive(PartialEq, Eq)]
 #[serde(deny_unknown_fields)]

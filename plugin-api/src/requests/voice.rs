@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{message, requests::Request};
 
-/// The route that Twilio asks what to do with a call. What follows in the same call is below it.
+/// The route that Twilio asks what to do with a call. Later routes of the same call are below it.
 pub const VOICE_PATH: &str = "/webhooks/twilio/voice";
 
 /// The WebSocket that Twilio carries the audio of a call to.

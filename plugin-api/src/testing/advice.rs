@@ -1,4 +1,4 @@
-//! What a plugin tells people -> a line each, for the table in a plugin's tests that goes through all that it can tell. A
+//! A plugin's messages to people -> a line each, for the table in its tests that goes through all that it can tell. A
 //! `-` or nothing stands where the host words the advice by the code.
 
 use crate::{

@@ -1,7 +1,7 @@
 //! `plugin.operation` <-> a name that a model's server takes: letters, digits, `_` and `-`, at most 64. Pure.
 //!
-//! The names of plugins and operations hold no `-`, so one stands for the dot. What would be too long is cut, and ends
-//! with a hash of the whole: it is found again among the tools that were offered.
+//! The names of plugins and operations hold no `-`, so one stands for the dot. A name too long is cut, and ends with a
+//! hash of the whole: it is found again among the tools that were offered.
 
 #[cfg(test)]
 mod tests;

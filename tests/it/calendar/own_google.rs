@@ -13,13 +13,13 @@ use switchboard_tests::{
 
 use super::{call, heading, setup};
 
-/// What it is asked, and the events that it has.
+/// The requests that it got, and its events.
 #[derive(Clone, Default)]
 struct Calendar(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// What changed after each sync token: the token `s0` is the beginning.
+    /// The changes after each sync token: the token `s0` is the beginning.
     changes: Vec<Vec<Value>>,
     /// The zones that it was sent, in order.
     zones: Vec<String>,
@@ -124,7 +124,7 @@ pub fn a_renamed_zone_goes_by_the_name_that_google_takes() {
         call(&host, "create_event", &tea("Asia/Calcutta", "two"))["event"]["time_zone"],
         "Asia/Kolkata"
     );
-    // What repeats keeps its hour in the calendar's own zone.
+    // A series keeps its hour in the calendar's own zone.
     let weekly = json!({ "title": "Tea", "start": "2031-01-14T10:00:00+02:00", "end": "2031-01-14T11:00:00+02:00",
         "recurrence": ["RRULE:FREQ=WEEKLY"] });
     assert_eq!(call(&host, "create_event", &weekly)["event"]["time_zone"], "Europe/Kiev");

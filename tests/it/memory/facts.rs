@@ -1,4 +1,4 @@
-//! What is known of a person, and questions for it in other words: hardly one of them shares a word with its fact.
+//! Facts about a person, and questions for them in other words: hardly one shares a word with its fact.
 
 /// A fact, and the question that it answers.
 pub const FACTS: [(&str, &str); 40] = [

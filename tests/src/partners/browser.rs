@@ -1,5 +1,5 @@
-//! Chromium, driven by playwright: a script becomes what it gives back. What a page asks of other hosts, what its policy
-//! forbids and what its scripts fail at is heard.
+//! Chromium, driven by playwright: a script becomes what it gives back. Requests of a page to other hosts, violations
+//! of its policy and errors of its scripts are heard.
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ struct Seen {
     mails: Mutex<Vec<String>>,
 }
 
-/// What a client is heard to say.
+/// A line heard from a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Heard<'a> {
     /// Without its line end: `EHLO example.com`, `AUTH PLAIN …`; empty for the moment before the greeting, `.` for the end of
@@ -36,10 +36,10 @@ pub struct Heard<'a> {
     pub mails: usize,
 }
 
-/// What the server does then.
+/// The server's answer to it.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// What a good server says.
+    /// A good server's answer.
     Good,
     /// These bytes, with a line end of their own.
     Bytes(Vec<u8>),

@@ -1,4 +1,4 @@
-//! What a process asks of the kernel, in its order.
+//! The system calls of a process, in order.
 
 use std::{io, process::Command};
 

@@ -53,7 +53,7 @@ pub(super) struct Row<'a> {
     transition: &'a Transition,
 }
 
-/// The transitions above a number, oldest first. What was forgotten meanwhile is left out.
+/// The transitions above a number, oldest first. Those forgotten meanwhile are left out.
 pub(super) fn pending(plugin: &PluginHealth, written: u64) -> impl Iterator<Item = Row<'_>> {
     let PluginHealth { name, history, transitions, .. } = plugin;
     let count = transitions.saturating_sub(written).min(history.len() as u64);
@@ -96,7 +96,7 @@ pub(super) fn roll_call(host: &str, now_ms: i64, gone_before_ms: i64) -> Transac
         .then(Statement::new("delete from host_hosts where seen_ms < $1").bind(gone_before_ms))
 }
 
-/// What the rows of [`LAST`] tell, oldest first. What another version wrote and this one does not know is left out.
+/// The transitions in the rows of [`LAST`], oldest first. Rows of another version unknown to this one are left out.
 pub(super) fn transitions(rows: &Rows) -> Result<Vec<Transition>, OperationError> {
     let mut transitions = Vec::new();
     for row in rows.iter() {

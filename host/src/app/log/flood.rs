@@ -1,5 +1,5 @@
 //! How much each plugin may log: a plugin that floods the log is cut, so that the words of others are found, and the
-//! log's reader is not what the host waits for. What was dropped is counted.
+//! log's reader is not what the host waits for. Dropped records are counted.
 
 use std::{
     collections::HashMap,

@@ -16,7 +16,7 @@ mod unix {
     /// the host runs on.
     const TOO_LARGE: i32 = 25;
 
-    /// SIGTERM and Ctrl-C. What cannot be watched ends the process by the system's own means.
+    /// SIGTERM and Ctrl-C. One that cannot be watched ends the process by the system's means.
     pub(in super::super) struct Signals {
         terminate: io::Result<Signal>,
         interrupt: io::Result<Signal>,

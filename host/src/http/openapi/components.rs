@@ -28,7 +28,7 @@ impl Components {
         self.generator.subschema_for::<T>().to_value()
     }
 
-    /// The schema of a manifest under a name that no other has. What is no schema says nothing.
+    /// The schema of a manifest under a name that no other has. A non-schema becomes `{}`.
     pub(super) fn embed(&mut self, name: &str, schema: &Value) -> Value {
         let mut schema = match schema {
             Value::Object(_) | Value::Bool(_) => schema.clone(),

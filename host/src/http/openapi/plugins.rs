@@ -16,7 +16,7 @@ use crate::switch::Offer;
 
 const JSON: &str = "application/json";
 
-/// Where plugins are reached over HTTP. What their answers hold only they know.
+/// Where plugins are reached over HTTP. Only they know what their answers hold.
 pub(super) fn routes(table: &RouteTable, offers: &[Offer]) -> Vec<Endpoint> {
     let mut endpoints: Vec<_> = table.routes().map(|route| endpoint(route, about(route, offers))).collect();
     // Where a path is a page and a WebSocket, the document has room for one `GET`: the page.

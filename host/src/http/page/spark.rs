@@ -1,4 +1,4 @@
-//! The last durations of probes become a small line, with a dot at its end. What it says in words stands beside it.
+//! The last durations of probes become a small line, with a dot at its end. Its meaning in words stands beside it.
 
 use std::{collections::VecDeque, fmt::Write as _};
 

@@ -1,5 +1,5 @@
-//! What stands in a query and in a path -> a request, each value being what its field says it is. What a value means is not
-//! judged here.
+//! The values in a query and in a path -> a request, each being what its field says it is. Their meaning is not judged
+//! here.
 
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;

@@ -44,8 +44,8 @@ impl RealtimeClose {
     /// Something went wrong here.
     pub const ERROR: u16 = 1011;
 
-    /// Out of a stream's close reason. What was not closed by a code of its own becomes 1000 when it ended as intended,
-    /// 1001 when its end was dropped, and 1011 otherwise.
+    /// Out of a stream's close reason. A stream without a close code of its own gets 1000 if it ended as intended, 1001
+    /// if its end was dropped, and 1011 otherwise.
     pub fn of(reason: &CloseReason) -> Self {
         let Some(error) = &reason.error else {
             return Self { close_code: Self::NORMAL, close_reason: reason.message.clone() };

@@ -3,7 +3,7 @@
 use super::{Delivery, LedgerKind};
 use crate::{message, requests::Request};
 
-/// Rings somebody up. What is said stands in `say`, `twiml` or behind `url`: one of them.
+/// Rings somebody up. The words stand in `say`, `twiml` or behind `url`: one of them.
 ///
 /// With an idempotency key on the call it rings once.
 ///

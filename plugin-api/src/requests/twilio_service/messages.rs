@@ -24,8 +24,8 @@ use crate::{
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
-    /// Who it is for, as `+15551234567`, or by WhatsApp as `whatsapp:US.13491208655302741918`. Left out: the person of this
-    /// conversation.
+    /// The recipient, as `+15551234567`, or by WhatsApp as `whatsapp:US.13491208655302741918`. Left out: the person of
+    /// this conversation.
     #[serde(default)]
     pub to: Option<String>,
     /// SMS (the default; MMS where there are media) or WhatsApp.
@@ -121,7 +121,7 @@ impl Request for SendMessage {
     type Response = SentMessage;
 }
 
-/// Twilio has taken the message over. What becomes of it, [`super::ReadDelivery`] and [`FetchMessage`] tell.
+/// Twilio has taken the message over. [`super::ReadDelivery`] and [`FetchMessage`] tell what becomes of it.
 #[message]
 #[derive(PartialEq, Eq)]
 pub struct SentMessage {

@@ -1,5 +1,5 @@
-//! Twilio sends a webhook again when it got no answer in time, perhaps to another host. Whoever handles one claims it
-//! first, does the work, and settles the claim.
+//! Twilio sends a webhook again when it got no answer in time, perhaps to another host. A handler claims it first, does
+//! the work, and settles the claim.
 //!
 //! ```
 //! use plugin_api::requests::{http::{Body, HttpRequest}, twilio_service::ClaimWebhook};

@@ -235,7 +235,7 @@ impl Conversation {
         self.respond(false, now);
     }
 
-    /// Whoever speaks has ended. What was taken already is not there any more.
+    /// The speaker has ended. Audio taken already is gone.
     fn commit(&mut self, event: &Value, now: Duration) {
         if !self.session["audio"]["input"]["turn_detection"].is_null() {
             if !self.ear.end() {

@@ -1,5 +1,5 @@
-//! The outside system, here a file with a note on each line. What goes wrong there becomes a [`Failure`], whose code
-//! decides what the host does: wait and retry, ask a person, or say which setting to mend.
+//! The outside system, here a file with a note on each line. An error there becomes a [`Failure`], whose code decides
+//! what the host does: wait and retry, ask a person, or say which setting to mend.
 
 use std::{
     fs::{self, OpenOptions},
