@@ -139,7 +139,7 @@ fn shown(path: &Path) -> String {
 /// Without a password the driver looks for one in the files of libpq, where anything may stand.
 ///
 /// # Errors
-/// What stands there is not a file, or does not end.
+/// The path names no file, or a file that does not end.
 pub fn check_password_files() -> Result<(), Failure> {
     let own = env::home_dir().map(|home| home.join(".pgpass"));
     for path in env::var_os("PGPASSFILE").map(PathBuf::from).into_iter().chain(own) {
@@ -174,7 +174,7 @@ mod tests {
         (Certificates::take(&mut parameters, |path| Path::new("/config").join(path)), parameters)
     }
 
-    /// What is told of a path that a URL gives.
+    /// The message about a path that a URL gives.
     #[track_caller]
     fn check(parameter: &str, path: &str, expected: &str) {
         let (certificates, rest) = certificates(&[(parameter, path), ("sslmode", "verify-full")]);

@@ -158,7 +158,7 @@ impl Session {
             Err(trouble) if trouble.lost => Err(trouble),
             outcome => {
                 self.roll_back().await;
-                // What a reader has seen may be told to the outside.
+                // A reader may tell the outside what it has seen.
                 match self.wal.clone().filter(|_| outcome.is_ok()) {
                     Some(wal) => self.on_disk(wal.settle()).await.and(outcome),
                     None => outcome,

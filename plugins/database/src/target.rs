@@ -1,4 +1,4 @@
-//! The setting `url` into the database that it names. What is wrong with it is said without showing it: it may hold a
+//! The setting `url` into the database that it names. Errors in it are reported without showing it: it may hold a
 //! password.
 
 use std::{

@@ -1,4 +1,4 @@
-//! The operations against SQLite files and a PostgreSQL server of their own. What holds for both is checked on both.
+//! The operations against SQLite files and a PostgreSQL server of their own. Shared behaviour is checked on both.
 
 mod support;
 mod plugin;

@@ -70,7 +70,7 @@ impl Wal {
         if covered.synced >= ticket {
             return Ok(());
         }
-        // What the kernel could not write once, it may forget: a later sync says nothing about it.
+        // The kernel may forget data that it once could not write: a later sync says nothing about it.
         if covered.failed >= ticket {
             return Err(io::Error::other("the sync that others waited for failed"));
         }

@@ -52,7 +52,7 @@ impl Writes {
         state.succeeded = Some(Instant::now());
     }
 
-    /// A write did not succeed. What its request or another transaction is to blame for, says nothing of the database.
+    /// A write did not succeed. A failure caused by its request or another transaction says nothing of the database.
     pub fn failed(&self, trouble: &Trouble) {
         let certain = trouble.outage.as_ref().map(|failure| failure.certain);
         let lost = trouble.error.kind == ErrorKind::UnknownOutcome;

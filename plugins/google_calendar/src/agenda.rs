@@ -1,4 +1,4 @@
-//! The operations on events: a typed request -> Google's API -> a typed answer. What nobody can mean is refused before
+//! The operations on events: a typed request -> Google's API -> a typed answer. Nonsensical requests are refused before
 //! Google is asked.
 
 mod free_time;

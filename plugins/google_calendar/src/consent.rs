@@ -33,7 +33,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Reads the query. What comes twice counts as missing.
+    /// Reads the query. A parameter that comes twice counts as missing.
     pub fn read(query: &[(String, String)]) -> Self {
         let one = |name: &str| {
             let mut values = query.iter().filter(|(key, _)| key == name).map(|(_, value)| value);

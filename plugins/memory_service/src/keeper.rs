@@ -1,5 +1,5 @@
-//! Facts and turns in, each once; forgetting. What is to be kept is kept first, and gets its vector afterwards: a model that
-//! is away keeps nobody from remembering.
+//! Facts and turns in, each once; forgetting. Each is kept first, and gets its vector afterwards: a model that is away
+//! keeps nobody from remembering.
 
 use plugin_api::{
     prelude::*,

@@ -1,4 +1,4 @@
-//! Everything that is remembered, in the database. What differs between SQLite and PostgreSQL is in here, and ends here.
+//! Everything that is remembered, in the database. Differences between SQLite and PostgreSQL are in here, and end here.
 //!
 //! - `tables`: what is kept where.
 //! - `write`: people, facts and turns in, each once.

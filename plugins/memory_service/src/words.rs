@@ -1,5 +1,5 @@
 //! A text -> the words that it is found by, the same on every database: small letters, no accents, and pairs of signs
-//! where a script has no spaces. What is no letter and no digit is never seen by a database. Pure.
+//! where a script has no spaces. A database never sees anything but letters and digits. Pure.
 
 use std::collections::HashSet;
 

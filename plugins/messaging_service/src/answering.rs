@@ -1,5 +1,5 @@
-//! A lane of inbound messages, one step after the other: remembered, answered, done. What fails is tried again later, and
-//! those behind it wait, so that the order holds; a run that takes long, or waits for somebody, is followed aside.
+//! A lane of inbound messages, one step after the other: remembered, answered, done. A failed step is retried later,
+//! and those behind it wait, so that the order holds; a run that takes long, or waits for somebody, is followed aside.
 
 use plugin_api::{
     error::{ErrorKind, OperationError},

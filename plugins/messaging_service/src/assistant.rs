@@ -101,7 +101,7 @@ fn progress(report: RunReport) -> Progress {
     }
 }
 
-/// What was said before this message, without it. What the person never got is marked.
+/// The conversation before this message, without it. Turns that the person never got are marked.
 pub fn history(message: &Received, turns: &[Turn], undelivered: &BTreeMap<String, String>) -> Vec<Utterance> {
     let is_lost = |turn: &Turn| turn.source.as_ref().is_some_and(|sid| undelivered.contains_key(sid));
     let before = turns.iter().filter(|turn| turn.source.as_deref() != Some(&message.sid));

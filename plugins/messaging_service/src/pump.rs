@@ -113,7 +113,7 @@ impl Pump {
             seen = steps;
             let wait = match self.take_up(&free, &mut lanes).await {
                 Ok(()) => {
-                    // What an earlier run or another host left lasts.
+                    // A trouble that an earlier run or another host left lasts.
                     if !std::mem::replace(&mut is_looked, true) {
                         self.unanswered.look(&self.context, &self.store).await;
                     }

@@ -96,7 +96,7 @@ async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome
     Ok(())
 }
 
-/// The message as Twilio is to have it. What WhatsApp does not let pass as it is goes by the template.
+/// The message as Twilio is to have it. It goes by the template if WhatsApp does not let it pass as it is.
 fn request(pump: &Pump, part: &Part, ways: &Ways) -> Outcome<SendMessage> {
     let plain = SendMessage {
         to: Some(part.person.clone()),

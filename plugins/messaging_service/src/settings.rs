@@ -27,8 +27,8 @@ pub struct Settings {
     /// For how long a message is tried while what it needs does not answer; then it has failed, and waits for a
     /// person. 1 hour if left out.
     pub give_up_after: Option<Span>,
-    /// How many messages of a person are answered within an hour; 100 if left out. What comes beyond is remembered and
-    /// kept, and waits for a person: two programs that answer each other would never end.
+    /// How many messages of a person are answered within an hour; 100 if left out. Further messages are remembered and
+    /// kept, and wait for a person: two programs that answer each other would never end.
     #[schemars(range(min = 1, max = 100_000))]
     pub answers_per_hour: Option<u32>,
     /// How many tokens of the conversation the assistant is given; 2000 if left out.

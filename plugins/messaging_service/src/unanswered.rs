@@ -19,7 +19,7 @@ pub enum End {
     Refused(String),
 }
 
-/// What the host is told of it.
+/// The trouble that the host is told of.
 pub struct Unanswered(Standing);
 
 impl Unanswered {

@@ -48,7 +48,7 @@ impl Assembly {
         }
         if let Some(reason) = text(choice, "finish_reason") {
             self.draft.finish_reason = Some(reason);
-            // What waited and was cut off may be thoughts; the whole answer says that it is cut.
+            // Text that waited and was cut off may be thoughts; the whole answer says that it is cut.
             let may_be_thoughts = self.splitter.is_waiting() && self.draft.reason() == FinishReason::Length;
             let rest = self.splitter.end();
             say(if may_be_thoughts { String::new() } else { rest }, &mut news);

@@ -1,6 +1,6 @@
 //! What servers and models were found to want otherwise: a refusal that names what is in the way -> the request without it,
 //! at once and from then on; and what their answers show. Nothing is guessed from names of vendors; a server that refuses
-//! nothing is sent everything. What is learned is forgotten with the instance.
+//! nothing is sent everything. Lessons are forgotten with the instance.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,11 +41,11 @@ const WANTING: [&str; 4] = ["passed back", "must include", "is missing", "missin
 const NO_NULL: [&str; 6] =
     ["<nil>", "got null", "not null", "must be a string", "should be a valid string", "expected a string"];
 
-/// What is known of the models of a server.
+/// The known traits of the models of a server.
 #[derive(Default)]
 pub struct Dialect(Mutex<BTreeMap<String, Known>>);
 
-/// What is known of a model.
+/// The known traits of a model.
 #[derive(Debug, Clone, Default)]
 struct Known {
     lessons: BTreeSet<Lesson>,

@@ -177,7 +177,7 @@ impl Service {
                     Err(_) if assembly.is_finished() => None,
                     event => event?,
                 },
-                // What a caller sends means nothing here.
+                // Frames from the caller mean nothing here.
                 heard = stream.recv() => match heard {
                     Ok(_) => continue,
                     Err(_) => return Ok(None),
@@ -195,7 +195,7 @@ impl Service {
         }
     }
 
-    /// What a chat came to, for the caller; what it took is counted.
+    /// The outcome of a chat, for the caller; its usage is counted.
     fn told(
         &self,
         request: &Chat,

@@ -146,7 +146,7 @@ impl Splitter {
         self.waits
     }
 
-    /// What came of it so far.
+    /// The split so far.
     pub fn so_far(&self) -> &Split {
         &self.split
     }

@@ -22,7 +22,7 @@ pub struct Trouble {
     pub message: String,
     /// The key of the setting to mend.
     pub setting: Option<&'static str>,
-    /// What mends it, where its code alone would give other advice.
+    /// The remedy, where its code alone would give other advice.
     pub advice: Option<String>,
     pub retry_after: Option<Duration>,
     pub http_status: Option<u16>,

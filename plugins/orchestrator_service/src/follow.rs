@@ -1,5 +1,5 @@
 //! A run -> what happens in it, as it happens, on whichever host: what changed here is known at once, the rest is looked
-//! for. Whoever follows changes nothing in it, and may leave.
+//! for. Followers change nothing in it, and may leave.
 
 use std::collections::HashSet;
 

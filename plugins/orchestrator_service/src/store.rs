@@ -120,7 +120,7 @@ impl Store {
         Ok(steps)
     }
 
-    /// The tool calls of a run, in their order. What they returned may be more than one answer of the database holds.
+    /// The tool calls of a run, in their order. Their results may be more than one answer of the database holds.
     pub async fn calls(&self, run: &str) -> Outcome<Vec<ToolRun>> {
         let mut calls: Vec<ToolRun> = Vec::new();
         let query = format!(

@@ -155,7 +155,7 @@ impl Worker {
         Ok(Halt::Over)
     }
 
-    /// Writes, however often that must be tried, as long as the claim is good. What is written twice is the same.
+    /// Writes, however often that must be tried, as long as the claim is good. A second write changes nothing.
     async fn write<F, T>(&self, write: impl Fn() -> F) -> Result<T, Halt>
     where
         F: Future<Output = Result<T, OperationError>>,

@@ -1,5 +1,5 @@
 //! A WebSocket of Twilio and the stream of a conversation, for as long as a call lasts: who it is, frames from both sides
-//! into the core and out of it, and a goodbye to both, whoever ends it. What is said, it neither understands nor keeps.
+//! into the core and out of it, and a goodbye to both, whoever ends it. It neither understands nor keeps what is said.
 
 use std::future::pending;
 
@@ -127,7 +127,7 @@ fn line(bridge: &Bridge, asked: &Session) -> (Arc<Line>, Option<Unwritten>) {
     (Line::new(identity, limits, recorder, move |measure| gauge.measured(measure)), unwritten)
 }
 
-/// Opens the conversation. What the caller says meanwhile waits for it.
+/// Opens the conversation. The caller's words wait for it meanwhile.
 async fn open(
     bridge: &Bridge,
     line: &Line,

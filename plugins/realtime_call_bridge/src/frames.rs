@@ -1,5 +1,5 @@
 //! Twilio's frames: JSON text -> what it tells, and what it is told -> JSON text. Nothing but `media`, `mark` and `clear`
-//! ever goes to Twilio: anything else is its error 31924. What it may send one day and is not known here is no error.
+//! ever goes to Twilio: anything else is its error 31924. Unknown frames, which it may send one day, are no error.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plugin_api::{

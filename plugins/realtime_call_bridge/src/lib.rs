@@ -109,7 +109,7 @@ impl Plugin for Bridge {
         })
     }
 
-    /// What it needs is there by its dependencies. Who looks at its health sees when its door is held by tokens alone.
+    /// Its dependencies provide what it needs. Its health shows when its door is held by tokens alone.
     async fn init(&self) -> Result<(), Failure> {
         let notes = match self.config.require_signature {
             true => Vec::new(),
@@ -171,7 +171,7 @@ impl Bridge {
                 "the call `{call}` is not on this host: `list_calls` tells which are"
             )));
         }
-        // Twilio may close the stream before it answers. Whoever asked may give up waiting, and the call goes on.
+        // Twilio may close the stream before it answers. The requester may give up waiting, and the call goes on.
         let _leaving: Vec<_> = lines.iter().map(|line| line.leaving(HUNG_UP)).collect();
         let ended = self.end_line(&call).await;
         // The line first: else Twilio would go on with the call's TwiML for a moment.

@@ -306,7 +306,7 @@ impl Core {
         }
     }
 
-    /// The other side has ended. What was known before says why.
+    /// The other side has ended. A reason known before says why.
     fn left(&mut self, end: End, out: &mut Vec<Output>) {
         let known = self.leaving.take().map(|reason| End::of_call(&reason));
         self.over(known.unwrap_or(end), out);

@@ -1,5 +1,5 @@
-//! A recorded call as text: a line a frame or moment, each with its time on both clocks. What is recorded is what passes the
-//! core, so that it can be fed to it again. The first line tells what the core was made of. Tokens are no part of it: the
+//! A recorded call as text: a line a frame or moment, each with its time on both clocks. It holds what passes the core,
+//! so that this can be fed to it again. The first line tells what the core was made of. Tokens are no part of it: the
 //! stream's `start` is left out, and nothing else ever carries one.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -37,7 +37,7 @@ impl End {
         }
     }
 
-    /// Whether somebody should see it. What is skipped was wanted so.
+    /// Whether somebody should see it. Skipping is intended.
     fn is_told(self) -> bool {
         matches!(self, Self::Failed | Self::Unknown | Self::Missed)
     }

@@ -1,4 +1,4 @@
-//! HTTP -> the operations. What a query or a body holds is judged as a call of the operation would be.
+//! HTTP -> the operations. A query or a body is judged as a call of the operation would be.
 
 use plugin_api::{
     prelude::*,

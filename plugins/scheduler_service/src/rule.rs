@@ -43,7 +43,7 @@ impl Rule {
         Ok(Self::Cron { expression, until_ms })
     }
 
-    /// The first moment after this one at which one has come; `None` if none comes any more. What comes once has come.
+    /// The first moment after this one at which one has come; `None` if none comes any more. A one-time rule has none.
     pub fn next_after(&self, zone: &TimeZone, after_ms: i64) -> Option<i64> {
         match self {
             Self::Once { .. } | Self::Event { .. } => None,

@@ -1,9 +1,9 @@
 //! Jobs and dead letters in the database. Every step is one statement or one transaction, so that two hosts cannot both
 //! take it; what a host writes of a job counts only while the job is that host's.
 //!
-//! A job is looked at when `due_ms` has passed. Whoever claims it writes its own name into `owner`, and the end of its
-//! lease into `due_ms`: so a job whose host is gone is simply due again. `begun` is written before anything is done;
-//! found on a job that is due again, it says that its host went away in the middle.
+//! A job is looked at when `due_ms` has passed. The host that claims it writes its own name into `owner`, and the end
+//! of its lease into `due_ms`: so a job whose host is gone is simply due again. `begun` is written before anything is
+//! done; found on a job that is due again, it says that its host went away in the middle.
 
 mod claims;
 mod jobs;

@@ -1,7 +1,7 @@
 //! How a call ended -> what becomes of the firing. Pure.
 //!
-//! What had certainly no effect may be tried again. What may have had one is repeated only where the callee honours
-//! idempotency keys, so that the repeat has no second effect.
+//! A call that certainly had no effect may be tried again. One that may have had an effect is repeated only where the
+//! callee honours idempotency keys, so that the repeat has no second effect.
 
 use std::time::Duration;
 

@@ -31,8 +31,8 @@ pub fn parse(text: &str) -> Result<Mailbox, String> {
     Ok(Mailbox::new(name, address))
 }
 
-/// A domain as the name system knows it: `bücher.example` is `xn--bcher-kva.example` (RFC 5891). What is ASCII stays as it
-/// is; `None` if it can be no domain.
+/// A domain as the name system knows it: `bücher.example` is `xn--bcher-kva.example` (RFC 5891). ASCII stays as it is;
+/// `None` if it can be no domain.
 pub fn ascii_domain(domain: &str) -> Option<String> {
     match domain.is_ascii() {
         true => Some(domain.to_owned()),

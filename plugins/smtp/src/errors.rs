@@ -1,4 +1,4 @@
-//! What the server says, or that it does not -> what a person and a program can act on. The server's own words never leave
+//! The server's replies, or its silence -> what a person and a program can act on. The server's own words never leave
 //! this plugin: its codes do, and its words go to the log at debug level, as far as they can be read.
 //! - [`reply`]: a reply of the server, as codes.
 //! - [`connecting`]: no working connection -> a `Failure` with its setting.

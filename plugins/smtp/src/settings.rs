@@ -120,7 +120,7 @@ pub struct Credentials {
     pub proof: Proof,
 }
 
-/// What proves who logs in.
+/// The proof of who logs in.
 #[derive(Debug)]
 pub enum Proof {
     Password(Secret),

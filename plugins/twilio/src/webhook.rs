@@ -1,5 +1,5 @@
-//! A request on a route -> what it says, if Twilio signed it. Pure. What Twilio did not sign never counts: the body of a
-//! `GET`, a body without its hash, bytes that two readers could understand in two ways.
+//! A request on a route -> what it says, if Twilio signed it. Pure. Data that Twilio did not sign never counts: the
+//! body of a `GET`, a body without its hash, bytes that two readers could understand in two ways.
 //! - [`urls`]: the URLs that Twilio may have signed.
 //! - [`form`]: a form, decoded strictly.
 

@@ -41,7 +41,7 @@ pub fn recipient(to: Option<&str>, person: Option<&str>) -> Result<String, Opera
     )))
 }
 
-/// Who a message by this channel is for, as Twilio writes it.
+/// The recipient of a message by this channel, as Twilio writes it.
 pub fn on_channel(
     channel: Channel,
     to: Option<&str>,

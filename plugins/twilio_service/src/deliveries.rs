@@ -1,6 +1,6 @@
-//! Twilio takes messages that no carrier delivers: only its reports tell. What became of the newest messages of a channel
-//! -> troubles, a class each: raised when a message after the other fails by the same fault of ours, cleared by two that
-//! arrive. What is the recipient's own (a telephone that is off, a landline, an opt-out) counts neither way.
+//! Twilio takes messages that no carrier delivers: only its reports tell. The outcomes of the newest messages of a
+//! channel -> troubles, a class each: raised when a message after the other fails by the same fault of ours, cleared by
+//! two that arrive. Causes on the recipient's side (a telephone that is off, a landline, an opt-out) count neither way.
 
 use std::collections::BTreeMap;
 
@@ -168,7 +168,7 @@ const OF_ONE: &[(&[u32], &str, &str)] = &[
     ),
 ];
 
-/// What the code of a message that did not arrive by this channel means, and what to do.
+/// The meaning of the code of a message that did not arrive by this channel, and what to do.
 pub fn meaning(channel: &str, code: Option<u32>) -> (String, &'static str) {
     let Some(number) = code else {
         return ("carriers did not say why".to_owned(), "See the message in Twilio's console");
@@ -261,8 +261,8 @@ impl Deliveries {
             || self.told.lock().await.values().any(|verdict| matches!(verdict, Verdict::Trouble { .. }))
     }
 
-    /// Reads what became of the newest messages, on this host and others, and tells what is new. What lasts is told again
-    /// after a restart; no restart clears it.
+    /// Reads what became of the newest messages, on this host and others, and tells what is new. A trouble that lasts
+    /// is told again after a restart; no restart clears it.
     pub async fn look(&self, ledger: &Ledger) {
         let mut told = self.told.lock().await;
         let outcomes = match ledger.outcomes().await {

@@ -102,7 +102,7 @@ impl Plugin for TwilioService {
         Ok(Self { context, config, sender, sweeper: OnceLock::new() })
     }
 
-    /// Twilio itself is verified by `twilio`. What an earlier run left open is looked into in the background.
+    /// Twilio itself is verified by `twilio`. Entries that an earlier run left open are looked into in the background.
     async fn init(&self) -> Result<(), Failure> {
         self.sweeper.get_or_init(|| sender::start_to_sweep(&self.sender));
         Ok(())

@@ -1,5 +1,5 @@
-//! An entry whose outcome is unknown, and what Twilio has -> what is certain. What cannot be decided stays unknown: a
-//! message too many is worse than one too few.
+//! An entry whose outcome is unknown, and what Twilio has -> what is certain. An outcome that cannot be decided stays
+//! unknown: a message too many is worse than one too few.
 
 use plugin_api::{jiff::fmt::rfc2822, requests::twilio::RestRequest, serde_json::Value};
 

@@ -60,8 +60,8 @@ pub fn read(request: &HttpRequest) -> Result<StatusReport, OperationError> {
     })
 }
 
-/// How far a message or call with this status has come. Twilio's names for both do not contradict each other. What ends
-/// it ends it, but for a message that is read after it was delivered. A name that is not known says nothing.
+/// How far a message or call with this status has come. Twilio's names for both do not contradict each other. A final
+/// status stays, but for a message that is read after it was delivered. A name that is not known says nothing.
 pub fn step(status: &str) -> i64 {
     match status {
         "accepted" | "scheduled" => 1,

@@ -54,7 +54,7 @@ impl Desk {
         })
     }
 
-    /// Writes the first words down. What is always said is no memory of anybody.
+    /// Writes the first words down. The standard greeting is no memory of anybody.
     pub async fn note_opening(&self, call: &NewCall, text: &str, is_own_words: bool) {
         let now = now_us();
         let entry = said(Speaker::Assistant, text);

@@ -45,7 +45,7 @@ impl CallBrief {
 /// Something that happened in a conversation, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
-    /// Somebody said something. What an interrupted assistant said holds only what was heard.
+    /// Somebody said something. The text of an interrupted assistant holds only what was heard.
     Said {
         /// Who.
         speaker: Speaker,

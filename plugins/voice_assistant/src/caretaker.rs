@@ -73,7 +73,7 @@ async fn run(desk: Arc<Desk>, pulse: Pulse) {
 }
 
 impl Desk {
-    /// What an earlier run left: troubles that last, and what was refused and may be possible by now.
+    /// The leftovers of an earlier run: troubles that last, and what was refused and may be possible by now.
     async fn recall(&self) -> Outcome<()> {
         self.journal.recall_media().await?;
         self.journal.store.retry_refused().await?;
@@ -83,7 +83,7 @@ impl Desk {
         Ok(())
     }
 
-    /// One thing that cannot be done holds up no other. What somebody waits for comes first.
+    /// One thing that cannot be done holds up no other. Tasks that somebody waits for come first.
     async fn see_to_kept(&self, is_tidying: bool, pulse: &Pulse) {
         waits("messages are announced later", self.announce(pulse).await);
         waits("calls are closed later", self.close_quiet(pulse).await);
@@ -94,7 +94,7 @@ impl Desk {
         waits("what was said on the phone is remembered later", self.remember().await);
     }
 
-    /// Gives what was said to the memory, for each person in order. Who cannot be remembered holds up nobody else.
+    /// Gives what was said to the memory, for each person in order: one who cannot be remembered holds up nobody else.
     async fn remember(&self) -> Outcome<()> {
         if !self.context.has(MEMORY) {
             return Ok(());
@@ -264,7 +264,7 @@ enum Told {
     Refused(String),
 }
 
-/// What was refused is tried again when as much time has passed as since the message was left, within limits.
+/// A refused announcement is tried again after as much time as has passed since the message was left, within limits.
 fn retry_ms(voicemail: &Voicemail) -> i64 {
     let now = now_ms();
     now + (now - voicemail.at_ms).clamp(LEAST_RETRY_MS, MOST_RETRY_MS)

@@ -1,4 +1,4 @@
-//! What Twilio tells of a call beside what is said -> what is noted of it, and what Twilio is to do next. What is told
+//! Twilio's events of a call beside what is said -> what is noted of it, and what Twilio is to do next. An event told
 //! twice is noted once.
 
 use plugin_api::{phone::is_harmless_sid, requests::voice::CallWay, tracing};

@@ -1,6 +1,6 @@
 //! What happens in calls -> the database, in order; and, in memory, as much of the calls of this host as their next turn
-//! needs. A database that is away holds up nobody: what it cannot take waits here and is written later. What is lost, as it
-//! was too much or the host ended, is logged and counted.
+//! needs. A database that is away holds up nobody: what it cannot take waits here and is written later. Losses from
+//! overflow or the end of the host are logged and counted.
 
 mod waiting;
 
@@ -100,7 +100,7 @@ impl Journal {
         }
     }
 
-    /// What an earlier run knew of the newest calls lasts: raised again if their audio did not arrive.
+    /// The trouble of an earlier run lasts: raised again if the audio of the newest calls did not arrive.
     pub async fn recall_media(&self) -> Result<(), OperationError> {
         let ends = self.store.media_ends(UNREACHED).await?;
         let failed = ends.iter().map_while(Option::as_ref).count().try_into().unwrap_or(UNREACHED);

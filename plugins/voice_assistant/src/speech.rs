@@ -58,7 +58,7 @@ pub fn wait(config: &Config, text: &str, turn: Turn, looks: i64, since: i64) -> 
     verbs
 }
 
-/// Carries the audio to the bridge, which redeems the token. What becomes of the call afterwards is asked for.
+/// Carries the audio to the bridge, which redeems the token. Twilio asks afterwards how the call goes on.
 pub fn connect(config: &Config, base: &str, token: &str) -> Vec<Verb> {
     let stream = Verb::new("Stream")
         .with("url", format!("{}{MEDIA_PATH}", websocket(base)))

@@ -1,5 +1,5 @@
-//! Verbs -> TwiML, with every text escaped. What XML cannot hold is left out. Pure; what is said, and when, is not decided
-//! here.
+//! Verbs -> TwiML, with every text escaped. Characters that XML cannot hold are left out. Pure; what is said, and when,
+//! is not decided here.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What is answered is on the disk, on both databases.
+//! Both databases answer only once the data is on the disk.
 
 use futures_util::future::join_all;
 use plugin_api::{requests::sql::Execute, serde_json::Value as Json};

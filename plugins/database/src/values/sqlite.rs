@@ -1,5 +1,5 @@
-//! SQLite's five storage classes. What it has no class for is stored as one of them, and told apart again by the
-//! declared type of the column.
+//! SQLite's five storage classes. Values of other types are stored as one of them, and told apart again by the declared
+//! type of the column.
 
 use plugin_api::{jiff::Timestamp, prelude::*, requests::sql::Value};
 use sqlx::{

@@ -139,7 +139,7 @@ fn read_busy(known: &mut CalendarBusy, calendar: &str, answer: &Value) {
     known.error = error.or(found.is_none().then(|| "notFound".to_owned())).or(known.error.take());
 }
 
-/// All busy times together. What is not known of a calendar cannot count as free.
+/// All busy times together. Unknown time of a calendar cannot count as free.
 fn stretches(busy: &Busy) -> Result<Vec<Stretch>, OperationError> {
     let mut all = Vec::new();
     for (calendar, known) in &busy.calendars {

@@ -1,4 +1,4 @@
-//! What Google answers, and how it is not reached, with what mends it. What the host says by the code alone has to fit
+//! Google's answers, and how it is not reached, with what mends it. The host's words for the code alone have to fit
 //! where the plugin says nothing itself.
 
 use expect_test::expect;

@@ -65,8 +65,8 @@ impl Store {
         Ok(self.execute(Execute::new(sql).bind(space)).await?.rows_affected)
     }
 
-    /// Takes the oldest of the queue, for this holder alone. What was put there again by a host that did not see yet that
-    /// it has its vector is taken out.
+    /// Takes the oldest of the queue, for this holder alone. Memories put there again by a host that did not see their
+    /// vectors yet are taken out.
     pub async fn claim(&self, space: &str, holder: &str, most: u32) -> Outcome<Vec<Claimed>> {
         let skip = self.ready().await?.pick("", "for update skip locked");
         let now = now_ms();

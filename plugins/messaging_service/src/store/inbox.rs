@@ -173,7 +173,7 @@ fn is_new(parameter: u8) -> String {
     format!("not exists (select 1 from messaging_service_inbox where sid = ${parameter})")
 }
 
-/// The thread, and what a keyword changes. What is delivered again changes nothing.
+/// The thread, and what a keyword changes. A message that is delivered again changes nothing.
 fn touch(message: &Inbound) -> Statement {
     let is_whatsapp = message.channel == Channel::Whatsapp;
     let stop = match message.keyword {

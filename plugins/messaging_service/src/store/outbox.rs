@@ -199,7 +199,7 @@ impl Store {
         Ok(self.execute(set).await?.rows_affected == 1)
     }
 
-    /// What did not arrive of what went to a person: why not, by the SIDs.
+    /// Why messages to a person did not arrive, by their SIDs.
     pub async fn undelivered_to(&self, person: &str) -> Outcome<BTreeMap<String, String>> {
         let query =
             "select sid, error from messaging_service_outbox where person = $1 and state = 'undelivered'

@@ -142,7 +142,7 @@ fn again_in(id: &str) -> Statement {
     .bind(now_ms())
 }
 
-/// What may have been sent keeps its key: it is looked for, not sent again. What was not delivered is another message.
+/// A part that may have been sent keeps its key: it is looked for, not sent again. An undelivered one is a new message.
 fn again_out(id: &str) -> Statement {
     Statement::new(format!(
         "update messaging_service_outbox

@@ -1,5 +1,5 @@
 //! Every trouble that the plugin can build, with its setting and what mends it: as a reason of its health, and as what fails
-//! in use. What the host says by the code alone has to fit where the plugin says nothing itself.
+//! in use. The host's words for the code alone have to fit where the plugin says nothing itself.
 
 use std::{io, path::Path, time::Duration};
 
@@ -24,14 +24,14 @@ use crate::{
 const WAY: Way<'static> = Way { server: "api.example.com", setting: "base_url", variable: "OPENAI_BASE_URL" };
 const CHOICE: Choice<'static> = Choice { model: "m", setting: "model", variable: "OPENAI_MODEL" };
 
-/// What health says, line by line.
+/// The reasons of its health, line by line.
 fn table(troubles: impl IntoIterator<Item = Trouble>) -> String {
     let lines: Vec<_> =
         troubles.into_iter().map(|trouble| shown_failure(&Failure::from(trouble), 0)).collect();
     lines.join("\n")
 }
 
-/// What is shown of a chat that fails in use: its code, its setting, and what mends it.
+/// A chat that fails in use, as it is shown: its code, its setting, and what mends it.
 fn in_use(trouble: Trouble) -> String {
     let error = OperationError::from(trouble.about_model(WAY.server, "m", CHOICE));
     let fix = error.fix.clone().unwrap_or_default();

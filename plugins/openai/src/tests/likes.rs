@@ -1,4 +1,4 @@
-//! What servers were found to do beside what is told elsewhere: each case is the like of one that had failed, with its
+//! Behaviour found in servers beside what is told elsewhere: each case is the like of one that had failed, with its
 //! source where somebody reported it.
 
 use plugin_api::{

@@ -31,7 +31,7 @@ use crate::OpenAi;
 
 pub type Socket = WebSocket<TcpStream>;
 
-/// A realtime server that keeps to a script. What the script gives, the test receives.
+/// A realtime server that keeps to a script. The test receives what the script gives.
 pub struct Server {
     pub port: u16,
     told: Receiver<String>,

@@ -35,7 +35,7 @@ fn finish(reason: &str) -> Value {
     json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] })
 }
 
-/// What a server writes that keeps thoughts apart: its words are passed on at once.
+/// A delta of a server that keeps thoughts apart: its words are passed on at once.
 fn thought() -> Value {
     delta(json!({ "reasoning": "Hm." }))
 }

@@ -134,7 +134,7 @@ impl Refusal {
         let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).filter(|text| is_code(text));
         let words = ["message", "detail", "msg"].iter().find_map(|key| said(error.get(key)?));
-        // What the server behind a gateway said: OpenRouter's own words are `Provider returned error`.
+        // The words of the server behind a gateway: OpenRouter's own are `Provider returned error`.
         let behind = error.pointer("/metadata/raw").and_then(said).map(|raw| format!(": {raw}"));
         let words = words.map(|words| words + &behind.unwrap_or_default());
         let words = words.or_else(|| sentence(body));
@@ -189,7 +189,7 @@ impl Refusal {
     }
 }
 
-/// What a page of a proxy is called, such as `502 Bad Gateway`.
+/// The title of a proxy's page, such as `502 Bad Gateway`.
 fn title(page: &str) -> &str {
     let inside = |page: &'_ str| {
         let begin = page.find("<title>")? + "<title>".len();

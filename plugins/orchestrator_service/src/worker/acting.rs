@@ -1,5 +1,5 @@
-//! The calls of a turn: all at once, each under the person of the run and an idempotency key of its own. What was begun
-//! by somebody who is gone is repeated only where that does no harm; otherwise a person is asked.
+//! The calls of a turn: all at once, each under the person of the run and an idempotency key of its own. A call begun
+//! by a worker that is gone is repeated only where that does no harm; otherwise a person is asked.
 
 use std::sync::Arc;
 

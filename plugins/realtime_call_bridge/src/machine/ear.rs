@@ -1,5 +1,5 @@
-//! The caller's audio with the moments it belongs to -> audio without gaps. What the carrier lost becomes silence, so that
-//! a byte's place in the audio is its time on the media clock. Audio that comes late is never thrown away.
+//! The caller's audio with the moments it belongs to -> audio without gaps. Audio the carrier lost becomes silence, so
+//! that a byte's place in the audio is its time on the media clock. Audio that comes late is never thrown away.
 
 use plugin_api::stream::Frame;
 

@@ -203,7 +203,7 @@ impl Mouth {
         finished
     }
 
-    /// Throws away what was not heard. What was, of each utterance under way; and whether Twilio had any of it.
+    /// Throws away what was not heard. Returns what was, of each utterance under way; and whether Twilio had any of it.
     pub fn interrupt(&mut self, out: &mut Vec<Output>) -> (Vec<Heard>, bool) {
         let was_under_way = self.unheard > 0;
         if was_under_way || !self.marks.is_empty() {

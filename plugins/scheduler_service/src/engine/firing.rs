@@ -234,7 +234,7 @@ impl Engine {
         }
     }
 
-    /// What became of the message is looked for later. That nobody will know is no reason to send it again.
+    /// The outcome of the message is looked for later. That nobody will know is no reason to send it again.
     async fn note_sent(&self, message: &str, job: &Job, fire: i64) {
         if let Err(error) = self.store.sent(message, &job.id, fire, now_ms()).await {
             tracing::warn!(job = %job.id, "whether a message arrives is not looked for: {error}");

@@ -121,7 +121,7 @@ impl Store {
         self.query(query.row_limit(page.limit)).await?.iter().map(|row| read(&row)).collect()
     }
 
-    /// Nobody begins it any more. What has begun ends, and then the job is over. `false`: it is over already.
+    /// Nobody begins it any more. A firing that has begun ends, and then the job is over. `false`: it is over already.
     pub async fn cancel(&self, id: &str, now_ms: i64) -> Outcome<bool> {
         let sql = format!(
             "update scheduler_service_jobs set

@@ -14,7 +14,7 @@ const MAX_REPLY: usize = 100_000;
 /// A mail is written in pieces of this size.
 const PIECE: usize = 64 * 1024;
 
-/// What a connection runs over: TCP, or TLS on it.
+/// The transport of a connection: TCP, or TLS on it.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -28,7 +28,7 @@ pub struct Connection {
     offers: Offers,
 }
 
-/// What the server offers by its reply to EHLO.
+/// The extensions that the server offers by its reply to EHLO.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Offers {
     /// The connection can be upgraded to TLS (RFC 3207).
@@ -49,12 +49,12 @@ impl Connection {
         &self.name
     }
 
-    /// What the server offers; nothing before [`Connection::hello`].
+    /// The extensions that the server offers; none before [`Connection::hello`].
     pub fn offers(&self) -> &Offers {
         &self.offers
     }
 
-    /// The stream, for TLS. What was sent ahead of it in the clear is dropped, as RFC 3207 demands.
+    /// The stream, for TLS. Bytes sent ahead of it in the clear are dropped, as RFC 3207 demands.
     pub fn into_stream(self) -> Box<dyn Stream> {
         self.stream.into_inner()
     }

@@ -22,7 +22,7 @@ impl Kept {
         Self { context: context.clone(), path, given }
     }
 
-    /// What followed the token of the settings; `None` if that was never replaced, or what replaced it cannot be read.
+    /// The token that replaced that of the settings; `None` if none did, or if it cannot be read.
     pub async fn read(&self) -> Option<Secret> {
         let sealed = files::read_text(&self.path).ok()?;
         match self.context.host().open(&sealed).await {

@@ -150,7 +150,7 @@ impl Session {
         self.of_us(reply).unwrap_or_else(|| sending::refused(about, reply).into())
     }
 
-    /// What concerns neither sender, recipients nor mail, whichever command it answers.
+    /// A refusal that concerns neither sender, recipients nor mail, whichever command it answers.
     fn of_us(&self, reply: &Reply) -> Option<NotTaken> {
         if !reply.is_refusal() {
             return None;

@@ -66,7 +66,7 @@ impl Tokens {
             Source::Given(token) => return Ok(token.clone()),
             Source::Renewed(renewal, kept, held) => (renewal, kept, held),
         };
-        // Whoever comes second waits for the first one's token.
+        // A second caller waits for the first one's token.
         let mut held = held.lock().await;
         if let Some((token, renew_at)) = &held.access
             && Instant::now() < *renew_at

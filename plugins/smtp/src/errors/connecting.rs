@@ -7,7 +7,7 @@ use plugin_api::{prelude::*, tracing};
 use super::{reply::Reply, tls};
 use crate::settings::{Config, TlsMode};
 
-/// What to do about a name that is refused.
+/// The advice for a name that is refused.
 pub const HELLO: &str = "Set `SMTP_EHLO_NAME` to a domain of yours that resolves, such as `mail.example.com`";
 
 /// The step after which a wrong choice of TLS shows as silence.

@@ -13,11 +13,11 @@ pub struct Reply {
     pub enhanced: Option<String>,
     /// Its words, a line each: a server may repeat in them what is secret.
     pub lines: Vec<String>,
-    /// What no code tells for sure; for what the words hint at alone.
+    /// A hint of the words alone, which no code tells for sure.
     hint: Option<Hint>,
 }
 
-/// What the words of a reply hint at.
+/// A hint in the words of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// The server hands on no mail of ours.
@@ -74,7 +74,7 @@ impl Reply {
         self.code >= 400
     }
 
-    /// What the words hint at.
+    /// The hint in the words.
     pub fn hint(&self) -> Option<Hint> {
         self.hint
     }

@@ -38,7 +38,7 @@ pub fn out_of_reach(host: &str, is_timeout: bool) -> Failure {
     }
 }
 
-/// What answers is no token endpoint.
+/// The host that answers is no token endpoint.
 pub fn no_endpoint(host: &str) -> Failure {
     Failure::protocol(format!("`{host}` does not answer as a token endpoint: check `SMTP_OAUTH_TOKEN_URL`"))
         .setting("oauth_token_url")

@@ -87,7 +87,7 @@ async fn an_access_token_of_the_settings_lets_in() {
     expect!["auth_invalid [oauth_token]: `127.0.0.1:PORT` refuses the access token (SMTP 535 5.7.8): it has ended, is of another user than `SMTP_USERNAME`, or was not granted for SMTP => Consent again as `SMTP_USERNAME`, with the scope `https://mail.google.com/` at Google or `https://outlook.office.com/SMTP.Send` at Microsoft"].assert_eq(&shown_failure(&failure, server.port));
 }
 
-/// What the authority below is asked, by the refresh token.
+/// The request to the authority below, by the refresh token.
 fn with(refresh: &str) -> String {
     format!("grant_type=refresh_token&refresh_token={refresh}&client_id=switchboard&client_secret=hidden")
 }

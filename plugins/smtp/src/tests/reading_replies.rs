@@ -185,7 +185,7 @@ proptest! {
         prop_assert_eq!((code, lines.len(), lines[1].as_str()), (250, 2, "end"));
     }
 
-    /// What a server makes of the lines is the mail again, and no line of it ends the mail.
+    /// A server turns the lines back into the mail, and none of them ends it.
     #[test]
     fn no_line_of_a_mail_ends_it(lines in prop::collection::vec("[.a]{0,3}", 0..20)) {
         let mail = lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();

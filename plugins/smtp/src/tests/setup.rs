@@ -26,7 +26,7 @@ pub fn try_plugin(port: u16, settings: Value) -> Result<TestInstance<Smtp>, Fail
     plugin_test(port, settings).create()
 }
 
-/// What is to become an instance.
+/// The plugin that is to become an instance.
 pub fn plugin_test(port: u16, settings: Value) -> TestPlugin<Smtp> {
     let mut all = json!({
         "server": "127.0.0.1", "port": port, "tls": "none", "from_email": "Bot <bot@example.com>", "timeout": "5s",

@@ -129,7 +129,7 @@ pub fn unknown(refusal: Refusal) -> OperationError {
     with(OperationError::unknown_outcome(message), refusal)
 }
 
-/// No answer came. What is only read is as if it had not been asked.
+/// No answer came. A read is as if it had not been asked.
 pub fn unanswered(broken: Broken, reads: bool) -> OperationError {
     match broken {
         Broken::Unsent(failure) => {

@@ -52,7 +52,7 @@ pub enum Outcome {
     Completed { calls: Vec<FunctionCall> },
     /// Somebody ended it.
     Cancelled,
-    /// It broke off: it was too long, or was filtered. What it wanted called is not to be called.
+    /// It broke off: it was too long, or was filtered. Tools that it wanted called are not to be called.
     Incomplete { reason: String },
     /// It failed.
     Failed { message: String, is_hopeless: bool },

@@ -129,8 +129,8 @@ impl Link for GaLink {
     }
 }
 
-/// What an error means for a session that begins; `None`: nothing. What is wrong with our settings will be wrong again;
-/// what is wrong with the server passes.
+/// The meaning of an error for a session that begins; `None`: nothing. Errors in our settings will come again; errors
+/// of the server pass.
 pub fn session_refused(error: ErrorBody) -> Option<Loss> {
     let is_request = error.kind.as_deref() == Some("invalid_request_error");
     let fault = fault(error);

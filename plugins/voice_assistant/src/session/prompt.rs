@@ -1,4 +1,4 @@
-//! Who calls, what is known of them, and what the call is for -> the instructions of the model. What others wrote stands
+//! The caller, what is known of them, and what the call is for -> the instructions of the model. Text of others stands
 //! between marks, as data. Pure.
 
 use plugin_api::{

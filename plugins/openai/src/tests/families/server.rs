@@ -5,7 +5,7 @@ use plugin_api::serde_json::{Value, json};
 use super::table::{Family, Refusal};
 use crate::tests::peer::{Peer, Talk};
 
-/// What came of every tool.
+/// The result of every tool.
 pub const RESULT: &str = "sunny, noon";
 /// Asked this, it refuses.
 pub const WANTS_BAD: &str = "a request that is refused";

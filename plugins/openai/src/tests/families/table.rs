@@ -20,7 +20,7 @@ pub struct Family {
     pub whole: &'static str,
     pub says: &'static str,
     pub calls: &'static str,
-    /// A piece of one that is streamed: `DELTA` is one of the next, `REASON` why it ends, or `null`. What it says is in two
+    /// A piece of one that is streamed: `DELTA` is one of the next, `REASON` why it ends, or `null`. The text is in two
     /// halves. Before and behind stand comments, events without choices, and the end.
     pub piece: &'static str,
     pub say_pieces: &'static [&'static str],
@@ -29,7 +29,7 @@ pub struct Family {
     pub opening: &'static str,
     pub closing: &'static str,
     pub reason_for_calls: &'static str,
-    /// What a request must be, and how one that is not is refused.
+    /// The demands on a request, each with its refusal.
     pub demands: &'static [Demand],
     /// The most texts at once, if there are vectors.
     pub vectors: Result<Option<(usize, Refusal)>, Refusal>,
@@ -64,7 +64,7 @@ const fn refusal(status: u16, body: &'static str, code: TroubleCode) -> Refusal 
     Refusal { status, headers: &["content-type: application/json"], body, code }
 }
 
-/// What nginx answers before a server that has no limit of its own.
+/// The answer of nginx before a server that has no limit of its own.
 const PROXY_429: Refusal = Refusal {
     status: 429,
     headers: &["server: nginx", "content-type: text/html"],

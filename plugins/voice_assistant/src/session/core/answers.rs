@@ -271,7 +271,7 @@ impl Answers {
         self.not_before = time;
     }
 
-    /// A wish to take leave is taken back. What was asked for it already is an answer like any other, from now on.
+    /// A wish to take leave is taken back. An answer that was asked for it already is like any other from now on.
     pub fn stay(&mut self) {
         self.wanted.take_if(|want| want.purpose.is_farewell());
         if let Some(asked) = self.asked.as_mut().filter(|asked| asked.want.purpose.is_farewell()) {

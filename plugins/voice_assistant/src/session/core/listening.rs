@@ -75,7 +75,7 @@ impl Speech {
         }
     }
 
-    /// They begin. What they said before and nobody has answered belongs to it, as far as its words are not known.
+    /// They begin. Earlier speech that nobody has answered belongs to it, as far as its words are not known.
     fn start(&mut self, since_ms: u64) {
         let mut unknown = std::mem::take(&mut self.unknown);
         // Without an item is what an earlier connection lost: this is the same, heard again.

@@ -1,5 +1,5 @@
 //! What is said to the caller: the audio of the model, numbered by utterances, waiting for the bridge; and how much of each
-//! utterance was heard. What was not sent yet is thrown away at once when the caller interrupts. Pure.
+//! utterance was heard. Audio that was not sent yet is thrown away at once when the caller interrupts. Pure.
 
 use std::collections::VecDeque;
 
