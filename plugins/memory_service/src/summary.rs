@@ -201,11 +201,7 @@ impl Summariser {
             ..Chat::new([Message::system(TASK), Message::user(material)])
         };
         let answer = self.context.dependency(OPENAI)?.call(chat).await?;
-        let text = answer.content.unwrap_or_default();
-        match tokens::cut(text.trim(), MOST_SUMMARY) {
-            text if text.is_empty() => Err(OperationError::internal("the model answered without words")),
-            text => Ok(text),
-        }
+        Ok(tokens::cut(answer.words()?, MOST_SUMMARY))
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn run(
 /// Has it answered by the model alone, without tools: for when the assistant cannot keep a run.
 ///
 /// # Errors
-/// Those of `openai`.
+/// Those of `openai`, and `internal` where the answer is cut off or says nothing.
 pub async fn chat(context: &Context, question: &Question) -> Result<String, OperationError> {
     let system = [Message::system(format!("{}\n{WITHOUT_TOOLS}", question.instructions))];
     let said = question.history.iter().map(|said| match said.by_assistant {
@@ -95,8 +95,7 @@ pub async fn chat(context: &Context, question: &Question) -> Result<String, Oper
     });
     let chat = Chat::new(system.into_iter().chain(said).chain([Message::user(&question.text)]));
     let answer = context.dependency(OPENAI)?.deadline(CHAT).call(chat).await?;
-    let words = answer.content.filter(|text| !text.trim().is_empty());
-    words.ok_or_else(|| OperationError::unavailable("the model has nothing to say"))
+    Ok(answer.words()?.to_owned())
 }
 
 /// Gives a run up: nobody waits for it any more.

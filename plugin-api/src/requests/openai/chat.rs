@@ -182,15 +182,30 @@ impl ChatAnswer {
         }
     }
 
+    /// Whether it ran into a limit of tokens. Then its words are half a sentence, or thoughts of which only the end would
+    /// have told that they are.
+    pub fn is_cut_off(&self) -> bool {
+        self.finish_reason == FinishReason::Length
+    }
+
+    /// What it says, whole and without the space around it.
+    ///
+    /// # Errors
+    /// `internal` if it is cut off, or says nothing.
+    pub fn words(&self) -> Result<&str, OperationError> {
+        if self.is_cut_off() {
+            return Err(OperationError::internal("the model's answer is cut off: allow it more tokens"));
+        }
+        let words = self.content.as_deref().map(str::trim).filter(|words| !words.is_empty());
+        words.ok_or_else(|| OperationError::internal("the model answered without words"))
+    }
+
     /// The answer read as JSON.
     ///
     /// # Errors
-    /// `internal` if it is cut off, or does not fit.
+    /// `internal` if it is cut off, says nothing, or does not fit.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, OperationError> {
-        if self.finish_reason == FinishReason::Length {
-            return Err(OperationError::internal("the model's answer is cut off: allow it more tokens"));
-        }
-        serde_json::from_str(self.content.as_deref().unwrap_or_default())
+        serde_json::from_str(self.words()?)
             .map_err(|_| OperationError::internal("the model's answer is not the JSON that was asked for"))
     }
 }

@@ -35,6 +35,8 @@ struct State {
     asked: Vec<String>,
     /// So many more chats are answered.
     chats: usize,
+    /// How chats end.
+    ends: FinishReason,
 }
 
 impl Model {
@@ -48,6 +50,7 @@ impl Model {
             embedded: Vec::new(),
             asked: Vec::new(),
             chats: usize::MAX,
+            ends: FinishReason::Stop,
         })))
     }
 
@@ -86,6 +89,11 @@ impl Model {
 
     pub fn answer_chats(&self, chats: usize) {
         self.lock().chats = chats;
+    }
+
+    /// Ends every chat in this way.
+    pub fn end_chats(&self, reason: FinishReason) {
+        self.lock().ends = reason;
     }
 
     pub fn embedded(&self) -> Vec<String> {
@@ -130,7 +138,7 @@ impl Model {
         let content = format!("Summary {}.", state.asked.len());
         Ok(ChatAnswer {
             content: Some(content),
-            finish_reason: FinishReason::Stop,
+            finish_reason: state.ends,
             model: "writer-1".to_owned(),
             ..ChatAnswer::default()
         })

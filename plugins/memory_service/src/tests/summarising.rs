@@ -2,7 +2,10 @@
 
 use expect_test::expect;
 use plugin_api::{
-    requests::memory::{AddTurn, Attachment, ReadThread, Summarise},
+    requests::{
+        memory::{AddTurn, Attachment, ReadThread, Summarise},
+        openai::FinishReason,
+    },
     serde_json::json,
     tokio,
 };
@@ -77,6 +80,23 @@ async fn without_a_model_it_says_what_is_missing() {
     world.model.answer_chats(usize::MAX);
     let whole = world.ask(ADA, within(400)).await.expect("and on from there");
     assert_eq!((whole.missing_turns, whole.turns.len() as u64 + whole.summarised_turns), (0, 200));
+}
+
+#[tokio::test]
+async fn half_a_summary_is_not_kept() {
+    let world = World::start().await;
+    talk(&world, 0..200).await;
+    world.model.end_chats(FinishReason::Length);
+    let without = world.ask(ADA, within(400)).await.expect("the newest turns");
+    assert_eq!((without.summary.as_str(), without.summarised_turns), ("", 0));
+    assert_eq!(without.missing_turns + without.turns.len() as u64, 200);
+    let kept = world.ask(ADA, ReadThread { limit: Some(1), before: None }).await.expect("read");
+    assert_eq!(kept.summary, None);
+    assert!(format!("{:?}", world.plugin.logs()).contains("cut off"), "{:?}", world.plugin.logs());
+
+    world.model.end_chats(FinishReason::Stop);
+    let whole = world.ask(ADA, within(400)).await.expect("summed up");
+    assert_eq!(whole.missing_turns, 0);
 }
 
 #[tokio::test]

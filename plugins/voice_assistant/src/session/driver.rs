@@ -254,8 +254,8 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
         self.summarising = Some(Box::pin(async move {
             let openai = context.dependency(OPENAI).ok()?.deadline(SUMMARY);
             let chat = Chat::new([Message::system(SUMMARISE), Message::user(text)]);
-            let answer = openai.call(chat).await;
-            answer.inspect_err(|error| tracing::warn!(%error, "a long call is not summed up")).ok()?.content
+            let answer = openai.call(chat).await.and_then(|answer| Ok(answer.words()?.to_owned()));
+            answer.inspect_err(|error| tracing::warn!(%error, "a long call is not summed up")).ok()
         }));
     }
 

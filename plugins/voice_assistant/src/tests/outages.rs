@@ -2,7 +2,9 @@
 
 use std::{sync::mpsc, thread};
 
-use plugin_api::{error::OperationError, prelude::Duration, serde_json::json, tokio};
+use plugin_api::{
+    error::OperationError, prelude::Duration, requests::openai::FinishReason, serde_json::json, tokio,
+};
 
 use super::setup::{
     ADA, BOB, CALL, LEFT, OWNER, Phone, World, action, away, lines, redirect, shown, spoken, wait,
@@ -55,6 +57,18 @@ async fn the_model_alone_answers_where_the_assistant_is_away() {
     assert_eq!(spoken(&twiml), ["I can only talk."]);
     world.state().assistant = None;
     assert_eq!(spoken(&ada.say(&host, &twiml, "and now?").await), ["re: and now?"]);
+}
+
+#[tokio::test]
+async fn half_an_answer_is_not_read_out() {
+    let world = World::default();
+    let (host, ada) = (world.host().await, Phone::ada());
+    let twiml = ada.ring(&host).await;
+    world.state().assistant = Some(away());
+    world.state().ends = FinishReason::Length;
+    let twiml = ada.say(&host, &twiml, "hello").await;
+    assert_eq!(world.state().chats.len(), 1, "the model was asked");
+    assert_eq!(spoken(&twiml)[0], APOLOGY);
 }
 
 #[tokio::test]

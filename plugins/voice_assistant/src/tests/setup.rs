@@ -79,6 +79,8 @@ pub struct State {
     pub unmemorable: BTreeSet<&'static str>,
     pub assistant: Option<OperationError>,
     pub model: Option<OperationError>,
+    /// How the model's answers end.
+    pub ends: FinishReason,
     /// How a run goes.
     pub answer: fn(&Run) -> RunReport,
 }
@@ -103,6 +105,7 @@ impl Default for State {
             unmemorable: BTreeSet::new(),
             assistant: None,
             model: None,
+            ends: FinishReason::Stop,
             answer: |run| done(&format!("re: {}", run.goal)),
         }
     }
@@ -291,7 +294,7 @@ impl World {
                 state.chats.push(chat);
                 Ok(ChatAnswer {
                     content: Some("I can only talk.".to_owned()),
-                    finish_reason: FinishReason::Stop,
+                    finish_reason: state.ends,
                     model: "test".to_owned(),
                     ..ChatAnswer::default()
                 })

@@ -121,6 +121,19 @@ async fn who_interrupts_has_heard_what_they_heard_and_no_fault_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_summary_that_is_cut_off_is_left_out() {
+    let long = "word ".repeat(5_000);
+    let world = World::new(Script::new([hello(), Turn::new(&long, [Answer::say("Go on.", 400)])]));
+    let host = world.start(json!({}));
+    let mut caller = Caller::connect(&host).await;
+    caller.hears(1).await;
+    caller.speaks(&[speech(400), silence(700)].concat()).await;
+    caller.hears(2).await;
+    world.until("the warning", |_| format!("{:?}", host.logs()).contains("is cut off")).await;
+    caller.hangs_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_last_is_written_down_however_soon_the_call_ends() {
     let script = Script::new([hello(), Turn::new("Yes, Tuesday is fine, bye.", [])]);
     let world = World::new(script);

@@ -16,7 +16,7 @@ use plugin_api::{
     requests::{
         host::Tool,
         memory::Speaker,
-        openai::{REALTIME, RealtimeClose},
+        openai::{Chat, ChatAnswer, FinishReason, REALTIME, RealtimeClose},
         voice::{BridgeEvent, Heard, MediaReport, SESSION, Session, SessionEvent, read_spoken},
     },
     serde_json::{self, Value, json},
@@ -185,6 +185,10 @@ impl World {
         let (calls, runs) = (self.calls.clone(), self.runs.clone());
         TestPlugin::<Held>::new(json!({ "book": book, "realtime": realtime }))
             .fake_stream("openai", REALTIME, move |_, _, stream| serve(model.clone(), stream))
+            .fake("openai", |_: Chat| {
+                let content = Some("They like".to_owned());
+                Ok(ChatAnswer { content, finish_reason: FinishReason::Length, ..ChatAnswer::default() })
+            })
             .fake_json("host", "tools", move |_, _| {
                 Ok(lock(&listed).iter().map(|(tool, _)| json!(tool)).collect())
             })
