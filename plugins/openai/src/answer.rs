@@ -72,9 +72,10 @@ pub fn read(body: &Value, asked: Asked<'_>) -> Result<ChatAnswer, Trouble> {
     draft.finish(asked)
 }
 
-/// Whether the model of an answer that came whole ends thoughts that no mark begins; `None`: it said too little to tell.
-pub fn omits_opening(body: &Value) -> Option<bool> {
-    thinking::split(&words(body.pointer("/choices/0/message/content")), false).omits_opening()
+/// Whether the model of an answer that came at once ends thoughts that no mark begins; `None`: it said too little to tell.
+pub fn omits_opening(body: &Value, answer: &Result<ChatAnswer, Trouble>) -> Option<bool> {
+    let is_whole = answer.as_ref().is_ok_and(|answer| !answer.is_cut_off());
+    thinking::split(&words(body.pointer("/choices/0/message/content")), false).omits_opening(is_whole)
 }
 
 /// An error may stand in an answer that began as a good one.

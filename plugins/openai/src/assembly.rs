@@ -32,7 +32,7 @@ impl Assembly {
 
     /// Whether the model ends thoughts that no mark begins; `None`: it said too little to tell.
     pub fn omits_opening(&self) -> Option<bool> {
-        self.splitter.so_far().omits_opening()
+        self.splitter.so_far().omits_opening(self.draft.reason() != FinishReason::Length)
     }
 
     /// Takes an event; gives what is new for the caller.

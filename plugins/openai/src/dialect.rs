@@ -13,6 +13,9 @@ use crate::trouble::Trouble;
 
 /// Of so many models something is remembered.
 const MOST_MODELS: usize = 256;
+/// So many whole answers without thoughts show that a model ends none that no mark begins. A single one it may have
+/// written without thinking.
+const PLAIN_ANSWERS: u8 = 3;
 /// How often one request is changed.
 pub const MOST_LESSONS: usize = 4;
 /// Fields of a request that can be done without.
@@ -49,8 +52,10 @@ pub struct Dialect(Mutex<BTreeMap<String, Known>>);
 #[derive(Debug, Clone, Default)]
 struct Known {
     lessons: BTreeSet<Lesson>,
-    /// Whether it ends thoughts that no mark begins.
-    omits_opening: Option<bool>,
+    /// It ended thoughts that no mark had begun.
+    omits_opening: bool,
+    /// How many whole answers held none.
+    plain_answers: u8,
 }
 
 /// Something that a model wants otherwise.
@@ -86,16 +91,19 @@ impl Dialect {
         }
     }
 
-    /// Whether a model may end thoughts that no mark begins: as long as no answer of it showed that it does not.
+    /// Whether a model may end thoughts that no mark begins: unless enough of its answers showed that it does not.
     pub fn may_omit_opening(&self, model: &str) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(model).and_then(|known| known.omits_opening) != Some(false)
+        known.get(model).is_none_or(|known| known.omits_opening || known.plain_answers < PLAIN_ANSWERS)
     }
 
     /// Takes over what an answer of a model showed. A model that ever did it may do it again, however it answers without.
     pub fn note_opening(&self, model: &str, omits: Option<bool>) {
         let Some(omits) = omits else { return };
-        self.of_model(model, |known| known.omits_opening = Some(omits || known.omits_opening == Some(true)));
+        self.of_model(model, |known| match omits {
+            true => known.omits_opening = true,
+            false => known.plain_answers = known.plain_answers.saturating_add(1),
+        });
     }
 
     /// Changes what is known of a model, if there is room to know more.
@@ -156,14 +164,11 @@ impl Lesson {
         if has("max_completion_tokens") && words.contains("max_completion_tokens") {
             return Some(Self::Limit("max_tokens"));
         }
-        let of_messages = messages(request)
-            .iter()
-            .flat_map(fields)
-            .find(|field| words.contains(&field.to_ascii_lowercase()));
+        let of_messages = messages(request).iter().flat_map(fields).find(|field| names(words, field));
         if let Some(field) = of_messages {
             return Some(Self::MessagesWithout(field));
         }
-        let field = DISPENSABLE.iter().find(|field| has(field) && words.contains(**field))?;
+        let field = DISPENSABLE.iter().find(|field| has(field) && names(words, field))?;
         Some(Self::Without((*field).to_owned()))
     }
 
@@ -211,6 +216,12 @@ impl Lesson {
             }
         }
     }
+}
+
+/// Whether words name a field: `reasoning_details` does not name `reasoning`.
+fn names(words: &str, field: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+    words.split(|letter| !is_letter(letter)).any(|word| word.eq_ignore_ascii_case(field))
 }
 
 fn model_of(request: &Value) -> String {

@@ -5,7 +5,7 @@ use plugin_api::{
     jiff::Zoned,
     requests::{
         doctor::{Check, Examination},
-        openai::{Chat, Embed, Message, OpenAiTrouble, ToolDefinition, TroubleCode},
+        openai::{Chat, Embed, Message, ToolDefinition, TroubleCode},
     },
 };
 
@@ -33,17 +33,13 @@ pub async fn examine(service: &Service) -> Examination {
             checks
         }
         // Not every server has a list, or shows it to every key.
-        Err(trouble) if says_nothing_of_the_key(trouble.code) => {
+        Err(trouble) if trouble.says_missing() => {
             let why = format!("`{server}` shows no list of models");
             vec![Check::skipped("model", why), chat(service).await, vector(service).await]
         }
         Err(trouble) => vec![no_list(trouble)],
     };
     Examination { checks, clock: service.client().clock() }
-}
-
-fn says_nothing_of_the_key(code: TroubleCode) -> bool {
-    matches!(code, TroubleCode::ModelNotFound | TroubleCode::InvalidRequest | TroubleCode::Forbidden)
 }
 
 fn no_list(trouble: Trouble) -> Check {
@@ -87,24 +83,21 @@ async fn chat(service: &Service) -> Check {
     };
     let question = "Call the tool `doctor-look` now. It needs no arguments.";
     let request = Chat::new([Message::user(question)]).tools([tool]);
-    match service.chat(&request).await {
+    match service.try_chat(&request).await {
         Ok(answer) if !answer.tool_calls.is_empty() => {
             Check::ok(NAME, format!("`{}` calls a tool", answer.model))
         }
         Ok(answer) => {
             Check::ok(NAME, format!("`{}` answers, and called no tool when asked to", answer.model))
         }
-        Err(error) => {
-            let trouble = OpenAiTrouble::of(&error);
-            let check = match trouble.as_ref().and_then(|trouble| trouble.words.as_ref()) {
-                Some(words) => Check::failed(NAME, format!("{}; it says: {words}", error.message)),
-                None => Check::failed(NAME, error.message),
-            };
-            match trouble.map(|trouble| trouble.code) {
-                Some(TroubleCode::ModelNotFound) => {
+        Err(Trouble { code, message, words, .. }) => {
+            let said = words.map(|words| format!("; it says: {words}")).unwrap_or_default();
+            let check = Check::failed(NAME, message + &said);
+            match code {
+                TroubleCode::ModelNotFound => {
                     check.fix("set `OPENAI_MODEL` to a model of chats that the server has")
                 }
-                Some(code) if is_about_account(code) => check.fix(CONSOLE),
+                code if is_about_account(code) => check.fix(CONSOLE),
                 _ => check,
             }
         }
@@ -114,19 +107,18 @@ async fn chat(service: &Service) -> Check {
 /// Whether what `memory_service` lives on is answered.
 async fn vector(service: &Service) -> Check {
     const NAME: &str = "embeddings";
-    match service.embed(&Embed::new(["doctor"])).await {
+    match service.try_embed(&Embed::new(["doctor"])).await {
         Ok(embeddings) => {
             let seen = format!("a vector of {} numbers by `{}`", embeddings.dimensions, embeddings.model);
             Check::ok(NAME, seen)
         }
-        Err(error) => {
-            let code = OpenAiTrouble::of(&error).map(|trouble| trouble.code);
-            let check = Check::failed(NAME, error.message);
+        Err(Trouble { code, message, .. }) => {
+            let check = Check::failed(NAME, message);
             match code {
-                Some(TroubleCode::ModelNotFound | TroubleCode::InvalidRequest) => {
+                TroubleCode::ModelNotFound | TroubleCode::InvalidRequest => {
                     check.fix("set `OPENAI_EMBEDDING_MODEL` to a model of embeddings that the server has")
                 }
-                Some(code) if is_about_account(code) => check.fix(CONSOLE),
+                code if is_about_account(code) => check.fix(CONSOLE),
                 _ => check,
             }
         }

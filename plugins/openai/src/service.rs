@@ -52,9 +52,13 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Another plugin asks for the model, so that it is missed if it is not there. The plugin's own questions do not count.
+    fn note_use(&self) {
+        self.is_used.store(true, Ordering::Relaxed);
+    }
+
     /// Takes over the outcome of a call with the model.
     fn note<T>(&self, outcome: &Result<T, Trouble>) {
-        self.is_used.store(true, Ordering::Relaxed);
         match outcome {
             Ok(_) => self.is_proven.store(true, Ordering::Relaxed),
             Err(trouble) if trouble.code == TroubleCode::ModelNotFound => {
@@ -126,15 +130,25 @@ impl Service {
 
     /// A chat, answered at once.
     pub async fn chat(&self, request: &Chat) -> Result<ChatAnswer, OperationError> {
+        wire::check(request)?;
+        self.note_use_of_chats(request);
+        Ok(self.try_chat(request).await?)
+    }
+
+    /// The same as a question of our own: it proves the model, and is no use of it.
+    pub async fn try_chat(&self, request: &Chat) -> Result<ChatAnswer, Trouble> {
         let (server, names) = (self.config.server(), answer::names(request));
         let asked = Asked { server: &server, model: self.chat_model(request), tools: &names };
-        let answer: Value = self.ask(request).await?;
-        self.dialect.note_opening(asked.model, answer::omits_opening(&answer));
-        self.told(request, self.logged(answer::read(&answer, asked)))
+        let body: Value = self.ask(request).await?;
+        let answer = answer::read(&body, asked);
+        self.dialect.note_opening(asked.model, answer::omits_opening(&body, &answer));
+        self.told(request, self.logged(answer))
     }
 
     /// A chat, answered as it is written. The stream is taken when the answer begins.
     pub async fn chat_stream(&self, request: &Chat, stream: &Stream) -> Result<(), OperationError> {
+        wire::check(request)?;
+        self.note_use_of_chats(request);
         let (server, names) = (self.config.server(), answer::names(request));
         let asked = Asked { server: &server, model: self.chat_model(request), tools: &names };
         let events: Events = self.ask(request).await?;
@@ -146,8 +160,8 @@ impl Service {
 
     /// Asks for a chat as its model wants it. A refusal that names what the request can do without is learned from, and the
     /// request sent again without it.
-    async fn ask<F: Form>(&self, request: &Chat) -> Result<F, OperationError> {
-        let mut body = wire::chat(request, &self.config, F::IS_STREAM)?;
+    async fn ask<F: Form>(&self, request: &Chat) -> Result<F, Trouble> {
+        let mut body = wire::chat(request, &self.config, F::IS_STREAM);
         self.dialect.apply(&mut body);
         let mut lessons = 0..MOST_LESSONS;
         let outcome = loop {
@@ -158,7 +172,8 @@ impl Service {
             };
             tracing::info!(?lesson, "`{}` is asked otherwise from now on", self.config.server());
         };
-        outcome.map_err(|trouble| self.about_chat(request, trouble))
+        // That an answer begins proves nothing yet.
+        outcome.or_else(|trouble| self.about_chat(request, Err(trouble)))
     }
 
     /// Passes on what is new; `None` if the caller went away, else the whole answer.
@@ -196,24 +211,28 @@ impl Service {
     }
 
     /// The outcome of a chat, for the caller; its usage is counted.
-    fn told(
-        &self,
-        request: &Chat,
-        answer: Result<ChatAnswer, Trouble>,
-    ) -> Result<ChatAnswer, OperationError> {
+    fn told(&self, request: &Chat, answer: Result<ChatAnswer, Trouble>) -> Result<ChatAnswer, Trouble> {
         self.evidence.took(answer.as_ref().map_or_else(|trouble| trouble.usage, |answer| answer.usage));
-        if answer.is_ok() && self.chat_model(request) == self.config.model.name {
-            self.chats.note(&answer);
-        }
-        answer.map_err(|trouble| self.about_chat(request, trouble))
+        self.about_chat(request, answer)
     }
 
-    fn about_chat(&self, request: &Chat, trouble: Trouble) -> OperationError {
-        if self.chat_model(request) == self.config.model.name {
-            self.chats.note::<()>(&Err(trouble.clone()));
+    /// An outcome of a chat: what it says of the model is noted, and its trouble names the model.
+    fn about_chat<T>(&self, request: &Chat, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+        if self.is_our_chat_model(request) {
+            self.chats.note(&outcome);
         }
         let (server, choice) = (self.config.server(), self.config.chat_choice());
-        trouble.about_model(&server, self.chat_model(request), choice).into()
+        outcome.map_err(|trouble| trouble.about_model(&server, self.chat_model(request), choice))
+    }
+
+    fn note_use_of_chats(&self, request: &Chat) {
+        if self.is_our_chat_model(request) {
+            self.chats.note_use();
+        }
+    }
+
+    fn is_our_chat_model(&self, request: &Chat) -> bool {
+        self.chat_model(request) == self.config.model.name
     }
 
     fn chat_model<'a>(&'a self, request: &'a Chat) -> &'a str {
@@ -232,9 +251,24 @@ impl Service {
     /// Vectors, by as many requests as it takes.
     pub async fn embed(&self, request: &Embed) -> Result<Embeddings, OperationError> {
         embedding::check(request)?;
-        let (server, choice) = (self.config.server(), self.config.embedding_choice());
-        let model = wire::model(request.model.as_deref(), choice.model);
-        let about = |trouble: Trouble| trouble.about_model(&server, model, choice);
+        if self.embedding_model(request) == self.config.embedding_model.name {
+            self.vectors.note_use();
+        }
+        Ok(self.try_embed(request).await?)
+    }
+
+    /// The same as a question of our own: it proves the model, and is no use of it.
+    pub async fn try_embed(&self, request: &Embed) -> Result<Embeddings, Trouble> {
+        let (choice, model) = (self.config.embedding_choice(), self.embedding_model(request));
+        let outcome = self.collect(request, model).await;
+        if model == choice.model && !request.texts.is_empty() {
+            self.vectors.note(&outcome);
+        }
+        outcome.map_err(|trouble| trouble.about_model(&self.config.server(), model, choice))
+    }
+
+    async fn collect(&self, request: &Embed, model: &str) -> Result<Embeddings, Trouble> {
+        let server = self.config.server();
         let mut collection = Collection::default();
         let mut rest = request.texts.as_slice();
         while let Some(batch) = embedding::batches(rest, self.batch.load(Ordering::Relaxed)).first() {
@@ -249,11 +283,8 @@ impl Service {
                 );
                 continue;
             }
-            let answer = self.evidence.of(answer);
-            if model == self.config.embedding_model.name {
-                self.vectors.note(&answer);
-            }
-            collection.take(answer.map_err(about)?.get(), texts.len(), &server).map_err(about)?;
+            let answer = self.evidence.of(answer)?;
+            self.logged(collection.take(answer.get(), texts.len(), &server))?;
             rest = later;
         }
         let embeddings = collection.finish(&server, model, request.dimensions)?;
@@ -261,10 +292,14 @@ impl Service {
         Ok(embeddings)
     }
 
+    fn embedding_model<'a>(&'a self, request: &'a Embed) -> &'a str {
+        wire::model(request.model.as_deref(), &self.config.embedding_model.name)
+    }
+
     /// A realtime session. The stream is taken when the socket is open.
     pub async fn realtime(&self, request: &Realtime, stream: &Stream) -> Result<(), OperationError> {
         let model = wire::model(request.model.as_deref(), &self.config.realtime_model);
-        let dialled = dial(&self.config, &self.trust, model).await;
+        let dialled = self.logged(dial(&self.config, &self.trust, model).await);
         if self.config.is_one_server() {
             match &dialled {
                 Ok(_) => self.evidence.success(),
@@ -308,13 +343,7 @@ impl Service {
         if !models::lacks(names, model) {
             return Ok(false);
         }
-        match self.client.model(&model.name).await {
-            Ok(_) => Ok(false),
-            Err(trouble) => match trouble.code {
-                TroubleCode::ModelNotFound | TroubleCode::InvalidRequest | TroubleCode::Forbidden => Ok(true),
-                _ => Err(trouble),
-            },
-        }
+        is_missing(self.client.model(&model.name).await)
     }
 
     /// The same of the model of chats, unless a chat proves it: gateways have names that no list tells, such as Azure's
@@ -324,8 +353,11 @@ impl Service {
         if self.chats.is_proven() || !self.lacks(names, model).await? {
             return Ok(false);
         }
+        if !model.chosen {
+            return Ok(true);
+        }
         let question = Chat { max_tokens: Some(16), ..Chat::new([Message::user("Say yes.")]) };
-        Ok(!(model.chosen && self.chat(&question).await.is_ok()))
+        is_missing(self.try_chat(&question).await)
     }
 
     async fn lacks_embedding_model(&self, names: &[&str]) -> Result<bool, Trouble> {
@@ -333,7 +365,10 @@ impl Service {
         if self.vectors.is_proven() || !self.lacks(names, model).await? {
             return Ok(false);
         }
-        Ok(!(model.chosen && self.embed(&Embed::new(["yes"])).await.is_ok()))
+        if !model.chosen {
+            return Ok(true);
+        }
+        is_missing(self.try_embed(&Embed::new(["yes"])).await)
     }
 
     /// Once, until they are there again.
@@ -354,6 +389,15 @@ async fn send(stream: &Stream, delta: &ChatDelta) -> Result<(), OperationError> 
     let text = serde_json::to_string(delta)
         .map_err(|_| OperationError::internal("what is new of the answer cannot be written as JSON"))?;
     stream.send(Frame::Text(text)).await.map_err(|reason| OperationError::cancelled(reason.message))
+}
+
+/// Whether a model is not there, by the outcome of asking for it. Any other trouble says nothing of the model.
+fn is_missing<T>(outcome: Result<T, Trouble>) -> Result<bool, Trouble> {
+    match outcome {
+        Ok(_) => Ok(false),
+        Err(trouble) if trouble.says_missing() => Ok(true),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 fn is_about_the_key(trouble: &Trouble) -> bool {

@@ -112,9 +112,10 @@ enum Mark {
 }
 
 impl Split {
-    /// Whether the model ends thoughts that no mark begins; `None`: it said too little to tell.
-    pub fn omits_opening(&self) -> Option<bool> {
-        let tells = self.omits_opening || !self.said.trim().is_empty();
+    /// Whether the model ends thoughts that no mark begins; `None`: it said too little to tell. The words of an answer that
+    /// is not whole may be thoughts whose end is missing.
+    pub fn omits_opening(&self, is_whole: bool) -> Option<bool> {
+        let tells = self.omits_opening || is_whole && !self.said.trim().is_empty();
         tells.then_some(self.omits_opening)
     }
 }

@@ -14,6 +14,11 @@ use plugin_api::{
     serde_json, tracing,
 };
 
+/// What is kept of a server's words, in bytes.
+const LONGEST_WORDS: usize = 500;
+/// Fewer bytes are no secret.
+const SHORTEST_SECRET: usize = 8;
+
 /// Something that went wrong.
 #[derive(Debug, Clone)]
 pub struct Trouble {
@@ -70,9 +75,16 @@ impl Trouble {
         self
     }
 
-    /// Without this secret, if the server repeats it.
+    /// What the server said, bounded, and without this secret if it repeats it. A short one is none: where a server wants no
+    /// key, it may be any word.
     pub fn without(mut self, secret: &str) -> Self {
-        self.words = self.words.map(|words| words.replace(secret, status::HIDDEN));
+        let is_secret = secret.len() >= SHORTEST_SECRET;
+        self.words = self.words.map(|words| {
+            // Before it is bounded, which might leave the beginning of a key.
+            let mut words = if is_secret { words.replace(secret, status::HIDDEN) } else { words };
+            words.truncate(words.floor_char_boundary(LONGEST_WORDS));
+            words
+        });
         self
     }
 
@@ -140,6 +152,11 @@ impl Trouble {
             TroubleCode::Timeout => self.setting == Some("connect_timeout"),
             _ => false,
         }
+    }
+
+    /// Whether the server says that what was asked for is not there, or not for this key.
+    pub fn says_missing(&self) -> bool {
+        matches!(self.code, TroubleCode::ModelNotFound | TroubleCode::InvalidRequest | TroubleCode::Forbidden)
     }
 
     /// Whether it asks for fewer texts at once.

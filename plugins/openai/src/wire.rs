@@ -16,14 +16,19 @@ use crate::{
 /// What `extra` must not say: it would change the form of the answer.
 const RESERVED: [&str; 4] = ["stream", "stream_options", "n", "messages"];
 
-/// A chat; `stream`: answered as it is written.
-pub fn chat(request: &Chat, config: &Config, stream: bool) -> Result<Value, OperationError> {
+/// Refuses what no server could make sense of.
+pub fn check(request: &Chat) -> Result<(), OperationError> {
     if request.messages.is_empty() {
         return Err(OperationError::invalid("`messages` is empty: expected at least one"));
     }
     if let Some(key) = RESERVED.iter().find(|key| request.extra.contains_key(**key)) {
         return Err(OperationError::invalid(format!("`extra` may not hold `{key}`")));
     }
+    Ok(())
+}
+
+/// A chat; `stream`: answered as it is written.
+pub fn chat(request: &Chat, config: &Config, stream: bool) -> Value {
     let mut body = request.extra.clone();
     let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
     put("model", json!(model(request.model.as_deref(), &config.model.name)));
@@ -43,7 +48,7 @@ pub fn chat(request: &Chat, config: &Config, stream: bool) -> Result<Value, Oper
     for (key, value) in optional.into_iter().filter_map(|(key, value)| Some((key, value?))) {
         put(key, value);
     }
-    Ok(Value::Object(body))
+    Value::Object(body)
 }
 
 /// A request for the vectors of these texts.

@@ -93,6 +93,22 @@ async fn fields_that_a_server_does_not_take_back_are_left_out() {
 }
 
 #[tokio::test]
+async fn a_field_is_refused_by_its_whole_name() {
+    let both = json!({ "reasoning": "hm", "reasoning_details": [{ "text": "hm" }] });
+    let mut chat = second_turn();
+    let Message::Assistant { extra, .. } = &mut chat.messages[1] else { panic!("it is the assistant's") };
+    *extra = serde_json::from_value(both).unwrap();
+    for (refused, kept) in [("reasoning_details", "reasoning"), ("reasoning", "reasoning_details")] {
+        let words = format!("('messages.1' : property '{refused}' is unsupported)");
+        let is_good = move |asked: &Value| asked["messages"][1].get(refused).is_none();
+        let peer = refusing(400, json!({ "error": { "message": words } }), is_good);
+        let asked = learns(&peer, chat.clone()).await;
+        assert!(asked["messages"][1].get(kept).is_some(), "{kept} goes back");
+        assert_eq!(peer.asked().len(), 3, "one refusal is enough");
+    }
+}
+
+#[tokio::test]
 async fn a_limit_of_tokens_gets_the_name_that_the_model_knows() {
     let limited = Chat { max_tokens: Some(7), ..question() };
     let words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";

@@ -49,6 +49,37 @@ async fn a_good_server_passes_and_tells_the_time() {
 }
 
 #[tokio::test]
+async fn the_chat_offers_a_tool_and_says_whether_it_is_called() {
+    let call = json!({ "id": "a1b2c3d4e", "type": "function", "function": { "name": "doctor-look", "arguments": "{}" } });
+    let calls = json!({ "model": "m", "choices": [
+        { "message": { "role": "assistant", "content": null, "tool_calls": [call] }, "finish_reason": "tool_calls" },
+    ] });
+    let no_tools = json!({ "error": { "message": "m does not support tools" } });
+    for (status, answer, verdict, seen) in [
+        (200, calls, Verdict::Ok, "`m` calls a tool"),
+        (200, reply("Hi!"), Verdict::Ok, "`test-model-2026` answers, and called no tool when asked to"),
+        (400, no_tools, Verdict::Failed, "it says: m does not support tools"),
+    ] {
+        let peer = Peer::start(move |talk| {
+            while let Some(asked) = talk.hear() {
+                match asked.line.as_str() {
+                    "GET /v1/models" => talk.json(&json!({ "data": [{ "id": "test-model" }] }))?,
+                    "POST /v1/chat/completions" => talk.answer(status, &[], &answer.to_string())?,
+                    _ => talk.answer(404, &[], "")?,
+                }
+            }
+            None
+        });
+        let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();
+        let check = found.checks.iter().find(|check| check.name == "chat").expect("it chats");
+        assert_eq!(check.verdict, verdict, "{check:?}");
+        assert!(check.seen.ends_with(seen), "{check:?}");
+        let asked = peer.asked().into_iter().find(|asked| asked.line.starts_with("POST /v1/chat")).unwrap();
+        assert_eq!(asked.json()["tools"][0]["function"]["name"], "doctor-look");
+    }
+}
+
+#[tokio::test]
 async fn models_that_are_not_there_are_named_by_their_variables() {
     let peer = server("another-model", false);
     let found = plugin(peer.port, json!({})).call(Examine::default()).await.unwrap();

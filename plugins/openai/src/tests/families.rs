@@ -16,7 +16,7 @@ use plugin_api::{
 
 use self::{
     server::{RESULT, WANTS_BAD, WANTS_BROKEN, WANTS_OFTEN},
-    table::{FAMILIES, Family},
+    table::{FAMILIES, Family, OTHERS},
 };
 use super::{
     peer::Peer,
@@ -68,6 +68,10 @@ impl Scene {
         }
     }
 
+    fn chats(&self) -> usize {
+        self.peer.count(&format!("POST {}/chat/completions", self.family.path()))
+    }
+
     fn last(&self) -> Value {
         self.peer.asked().pop().map_or(Value::Null, |asked| json!([asked.line, asked.body]))
     }
@@ -100,9 +104,9 @@ fn results(family: &Family, answer: &ChatAnswer) -> Vec<Message> {
     [weather, clock].map(|call| Message::tool(&call.id, RESULT)).to_vec()
 }
 
-/// A turn as another server wrote it.
+/// A turn as another server wrote it: OpenRouter, with its thoughts in both forms.
 fn foreign_turn() -> [Message; 3] {
-    let extra = json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "Hm.", "index": 0 }] });
+    let extra = json!({ "reasoning": "Hm.", "reasoning_details": [{ "type": "reasoning.text", "text": "Hm.", "index": 0 }] });
     let call = ToolCall {
         id: "call_0fypS1hVX-of-another-server".into(),
         name: "weather".into(),
@@ -122,6 +126,7 @@ async fn passes(family: &'static Family) {
     let hello = [Message::system("Be brief."), Message::user("Hello?")];
     let answer = scene.chat(hello.clone()).await;
     assert_eq!(answer.content.as_deref(), Some("Hello!"), "{name}");
+    let first = scene.chats();
 
     // Two tools, and the second turn.
     let mut chat = hello.to_vec();
@@ -145,10 +150,15 @@ async fn passes(family: &'static Family) {
     // The person writes again before the result is answered; then a chat that another server began.
     second.push(Message::user("Never mind. Hello?"));
     assert_eq!(scene.chat(second).await.content.as_deref(), Some("Hello!"), "{name}");
+    // What the server wrote has gone back as it came: nothing had to be made up after a refusal.
+    assert_eq!(scene.chats(), first + 5, "{name}: each request is right at once");
     assert_eq!(scene.chat(foreign_turn()).await.content.as_deref(), Some("Sunny, noon."), "{name}");
     let asked = scene.peer.asked().len();
     scene.chat(foreign_turn()).await;
     assert_eq!(scene.peer.asked().len(), asked + 1, "{name}: what it wants is known by now");
+    let last = scene.peer.asked().pop().expect("it was asked").json();
+    let goes_back = last["messages"][1].get("reasoning").is_some();
+    assert_eq!(goes_back, family.takes_reasoning(), "{name}: what it does not refuse goes back");
 
     let texts: Vec<String> = (0..150).map(|number| format!("text {number}")).collect();
     let vectors = scene.plugin.call(Embed::new(texts)).await;
@@ -193,6 +203,23 @@ stories! {
     groq_passes: 6,
     azure_passes: 7,
     openrouter_passes: 8,
+}
+
+#[tokio::test]
+async fn refusals_by_another_status_mean_the_same() {
+    for (name, refusal) in &OTHERS {
+        let peer = Peer::answering(refusal.status, refusal.headers, refusal.body);
+        let asked = Chat::new([Message::user("Hello?")]).tools(tools());
+        let error = plugin(peer.port, json!({})).call(asked).await.unwrap_err();
+        assert_eq!(trouble(&error).code, refusal.code, "{name}");
+    }
+}
+
+#[test]
+fn every_family_refuses_by_400_and_429_and_5xx() {
+    for Family { name, bad, often, broken, .. } in &FAMILIES {
+        assert_eq!((bad.status, often.status, broken.status / 100), (400, 429, 5), "{name}");
+    }
 }
 
 #[test]

@@ -94,6 +94,9 @@ fn server(listed: Value, serves: impl Fn(&Value) -> bool + Send + Sync + 'static
     })
 }
 
+/// An answer to whatever the doctor asks.
+const DOCTOR: &str = r#"{"choices":[{"message":{"content":"Hi!"},"finish_reason":"stop"}],"data":[{"index":0,"embedding":[0.5]}]}"#;
+
 /// An instance for which nobody chose a model.
 fn unchosen(port: u16) -> TestInstance<OpenAi> {
     try_plugin(port, json!({ "model": null })).expect("the settings are good")
@@ -219,5 +222,89 @@ async fn an_answer_that_is_none_proves_nothing() {
         None
     });
     let plugin = plugin(peer.port, json!({}));
-    assert_eq!(plugin.init().await.unwrap_err().setting.as_deref(), Some("model"));
+    assert_eq!(plugin.init().await.unwrap_err().code.to_string(), "unavailable");
+}
+
+#[tokio::test]
+async fn vectors_that_are_none_prove_nothing() {
+    let is_good = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = is_good.clone();
+    let peer = Peer::start(move |talk| {
+        while let Some(asked) = talk.hear() {
+            match asked.line.as_str() {
+                "GET /v1/models" => talk.json(&json!({ "data": [{ "id": "test-model" }] }))?,
+                "POST /v1/embeddings" if seen.load(std::sync::atomic::Ordering::SeqCst) => {
+                    talk.json(&json!({ "data": [{ "index": 0, "embedding": [0.5] }] }))?;
+                }
+                "POST /v1/embeddings" => talk.json(&json!({ "data": [] }))?,
+                _ => talk.answer(404, &[], "")?,
+            }
+        }
+        None
+    });
+    let plugin = plugin(peer.port, json!({ "embedding_model": "vectors" }));
+    plugin.call(Embed::new(["a"])).await.unwrap_err();
+    assert_eq!(plugin.probe().await.unwrap_err().code.to_string(), "protocol");
+    is_good.store(true, std::sync::atomic::Ordering::SeqCst);
+    plugin.call(Embed::new(["a"])).await.unwrap();
+    plugin.probe().await.unwrap();
+    assert_eq!(peer.count("POST /v1/embeddings"), 3, "proven by now");
+}
+
+/// A server whose list lacks the models, and that answers this when they are asked.
+fn lists_others(status: u16, headers: &'static [&'static str], body: &'static str) -> Peer {
+    Peer::start(move |talk| {
+        while let Some(asked) = talk.hear() {
+            match asked.line.as_str() {
+                "GET /v1/models" => talk.json(&json!({ "data": [{ "id": "other" }] }))?,
+                line if line.starts_with("GET ") => talk.answer(404, &[], "")?,
+                _ => talk.answer(status, headers, body)?,
+            }
+        }
+        None
+    })
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_answer_now_lacks_no_model() {
+    for (status, headers, code) in [
+        (429, ["retry-after: 7"].as_slice(), "rate_limited"),
+        (503, &[], "unavailable"),
+        (500, &[], "unavailable"),
+        (401, &[], "auth_invalid"),
+        (404, &[], "config_invalid"),
+        (400, &[], "config_invalid"),
+        (403, &[], "config_invalid"),
+    ] {
+        let peer = lists_others(status, headers, "");
+        let of_chats = plugin(peer.port, json!({})).init().await.unwrap_err();
+        assert_eq!(of_chats.code.to_string(), code, "{status}: {of_chats:?}");
+        let settings = json!({ "model": "other", "embedding_model": "vectors" });
+        let of_vectors = plugin(peer.port, settings).init().await.unwrap_err();
+        assert_eq!(of_vectors.code.to_string(), code, "{status}: {of_vectors:?}");
+        assert_eq!(of_chats.retry_after_ms.is_some(), status == 429);
+    }
+}
+
+#[tokio::test]
+async fn what_the_doctor_asks_is_no_use_of_a_model() {
+    // A server that only makes vectors, and one that only chats.
+    for is_there in ["text-embedding-3-small", "gpt-6-luna"] {
+        let peer = server(json!([{ "id": is_there }]), move |model| model == is_there);
+        let plugin = unchosen(peer.port);
+        let probed = plugin.probe().await.is_ok();
+        plugin.call(Examine::default()).await.unwrap();
+        assert_eq!(plugin.probe().await.is_ok(), probed, "{is_there}");
+        assert!(probed, "{is_there}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_doctor_is_answered_is_proof() {
+    let peer = lists_others(200, &["content-type: application/json"], DOCTOR);
+    let plugin = plugin(peer.port, json!({ "embedding_model": "vectors" }));
+    plugin.call(Examine::default()).await.unwrap();
+    let asked = peer.asked().len();
+    plugin.probe().await.unwrap();
+    assert_eq!(peer.asked().len(), asked + 1, "the list alone");
 }

@@ -1,6 +1,8 @@
 //! Behaviour found in servers beside what is told elsewhere: each case is the like of one that had failed, with its
 //! source where somebody reported it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use plugin_api::{
     requests::openai::{
         Chat, ChatAnswer, ChatDelta, FinishReason, Message, ToolCall, ToolDefinition, TroubleCode,
@@ -130,29 +132,71 @@ async fn comes_early(peer: &Peer, plugin: &plugin_api::testing::TestInstance<cra
     texts
 }
 
-#[tokio::test]
-async fn a_model_that_opens_its_thoughts_is_streamed_at_once_from_its_second_answer_on() {
-    let writes = |pieces: &'static [&'static str]| {
-        Peer::start(move |talk| {
-            while talk.hear().is_some() {
-                talk.begin_events()?;
-                for piece in pieces {
-                    talk.event(&json!({ "choices": [{ "delta": { "content": piece } }] }).to_string())?;
-                }
-                talk.event(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#)?;
-                talk.end_events()?;
+/// A server whose answers say these pieces and end for this reason, the last one again and again.
+fn writes(answers: &'static [(&'static [&'static str], &'static str)]) -> Peer {
+    let answered = AtomicUsize::new(0);
+    Peer::start(move |talk| {
+        while let Some(asked) = talk.hear() {
+            let (pieces, reason) = answers[answered.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
+            if asked.json()["stream"] != true {
+                let mut whole = reply(&pieces.concat());
+                whole["choices"][0]["finish_reason"] = reason.into();
+                talk.json(&whole)?;
+                continue;
             }
-            None
-        })
-    };
-    let peer = writes(&["Hello ", "there!"]);
+            talk.begin_events()?;
+            for piece in pieces {
+                talk.event(&json!({ "choices": [{ "delta": { "content": piece } }] }).to_string())?;
+            }
+            talk.event(&json!({ "choices": [{ "delta": {}, "finish_reason": reason }] }).to_string())?;
+            talk.end_events()?;
+        }
+        None
+    })
+}
+
+const PLAIN: (&[&str], &str) = (&["Hello ", "there!"], "stop");
+const OMITTING: (&[&str], &str) = (&["They greet.", "</think>", "Hello ", "there!"], "stop");
+const CUT: (&[&str], &str) = (&["They greet, ", "and"], "length");
+
+#[tokio::test]
+async fn a_model_whose_answers_hold_no_thoughts_is_streamed_at_once_after_some() {
+    let peer = writes(&[PLAIN]);
     let plain = plugin(peer.port, json!({}));
-    assert_eq!(comes_early(&peer, &plain).await, ["Hello there!"]);
+    for _ in 0..3 {
+        assert_eq!(comes_early(&peer, &plain).await, ["Hello there!"]);
+    }
     assert_eq!(comes_early(&peer, &plain).await, ["Hello ", "there!"]);
-    let peer = writes(&["They greet.", "</think>", "Hello ", "there!"]);
+    // The same by answers that come at once.
+    let peer = writes(&[PLAIN]);
+    let plain = plugin(peer.port, json!({}));
+    for _ in 0..3 {
+        plain.call(question()).await.unwrap();
+    }
+    assert_eq!(comes_early(&peer, &plain).await, ["Hello ", "there!"]);
+}
+
+#[tokio::test]
+async fn one_answer_without_thoughts_is_no_proof_that_there_are_none() {
+    let peer = writes(&[PLAIN, OMITTING]);
     let omitting = plugin(peer.port, json!({}));
-    for _ in 0..2 {
+    for _ in 0..5 {
         assert_eq!(comes_early(&peer, &omitting).await.concat(), "Hello there!");
+    }
+    // Nor is one that was cut off: all of it may be thoughts.
+    for answers in [&[CUT, CUT, CUT, OMITTING], &[PLAIN, CUT, CUT, OMITTING]] {
+        let peer = writes(answers);
+        let at_once = plugin(peer.port, json!({}));
+        for _ in 0..3 {
+            at_once.call(question()).await.unwrap();
+        }
+        assert_eq!(comes_early(&peer, &at_once).await.concat(), "Hello there!");
+        let peer = writes(answers);
+        let streamed = plugin(peer.port, json!({}));
+        for _ in 0..3 {
+            comes_early(&peer, &streamed).await;
+        }
+        assert_eq!(comes_early(&peer, &streamed).await.concat(), "Hello there!");
     }
 }
 

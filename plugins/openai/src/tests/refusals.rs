@@ -41,6 +41,42 @@ async fn of_the_key_and_the_account() {
     refused(403, &[], r#"{"error":{"code":"account_deactivated"}}"#, expect!["unavailable account: `127.0.0.1:PORT` says that the account is closed or not paid for: see its billing page (HTTP 403)"]).await;
 }
 
+/// The words of a refusal as they are in the details and in the log.
+async fn words(key: &str, said: &str) -> (String, String) {
+    let peer = Peer::answering(400, &[], json!({ "error": { "message": said } }).to_string());
+    let plugin = plugin(peer.port, json!({ "api_key": key }));
+    let error = plugin.call(question()).await.expect_err("it is refused");
+    let logged = plugin.logs().into_iter().find_map(|log| log.fields.get("words").cloned());
+    let logged = logged.expect("the words are in the log").as_str().expect("they are a text").to_owned();
+    (trouble(&error).words.expect("there are words"), logged)
+}
+
+#[tokio::test]
+async fn words_are_bounded_where_they_are_kept_and_where_they_are_logged() {
+    for said in ["x ".repeat(5_000), "ä".repeat(5_000)] {
+        let (kept, logged) = words(KEY, &said).await;
+        assert_eq!(kept, logged);
+        assert!(said.starts_with(&kept) && (498..=500).contains(&kept.len()), "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_taken_out_before_words_are_bounded_and_a_short_one_is_a_word() {
+    // Of no known form, and on both sides of the bound.
+    let key = "correct-horse-battery-staple";
+    for before in [470, 480, 490, 499] {
+        let (kept, logged) = words(key, &format!("{}{key} is not known", "x".repeat(before))).await;
+        assert!(!kept.contains("c") && !logged.contains("c"), "{kept}");
+    }
+    let (kept, _) = words(key, &format!("the key {key} is not known")).await;
+    assert_eq!(kept, "the key [hidden] is not known");
+    // Where a server wants none, people set any word.
+    for key in ["any", "none", "ollama"] {
+        let said = format!("{key} model is not there, nor any other");
+        assert_eq!(words(key, &said).await.0, said);
+    }
+}
+
 #[tokio::test]
 async fn of_too_much() {
     refused(429, &["Retry-After: 2"], r#"{"error":{"message":"VENDOR","type":"requests","code":"rate_limit_exceeded"}}"#, expect!["overloaded rate_limited (retry in 2000 ms): `127.0.0.1:PORT` asks to slow down: too many requests or tokens in a time (HTTP 429)"]).await;
@@ -67,6 +103,7 @@ async fn of_the_request() {
         expect!["denied content_filter: `127.0.0.1:PORT` filters the words of the request (HTTP 400)"],
     )
     .await;
+    refused(400, &[], r#"{"error":{"message":"VENDOR","code":"tool_use_failed"}}"#, expect!["internal tool_use_failed: `127.0.0.1:PORT` says that the model wrote a tool call that is none (HTTP 400)"]).await;
     refused(
         400,
         &[],

@@ -17,6 +17,7 @@ fn lists(models: &'static [&'static str], known: &'static str) -> Peer {
         while let Some(asked) = talk.hear() {
             match asked.line.strip_prefix("GET /v1/models/") {
                 Some(name) if name == known => talk.json(&json!({ "id": name }))?,
+                None if asked.line != "GET /v1/models" => talk.answer(404, &[], "")?,
                 Some(_) => talk.answer(404, &[], r#"{"error":{"code":"model_not_found"}}"#)?,
                 None => {
                     let data: Vec<_> =

@@ -1,5 +1,5 @@
 //! An answer that is a refusal: status, headers and body -> a [`Trouble`]. Its message is ours; the server's words are kept
-//! beside it, scrubbed and bounded.
+//! beside it, scrubbed.
 
 use std::time::Duration;
 
@@ -18,7 +18,6 @@ const LONGEST_CODE: usize = 64;
 
 /// What stands in place of what may be a key.
 pub const HIDDEN: &str = "[hidden]";
-const LONGEST_WORDS: usize = 500;
 /// So a key begins, or it stands behind this.
 const KEYS: [&str; 6] = ["sk-", "gsk_", "aiza", "key-", "bearer", "xai-"];
 
@@ -78,7 +77,7 @@ const NO_KEY: [&str; 4] = ["api key not valid", "api_key_invalid", "invalid api 
 pub struct Refusal {
     /// Its `code`, else its `type`, else its `status`.
     pub code: Option<String>,
-    /// Its words, bounded and without what may be a key.
+    /// Its words, without what may be a key. [`Trouble::without`] bounds them.
     pub words: Option<String>,
     /// Its words ask for a shorter request.
     pub is_too_long: bool,
@@ -220,7 +219,7 @@ fn said(value: &Value) -> Option<String> {
     }
 }
 
-/// One line of words, bounded, without what may be a key: whole, cut, or starred out.
+/// One line of words, without what may be a key: whole, cut, or starred out.
 fn scrubbed(text: &str) -> String {
     let may_be_key = |word: &str| {
         let lower = word.to_ascii_lowercase();
@@ -232,8 +231,7 @@ fn scrubbed(text: &str) -> String {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
     let words = words.filter(|word| !word.is_empty());
     let words: Vec<&str> = words.map(|word| if may_be_key(word) { HIDDEN } else { word }).collect();
-    let line = words.join(" ");
-    line[..line.floor_char_boundary(LONGEST_WORDS)].to_owned()
+    words.join(" ")
 }
 
 /// One word of a program, and never a key: those have capitals or are longer.

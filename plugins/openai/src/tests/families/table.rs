@@ -5,7 +5,7 @@ use plugin_api::{
     requests::openai::TroubleCode::{
         self, ContentFilter, ContextTooLong, RateLimited, ToolUseFailed, ToolsUnsupported, Unavailable,
     },
-    serde_json::{self, Value},
+    serde_json::{self, Value, json},
 };
 
 /// A family of servers.
@@ -58,6 +58,15 @@ impl Family {
         let (_, behind) = self.address.split_once("://").expect("it is an address");
         behind.find('/').map_or("", |slash| &behind[slash..])
     }
+
+    /// Whether it takes back thoughts in the field `reasoning`.
+    pub fn takes_reasoning(&self) -> bool {
+        let thinking = json!({ "messages": [
+            { "role": "user", "content": "Hello?" },
+            { "role": "assistant", "content": "Hello!", "reasoning": "Hm." },
+        ] });
+        self.demands.iter().all(|(is_met, _)| is_met(&thinking))
+    }
 }
 
 const fn refusal(status: u16, body: &'static str, code: TroubleCode) -> Refusal {
@@ -106,12 +115,16 @@ fn short_ids(asked: &Value) -> bool {
         && messages(asked, "tool").all(|message| is_short(&message["tool_call_id"]))
 }
 
+fn no_reasoning_details(asked: &Value) -> bool {
+    messages(asked, "assistant").all(|message| message.get("reasoning_details").is_none())
+}
+
 /// Messages hold nothing but what the first API of that kind had.
 fn plain_messages(asked: &Value) -> bool {
     let keys = |value: &Value| {
         value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
     };
-    let own = ["role", "content", "tool_calls", "tool_call_id", "name", "reasoning"];
+    let own = ["role", "content", "tool_calls", "tool_call_id", "name"];
     asked["messages"]
         .as_array()
         .into_iter()
@@ -304,10 +317,18 @@ const MISTRAL: Family = Family {
     reason_for_calls: "tool_calls",
     demands: &[
         (
-            plain_messages,
+            no_reasoning_details,
             refusal(
                 422,
                 r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","messages",1,"assistant","reasoning_details"],"msg":"Extra inputs are not permitted","input":[]}]},"type":"invalid_request_error","param":null,"code":null}"#,
+                TroubleCode::InvalidRequest,
+            ),
+        ),
+        (
+            plain_messages,
+            refusal(
+                422,
+                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","messages",1,"assistant","reasoning"],"msg":"Extra inputs are not permitted","input":"Hm."}]},"type":"invalid_request_error","param":null,"code":null}"#,
                 TroubleCode::InvalidRequest,
             ),
         ),
@@ -472,7 +493,7 @@ const LLAMA_CPP: Family = Family {
 };
 
 /// Calls at once in a stream, without a number: ollama/ollama#5915; no tools: the server's own words, which every model
-/// without them is answered with.
+/// without them is answered with; a limit of the models that it passes on: continuedev/continue#11444.
 const OLLAMA: Family = Family {
     name: "Ollama",
     address: "http://localhost:11434/v1",
@@ -509,9 +530,9 @@ const OLLAMA: Family = Family {
         ToolsUnsupported,
     ),
     often: refusal(
-        503,
-        r#"{"error":{"message":"server busy, please try again.  maximum pending requests exceeded","type":"api_error","param":null,"code":null}}"#,
-        Unavailable,
+        429,
+        r#"{"error":{"message":"you (ada) have reached your session usage limit, upgrade for higher limits: https://ollama.com/upgrade","type":"api_error","param":null,"code":null}}"#,
+        RateLimited,
     ),
     broken: refusal(
         500,
@@ -638,7 +659,7 @@ const AZURE: Family = Family {
 };
 
 /// Comments in a stream: openai/openai-go#227; `reasoning_details`: RooCodeInc/Roo-Code#9389; the provider's words behind its
-/// own: charmbracelet/crush#279; no tools: pydantic/pydantic-ai#2896.
+/// own: charmbracelet/crush#279; a request that is too long: Aider-AI/aider#3721.
 const OPENROUTER: Family = Family {
     name: "OpenRouter",
     address: "https://openrouter.ai/api/v1",
@@ -685,9 +706,9 @@ const OPENROUTER: Family = Family {
     ],
     vectors: Ok(None),
     bad: refusal(
-        404,
-        r#"{"error":{"message":"No endpoints found that support tool use. To learn more about provider routing, visit: https://openrouter.ai/docs/provider-routing","code":404}}"#,
-        ToolsUnsupported,
+        400,
+        r#"{"error":{"message":"This endpoint's maximum context length is 131072 tokens. However, you requested about 141607 tokens (10535 of text input, 131072 in the output). Please reduce the length of either one, or use the \"middle-out\" transform to compress your prompt automatically.","code":400,"metadata":{"provider_name":"Chutes"}}}"#,
+        ContextTooLong,
     ),
     often: refusal(
         429,
@@ -702,6 +723,27 @@ const OPENROUTER: Family = Family {
     thoughts: "`reasoning_details`, taken back",
     mind: "names as it lists them, with or without a suffix such as `:free`",
 };
+
+/// Refusals by another status than the story's: of a gateway without a model that calls tools (pydantic/pydantic-ai#2896),
+/// and of a server whose queue is full.
+pub static OTHERS: [(&str, Refusal); 2] = [
+    (
+        OPENROUTER.name,
+        refusal(
+            404,
+            r#"{"error":{"message":"No endpoints found that support tool use. To learn more about provider routing, visit: https://openrouter.ai/docs/provider-routing","code":404}}"#,
+            ToolsUnsupported,
+        ),
+    ),
+    (
+        OLLAMA.name,
+        refusal(
+            503,
+            r#"{"error":{"message":"server busy, please try again.  maximum pending requests exceeded","type":"api_error","param":null,"code":null}}"#,
+            Unavailable,
+        ),
+    ),
+];
 
 /// Groq takes back its own `reasoning`, and the thoughts of no other server.
 fn no_foreign_thoughts(asked: &Value) -> bool {
