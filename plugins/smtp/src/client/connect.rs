@@ -134,20 +134,18 @@ impl Connector {
             return Err(tls::no_starttls(&self.config));
         }
         let trust = self.trust().await?;
+        let reply = self.within(until, "no answer to STARTTLS", connection.ask("STARTTLS")).await?;
+        self.demand(&reply.map_err(|error| self.broken(&error))?)?;
+        let name = connection.name().to_owned();
+        let stream = connection.into_stream().ok_or_else(|| tls::words_ahead(&self.config))?;
         let upgrade = async {
-            let reply = connection.ask("STARTTLS").await?;
-            if !reply.is_done() {
-                return Ok((connection, reply, None));
-            }
-            let name = connection.name().to_owned();
-            let mut connection = Connection::new(self.secure(connection.into_stream(), trust).await?);
+            let mut connection = Connection::new(self.secure(stream, trust).await?);
             let hello = connection.hello(&name).await?;
-            Ok((connection, reply, Some(hello)))
+            Ok((connection, hello))
         };
         let upgraded = self.within(until, "no TLS handshake", upgrade).await?;
-        let (connection, reply, hello) = upgraded.map_err(|error| self.broken(&error))?;
-        self.demand(&reply)?;
-        hello.map_or(Ok(()), |hello| self.demand_hello(&hello, &connection))?;
+        let (connection, hello) = upgraded.map_err(|error| self.broken(&error))?;
+        self.demand_hello(&hello, &connection)?;
         Ok(connection)
     }
 
@@ -206,12 +204,12 @@ impl Connector {
         if reply.is_done() { Ok(()) } else { Err(connecting::unwilling(reply, &self.config)) }
     }
 
-    /// A refusal for good can only mean the name: nothing else was said so far.
+    /// Servers refuse this machine here too: only the codes of a bad argument (RFC 5321, 4.2.2) and words blame the name.
     fn demand_hello(&self, reply: &Reply, connection: &Connection) -> Result<(), Failure> {
-        match reply.is_transient() && reply.hint() != Some(Hint::Hello) {
+        match matches!(reply.code, 501 | 504) || reply.hint() == Some(Hint::Hello) {
             _ if reply.is_done() => Ok(()),
-            true => Err(connecting::unwilling(reply, &self.config)),
-            false => Err(connecting::refused_hello(reply, connection.name(), &self.config)),
+            true => Err(connecting::refused_hello(reply, connection.name(), &self.config)),
+            false => Err(connecting::unwilling(reply, &self.config)),
         }
     }
 

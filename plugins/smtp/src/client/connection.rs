@@ -54,9 +54,10 @@ impl Connection {
         &self.offers
     }
 
-    /// The stream, for TLS. Bytes sent ahead of it in the clear are dropped, as RFC 3207 demands.
-    pub fn into_stream(self) -> Box<dyn Stream> {
-        self.stream.into_inner()
+    /// The stream, for TLS. `None` if more than the reply came in the clear: it would be taken for what the server says
+    /// behind TLS (CVE-2011-0411), and nobody but an attacker sends it.
+    pub fn into_stream(self) -> Option<Box<dyn Stream>> {
+        self.stream.buffer().is_empty().then(|| self.stream.into_inner())
     }
 
     /// Introduces itself by a name, and reads what the server offers. One that knows no EHLO offers nothing (RFC 5321, 3.2).

@@ -34,6 +34,19 @@ pub fn no_starttls(config: &Config) -> Failure {
     .setting("tls")
 }
 
+/// More than the reply to STARTTLS came unencrypted: an attacker on the way may have put it there.
+pub fn words_ahead(config: &Config) -> Failure {
+    let server = config.address();
+    Failure::tls(format!(
+        "`{server}` said more than yes to STARTTLS before the encryption began: somebody on the way may have added it, so \
+         that the connection was closed"
+    ))
+    .advise(
+        FixAction::CorrectSetting,
+        format!("Set `SMTP_TLS=implicit` if `{server}` has a port for it, or look into the network on the way there"),
+    )
+}
+
 /// The file of the setting `ca_file` cannot be read.
 pub fn unreadable_authorities(path: &Path, error: &Unreadable) -> Failure {
     let why = match error {

@@ -1,5 +1,7 @@
 //! Every way in which there is no working connection: its code, its setting, its exact words.
 
+use std::sync::mpsc;
+
 use expect_test::{Expect, expect};
 use plugin_api::{
     requests::host::Report,
@@ -8,6 +10,7 @@ use plugin_api::{
 };
 
 use super::{
+    partner::Authority,
     peer::{Peer, Talk, closed_port},
     setup::{PASSWORD, login, mail_to, plugin, reported, shown, shown_failure},
 };
@@ -149,6 +152,26 @@ async fn encryption_that_does_not_come_about() {
     let plain = Peer::start(|talk| talk.until("never"));
     fails(plain.port, json!({ "tls": "starttls" }), expect!["tls [tls]: `127.0.0.1:PORT` offers no STARTTLS: set `SMTP_TLS=implicit` if the port expects TLS from the first byte, or `SMTP_TLS=none` to send unencrypted"]).await;
     fails(greets("220 peer ESMTP").port, json!({ "tls": "implicit" }), expect!["tls [tls]: `127.0.0.1:PORT` does not answer in TLS: if the port begins unencrypted, set `SMTP_TLS=starttls`"]).await;
+}
+
+/// CVE-2011-0411: what is put behind the reply must not pass for what the server says once it is encrypted.
+#[tokio::test]
+async fn words_that_come_with_the_reply_to_starttls_end_the_connection() {
+    let trusted = Authority::new("ours");
+    for more in ["250 2.0.0 OK\r\n", "250-peer\r\n250 AUTH PLAIN\r\n", "\r\n", "2"] {
+        let (tell, told) = mpsc::channel();
+        let peer = Peer::start(move |talk| {
+            talk.say("220 peer")?;
+            talk.hear()?;
+            talk.say("250-peer\r\n250 STARTTLS")?;
+            talk.hear()?;
+            // In one piece, so that it comes with the reply.
+            talk.say_bytes(format!("220 2.0.0 Ready to start TLS\r\n{more}").as_bytes())?;
+            tell.send(talk.hear()).ok()
+        });
+        fails(peer.port, json!({ "tls": "starttls", "ca_file": trusted.file() }), expect!["tls [-]: `127.0.0.1:PORT` said more than yes to STARTTLS before the encryption began: somebody on the way may have added it, so that the connection was closed => Set `SMTP_TLS=implicit` if `127.0.0.1:PORT` has a port for it, or look into the network on the way there"]).await;
+        assert_eq!(told.recv().unwrap(), None, "nothing is said after it: {more:?}");
+    }
 }
 
 #[tokio::test]

@@ -63,11 +63,32 @@ async fn a_name_that_is_refused_at_once_is_told_as_the_setting() {
     fails("450 4.7.1 <vm>: Helo command rejected: Host not found", expect!["unavailable [ehlo_name]: `127.0.0.1:PORT` refuses `vm`, the name by which this machine introduces itself (SMTP 450 4.7.1) => Set `SMTP_EHLO_NAME` to a domain of yours that resolves, such as `mail.example.com`"]).await;
     // Gmail's relay.
     fails("421 4.7.0 Try again later, closing connection. (EHLO) a6-20020a - gsmtp", expect!["unavailable [ehlo_name]: `127.0.0.1:PORT` refuses `vm`, the name by which this machine introduces itself (SMTP 421 4.7.0) => Set `SMTP_EHLO_NAME` to a domain of yours that resolves, such as `mail.example.com`"]).await;
+    fails("554 5.7.1 <vm>: Helo command rejected: Access denied", expect!["config_invalid [ehlo_name]: `127.0.0.1:PORT` refuses `vm`, the name by which this machine introduces itself (SMTP 554 5.7.1) => Set `SMTP_EHLO_NAME` to a domain of yours that resolves, such as `mail.example.com`"]).await;
     fails(
         "421 4.3.2 shutting down",
         expect!["unavailable [-]: `127.0.0.1:PORT` does not serve at the moment (SMTP 421 4.3.2)"],
     )
     .await;
+}
+
+/// As Postfix, Exim, and a host that takes no mail (RFC 7504) say it.
+#[tokio::test]
+async fn a_machine_that_is_refused_at_its_name_is_not_told_to_change_the_name() {
+    for (line, reply) in [
+        (
+            "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1",
+            "554 5.7.1",
+        ),
+        ("550 Your host 192.0.2.1 is blacklisted at bl.spamcop.net", "550"),
+        ("521 5.3.2 mail.example.com does not accept mail", "521 5.3.2"),
+    ] {
+        let peer = answers_hello(line);
+        let failure = plugin(peer.port, json!({ "ehlo_name": "vm" })).init().await.unwrap_err();
+        let words = format!(
+            "forbidden [-]: `127.0.0.1:PORT` refuses to serve this machine (SMTP {reply}) => Ask the operator of `127.0.0.1:PORT` to take mail from this machine, or use another server"
+        );
+        assert_eq!(shown_failure(&failure, peer.port), words);
+    }
 }
 
 #[tokio::test]
