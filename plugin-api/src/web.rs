@@ -1,4 +1,8 @@
-//! What plugins that serve pages or name links have in common.
+//! What plugins that serve pages, name links or speak HTTP have in common.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::fmt::rfc2822;
 
 use crate::error::Failure;
 
@@ -51,6 +55,27 @@ pub fn public_base_url(text: &str, reader: &str) -> Result<String, Failure> {
          `https://switchboard.example.com`"
     ))
     .setting("public_base_url"))
+}
+
+/// How long the header `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3). `None` if it is
+/// neither, or the date has passed.
+///
+/// ```
+/// use std::time::Duration;
+/// use plugin_api::web::retry_after;
+///
+/// assert_eq!(retry_after(" 120 "), Some(Duration::from_secs(120)));
+/// assert!(retry_after("Fri, 31 Dec 2199 23:59:59 GMT").is_some());
+/// assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+/// assert_eq!(retry_after("soon"), None);
+/// ```
+pub fn retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = rfc2822::parse(value).ok()?.timestamp();
+    SystemTime::from(until).duration_since(SystemTime::now()).ok()
 }
 
 #[cfg(test)]

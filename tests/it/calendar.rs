@@ -24,6 +24,7 @@ use switchboard_tests::{
 use browser::{Browser, heading};
 use own_google::{
     a_meeting_of_three_in_three_zones_suits_all_of_them, a_renamed_zone_goes_by_the_name_that_google_takes,
+    google_is_asked_by_the_proxy_of_the_environment_and_this_machine_is_not,
     moves_are_told_across_a_restart_on_postgresql, moves_are_told_across_a_restart_on_sqlite,
 };
 
@@ -52,6 +53,7 @@ pub fn tests() -> Vec<Trial> {
         a_meeting_of_three_in_three_zones_suits_all_of_them,
         moves_are_told_across_a_restart_on_sqlite,
         moves_are_told_across_a_restart_on_postgresql,
+        google_is_asked_by_the_proxy_of_the_environment_and_this_machine_is_not,
     ]
 }
 

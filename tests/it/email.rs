@@ -13,6 +13,7 @@ use switchboard_tests::{
     Setup, TestHost,
     http::Response,
     partners::{
+        forward_proxy::ForwardProxy,
         free_port,
         postgres::Postgres,
         raw_smtp::{Answer, Heard, RawSmtp},
@@ -38,6 +39,7 @@ pub fn tests() -> Vec<Trial> {
         a_name_that_is_refused_is_told_and_blames_no_recipient,
         a_connection_that_the_server_ends_after_a_mail_is_replaced,
         an_access_token_is_renewed_and_lets_in_also_after_a_restart,
+        access_tokens_come_by_the_proxy_of_the_environment_and_this_machine_is_asked_without,
         what_a_provider_wants_instead_of_a_password_is_told,
         a_domain_beyond_ascii_goes_to_a_server_without_smtputf8,
         a_job_goes_by_what_the_code_says_on_sqlite,
@@ -296,6 +298,31 @@ fn an_access_token_is_renewed_and_lets_in_also_after_a_restart() {
             );
         }
     }
+}
+
+fn access_tokens_come_by_the_proxy_of_the_environment_and_this_machine_is_asked_without() {
+    let server = RawSmtp::start(|heard| match heard.line.split(' ').next() {
+        Some("EHLO") => Answer::line("250-raw\r\n250 AUTH LOGIN XOAUTH2"),
+        _ => Answer::Good,
+    });
+    let setup = |token_url: &str| {
+        setup(server.port(), "none")
+            .env("SMTP_USERNAME", "operator@example.com")
+            .env("SMTP_OAUTH_REFRESH_TOKEN", "refresh-token-one")
+            .env("SMTP_OAUTH_CLIENT_ID", "switchboard")
+            .env("SMTP_OAUTH_TOKEN_URL", token_url)
+    };
+    let proxy = ForwardProxy::start();
+    let elsewhere = || setup("https://login.invalid/token").env("HTTPS_PROXY", &proxy.url());
+    elsewhere().env("NO_PROXY", "login.invalid").start().wait_for_status("smtp", "error");
+    assert_eq!(proxy.asked(), [""; 0]);
+    elsewhere().start().wait_for_status("smtp", "error");
+    assert!(proxy.asked().contains(&"CONNECT login.invalid:443".to_owned()), "{:?}", proxy.asked());
+
+    let (authority, _) = authority("ya29.a0Af_secret-token", None);
+    let proxy = ForwardProxy::start();
+    connected(proxy.for_everything(setup(&format!("http://{}/token", authority.address()))));
+    assert_eq!(proxy.asked(), [""; 0]);
 }
 
 /// Gives this access token for an hour, and another refresh token if there is one; and the refresh tokens that it was given.

@@ -14,6 +14,7 @@ pub mod stepped_clock;
 pub mod smtp;
 /// A mail server that answers in any bytes.
 pub mod raw_smtp;
+pub mod forward_proxy;
 /// A server that repeats what must not be repeated.
 pub mod parrot;
 /// A server that Node.js runs.

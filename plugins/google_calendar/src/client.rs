@@ -14,11 +14,15 @@ use plugin_api::{
     tls,
     tokio::time::{Instant, sleep_until, timeout_at},
     tracing,
+    web::retry_after,
 };
-use reqwest::{Method, Response, Url, header, redirect};
+use reqwest::{ClientBuilder, Method, Response, Url, header, redirect};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::errors::{self, Fault, Refusal};
+use crate::{
+    errors::{self, Fault, Refusal},
+    settings::is_loopback,
+};
 
 /// The most of an answer that is read: a page of 250 events with long descriptions is far below.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -43,7 +47,10 @@ pub fn deadline(call: &Call) -> Deadline {
 /// HTTP for the API and for tokens.
 #[derive(Clone)]
 pub struct Client {
+    /// By the proxy of the environment, if it names one.
     http: reqwest::Client,
+    /// To this machine, where no proxy leads.
+    local: reqwest::Client,
     base: Url,
     timeout: Duration,
     /// Google's clock, as its last answer told it.
@@ -136,14 +143,18 @@ impl Client {
     /// Makes the client; connects to nothing.
     pub fn new(base: Url, timeout: Duration) -> Result<Self, Failure> {
         tls::install_provider();
-        let http = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(timeout)
-            .timeout(timeout)
-            .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| Failure::internal("no HTTP client can be made"))?;
-        Ok(Self { http, base, timeout, clock: Arc::default() })
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(redirect::Policy::none())
+                .connect_timeout(timeout)
+                .timeout(timeout)
+                .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
+        };
+        let client = |builder: ClientBuilder| {
+            builder.build().map_err(|_| Failure::internal("no HTTP client can be made"))
+        };
+        let (http, local) = (client(builder())?, client(builder().no_proxy())?);
+        Ok(Self { http, local, base, timeout, clock: Arc::default() })
     }
 
     /// Google's clock, as its last answer told it.
@@ -203,17 +214,16 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(u16, Option<Duration>, Vec<u8>), Fault> {
         let host = host_of(request.url()).to_owned();
+        let http = if is_loopback(request.url()) { &self.local } else { &self.http };
         if Instant::now() >= deadline {
             return Err(Fault::OutOfTime { sent: false });
         }
         let work = async {
-            let response =
-                self.http.execute(request).await.map_err(|error| errors::transport(&error, &host))?;
+            let response = http.execute(request).await.map_err(|error| errors::transport(&error, &host))?;
             self.note_clock(&host, &response);
             let status = response.status().as_u16();
             let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let wait = errors::retry_after(wait);
-            Ok((status, wait, body_of(response, &host).await?))
+            Ok((status, wait.and_then(retry_after), body_of(response, &host).await?))
         };
         timeout_at(deadline, work).await.unwrap_or(Err(Fault::OutOfTime { sent: true }))
     }

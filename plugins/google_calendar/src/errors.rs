@@ -1,17 +1,9 @@
 //! What went wrong with Google -> a [`Fault`] -> why the plugin does not work, or why a request was not done. Google's
 //! own words are never passed on; they are in the log at debug level.
 
-use std::{
-    error::Error,
-    io,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error, io};
 
-use plugin_api::{
-    jiff::{Timestamp, fmt::rfc2822},
-    prelude::*,
-    requests::host::Report,
-};
+use plugin_api::{prelude::*, requests::host::Report};
 
 use crate::settings::START_PATH;
 
@@ -307,14 +299,4 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 fn is_tls(cause: &(dyn Error + 'static)) -> bool {
     let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     cause.is::<rustls::Error>() || inside.is_some_and(|error| error.is::<rustls::Error>())
-}
-
-/// How long Google asks to wait: seconds, or a date.
-pub fn retry_after(value: Option<&str>) -> Option<Duration> {
-    let value = value?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until: Timestamp = rfc2822::parse(value).ok()?.timestamp();
-    SystemTime::from(until).duration_since(SystemTime::now()).ok()
 }

@@ -102,6 +102,10 @@ impl Plugin for GoogleCalendar {
     async fn probe(&self) -> Result<(), Failure> {
         self.account.verify(Instant::now() + PROBE_PATIENCE).await
     }
+
+    async fn stop(&self) {
+        self.account.tokens.settle().await;
+    }
 }
 
 fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<GoogleCalendar> {

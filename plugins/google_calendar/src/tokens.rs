@@ -57,6 +57,8 @@ struct Held {
     version: i64,
     /// It is newer than what lies in the database under this version.
     unsaved: bool,
+    /// The host keeps its tokens out of the log: only then they are used.
+    is_scrubbed: bool,
 }
 
 impl Grant {
@@ -165,6 +167,11 @@ impl Tokens {
         Ok(())
     }
 
+    /// Waits for a refresh under way: its token may be the only one that is still good.
+    pub async fn settle(&self) {
+        drop(self.flight.lock().await);
+    }
+
     /// Takes a new grant in the place of any other.
     pub async fn put(&self, grant: Grant) -> Result<(), Failure> {
         let _flight = self.flight.lock().await;
@@ -249,10 +256,10 @@ impl Tokens {
     /// Keeps a renewed grant: here at once, because Google may have replaced the old one; then in the database.
     async fn keep(&self, grant: Grant, version: i64) -> Result<Option<Secret>, Failure> {
         let token = grant.access.clone();
-        self.hold(grant, version, true).await?;
+        let scrubbed = self.hold(grant, version, true).await;
         for attempt in 1..=SAVES {
             match self.save().await {
-                Ok(()) => return Ok(self.lock().is_some().then_some(token)),
+                Ok(()) => return scrubbed.map(|()| self.lock().is_some().then_some(token)),
                 Err(failure) => {
                     tracing::warn!(
                         attempt,
@@ -263,7 +270,7 @@ impl Tokens {
                 }
             }
         }
-        Ok(Some(token))
+        scrubbed.map(|()| Some(token))
     }
 
     /// Writes what is not in the database yet, unless something newer is there.
@@ -273,12 +280,14 @@ impl Tokens {
         let Some((grant, version)) = unsaved else { return Ok(()) };
         let sealed = self.seal(&grant).await?;
         match self.store.renew(version, &sealed).await? {
-            true => self.hold(grant, version + 1, false).await,
-            false => {
-                self.drop_held();
-                Ok(())
+            true => {
+                if let Some(held) = self.lock().as_mut() {
+                    (held.version, held.unsaved) = (version + 1, false);
+                }
             }
+            false => self.drop_held(),
         }
+        Ok(())
     }
 
     /// The grant in the database, if it can be used.
@@ -303,17 +312,22 @@ impl Tokens {
         Grant::read(&text).ok_or_else(|| errors::consent_ended("the grant in the database cannot be read"))
     }
 
+    /// Holds a grant, also if the host does not take its tokens as secrets: then it is kept, and not used.
     async fn hold(&self, grant: Grant, version: i64, unsaved: bool) -> Result<(), Failure> {
+        *self.lock() = Some(Held { grant: grant.clone(), version, unsaved, is_scrubbed: false });
         for token in [&grant.access, &grant.refresh] {
             self.context.secret(token.expose()).await?;
         }
-        *self.lock() = Some(Held { grant, version, unsaved });
+        if let Some(held) = self.lock().as_mut() {
+            held.is_scrubbed = true;
+        }
         Ok(())
     }
 
     fn fresh(&self, refused: Option<&Secret>) -> Option<Secret> {
         let held = self.lock();
-        held.as_ref().filter(|held| held.grant.is_fresh(refused)).map(|held| held.grant.access.clone())
+        let usable = held.as_ref().filter(|held| held.is_scrubbed && held.grant.is_fresh(refused));
+        usable.map(|held| held.grant.access.clone())
     }
 
     fn drop_held(&self) {

@@ -103,8 +103,9 @@ impl Client {
         Session::new(connection, was_kept, self.config.clone(), self.idle.clone(), slot)
     }
 
-    /// Closes what is idle.
+    /// Closes what is idle, and lets a renewed token be kept.
     pub async fn close(&self) {
+        self.connector.settle().await;
         for connection in self.idle.take_all() {
             say_goodbye(connection).await;
         }

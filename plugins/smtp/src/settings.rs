@@ -287,9 +287,13 @@ pub fn is_google(server: &str) -> bool {
     ["gmail.com", "googlemail.com"].iter().any(|domain| server.ends_with(domain))
 }
 
+/// Whether an address is on this machine.
+pub fn is_local(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])))
+}
+
 /// An address that secrets may be sent to.
 fn secure_address(text: &str) -> Result<Url, Failure> {
-    let is_local = |url: &Url| url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
     let url = Url::parse(text).ok().filter(|url| url.has_host());
     url.filter(|url| url.scheme() == "https" || (url.scheme() == "http" && is_local(url))).ok_or_else(|| {
         Failure::config_invalid(format!(

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
-    partners::postgres::Postgres,
+    http::Response,
+    partners::{forward_proxy::ForwardProxy, postgres::Postgres},
     peer::{Asked, Peer},
     trial::Outcome,
 };
@@ -97,6 +98,15 @@ fn busy() -> Value {
 /// Walks through consent, which this Google gives without asking.
 #[track_caller]
 fn connected(setup: Setup) -> TestHost {
+    let (host, page) = come_back(setup);
+    assert_eq!(heading(&page).0, 200, "{}", page.body);
+    host.wait_for_status("google_calendar", "connected");
+    host
+}
+
+/// Comes back from consent with a code, and gives the page.
+#[track_caller]
+fn come_back(setup: Setup) -> (TestHost, Response) {
     let host = setup.start();
     host.wait_for_status("google_calendar", "disconnected");
     let sent = host.get(super::START);
@@ -106,9 +116,28 @@ fn connected(setup: Setup) -> TestHost {
     let state = to.split(['?', '&']).find_map(|pair| pair.strip_prefix("state=")).expect("with a state");
     let back = format!("/api/calendar/oauth/callback?code=good&state={state}");
     let page = host.request("GET", &back, &[("cookie", &cookie)], None);
-    assert_eq!(heading(&page).0, 200, "{}", page.body);
-    host.wait_for_status("google_calendar", "connected");
-    host
+    (host, page)
+}
+
+pub fn google_is_asked_by_the_proxy_of_the_environment_and_this_machine_is_not() {
+    let proxy = ForwardProxy::start();
+    let secrets = json!({ "web": {
+        "client_id": "client", "client_secret": "hidden", "redirect_uris": [super::CALLBACK],
+        "auth_uri": "https://google.invalid/auth", "token_uri": "https://google.invalid/token",
+    }});
+    let (_host, page) = come_back(
+        setup("127.0.0.1:1")
+            .file("client.json", secrets.to_string())
+            .env("GOOGLE_CALENDAR_API_BASE_URL", "https://google.invalid/v3")
+            .env("HTTPS_PROXY", &proxy.url()),
+    );
+    assert_ne!(heading(&page).0, 200, "{}", page.body);
+    assert!(proxy.asked().contains(&"CONNECT google.invalid:443".to_owned()), "{:?}", proxy.asked());
+
+    let google = Calendar::default().start(&[]);
+    let proxy = ForwardProxy::start();
+    connected(proxy.for_everything(setup(google.address())));
+    assert_eq!(proxy.asked(), [""; 0]);
 }
 
 pub fn a_renamed_zone_goes_by_the_name_that_google_takes() {

@@ -2,12 +2,13 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use expect_test::expect;
 use plugin_api::{
     prelude::*,
+    protocol::HOST,
     requests::calendar::ListEvents,
     serde_json::json,
     testing::database::Database,
@@ -153,6 +154,30 @@ async fn a_renewed_token_outlives_a_database_that_is_away() {
     list(&plugin).await.expect("what was kept is used, and saved");
     let later = setup::plugin(peer.port, &database);
     list(&later).await.expect("the newest refresh token is in the database");
+}
+
+#[tokio::test]
+async fn a_host_that_takes_no_secret_loses_no_renewed_token() {
+    let peer = rotating();
+    let database = Database::new();
+    let is_away = Arc::new(AtomicBool::new(false));
+    let away = is_away.clone();
+    let plugin = setup::plugin_test(peer.port, &database, json!({}))
+        .fake_json(HOST, "secret", move |_, _| match away.load(Ordering::SeqCst) {
+            true => Err(OperationError::unavailable("the host is busy")),
+            false => Ok(json!(null)),
+        })
+        .create()
+        .unwrap();
+    connect(&plugin).await;
+    let before = refreshes(&peer);
+    is_away.store(true, Ordering::SeqCst);
+    assert!(list(&plugin).await.is_err(), "no token is used that the host does not keep out of the log");
+    assert_eq!(refreshes(&peer), before + 1);
+    is_away.store(false, Ordering::SeqCst);
+    list(&plugin).await.expect("what Google replaced was kept");
+    let later = setup::plugin(peer.port, &database);
+    list(&later).await.expect("in the database too");
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ pub fn plugin(port: u16, database: &Database) -> Instance {
 
 /// With further settings.
 pub fn plugin_with(port: u16, database: &Database, more: Value) -> Instance {
+    plugin_test(port, database, more).create().expect("the settings are good")
+}
+
+/// The plugin that is to become an instance.
+pub fn plugin_test(port: u16, database: &Database, more: Value) -> TestPlugin<GoogleCalendar> {
     let base = format!("http://127.0.0.1:{port}");
     let secrets = json!({ "web": {
         "client_id": "client", "client_secret": "GOCSPX-hidden", "redirect_uris": ["http://localhost:8080/api/calendar/oauth/callback"],
@@ -37,7 +42,7 @@ pub fn plugin_with(port: u16, database: &Database, more: Value) -> Instance {
     });
     let all = settings.as_object_mut().expect("it is an object");
     all.extend(more.as_object().expect("settings are an object").clone());
-    database.serve(TestPlugin::new(settings)).create().expect("the settings are good")
+    database.serve(TestPlugin::new(settings))
 }
 
 /// Google's answer to a code or a refresh token.

@@ -68,6 +68,13 @@ impl Connector {
         Ok(connection)
     }
 
+    /// Waits until nothing is under way that must not be cut.
+    pub async fn settle(&self) {
+        if let Some(tokens) = &self.tokens {
+            tokens.settle().await;
+        }
+    }
+
     /// Tries the server's addresses in turn until one greets.
     async fn reach(&self, until: Instant) -> Result<Connection, Failure> {
         let addresses = self.resolve(until).await?;
@@ -170,7 +177,7 @@ impl Connector {
                 ("AUTH LOGIN".to_owned(), vec![STANDARD.encode(user), STANDARD.encode(password.expose())])
             }
             (_, Some(tokens)) if offered("XOAUTH2") => {
-                let token = self.within(until, "no access token", tokens.access()).await??;
+                let token = tokens.access(until).await?;
                 let text = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose());
                 // A refusal comes as a question first, whose answer is empty.
                 (format!("AUTH XOAUTH2 {}", STANDARD.encode(text)), vec![String::new()])
@@ -193,7 +200,8 @@ impl Connector {
             false if reply.is_transient() => Err(connecting::unwilling(&reply, &self.config)),
             false => {
                 if let Some(tokens) = &self.tokens {
-                    tokens.forget().await;
+                    // Out of time only during a renewal, which brings a new one anyway.
+                    let _ = timeout_at(until, tokens.forget()).await;
                 }
                 Err(login::refused(&reply, &self.config))
             }

@@ -30,6 +30,16 @@ pub fn refused(host: &str, code: &str) -> Failure {
         .advise(FixAction::SeeVendor, format!("Check the OAuth client and its permissions at `{host}`"))
 }
 
+/// The provider cannot serve now.
+pub fn outage(host: &str, answer: &str) -> Failure {
+    Failure::unavailable(format!("`{host}` gives no access token at the moment: it answers `{answer}`"))
+}
+
+/// The provider is asked too often.
+pub fn slow_down(host: &str) -> Failure {
+    Failure::rate_limited(format!("`{host}` gives no access token at the moment: it asks to slow down"))
+}
+
 /// The provider does not answer.
 pub fn out_of_reach(host: &str, is_timeout: bool) -> Failure {
     match is_timeout {

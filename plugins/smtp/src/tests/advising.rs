@@ -161,6 +161,8 @@ fn no_access_token() {
         tokens::ended(host),
         tokens::unknown_client(host),
         tokens::refused(host, "invalid_scope"),
+        tokens::slow_down(host),
+        tokens::outage(host, "503"),
         tokens::out_of_reach(host, true),
         tokens::out_of_reach(host, false),
         tokens::no_endpoint(host),
@@ -169,6 +171,8 @@ fn no_access_token() {
         auth_invalid [oauth_refresh_token]: `login.microsoftonline.com` does not honour the refresh token any more: it has ended, or the consent was withdrawn => Consent again as `SMTP_USERNAME`, and set `SMTP_OAUTH_REFRESH_TOKEN` to the new refresh token
         auth_invalid [oauth_client_id]: `login.microsoftonline.com` does not know the OAuth client, or its secret is wrong => Correct `SMTP_OAUTH_CLIENT_ID` and `SMTP_OAUTH_CLIENT_SECRET`
         forbidden [-]: `login.microsoftonline.com` gives no access token: `invalid_scope` => Check the OAuth client and its permissions at `login.microsoftonline.com`
+        rate_limited [-]: `login.microsoftonline.com` gives no access token at the moment: it asks to slow down
+        unavailable [-]: `login.microsoftonline.com` gives no access token at the moment: it answers `503`
         timeout [-]: `login.microsoftonline.com` gave no access token in time
         unavailable [-]: `login.microsoftonline.com` cannot be reached for an access token
         protocol [oauth_token_url]: `login.microsoftonline.com` does not answer as a token endpoint: check `SMTP_OAUTH_TOKEN_URL`"#]].assert_eq(&table(failures));

@@ -1,12 +1,18 @@
 //! Logging in by an access token, and where it comes from: the settings, or a refresh token.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use expect_test::expect;
 use plugin_api::{
+    error::OperationError,
+    protocol::HOST,
     serde_json::{Value, json},
-    testing::TestInstance,
+    testing::{TestInstance, TestPlugin},
     tokio,
 };
 
@@ -70,12 +76,17 @@ fn renewing(server: &Peer, authority: u16, more: Value) -> TestInstance<Smtp> {
 
 /// With this folder for data.
 fn renewing_in(folder: &TempDir, server: &Peer, authority: u16, more: Value) -> TestInstance<Smtp> {
+    renewing_test(folder, server, authority, more).create().expect("the settings are good")
+}
+
+/// The same, before it is made.
+fn renewing_test(folder: &TempDir, server: &Peer, authority: u16, more: Value) -> TestPlugin<Smtp> {
     let mut settings = json!({
         "username": "ada@example.com", "oauth_refresh_token": "refresh-1", "oauth_client_id": "switchboard",
         "oauth_token_url": format!("http://127.0.0.1:{authority}/token"),
     });
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    plugin_test(server.port, settings).data_dir(folder.path()).create().expect("the settings are good")
+    plugin_test(server.port, settings).data_dir(folder.path())
 }
 
 #[tokio::test]
@@ -129,6 +140,91 @@ async fn a_refresh_token_that_is_replaced_is_not_used_again_also_after_a_restart
 }
 
 #[tokio::test]
+async fn a_caller_that_goes_away_takes_no_replaced_token_along() {
+    let server = server("ya29.good");
+    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let (go, gate) = mpsc::channel();
+    let gate = Mutex::new(gate);
+    // As strict as a provider may be: the first token is good once.
+    let (authority, asked) = authority(move |refresh| {
+        let good = |refresh: Option<&str>| json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30, "refresh_token": refresh });
+        match refresh {
+            "refresh-1" => {
+                begin.send(()).expect("the test waits for it");
+                match gate.lock().unwrap().recv() {
+                    Ok(()) => (200, good(Some("refresh-2"))),
+                    Err(_) => (400, json!({ "error": "invalid_grant" })),
+                }
+            }
+            _ => (200, good(None)),
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let secret = json!({ "oauth_client_secret": "hidden" });
+    let plugin = renewing_in(&folder, &server, authority.port, secret.clone());
+    tokio::select! {
+        outcome = plugin.init() => panic!("it came before the token: {outcome:?}"),
+        _ = begun.recv() => {}
+    }
+    // Once, and then the gate is closed.
+    go.send(()).unwrap();
+    drop(go);
+    plugin.init().await.unwrap();
+    renewing_in(&folder, &server, authority.port, secret).init().await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), ["refresh-1", "refresh-2", "refresh-2"].map(with));
+}
+
+#[tokio::test]
+async fn a_step_that_fails_after_a_renewal_loses_no_replaced_token() {
+    let server = server("ya29.good");
+    let (authority, asked) = replacing();
+    let folder = tempfile::tempdir().unwrap();
+    let secret = json!({ "oauth_client_secret": "hidden" });
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = is_away.clone();
+    let plugin = renewing_test(&folder, &server, authority.port, secret.clone())
+        .fake_json(HOST, "secret", move |_, _| match away.load(Ordering::SeqCst) {
+            true => Err(OperationError::unavailable("the host is busy")),
+            false => Ok(Value::Null),
+        })
+        .create()
+        .unwrap();
+    plugin.init().await.expect_err("no token is used that the host does not keep out of the log");
+    is_away.store(false, Ordering::SeqCst);
+    plugin.init().await.unwrap();
+    renewing_in(&folder, &server, authority.port, secret).init().await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), ["refresh-1", "refresh-2", "refresh-2"].map(with));
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_long_is_named_and_its_token_is_kept_all_the_same() {
+    let server = server("ya29.good");
+    let (go, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let (authority, asked) = authority(move |refresh| {
+        let replacement = (refresh == "refresh-1").then(|| {
+            gate.lock().unwrap().recv().expect("the test goes on");
+            "refresh-2"
+        });
+        (
+            200,
+            json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": 30, "refresh_token": replacement }),
+        )
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let secret = |timeout| json!({ "oauth_client_secret": "hidden", "timeout": timeout });
+    let plugin = renewing_in(&folder, &server, authority.port, secret("2s"));
+    let failure = plugin.init().await.unwrap_err();
+    expect!["timeout [-]: `127.0.0.1` gave no access token in time"]
+        .assert_eq(&shown_failure(&failure, server.port));
+    go.send(()).unwrap();
+    // It ends when the token is kept, which is then the one of the next.
+    plugin.stop().await.unwrap();
+    renewing_in(&folder, &server, authority.port, secret("5s")).init().await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), ["refresh-1", "refresh-2"].map(with));
+}
+
+#[tokio::test]
 async fn what_was_kept_and_has_ended_gives_way_to_the_settings() {
     let server = server("ya29.good");
     let folder = tempfile::tempdir().unwrap();
@@ -178,12 +274,45 @@ async fn why_there_is_no_access_token_is_told() {
     fails(400, json!({ "error": "invalid_grant", "error_description": "AADSTS700082: expired" }), expect!["auth_invalid [oauth_refresh_token]: `127.0.0.1` does not honour the refresh token any more: it has ended, or the consent was withdrawn => Consent again as `SMTP_USERNAME`, and set `SMTP_OAUTH_REFRESH_TOKEN` to the new refresh token"]).await;
     fails(401, json!({ "error": "invalid_client" }), expect!["auth_invalid [oauth_client_id]: `127.0.0.1` does not know the OAuth client, or its secret is wrong => Correct `SMTP_OAUTH_CLIENT_ID` and `SMTP_OAUTH_CLIENT_SECRET`"]).await;
     fails(400, json!({ "error": "invalid_scope" }), expect!["forbidden [-]: `127.0.0.1` gives no access token: `invalid_scope` => Check the OAuth client and its permissions at `127.0.0.1`"]).await;
-    fails(503, json!({}), expect!["unavailable [-]: `127.0.0.1` cannot be reached for an access token"])
+    fails(
+        503,
+        json!({}),
+        expect!["unavailable [-]: `127.0.0.1` gives no access token at the moment: it answers `503`"],
+    )
+    .await;
+    fails(400, json!({ "error": "temporarily_unavailable" }), expect!["unavailable [-]: `127.0.0.1` gives no access token at the moment: it answers `temporarily_unavailable`"]).await;
+    // Whatever its words say: it is asked too often, and the client is good.
+    for answer in [json!({}), json!({ "error": "invalid_client" }), json!({ "error": "rate_limit_exceeded" })]
+    {
+        fails(
+            429,
+            answer,
+            expect![
+                "rate_limited [-]: `127.0.0.1` gives no access token at the moment: it asks to slow down"
+            ],
+        )
         .await;
+    }
     fails(200, json!({ "hello": 1 }), expect!["protocol [oauth_token_url]: `127.0.0.1` does not answer as a token endpoint: check `SMTP_OAUTH_TOKEN_URL`"]).await;
     let failure = renewing(&server, closed_port(), json!({})).init().await.unwrap_err();
     expect!["unavailable [-]: `127.0.0.1` cannot be reached for an access token"]
         .assert_eq(&shown_failure(&failure, server.port));
+}
+
+#[tokio::test]
+async fn a_provider_that_says_how_long_to_wait_is_heeded() {
+    for (status, code) in
+        [("429 Too Many Requests", "rate_limited"), ("503 Service Unavailable", "unavailable")]
+    {
+        let server = server("ya29.good");
+        let authority = Peer::start(move |talk| {
+            talk.hear_http()?;
+            talk.say(&format!("HTTP/1.1 {status}\r\nretry-after: 17\r\ncontent-length: 0\r\n"))?;
+            talk.fall_silent()
+        });
+        let failure = renewing(&server, authority.port, json!({})).init().await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.retry_after_ms), (code, Some(17_000)));
+    }
 }
 
 #[tokio::test]
