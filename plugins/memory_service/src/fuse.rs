@@ -9,8 +9,10 @@ use crate::store::Found;
 /// little of one another: of a person with a few dozen memories both rankings hold nearly all, and what shares `she` or `in`
 /// with the question came before what answers it (19 of 40 questions; with 10 and the weight of words, 37).
 const SMOOTHING: f64 = 10.0;
-/// Words that at most so many memories hold tell as much as the meaning; those that more hold, less and less.
+/// The words of a question count as much as its meaning as long as they find at most so many memories. The more they find,
+/// the less they count: with twice as many, half as much.
 const TELLING: f64 = 2.0;
+/// They never count less than this part of it, which they reach with seven memories.
 const LEAST_OF_WORDS: f64 = 0.3;
 /// So much of a memory's weight is gone when it is very old.
 const AGING: f64 = 0.3;
@@ -31,7 +33,8 @@ impl Recency {
     }
 }
 
-/// The best of both, by meaning and by words, with a score from 0 to 1: what is first in both and new has 1.
+/// The best of both, by meaning and by words, with a score from 0 to 1: a new memory that is first in both has 1 where the
+/// words find at most two, and 0.65 where they find seven or more.
 pub fn fuse(rankings: [Vec<Found>; 2], recency: Recency, limit: usize) -> Vec<(f64, Found)> {
     let mut scores: HashMap<String, (f64, Found)> = HashMap::new();
     #[expect(clippy::cast_precision_loss, reason = "places are few")]
@@ -105,6 +108,25 @@ mod tests {
         let best = |worded: &str| fuse([new("abcdef"), new(worded)], recency, 1).remove(0).1.id;
         assert_eq!(best("f"), "f");
         assert_eq!(best("fghijklm"), "a", "a word that all hold does not make up for five places");
+    }
+
+    #[test]
+    fn words_count_by_how_many_memories_they_find() {
+        let score = |count: usize| {
+            let worded: Vec<Found> = (0..count).map(|id| found(&id.to_string(), 1000 * DAY)).collect();
+            let recency = Recency { now_ms: 1000 * DAY, half_life_ms: 60.0 * DAY as f64 };
+            format!("{:.2}", fuse([vec![found("0", 1000 * DAY)], worded], recency, 1)[0].0)
+        };
+        assert_eq!(
+            [1, 2, 3, 4, 6, 7, 100].map(score),
+            ["1.00", "1.00", "0.83", "0.75", "0.67", "0.65", "0.65"]
+        );
+    }
+
+    #[test]
+    fn a_very_old_memory_counts_seven_tenths_of_a_new_one() {
+        check(&[("new", 1000), ("old", -9_000)], &[("old", -9_000), ("new", 1000)], "new 0.96, old 0.67");
+        check(&[("old", -9_000)], &[("old", -9_000)], "old 0.70");
     }
 
     #[test]

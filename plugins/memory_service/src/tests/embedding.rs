@@ -207,6 +207,38 @@ async fn a_text_that_the_server_fails_on_holds_up_nobody_and_is_told() {
 }
 
 #[tokio::test]
+async fn a_text_that_fails_again_and_again_is_tried_ever_more_seldom() {
+    let world = World::start().await;
+    world.model.fail_on("unspeakable", OperationError::unavailable("the server cannot serve at the moment"));
+    world.say(ADA, "dog").await;
+    world.say(ADA, "an unspeakable dog").await;
+    let wait_ms = "select lease_ms from memory_service_pending";
+    let mut pauses = Vec::new();
+    for times in 1..=11 {
+        let told = || -> Vec<String> {
+            let messages = world.plugin.logs().into_iter().map(|log| log.message);
+            messages.filter(|message| message.contains("not this memory")).collect()
+        };
+        let wait = async {
+            while told().len() < times {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it is tried");
+        let told = told();
+        let (_, pause) = told[times - 1].rsplit_once("again in ").expect("it says when");
+        pauses.push(pause.trim_end_matches(" s").parse::<i64>().expect("seconds"));
+        let left_ms = world.database.number(wait_ms) - plugin_api::jiff::Timestamp::now().as_millisecond();
+        let pause_ms = pauses[pauses.len() - 1] * 1000;
+        assert!((pause_ms - 60_000..=pause_ms).contains(&left_ms), "{left_ms} of {pause_ms} ms are left");
+        // The pause is over.
+        world.database.run("update memory_service_pending set lease_ms = 1");
+        world.say(ADA, "this wakes it").await;
+    }
+    assert_eq!(pauses, [300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800, 86_400, 86_400]);
+}
+
+#[tokio::test]
 async fn a_server_that_takes_fewer_texts_at_once_is_asked_for_fewer() {
     let world = World::start().await;
     world.model.limit(3);
