@@ -77,6 +77,9 @@ impl Drop for Worker {
     }
 }
 
+/// The first turn has not begun: a loop that hangs by then is found, and has done no work.
+const STARTING: u64 = 1;
+
 /// By which a loop shows that it turns. Clones show the same.
 #[derive(Debug, Clone)]
 pub struct Pulse(Arc<Beats>);
@@ -84,7 +87,7 @@ pub struct Pulse(Arc<Beats>);
 #[derive(Debug)]
 struct Beats {
     begun: Instant,
-    /// When the turn under way began, in milliseconds since `begun`, and 1 more; 0 while it rests.
+    /// When the turn under way began, in milliseconds since `begun`, and 2 more; 0 while it rests; [`STARTING`].
     turn: AtomicU64,
     /// How many turns are over.
     over: AtomicU64,
@@ -92,21 +95,25 @@ struct Beats {
 
 impl Pulse {
     fn new() -> Self {
-        Self(Arc::new(Beats { begun: Instant::now(), turn: 1.into(), over: 0.into() }))
+        Self(Arc::new(Beats { begun: Instant::now(), turn: STARTING.into(), over: 0.into() }))
     }
 
     /// A turn begins; one that was under way is over.
     pub fn turn(&self) {
-        let now = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        if self.0.turn.swap(now + 1, Ordering::Relaxed) > 0 {
-            self.0.over.fetch_add(1, Ordering::Relaxed);
-        }
+        let now = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 2);
+        self.end(now + 2);
     }
 
-    /// The turn is over. It may be long until the next one.
+    /// The turn under way is over, if there is one. It may be long until the next one.
     pub fn rest(&self) {
-        self.0.turn.store(0, Ordering::Relaxed);
-        self.0.over.fetch_add(1, Ordering::Relaxed);
+        self.end(0);
+    }
+
+    /// Only a turn that had begun counts.
+    fn end(&self, next: u64) {
+        if self.0.turn.swap(next, Ordering::Relaxed) > STARTING {
+            self.0.over.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn over(&self) -> u64 {
@@ -115,7 +122,7 @@ impl Pulse {
 
     /// For how long the turn has been under way.
     fn taken(&self) -> Option<Duration> {
-        let since = self.0.turn.load(Ordering::Relaxed).checked_sub(1)?;
+        let since = self.0.turn.load(Ordering::Relaxed).checked_sub(1)?.saturating_sub(1);
         Some(self.0.begun.elapsed().saturating_sub(Duration::from_millis(since)))
     }
 }
@@ -275,6 +282,23 @@ mod tests {
         let told = told("panic", 2).await;
         assert!(told[0].message.as_deref().unwrap().contains("panicked"), "{told:?}");
         assert_eq!(told[1], Trouble::cleared("looping"), "it turns again");
+    }
+
+    #[test]
+    fn only_a_turn_that_had_begun_counts() {
+        let pulse = Pulse::new();
+        pulse.rest();
+        pulse.rest();
+        pulse.turn();
+        assert_eq!(pulse.over(), 0, "nothing was done yet");
+        pulse.turn();
+        assert_eq!(pulse.over(), 1);
+        pulse.rest();
+        pulse.rest();
+        assert_eq!(pulse.over(), 2);
+        let begun_by_a_turn = Pulse::new();
+        begun_by_a_turn.turn();
+        assert_eq!(begun_by_a_turn.over(), 0);
     }
 
     #[tokio::test(start_paused = true)]
