@@ -125,10 +125,7 @@ impl Decisions {
             pulse.turn();
             let Some(run) = self.shared.store.run(&id).await? else { continue };
             match self.tell_of(&run, &call).await {
-                Ok(()) => {
-                    self.shared.approver.clear(&self.shared.context).await;
-                    self.shared.store.told(&id, &call).await?;
-                }
+                Ok(()) => self.shared.store.told(&id, &call).await?,
                 Err(error) => {
                     tracing::warn!(run = id, %error, "the approver cannot be told at the moment");
                     if is_refused(&error) {

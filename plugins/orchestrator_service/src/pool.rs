@@ -136,7 +136,7 @@ impl Pool {
     }
 
     async fn take_up(&self, pulse: &Pulse, forgotten: &mut Option<Instant>) -> Result<(), OperationError> {
-        let Due { runs, expired, untold } = self.shared.store.due(now_ms()).await?;
+        let Due { runs, expired, untold, unheard } = self.shared.store.due(now_ms()).await?;
         if runs > 0 {
             self.claim_free().await?;
         }
@@ -145,6 +145,10 @@ impl Pool {
         }
         if untold > 0 {
             self.decisions.tell(pulse).await?;
+        }
+        // They were told, here or by another host, or somebody decided, or time did.
+        if unheard == 0 || self.shared.config.approver.is_none() {
+            self.shared.approver.clear(&self.shared.context).await;
         }
         let keep = self.shared.config.keep;
         if forgotten.is_none_or(|last| last.elapsed() > keep.min(FORGET)) {

@@ -56,8 +56,10 @@ pub struct Due {
     pub runs: i64,
     /// Decisions that nobody made in time.
     pub expired: i64,
-    /// Decisions that the approver was not told of.
+    /// Decisions that the approver is to be told of now.
     pub untold: i64,
+    /// Decisions that the approver was not told of, now or later.
+    pub unheard: i64,
 }
 
 impl Store {
@@ -186,9 +188,14 @@ impl Store {
 
     /// What there is to do, at the price of one read.
     pub async fn due(&self, now_ms: i64) -> Outcome<Due> {
-        let rows = self.query(Query::new(tables::DUE).bind(now_ms)).await?;
+        let rows = self.query(Query::new(tables::DUE).bind(now_ms).bind(decisions::TOLD)).await?;
         let row = rows.first().ok_or_else(|| OperationError::internal("the database counts nothing"))?;
-        Ok(Due { runs: row.get("runs")?, expired: row.get("expired")?, untold: row.get("untold")? })
+        Ok(Due {
+            runs: row.get("runs")?,
+            expired: row.get("expired")?,
+            untold: row.get("untold")?,
+            unheard: row.get("unheard")?,
+        })
     }
 
     /// Forgets runs that were over before then.

@@ -6,7 +6,7 @@ use super::{Outcome, Store, rows, tables};
 use crate::run::ToolRun;
 
 /// Told, and never to be told again.
-const TOLD: i64 = i64::MAX;
+pub(super) const TOLD: i64 = i64::MAX;
 
 /// What a decision leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,7 +109,8 @@ pub const DUE: &str = "
     select
         (select count(*) from orchestrator_service_runs where state = 'running' and lease_ms < $1) as runs,
         (select count(*) from orchestrator_service_calls where state = 'waiting' and expires_ms < $1) as expired,
-        (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $1) as untold";
+        (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $1) as untold,
+        (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $2) as unheard";
 
 /// That whoever has this claim still has it, and the run goes on.
 pub const IS_OURS: &str = "id = $1 and owner = $2 and state = 'running'";

@@ -156,6 +156,42 @@ async fn an_approver_with_a_number_is_told_how_to_decide_without_a_link() {
     assert!(again > crate::pool::now_ms() && again < i64::MAX, "{again}");
 }
 
+/// Whether it is a trouble now that the approver cannot be told; `None` if nothing was said of it.
+fn is_trouble(host: &Instance) -> Option<bool> {
+    host.troubles().into_iter().rfind(|told| told.key == "approver").map(|told| !told.cleared)
+}
+
+#[tokio::test]
+async fn that_the_approver_cannot_be_told_is_over_when_nobody_is_left_to_tell() {
+    let world = World::new().settings(json!({ "approver": "+15557654321" }));
+    *world.refusal.lock().unwrap() = Some(OperationError::invalid("no such number"));
+    let host = world.host(once(SPEND)).await;
+    let (first, second) = (waiting(&host).await, waiting(&host).await);
+    wait_until("the trouble", || is_trouble(&host) == Some(true)).await;
+    let untold = || {
+        let told = format!(
+            "select count(*) from orchestrator_service_calls where tell_ms between 1 and {}",
+            i64::MAX - 1
+        );
+        world.database.number(&told)
+    };
+    wait_until("both to be tried", || untold() == 2).await;
+    // One is told: the other one still waits.
+    *world.refusal.lock().unwrap() = None;
+    world.database.run(&format!(
+        "update orchestrator_service_calls set tell_ms = 0 where run = '{}' and state = 'waiting'",
+        second.run
+    ));
+    wait_until("the second to be told", || untold() == 1).await;
+    let texts = world.seen.texts.lock().unwrap().len();
+    let third = waiting(&host).await;
+    wait_until("the third to be told", || world.seen.texts.lock().unwrap().len() > texts).await;
+    assert_eq!(is_trouble(&host), Some(true), "nobody was told of the first");
+    decide(&host, &first, false).await.unwrap();
+    wait_until("the end of the trouble", || is_trouble(&host) == Some(false)).await;
+    assert_eq!(third.state, RunState::Waiting, "what the approver was told of is no trouble");
+}
+
 #[tokio::test]
 async fn a_cancelled_run_waits_for_nobody() {
     let world = World::new();

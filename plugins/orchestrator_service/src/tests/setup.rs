@@ -13,7 +13,7 @@ use plugin_api::{
         host::{CallTool, Tool},
         openai::{Chat, ChatAnswer, FinishReason, Message, ToolCall, Usage},
         orchestrator::{Decide, FetchRun, Run, RunReport, RunState},
-        twilio_service::SendMessage,
+        twilio_service::{LedgerKind, SendMessage, SentMessage},
     },
     serde_json::{self, Value, json},
     testing::{TestInstance, TestPlugin, database::Database},
@@ -43,6 +43,8 @@ type Tools = dyn Fn(&CallHeader, &CallTool) -> Result<Value, OperationError> + S
 pub struct World {
     pub database: Database,
     pub seen: Seen,
+    /// What Twilio answers.
+    pub refusal: Arc<Mutex<Option<OperationError>>>,
     settings: Value,
     tool: Arc<Tools>,
 }
@@ -52,6 +54,7 @@ impl World {
         Self {
             database: Database::new(),
             seen: Seen::default(),
+            refusal: Arc::new(Mutex::new(Some(OperationError::unavailable("nobody answers")))),
             settings: json!({ "lease": "1s" }),
             tool: Arc::new(|_, call| Ok(json!({ "did": call.name }))),
         }
@@ -89,7 +92,7 @@ impl World {
     ) -> Instance {
         let (calls, mails, chats) =
             (self.seen.calls.clone(), self.seen.mails.clone(), self.seen.chats.clone());
-        let (tool, texts) = (self.tool.clone(), self.seen.texts.clone());
+        let (tool, texts, refusal) = (self.tool.clone(), self.seen.texts.clone(), self.refusal.clone());
         let plugin = database
             .serve(TestPlugin::new(self.settings.clone()))
             .fake("openai", move |chat: Chat| {
@@ -102,7 +105,8 @@ impl World {
             })
             .fake("twilio_service", move |message: SendMessage| {
                 texts.lock().expect("no test panics here").push(message);
-                Err(OperationError::unavailable("nobody answers"))
+                let refusal = refusal.lock().expect("no test panics here").clone();
+                refusal.map_or_else(|| Ok(sent()), Err)
             })
             .fake_json("host", "tools", |_, _| Ok(serde_json::to_value(tools()).expect("they are JSON")))
             .fake_json("host", "call_tool", move |header, request| {
@@ -120,6 +124,16 @@ impl World {
     pub fn called(&self) -> Vec<String> {
         let calls = self.seen.calls.lock().expect("no test panics here");
         calls.iter().map(|(_, call)| call.name.clone()).collect()
+    }
+}
+
+fn sent() -> SentMessage {
+    SentMessage {
+        sid: "SM1".to_owned(),
+        status: "queued".to_owned(),
+        to: String::new(),
+        repeated: false,
+        ledger: LedgerKind::Memory,
     }
 }
 
