@@ -234,6 +234,10 @@ pub struct ListUnprocessed {
     /// Only what failed, or whose outcome is unknown: what waits for a person.
     #[serde(default)]
     pub failed_only: bool,
+    /// Only these of them, by [`UnprocessedMessage::id`], at most 500. Left out: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub ids: Vec<String>,
     /// At most so many, 1 to 500; 100 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 500))]

@@ -73,13 +73,16 @@ pub struct Delivery {
 }
 
 /// Asks which messages Twilio took and reported as not delivered, by reports that came to this host or to another one that
-/// shares the database: the earliest report first.
+/// shares the database: the earliest report first, those of one millisecond in the order of their SIDs.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ListUndelivered {
-    /// Only reports that came after this moment, in milliseconds since 1970.
+    /// Only reports that came after this moment, in milliseconds since 1970, or at it with a greater SID than `after_sid`.
     pub after_ms: i64,
+    /// To go on: the SID of the last report of an answer, with its moment as `after_ms`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub after_sid: String,
     /// At most so many, 1 to 500; 100 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 500))]

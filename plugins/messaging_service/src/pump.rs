@@ -11,7 +11,7 @@ use plugin_api::{
         self,
         sync::{Notify, Semaphore},
         task::JoinSet,
-        time::{sleep, timeout},
+        time::{Instant, sleep, timeout},
     },
     tracing,
     worker::{Pulse, Worker},
@@ -29,6 +29,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 /// While the database is away.
 const AWAY: Duration = Duration::from_secs(2);
+/// How often it looks how messages ended, also on other hosts.
+const LOOK_AT_ENDS: Duration = Duration::from_secs(5);
 /// After a lane that could not be worked on.
 const AGAIN_MS: i64 = 1_000;
 /// How often what is old is forgotten.
@@ -103,7 +105,7 @@ impl Pump {
     async fn run(self: Arc<Self>, pulse: Pulse) {
         let free = Arc::new(Semaphore::new(self.config.concurrency));
         let (mut lanes, mut seen) = (JoinSet::new(), None);
-        let mut is_looked = false;
+        let mut looked: Option<Instant> = None;
         loop {
             // With all places taken, nothing turns but the lanes.
             let steps = Some(self.steps.load(Ordering::Relaxed));
@@ -113,8 +115,9 @@ impl Pump {
             seen = steps;
             let wait = match self.take_up(&free, &mut lanes).await {
                 Ok(()) => {
-                    // A trouble that an earlier run or another host left lasts.
-                    if !std::mem::replace(&mut is_looked, true) {
+                    // A trouble outlasts the run that noticed it, and may end by what another host does.
+                    if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AT_ENDS) {
+                        looked = Some(Instant::now());
                         self.unanswered.look(&self.context, &self.store).await;
                     }
                     LOOK

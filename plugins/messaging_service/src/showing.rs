@@ -41,7 +41,7 @@ pub async fn thread(pump: &Pump, request: ReadMessages, call: &Call) -> Outcome<
     let read = ReadThread { limit: Some(limit(request.limit, MESSAGES)?), before: request.before };
     let said = pump.context.dependency(MEMORY)?.person(&person).call(read).await?;
     let unprocessed = match is_newest {
-        true => pump.store.unprocessed(Some(&person), false, UNPROCESSED).await?.messages,
+        true => pump.store.unprocessed(Some(&person), false, &[], UNPROCESSED).await?.messages,
         false => Vec::new(),
     };
     Ok(Messages {
@@ -84,7 +84,13 @@ fn message(turn: Turn, undelivered: &BTreeMap<String, String>) -> Message {
 pub async fn unprocessed(pump: &Pump, request: ListUnprocessed, call: &Call) -> Outcome<Unprocessed> {
     for_operators(call)?;
     let limit = limit(request.limit, UNPROCESSED)?;
-    pump.store.unprocessed(None, request.failed_only, limit).await
+    if request.ids.len() > MOST as usize {
+        return Err(OperationError::invalid(format!(
+            "`ids` are {}: expected {MOST} at most",
+            request.ids.len()
+        )));
+    }
+    pump.store.unprocessed(None, request.failed_only, &request.ids, limit).await
 }
 
 pub async fn retry(pump: &Arc<Pump>, request: Retry, call: &Call) -> Outcome<()> {

@@ -6,7 +6,8 @@
 //! - `wanted` of a lane counts what was put into it: nothing comes in unseen while a host lets go of it.
 //! - Tables are always locked in one order: threads, lanes, messages.
 //!
-//! Texts are kept here only until they are processed; what was said is kept by `memory_service`.
+//! Texts are kept here only until they are processed, and those that were sent until it is clear that they arrive; what
+//! was said is kept by `memory_service`.
 //! - [`tables`]: the tables.
 //! - [`inbox`]: what came.
 //! - [`outbox`]: what is to go.
@@ -100,6 +101,14 @@ pub fn now_ms() -> i64 {
 /// A name that nothing else has.
 pub fn random_id() -> String {
     format!("{:032x}", rand::random::<u128>())
+}
+
+/// The texts of the JSON list in this parameter, as a list to be `in`.
+fn texts(dialect: Dialect, parameter: u8) -> String {
+    match dialect {
+        Dialect::Postgres => format!("(select jsonb_array_elements_text(${parameter}))"),
+        Dialect::Sqlite => format!("(select value from json_each(${parameter}))"),
+    }
 }
 
 fn channel_named(name: &str) -> Channel {

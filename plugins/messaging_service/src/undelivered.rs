@@ -6,34 +6,28 @@ use std::collections::BTreeMap;
 use plugin_api::{
     error::OperationError,
     prelude::{Arc, Duration},
-    requests::{
-        memory::ReadThread,
-        twilio_service::{ListUndelivered, NotDelivered},
-    },
+    requests::twilio_service::{ListUndelivered, NotDelivered},
     tokio::time::sleep,
     tracing,
     worker::Pulse,
 };
 
-use crate::{
-    MEMORY, TWILIO_SERVICE,
-    pump::Pump,
-    store::{Part, now_ms},
-};
+use crate::{TWILIO_SERVICE, pump::Pump, store::now_ms};
 
 /// How often it is asked what did not arrive.
 const LOOK: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(15);
 /// Reports of so long ago are asked for after a start: carriers report within days.
 const RECALLED_MS: i64 = 4 * 24 * 60 * 60 * 1000;
-/// Reports are asked for again so long: the clocks of hosts differ, and one may come before its message is noted as sent.
-const OVERLAP_MS: i64 = 2 * 60 * 1000;
-/// A message that was remembered is found among so many of its thread.
-const SOUGHT: u32 = 100;
+/// The text of a message that was sent is kept as long as a report may come, and may be asked for.
+pub const TEXTS_KEPT_MS: i64 = 2 * RECALLED_MS;
+/// Reports are asked for again so long: the clocks of hosts differ, and one may come before its message is noted as sent,
+/// which takes minutes where its outcome has to be looked for.
+const OVERLAP_MS: i64 = 10 * 60 * 1000;
 
 type Outcome<T> = Result<T, OperationError>;
 
-/// Reports that had their effect, by the messages, with their moments.
+/// Reports that had their effect, or will have none, by the messages, with their moments.
 type Known = BTreeMap<String, i64>;
 
 /// Looks for ever.
@@ -53,55 +47,46 @@ pub async fn look_for_ever(pump: Arc<Pump>, pulse: Pulse) {
 
 /// Takes what was reported since then; answers when the newest of it was.
 async fn look(pump: &Pump, pulse: &Pulse, after_ms: i64, known: &mut Known) -> Outcome<i64> {
-    let mut newest = after_ms - OVERLAP_MS;
+    let (mut newest, mut after_sid) = (after_ms - OVERLAP_MS, String::new());
     loop {
-        let ask = ListUndelivered { after_ms: newest, limit: None };
+        let ask = ListUndelivered { after_ms: newest, after_sid, limit: None };
         let answer = pump.context.dependency(TWILIO_SERVICE)?.deadline(CALL).call(ask).await?;
-        for message in &answer.messages {
-            pulse.turn();
-            newest = newest.max(message.at_ms);
-            if !known.contains_key(&message.sid) && take(pump, message).await? {
-                known.insert(message.sid.clone(), message.at_ms);
-            }
-        }
+        pulse.turn();
+        take(pump, &answer.messages, known).await?;
+        let Some(last) = answer.messages.into_iter().last() else { return Ok(newest) };
+        (newest, after_sid) = (last.at_ms, last.sid);
         if !answer.truncated {
             return Ok(newest);
         }
     }
 }
 
-/// Whether it had its effect. A message that is not ours, or not yet, has none.
-async fn take(pump: &Pump, message: &NotDelivered) -> Outcome<bool> {
-    let Some(part) = pump.store.sent_as(&message.sid).await? else { return Ok(false) };
-    let text = text_of(pump, &part).await;
-    if pump.store.not_delivered(&part, &text, message).await? {
-        tracing::warn!(
-            sid = message.sid,
-            text = part.message,
-            "a message was not delivered: {}",
-            message.why
-        );
-        pump.count("undelivered").await;
-        pump.changed();
+/// A message that is not ours, or not yet, has no effect.
+async fn take(pump: &Pump, reports: &[NotDelivered], known: &mut Known) -> Outcome<()> {
+    let new: Vec<_> = reports.iter().filter(|report| !known.contains_key(&report.sid)).collect();
+    if new.is_empty() {
+        return Ok(());
     }
-    Ok(true)
-}
-
-/// The text is kept here until it is remembered; then it is in the memory.
-async fn text_of(pump: &Pump, part: &Part) -> String {
-    if !part.is_remembered {
-        return part.body.clone();
-    }
-    let read = async {
-        let memory = pump.context.dependency(MEMORY)?.person(&part.person).deadline(CALL);
-        memory.call(ReadThread { limit: Some(SOUGHT), before: None }).await
-    };
-    let said = match read.await {
-        Ok(thread) => thread.turns.into_iter().find(|turn| turn.source == part.sid),
-        Err(error) => {
-            tracing::debug!(%error, "the text of a message that was not delivered cannot be read");
-            None
+    let sids: Vec<_> = new.iter().map(|report| report.sid.as_str()).collect();
+    let ours = pump.store.sent_as(&sids).await?;
+    let settled_ms = now_ms() - OVERLAP_MS;
+    for report in new {
+        let part = ours.get(&report.sid);
+        if let Some(part) = part
+            && pump.store.not_delivered(part, report).await?
+        {
+            tracing::warn!(
+                sid = report.sid,
+                text = part.message,
+                "a message was not delivered: {}",
+                report.why
+            );
+            pump.count("undelivered").await;
+            pump.changed();
         }
-    };
-    said.map(|turn| turn.text).unwrap_or_default()
+        if part.is_some() || report.at_ms < settled_ms {
+            known.insert(report.sid.clone(), report.at_ms);
+        }
+    }
+    Ok(())
 }

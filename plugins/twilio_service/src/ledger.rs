@@ -128,9 +128,14 @@ impl Ledger {
         either!(self, delivery(sid))
     }
 
-    /// Messages that were reported as not delivered after this moment.
-    pub async fn undelivered(&self, after_ms: i64, most: u32) -> Result<Undelivered, OperationError> {
-        either!(self, undelivered(after_ms, most))
+    /// Messages that were reported as not delivered, in the order of the moment and the SID: those after these.
+    pub async fn undelivered(
+        &self,
+        after_ms: i64,
+        after_sid: &str,
+        most: u32,
+    ) -> Result<Undelivered, OperationError> {
+        either!(self, undelivered(after_ms, after_sid, most))
     }
 
     pub async fn record_opt_out(&self, address: &str, opted_out: bool) -> Result<(), OperationError> {

@@ -280,7 +280,7 @@ impl TwilioService {
                 "`limit` is {limit}: expected 1 to {MOST_UNDELIVERED}"
             )));
         }
-        self.sender.ledger().undelivered(request.after_ms, limit).await
+        self.sender.ledger().undelivered(request.after_ms, &request.after_sid, limit).await
     }
 
     async fn fetch_media(self: Arc<Self>, request: FetchMedia, _: Call) -> Result<Media, OperationError> {

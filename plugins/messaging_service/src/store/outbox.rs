@@ -8,14 +8,14 @@ use plugin_api::{
         sql::{Execute, Query, Row, Rows, Statement, Value},
         twilio_service::{Channel, NotDelivered},
     },
-    serde_json,
+    serde_json::{self, json},
 };
 
 use super::{
     Direction, Lane, Outcome, Store, channel_named,
     inbox::{some, thread_of},
     lanes::put_into,
-    now_ms,
+    now_ms, texts,
 };
 
 /// Parts of a person's texts that are looked at together.
@@ -182,19 +182,22 @@ impl Store {
         parts(&self.query(Query::new(query).bind(person).row_limit(LOOKED_AT)).await?)
     }
 
-    /// The part that Twilio has under this SID, unless it is known that it did not arrive.
-    pub async fn sent_as(&self, sid: &str) -> Outcome<Option<Part>> {
-        let query = "select * from messaging_service_outbox where sid = $1 and state = 'sent'";
-        self.query(Query::new(query).bind(sid)).await?.first().map(part).transpose()
+    /// The parts that Twilio has under these SIDs, by them, unless it is known that they did not arrive.
+    pub async fn sent_as(&self, sids: &[&str]) -> Outcome<BTreeMap<String, Part>> {
+        let sids_in = texts(self.dialect().await?, 1);
+        let query =
+            format!("select * from messaging_service_outbox where state = 'sent' and sid in {sids_in}");
+        let rows = self.query(Query::new(query).bind(Value::Json(json!(sids)))).await?;
+        rows.iter().map(|row| Ok((row.get("sid")?, part(row)?))).collect()
     }
 
-    /// Notes that a part did not arrive, with its text; false if that is noted already.
-    pub async fn not_delivered(&self, part: &Part, text: &str, report: &NotDelivered) -> Outcome<bool> {
+    /// Notes that a part did not arrive; false if that is noted already.
+    pub async fn not_delivered(&self, part: &Part, report: &NotDelivered) -> Outcome<bool> {
         let set = "
             update messaging_service_outbox
-            set state = 'undelivered', body = $3, error = $4, kind = 'denied', advice = $5, next_ms = 0
+            set state = 'undelivered', error = $3, kind = 'denied', advice = $4, next_ms = 0
             where message = $1 and part = $2 and state = 'sent'";
-        let set = Execute::new(set).bind(&part.message).bind(i64::from(part.part)).bind(text);
+        let set = Execute::new(set).bind(&part.message).bind(i64::from(part.part));
         let set = set.bind(format!("not delivered: {}", report.why)).bind(&report.advice);
         Ok(self.execute(set).await?.rows_affected == 1)
     }
@@ -236,10 +239,9 @@ impl Store {
     }
 }
 
-/// The text is kept until it is sent and remembered, or dropped.
+/// The text is kept until it is dropped, or forgotten: what was sent may have to be sent again.
 fn update(part: &Part) -> Statement {
-    let is_over = part.is_remembered || part.state == PartState::Dropped;
-    let text = if is_over { "body = ''," } else { "" };
+    let text = if part.state == PartState::Dropped { "body = ''," } else { "" };
     // A report that it did not arrive may have come meanwhile.
     Statement::new(format!(
         "update messaging_service_outbox set {text}

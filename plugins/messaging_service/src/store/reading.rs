@@ -1,17 +1,21 @@
 //! What is shown of messages, tried again by a person, and forgotten.
 
-use plugin_api::requests::{
-    messaging::{ThreadState, Threads, Unprocessed, UnprocessedMessage},
-    sql::{Execute, Query, Row, Statement},
-    twilio_service::Channel,
+use plugin_api::{
+    requests::{
+        messaging::{ThreadState, Threads, Unprocessed, UnprocessedMessage},
+        sql::{Execute, Query, Row, Statement, Value},
+        twilio_service::Channel,
+    },
+    serde_json::json,
 };
 
 use super::{
     Direction, Outcome, Store, channel_named,
     inbox::{some, ways},
     lanes::put_into,
-    now_ms,
+    now_ms, texts,
 };
+use crate::undelivered::TEXTS_KEPT_MS;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Twilio does not deliver a message again after this long, and nobody repeats a request.
@@ -43,13 +47,20 @@ impl Store {
         self.query(Query::new(query).bind(person)).await?.first().map(thread_state).transpose()
     }
 
-    /// What is not processed: of everybody, or of one person.
+    /// What is not processed: of everybody, or of one person; all, or those of these names.
     pub async fn unprocessed(
         &self,
         person: Option<&str>,
         failed_only: bool,
+        ids: &[String],
         limit: u32,
     ) -> Outcome<Unprocessed> {
+        let dialect = self.dialect().await?;
+        let is_named = |column: &str| match ids {
+            [] => "1 = 1".to_owned(),
+            _ => format!("{column} in {}", texts(dialect, 2)),
+        };
+        let (in_named, out_named) = (is_named("sid"), is_named("message"));
         let is_theirs = if person.is_some() { "person = $1" } else { "person <> $1" };
         let (open_in, kept_in, open_out) = match failed_only {
             true => ("('')", "('')", "('')"),
@@ -58,13 +69,15 @@ impl Store {
         let query = format!(
             "select sid as id, 1 as inbound, person, channel, state, body, attempts, error, '' as advice, run, at_ms,
                 next_ms, seq, 0 as part
-            from messaging_service_inbox where {is_theirs} and (state in {open_in} or state in {kept_in} or state = 'failed')
+            from messaging_service_inbox where {is_theirs} and {in_named} and (state in {open_in} or state in {kept_in} or state = 'failed')
             union all
             select message, 0, person, channel, state, body, attempts, error, advice, '', at_ms, next_ms, seq, part
-            from messaging_service_outbox where {is_theirs} and (state in {open_out} or state in {FAILED_OUT})
+            from messaging_service_outbox where {is_theirs} and {out_named} and (state in {open_out} or state in {FAILED_OUT})
             order by at_ms, seq, part"
         );
-        let rows = self.query(Query::new(query).bind(person.unwrap_or_default()).row_limit(limit)).await?;
+        let query = Query::new(query).bind(person.unwrap_or_default()).row_limit(limit);
+        let query = if ids.is_empty() { query } else { query.bind(Value::Json(json!(ids))) };
+        let rows = self.query(query).await?;
         let messages = rows.iter().map(unprocessed).collect::<Outcome<_>>()?;
         let (open, failed) = self.counts(is_theirs, person.unwrap_or_default()).await?;
         Ok(Unprocessed { open, failed, messages })
@@ -117,14 +130,28 @@ impl Store {
         self.query(Query::new(query).bind(sid)).await?.first().map(|row| row.get("person")).transpose()
     }
 
-    /// Forgets what was processed long ago.
+    /// Forgets what was processed or given up long ago, and the texts of which no report is to be expected any more.
     pub async fn forget_old(&self) -> Outcome<()> {
-        for delete in [
-            "delete from messaging_service_inbox where state in ('answered', 'noted', 'unanswerable') and at_ms < $1",
-            "delete from messaging_service_outbox
-            where (state = 'dropped' or (state = 'sent' and remembered = 1)) and at_ms < $1",
+        let now = now_ms();
+        for (forget, before_ms) in [
+            (
+                "delete from messaging_service_inbox
+                where state in ('answered', 'noted', 'unanswerable', 'failed') and at_ms < $1 and since_ms < $1",
+                now - KEPT_MS,
+            ),
+            (
+                "delete from messaging_service_outbox
+                where (state in ('dropped', 'failed', 'undelivered', 'unknown') or (state = 'sent' and remembered = 1))
+                    and at_ms < $1 and since_ms < $1",
+                now - KEPT_MS,
+            ),
+            (
+                "update messaging_service_outbox set body = ''
+                where state = 'sent' and remembered = 1 and body <> '' and at_ms < $1 and since_ms < $1",
+                now - TEXTS_KEPT_MS,
+            ),
         ] {
-            self.execute(Execute::new(delete).bind(now_ms() - KEPT_MS)).await?;
+            self.execute(Execute::new(forget).bind(before_ms)).await?;
         }
         Ok(())
     }

@@ -170,7 +170,8 @@ async fn a_run_that_fails_is_shown_and_tried_again_by_a_person() {
     let host = world.host_with(json!({ "failure_text": "Sorry." })).await;
     text(&host, ADA, "SM1", "hello").await;
     world.wait_for_texts(&host, &["Sorry."]).await;
-    let failed = host.call(ListUnprocessed { failed_only: true, limit: None }).await.unwrap();
+    let failed =
+        host.call(ListUnprocessed { failed_only: true, ..ListUnprocessed::default() }).await.unwrap();
     assert_eq!(failed.messages[0].error.as_deref(), Some("the model is confused"));
     assert_eq!((failed.messages[0].text.as_str(), failed.failed), ("hello", 1));
     world.state().answer = |_| done("Better now.");
@@ -217,7 +218,7 @@ async fn nor_is_everything_acknowledged() {
 fn held(host: &Instance) -> impl Future<Output = UnprocessedMessage> {
     let place = std::panic::Location::caller();
     let failed = || async {
-        let list = ListUnprocessed { failed_only: true, limit: None };
+        let list = ListUnprocessed { failed_only: true, ..ListUnprocessed::default() };
         host.call(list).await.unwrap().messages
     };
     async move { wait(place, failed, |failed| !failed.is_empty()).await.remove(0) }

@@ -103,7 +103,8 @@ async fn what_is_given_up_is_kept_and_shown_and_those_behind_go_on() {
     world.state().memory = None;
     text(&host, ADA, "SM2", "two").await;
     world.wait_for_texts(&host, &["re: two"]).await;
-    let failed = host.call(ListUnprocessed { failed_only: true, limit: None }).await.unwrap();
+    let failed =
+        host.call(ListUnprocessed { failed_only: true, ..ListUnprocessed::default() }).await.unwrap();
     assert_eq!((failed.failed, failed.messages[0].error.as_deref()), (1, Some("too long")));
     host.call(Retry { id: "SM1".to_owned() }).await.unwrap();
     world.wait_for_texts(&host, &["re: two", "re: one"]).await;
@@ -167,6 +168,23 @@ async fn messages_that_are_refused_one_after_the_other_are_a_trouble_until_one_i
     text(&host, BOB, "SM4", "hello again").await;
     wait(place, || async { host.troubles() }, |troubles| troubles.iter().any(|trouble| trouble.cleared))
         .await;
+}
+
+/// One of the hosts works on the message that begins or ends it; the other one learns of it all the same.
+#[tokio::test]
+async fn what_another_host_did_begins_and_ends_the_trouble() {
+    let world = World::default();
+    let hosts = [world.host().await, world.host().await];
+    world.state().memory = Some(OperationError::invalid("the turn has no such medium"));
+    for sid in ["SM1", "SM2", "SM3"] {
+        text(&hosts[0], ADA, sid, "hello").await;
+    }
+    let place = std::panic::Location::caller();
+    let last = || async { hosts.each_ref().map(|host| host.troubles().last().map(|told| told.cleared)) };
+    wait(place, last, |last| *last == [Some(false); 2]).await;
+    world.state().memory = None;
+    text(&hosts[0], BOB, "SM4", "hello again").await;
+    wait(place, last, |last| *last == [Some(true); 2]).await;
 }
 
 #[tokio::test]

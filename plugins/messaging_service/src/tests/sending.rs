@@ -193,7 +193,7 @@ async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
     world.database.run("update messaging_service_outbox set since_ms = since_ms - 400000, next_ms = 0");
     world.database.run("update messaging_service_lanes set due_ms = 0");
     world.settles(&host).await;
-    let shown = host.call(ListUnprocessed { failed_only: true, limit: None }).await.unwrap();
+    let shown = host.call(ListUnprocessed { failed_only: true, ..ListUnprocessed::default() }).await.unwrap();
     assert_eq!((shown.messages[0].state.as_str(), shown.failed), ("unknown_outcome", 1));
     world.state().twilio = None;
     text(&host, ADA, "SM1", "hi").await;

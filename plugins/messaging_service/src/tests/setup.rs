@@ -51,6 +51,8 @@ pub struct State {
     pub sent: Vec<(String, SendMessage)>,
     /// What Twilio reported as not delivered.
     pub undelivered: Vec<NotDelivered>,
+    /// How often somebody asked for all of it.
+    pub looks: usize,
     pub opt_outs: BTreeSet<String>,
     pub turns: Vec<(String, AddTurn)>,
     pub runs: Vec<(String, Run)>,
@@ -68,6 +70,7 @@ impl Default for State {
         Self {
             sent: Vec::new(),
             undelivered: Vec::new(),
+            looks: 0,
             opt_outs: BTreeSet::new(),
             turns: Vec::new(),
             runs: Vec::new(),
@@ -145,9 +148,7 @@ impl World {
     fn with_twilio(&self, plugin: TestPlugin<MessagingService>) -> TestPlugin<MessagingService> {
         let [one, two, three, four] = [0; 4].map(|_| self.clone());
         plugin
-            .fake("twilio_service", move |_: ListUndelivered| {
-                Ok(Undelivered { messages: four.state().undelivered.clone(), truncated: false })
-            })
+            .fake("twilio_service", move |list: ListUndelivered| Ok(four.reported(&list)))
             .fake_json("twilio_service", SendMessage::OPERATION, move |header, message| {
                 one.send(&header, serde_json::from_value(message).unwrap()).map(to_json)
             })
@@ -217,6 +218,20 @@ impl World {
             state.sent.push((key, message));
         }
         trouble.map_or_else(|| Ok(sent(state.sent.len() - 1, false)), |(error, _)| Err(error))
+    }
+
+    fn reported(&self, list: &ListUndelivered) -> Undelivered {
+        let mut state = self.state();
+        let is_after = |report: &&NotDelivered| {
+            (report.at_ms, report.sid.as_str()) > (list.after_ms, list.after_sid.as_str())
+        };
+        let mut messages: Vec<_> = state.undelivered.iter().filter(is_after).cloned().collect();
+        messages.sort_by(|one, other| (one.at_ms, &one.sid).cmp(&(other.at_ms, &other.sid)));
+        let most = list.limit.unwrap_or(100) as usize;
+        let truncated = messages.len() > most;
+        messages.truncate(most);
+        state.looks += usize::from(!truncated);
+        Undelivered { messages, truncated }
     }
 
     fn remember(&self, person: &str, turn: AddTurn) -> Result<AddedTurn, OperationError> {
@@ -291,6 +306,26 @@ impl World {
         let place = std::panic::Location::caller();
         async move {
             wait(place, || open(host), |open| open.is_empty()).await;
+        }
+    }
+
+    /// Waits until this many are shown as failed.
+    #[track_caller]
+    pub fn wait_for_failed(&self, host: &Instance, expected: u64) -> impl Future<Output = ()> {
+        let place = std::panic::Location::caller();
+        let failed = async || host.call(ListUnprocessed::default()).await.map_or(0, |open| open.failed);
+        async move {
+            wait(place, failed, |failed| *failed == expected).await;
+        }
+    }
+
+    /// Waits until it was asked twice more for what did not arrive: the first time may have begun before.
+    #[track_caller]
+    pub fn wait_for_looks(&self) -> impl Future<Output = ()> {
+        let place = std::panic::Location::caller();
+        let before = self.state().looks;
+        async move {
+            wait(place, || async { self.state().looks }, |looks| *looks >= before + 2).await;
         }
     }
 

@@ -1,12 +1,13 @@
 //! What operators see, and what is shown to nobody else.
 
 use plugin_api::{
-    error::ErrorKind,
+    error::{ErrorKind, OperationError},
     protocol::CallHeader,
     requests::{
         http::{Body, HttpRequest, HttpResponse},
         messaging::{
-            FetchAttachment, ListThreads, ListUnprocessed, Messages, ReadMessages, Retry, SentText, Threads,
+            FetchAttachment, ListThreads, ListUnprocessed, Messages, ReadMessages, Retry, Send, SentText,
+            Threads,
         },
         twilio_service::Channel,
     },
@@ -148,4 +149,24 @@ async fn operators_send_over_http() {
     let again: SentText = route(&host, "route_send", request).await.unwrap();
     assert_eq!((again.id, again.repeated), (sent.id, true));
     assert_eq!(world.texts(), ["hi"]);
+}
+
+#[tokio::test]
+async fn those_that_somebody_names_are_listed_alone() {
+    let world = World::default();
+    let host = world.host().await;
+    world.state().twilio = Some((OperationError::invalid("no such number"), false));
+    let send = |text: &str| Send { to: Some(ADA.to_owned()), text: text.to_owned(), ..Send::default() };
+    let mut names = Vec::new();
+    for text in ["one", "two", "three"] {
+        let refused = host.call(send(text)).await.unwrap_err();
+        names.push(refused.details.expect("it says what became of it")["id"].as_str().unwrap().to_owned());
+    }
+    let named = |ids: Vec<String>| ListUnprocessed { ids, failed_only: true, limit: None };
+    let listed =
+        host.call(named(vec![names[0].clone(), "nothing".to_owned(), names[2].clone()])).await.unwrap();
+    let texts: Vec<_> = listed.messages.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!((texts, listed.failed), (vec!["one", "three"], 3));
+    let error = host.call(named(vec!["x".to_owned(); 501])).await.unwrap_err();
+    assert_eq!(error.to_string(), "invalid: `ids` are 501: expected 500 at most");
 }

@@ -21,6 +21,7 @@ const LETTERS_KEPT_MS: i64 = 90 * DAY_MS;
 const SENT_KEPT_MS: i64 = 4 * DAY_MS;
 /// How often it is looked for messages that did not arrive.
 const LOOK: Duration = Duration::from_secs(5);
+/// How many are looked for at once: if there are more, the next ones the next time.
 const MOST_LOOKED_AT: u32 = 500;
 /// The trouble that jobs fail for good.
 pub const LOST_JOBS: &str = "lost_jobs";
@@ -51,6 +52,7 @@ impl Engine {
     pub(super) async fn care_for_ever(self: Arc<Self>, pulse: Pulse) {
         let mut told: Option<Vec<String>> = None;
         let (mut tidied, mut looked): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut seen = String::new();
         loop {
             pulse.turn();
             if let Ok(notes) = self.resume_and_note().await
@@ -64,7 +66,7 @@ impl Engine {
             }
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
                 looked = Some(Instant::now());
-                if let Err(error) = self.look_after_sent().await {
+                if let Err(error) = self.look_after_sent(&mut seen).await {
                     tracing::debug!(%error, "what became of messages is looked for later");
                 }
             }
@@ -115,18 +117,28 @@ impl Engine {
     }
 
     /// A message that was taken and did not arrive makes a dead letter of its job: whoever counts on it is told.
-    async fn look_after_sent(&self) -> Result<(), OperationError> {
-        if !self.store.has_sent().await? || self.presences.ask(MESSAGING).await != Presence::Connected {
-            return Ok(());
-        }
-        let ask = ListUnprocessed { failed_only: true, limit: Some(MOST_LOOKED_AT) };
-        let failed = self.context.dependency(MESSAGING)?.call(ask).await?;
-        for message in failed.messages.iter().filter(|message| !message.inbound) {
-            let why = message.error.as_deref().unwrap_or("it was not sent");
-            if self.store.lost_message(&message.id, why, now_ms()).await? {
-                tracing::warn!(text = message.id, "what a job sent did not reach its recipient: {why}");
+    ///
+    /// `seen`: the last message that was looked for; after the last of all it begins anew.
+    async fn look_after_sent(&self, seen: &mut String) -> Result<(), OperationError> {
+        let ids = self.store.sent_after(seen, MOST_LOOKED_AT).await?;
+        let last = ids.last().filter(|_| ids.len() == MOST_LOOKED_AT as usize).cloned();
+        if !ids.is_empty() {
+            if self.presences.ask(MESSAGING).await != Presence::Connected {
+                return Ok(());
+            }
+            let ask = ListUnprocessed { failed_only: true, ids, limit: Some(MOST_LOOKED_AT) };
+            let failed = self.context.dependency(MESSAGING)?.call(ask).await?;
+            // Of the parts of a message the first one counts: those behind it were not sent because of it.
+            let lost: BTreeMap<_, _> =
+                failed.messages.iter().rev().map(|message| (&message.id, message.error.as_deref())).collect();
+            for (message, why) in lost {
+                let why = why.unwrap_or("it was not sent");
+                if self.store.lost_message(message, why, now_ms()).await? {
+                    tracing::warn!(text = message, "what a job sent did not reach its recipient: {why}");
+                }
             }
         }
+        *seen = last.unwrap_or_default();
         Ok(())
     }
 

@@ -27,14 +27,17 @@ impl Engine {
         loop {
             pulse.turn();
             let Some(room) = self.find_room().await else { continue };
-            match self.claim(room).await {
+            let claimed = self.claim(room).await;
+            let was_down = std::mem::replace(&mut is_down, claimed.is_err());
+            match claimed {
+                Ok(_) if was_down => tracing::info!("jobs can be claimed again"),
                 Ok(0) => {
                     pulse.rest();
                     self.pause().await;
                 }
-                Ok(_) => is_down = false,
+                Ok(_) => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut is_down, true) {
+                    if !was_down {
                         tracing::warn!("no jobs can be claimed: {error}");
                     }
                     sleep(self.config.poll).await;

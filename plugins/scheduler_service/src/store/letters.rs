@@ -62,11 +62,12 @@ impl Store {
         rows.iter().map(|row| Ok((row.get("outcome")?, row.get("n")?))).collect()
     }
 
-    /// How many nobody has dealt with that no caller brought about: a task that is refused as wrong is its author's.
+    /// How many nobody has dealt with that no caller brought about: a task that is refused as wrong is its author's, but
+    /// not one that was taken and came to nothing.
     pub async fn open_faults(&self) -> Outcome<u64> {
         let sql = "select count(*) as n from scheduler_service_letters where settled is null and not (
-            outcome = 'failed' and (error like 'invalid: %' or error like 'denied: %' or error like 'not_found: %'
-                or error like 'conflict: %'))";
+            outcome = 'failed' and error not like 'denied: not delivered: %' and (error like 'invalid: %'
+                or error like 'denied: %' or error like 'not_found: %' or error like 'conflict: %'))";
         let rows = self.query(Query::new(sql)).await?;
         rows.first().map_or(Ok(0), |row| row.get("n"))
     }
@@ -80,13 +81,14 @@ impl Store {
         self.execute(insert).await.map(drop)
     }
 
-    /// Whether something was sent of which nobody knows yet that it arrives.
-    pub async fn has_sent(&self) -> Outcome<bool> {
-        let query = "select 1 as one from scheduler_service_sent limit 1";
-        Ok(!self.query(Query::new(query)).await?.is_empty())
+    /// Messages of which nobody knows yet that they arrive, in the order of their names: the next ones.
+    pub async fn sent_after(&self, message: &str, most: u32) -> Outcome<Vec<String>> {
+        let query = "select message from scheduler_service_sent where message > $1 order by message";
+        let rows = self.query(Query::new(query).bind(message).row_limit(most)).await?;
+        rows.iter().map(|row| row.get("message")).collect()
     }
 
-    /// A message that a job sent did not arrive: the job has a dead letter, once. False if no job sent it.
+    /// A message that a job sent did not arrive: the job has failed, and has a dead letter, once. False if no job sent it.
     pub async fn lost_message(&self, message: &str, why: &str, now_ms: i64) -> Outcome<bool> {
         let letter = Statement::new(
             "insert into scheduler_service_letters
@@ -96,7 +98,8 @@ impl Store {
             on conflict (id) do nothing",
         );
         let letter = letter.bind(message).bind(now_ms).bind(format!("denied: {why}"));
-        let job = "update scheduler_service_jobs set last_outcome = 'failed', last_error = $2
+        let job = "update scheduler_service_jobs set last_outcome = 'failed', last_error = $2,
+                state = case state when 'done' then 'failed' else state end
             where id = (select job from scheduler_service_sent where message = $1)";
         let job = Statement::new(job).bind(message).bind(why);
         let over = Statement::new("delete from scheduler_service_sent where message = $1").bind(message);

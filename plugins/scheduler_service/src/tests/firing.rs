@@ -260,14 +260,71 @@ async fn a_job_that_is_cancelled_is_never_done() {
 }
 
 #[tokio::test]
-async fn the_engine_turns_and_says_so() {
+async fn the_engine_turns_through_outages_and_says_so() {
     let world = World::new();
     let plugin = world.start(json!({})).await;
-    world.database.set_down(true);
-    let job = {
+    let said = |words: &str| plugin.logs().iter().filter(|log| log.message.contains(words)).count();
+    for outage in 1..=2 {
+        world.database.set_down(true);
+        wait_until("the outage to be told", || said("no jobs can be claimed") == outage).await;
         world.database.set_down(false);
-        schedule(&plugin, email()).await
-    };
+        wait_until("its end to be told", || said("jobs can be claimed again") == outage).await;
+        assert_eq!(said("no jobs can be claimed"), outage, "each is told once");
+    }
+    let job = schedule(&plugin, email()).await;
     wait_for(&plugin, &job.id, JobState::Done).await;
+    assert!(plugin.troubles().iter().all(|told| told.cleared), "{:?}", plugin.troubles());
     plugin.stop().await.unwrap();
+}
+
+/// Messages of jobs get names of their own.
+fn numbered(world: &World) {
+    world.answers("messaging_service", |number| {
+        let mut answer = sent();
+        answer["id"] = format!("m{number}").into();
+        Ok(answer)
+    });
+}
+
+#[tokio::test]
+async fn of_all_messages_only_those_of_jobs_are_looked_for_and_all_of_them() {
+    let world = World::new();
+    numbered(&world);
+    let plugin = world.start(json!({})).await;
+    let job = schedule(&plugin, message("hello")).await;
+    wait_for(&plugin, &job.id, JobState::Done).await;
+    // More than fit in one look, on both sides.
+    (0..600).for_each(|number| world.undelivered(&format!("of-somebody-else-{number}")));
+    world.database.run(
+        "insert into scheduler_service_sent
+        with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n < 599)
+        select printf('a%03d', n), 'another', 1, 9000000000000 from numbers",
+    );
+    world.undelivered("m1");
+    let failed = wait_for(&plugin, &job.id, JobState::Failed).await;
+    assert_eq!(failed.last.unwrap().error.as_deref(), Some("not delivered: carriers did not say why"));
+    assert_eq!(letters(&plugin).await.len(), 1);
+    let looked_for = world.looked_for();
+    let is_ours = |message: &String| message.starts_with('a') || message == "m1";
+    assert!(looked_for.iter().all(|ids| !ids.is_empty() && ids.len() <= 500 && ids.iter().all(is_ours)));
+    let looks = looked_for.len();
+    wait_until("it to begin anew", || world.looked_for().len() >= looks + 2).await;
+    let left: std::collections::BTreeSet<_> =
+        world.looked_for().split_off(looks).concat().into_iter().collect();
+    assert_eq!((left.len(), left.contains("m1")), (600, false), "what is known is not looked for again");
+}
+
+#[tokio::test]
+async fn messages_that_do_not_arrive_are_a_trouble_of_their_jobs() {
+    let world = World::new();
+    numbered(&world);
+    let plugin = world.start(json!({})).await;
+    for number in 1..=3 {
+        let job = schedule(&plugin, message("hello")).await;
+        wait_for(&plugin, &job.id, JobState::Done).await;
+        world.undelivered(&format!("m{number}"));
+        wait_for(&plugin, &job.id, JobState::Failed).await;
+    }
+    let raised = || plugin.troubles().last().is_some_and(|told| told.key == "lost_jobs" && !told.cleared);
+    wait_until("a trouble", raised).await;
 }

@@ -11,6 +11,7 @@ use plugin_api::{
     protocol::CallHeader,
     requests::{
         host::Note,
+        messaging::{ListUnprocessed, Unprocessed, UnprocessedMessage},
         scheduler::{FetchJob, Job, JobState, Schedule, Scheduled},
     },
     serde_json::{Value, json},
@@ -41,6 +42,8 @@ struct State {
     scripts: HashMap<String, Script>,
     event: Option<Value>,
     notes: Vec<Vec<String>>,
+    failed: Vec<UnprocessedMessage>,
+    looked_for: Vec<Vec<String>>,
 }
 
 impl World {
@@ -66,6 +69,21 @@ impl World {
     /// When the event begins.
     pub fn event_start(&self) -> Value {
         self.lock().event.as_ref().expect("there is one")["start"].clone()
+    }
+
+    /// `messaging_service` has this one as undelivered from now on.
+    pub fn undelivered(&self, message: &str) {
+        let failed = json!({
+            "id": message, "inbound": false, "may_retry": true, "person": ADA, "channel": "sms", "state": "undelivered",
+            "text": "hello", "attempts": 0, "error": "not delivered: carriers did not say why", "since_ms": 1,
+        });
+        let failed = plugin_api::serde_json::from_value(failed).expect("it is a message");
+        self.lock().failed.push(failed);
+    }
+
+    /// The messages that were looked for so far, look by look.
+    pub fn looked_for(&self) -> Vec<Vec<String>> {
+        self.lock().looked_for.clone()
     }
 
     /// What a plugin was asked so far.
@@ -108,6 +126,10 @@ impl World {
             }
         }
         let (calendar, statuses, notes) = (self.clone(), self.clone(), self.clone());
+        if !absent.contains(&"messaging_service") {
+            let world = self.clone();
+            plugin = plugin.fake("messaging_service", move |list: ListUnprocessed| Ok(world.listed(list)));
+        }
         if !absent.contains(&"google_calendar") {
             plugin = plugin.fake_json("google_calendar", "get_event", move |header, request| {
                 calendar.get_event(header, request)
@@ -135,6 +157,15 @@ impl World {
         // What it does may change the world.
         drop(state);
         script.map_or(Ok(answer), |script| script(number))
+    }
+
+    fn listed(&self, list: ListUnprocessed) -> Unprocessed {
+        let mut state = self.lock();
+        let is_meant = |message: &&UnprocessedMessage| list.ids.is_empty() || list.ids.contains(&message.id);
+        let most = list.limit.unwrap_or(100) as usize;
+        let messages = state.failed.iter().filter(is_meant).take(most).cloned().collect();
+        state.looked_for.push(list.ids);
+        Unprocessed { open: 0, failed: state.failed.len() as u64, messages }
     }
 
     fn get_event(&self, header: CallHeader, request: Value) -> Answer {

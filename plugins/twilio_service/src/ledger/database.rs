@@ -215,13 +215,14 @@ impl Database {
             .transpose()
     }
 
-    pub async fn undelivered(&self, after_ms: i64, most: u32) -> Outcome<Undelivered> {
+    pub async fn undelivered(&self, after_ms: i64, after_sid: &str, most: u32) -> Outcome<Undelivered> {
         let query = "
             select sid, channel, error_code, at_ms from twilio_service_statuses
-            where channel in ('sms', 'whatsapp', 'rcs') and step = $1 and at_ms > $2
-                and status in ('failed', 'undelivered')
+            where channel in ('sms', 'whatsapp', 'rcs') and step = $1
+                and (at_ms > $2 or (at_ms = $2 and sid > $3)) and status in ('failed', 'undelivered')
             order by at_ms, sid";
-        let rows = self.query(Query::new(query).bind(ENDED).bind(after_ms).row_limit(most)).await?;
+        let query = Query::new(query).bind(ENDED).bind(after_ms).bind(after_sid).row_limit(most);
+        let rows = self.query(query).await?;
         let message = |row: Row<'_>| {
             let code = Some(row.get("error_code")?).filter(|code| *code != 0);
             Ok(super::not_delivered(row.get("sid")?, &row.get::<String>("channel")?, code, row.get("at_ms")?))

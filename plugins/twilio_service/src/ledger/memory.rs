@@ -127,10 +127,12 @@ impl Memory {
         }))
     }
 
-    pub fn undelivered(&self, after_ms: i64, most: u32) -> Outcome<Undelivered> {
+    pub fn undelivered(&self, after_ms: i64, after_sid: &str, most: u32) -> Outcome<Undelivered> {
         let books = self.lock();
         let failed = |(report, at): &&(StatusReport, i64)| {
-            *at > after_ms && deliveries::is_failed(&report.status) && report.channel().is_some()
+            (*at, report.sid.as_str()) > (after_ms, after_sid)
+                && deliveries::is_failed(&report.status)
+                && report.channel().is_some()
         };
         let message = |(report, at): &(StatusReport, i64)| {
             let channel = report.channel().unwrap_or_default();

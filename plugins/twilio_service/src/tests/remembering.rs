@@ -5,7 +5,7 @@ use crate::{
     draft,
     ledger::{CAPACITY, Claim, Entry, Memory, State},
     settings::Config,
-    status::StatusReport,
+    status::{self, StatusReport},
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -60,6 +60,31 @@ fn what_was_sent_stays_sent() {
     assert_eq!((known.state, known.sid.as_str()), (State::Sent, "SM1"));
     assert_eq!(known.mark, draft::Mark::Body(String::new()), "the text is kept only while it is open");
     assert!(memory.has_sid("SM1").unwrap() && !memory.has_sid("SM2").unwrap());
+}
+
+fn undelivered(sid: &str) -> StatusReport {
+    let status = "undelivered".to_owned();
+    let (sid, step) = (sid.to_owned(), status::step(&status));
+    StatusReport { sid, status, step, error_code: Some(30007), to: Some("+1".to_owned()), entry: None }
+}
+
+#[test]
+fn reports_of_one_moment_are_told_page_by_page_each_once() {
+    let memory = Memory::default();
+    for sid in ["SM3", "SM1", "SM5", "SM2", "SM4"] {
+        memory.record(&undelivered(sid), NOW).unwrap();
+    }
+    memory.record(&undelivered("SM0"), NOW + 1).unwrap();
+    let (mut after, mut pages) = ((0, String::new()), Vec::new());
+    loop {
+        let page = memory.undelivered(after.0, &after.1, 2).unwrap();
+        pages.push(page.messages.iter().map(|report| report.sid.clone()).collect::<Vec<_>>().join(" "));
+        match page.messages.last() {
+            Some(last) if page.truncated => after = (last.at_ms, last.sid.clone()),
+            _ => break,
+        }
+    }
+    assert_eq!(pages, ["SM1 SM2", "SM3 SM4", "SM5 SM0"]);
 }
 
 #[test]

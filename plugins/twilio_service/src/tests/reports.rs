@@ -4,15 +4,15 @@ use plugin_api::{
     error::{ErrorKind, OperationError},
     requests::{
         http::{Body, HttpRequest, HttpResponse},
-        twilio_service::{Delivery, ReadDelivery},
+        twilio_service::{Delivery, ListUndelivered, ReadDelivery},
     },
     serde_json::{self, json},
-    testing::TestInstance,
+    testing::{TestInstance, database::Database},
     tokio,
 };
 use proptest::prelude::*;
 
-use super::setup::{Twilio, form, keyed, plugin, sms};
+use super::setup::{Twilio, form, keyed, plugin, plugin_with, sms};
 use crate::{TwilioService, status};
 
 async fn report(
@@ -49,6 +49,29 @@ async fn a_status_never_goes_back() {
     report(&plugin, form("https://a/", call)).await.unwrap();
     report(&plugin, form("https://a/", "CallSid=CA1&CallStatus=ringing&SequenceNumber=1")).await.unwrap();
     assert_eq!(delivery(&plugin, "CA1").await.unwrap().status, "no-answer");
+}
+
+/// As `remembering.rs` has it of the ledger in memory.
+#[tokio::test]
+async fn the_database_tells_reports_of_one_moment_page_by_page_each_once() {
+    let database = Database::new();
+    let plugin = plugin_with(&database).await;
+    for sid in ["SM3", "SM1", "SM5", "SM2", "SM4", "SM0"] {
+        let body = format!("MessageSid={sid}&MessageStatus=undelivered&ErrorCode=30007&To=%2B1");
+        report(&plugin, form("https://a/", &body)).await.unwrap();
+    }
+    database.run("update twilio_service_statuses set at_ms = 1000");
+    database.run("update twilio_service_statuses set at_ms = 1001 where sid = 'SM0'");
+    let (mut ask, mut pages) = (ListUndelivered { limit: Some(2), ..ListUndelivered::default() }, Vec::new());
+    loop {
+        let page = plugin.call(ask.clone()).await.unwrap();
+        pages.push(page.messages.iter().map(|report| report.sid.clone()).collect::<Vec<_>>().join(" "));
+        match page.messages.last() {
+            Some(last) if page.truncated => (ask.after_ms, ask.after_sid) = (last.at_ms, last.sid.clone()),
+            _ => break,
+        }
+    }
+    assert_eq!(pages, ["SM1 SM2", "SM3 SM4", "SM5 SM0"]);
 }
 
 #[tokio::test]

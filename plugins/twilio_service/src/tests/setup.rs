@@ -14,7 +14,7 @@ use plugin_api::{
         twilio_service::SendMessage,
     },
     serde_json::{self, Value, json},
-    testing::{TestInstance, TestPlugin},
+    testing::{TestInstance, TestPlugin, database::Database},
 };
 
 use crate::TwilioService;
@@ -120,8 +120,19 @@ pub fn now() -> String {
 
 /// An instance beside this stand-in.
 pub fn plugin(twilio: &Twilio, settings: Value) -> TestInstance<TwilioService> {
+    beside(twilio, TestPlugin::new(settings))
+}
+
+/// One that keeps its ledger in this database.
+pub async fn plugin_with(database: &Database) -> TestInstance<TwilioService> {
+    let plugin = beside(&Twilio::default(), database.serve(TestPlugin::new(json!({}))));
+    plugin.init().await.expect("it comes up");
+    plugin
+}
+
+fn beside(twilio: &Twilio, plugin: TestPlugin<TwilioService>) -> TestInstance<TwilioService> {
     let answers = twilio.clone();
-    TestPlugin::new(settings)
+    plugin
         .fake("twilio", move |request: RestRequest| {
             answers.answer(request).map(|body| RestResponse { status: 201, body })
         })
