@@ -247,6 +247,7 @@ fn loops_of_plugins_are_watched() {
         "plugins/realtime_call_bridge/src/lib.rs",
         "plugins/realtime_call_bridge/src/recorder.rs",
         "plugins/scheduler_service/src/engine/claiming.rs",
+        "plugins/smtp/src/client/tokens.rs",
         "plugins/smtp/src/mailer.rs",
         "plugins/twilio/src/evidence.rs",
         "plugins/twilio_service/src/sender.rs",
