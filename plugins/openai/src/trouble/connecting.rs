@@ -2,10 +2,19 @@
 
 use std::{error::Error, fmt, io, path::Path, time::Duration};
 
-use plugin_api::{files::Unreadable, requests::openai::TroubleCode, tracing};
-use rustls::{CertificateError, Error as TlsError};
+use plugin_api::{
+    error::ReasonCode,
+    files::Unreadable,
+    requests::openai::TroubleCode,
+    tls::{NoTrust, Server},
+    tracing,
+};
+use rustls::Error as TlsError;
 
 use super::Trouble;
+
+/// The variable of the setting `ca_file`.
+const CA_FILE: &str = "OPENAI_CA_FILE";
 
 /// Which way it was, for the messages: the server, and the setting that names it.
 #[derive(Debug, Clone, Copy)]
@@ -83,69 +92,34 @@ pub fn no_answer(server: &str, what: &str, waited: Duration, setting: &'static s
 
 /// The file of the setting `ca_file` cannot be read.
 pub fn unreadable_authorities(path: &Path, error: &Unreadable) -> Trouble {
-    let why = match error {
-        Unreadable::System(io::ErrorKind::NotFound) => "does not exist".to_owned(),
-        Unreadable::System(io::ErrorKind::PermissionDenied) => "may not be read by this process".to_owned(),
-        error => format!("cannot be read: {error}"),
-    };
-    Trouble::new(TroubleCode::ConfigInvalid, format!("`{}` {why}", path.display())).setting("ca_file")
+    no_trust(NoTrust::unreadable_authorities(path, error))
 }
 
 /// There is nothing in that file to trust, or nothing on this machine.
 pub fn no_authorities(path: Option<&Path>) -> Trouble {
-    match path {
-        Some(path) => Trouble::new(
-            TroubleCode::ConfigInvalid,
-            format!("`{}` holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)", path.display()),
-        ),
-        None => Trouble::new(
-            TroubleCode::Tls,
-            "this machine trusts no certificate authorities: install its `ca-certificates`, or set `OPENAI_CA_FILE`",
-        )
-        .advise("Install `ca-certificates` on this machine, or set `OPENAI_CA_FILE`"),
-    }
-    .setting("ca_file")
+    no_trust(NoTrust::no_authorities(path, CA_FILE))
 }
 
-fn tls(error: &TlsError, way: Way<'_>) -> Trouble {
-    let Way { server, setting, variable } = way;
-    let trouble = |words: String| Trouble::new(TroubleCode::Tls, words);
-    match error {
-        TlsError::InvalidCertificate(error) => certificate(error, way),
-        TlsError::InvalidMessage(_) => trouble(format!(
-            "`{server}` does not answer in TLS: if it serves without encryption, write `{variable}` with `http://` or \
-             `ws://`"
-        ))
-        .setting(setting),
-        _ => trouble(format!("no TLS connection with `{server}` comes about: no common version or method"))
-            .advise(format!("Let `{server}` speak TLS 1.2 or later")),
-    }
+fn tls(error: &TlsError, Way { server, setting, variable }: Way<'_>) -> Trouble {
+    let unencrypted =
+        format!("if it serves without encryption, write `{variable}` with `http://` or `ws://`");
+    let server = Server {
+        address: server,
+        setting,
+        rename: &format!("write `{variable}` with"),
+        ca_variable: CA_FILE,
+        unencrypted: Some((&unencrypted, setting)),
+    };
+    no_trust(server.no_trust(error))
 }
 
-fn certificate(error: &CertificateError, way: Way<'_>) -> Trouble {
-    let Way { server, setting, variable } = way;
-    let trouble =
-        |words: &str| Trouble::new(TroubleCode::Tls, format!("the certificate of `{server}` {words}"));
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            trouble("has expired: it must be renewed there")
-                .advise(format!("Renew the certificate of `{server}`"))
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            trouble("is not valid yet: check the clocks of both machines")
-                .advise(format!("Correct the clock of this machine or of `{server}`, then verify it"))
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            trouble(&format!("is for another name: write `{variable}` with the name that it is for"))
-                .setting(setting)
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => trouble(
-            "is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in \
-             `OPENAI_CA_FILE`",
-        )
-        .setting("ca_file"),
-        _ => trouble("cannot be trusted").setting("ca_file"),
-    }
+fn no_trust(NoTrust { code, message, setting, advice }: NoTrust) -> Trouble {
+    let code = match code {
+        ReasonCode::ConfigInvalid => TroubleCode::ConfigInvalid,
+        _ => TroubleCode::Tls,
+    };
+    let advice = advice.map(|(_, label)| label);
+    Trouble { setting, advice, ..Trouble::new(code, message) }
 }
 
 /// The first error of this type among an error and its causes, those inside of an [`io::Error`] included.
