@@ -71,6 +71,7 @@ pub mod error;
 pub mod stream;
 pub mod requests;
 pub mod standing;
+pub mod deliveries;
 pub mod worker;
 pub mod web;
 pub mod phone;

@@ -2,20 +2,22 @@
 //! to the approver of the settings, and to operators who ask for a run; never to the person of the run.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use plugin_api::{
+    deliveries::Reports,
     jiff::Timestamp,
     prelude::*,
     requests::{
         email::SendEmail,
         host::Trouble,
         orchestrator::{Decision, Question, ToolState},
-        twilio_service::SendMessage,
+        twilio_service::{NotDelivered, SendMessage},
     },
     serde_json::{Value, json},
+    tokio::time::sleep,
     tools::{data::cut_off, toolbox},
     tracing,
     worker::Pulse,
@@ -26,7 +28,7 @@ use crate::{
     random,
     run::{Run, ToolRun},
     settings::Approver,
-    store::Decided,
+    store::{Decided, Untold},
 };
 
 /// The trouble that the approver cannot be told.
@@ -38,6 +40,10 @@ pub const LINK_PATH: &str = "/approve";
 
 /// When the approver is told again, if telling failed.
 const TELL_AGAIN_MS: i64 = 60_000;
+/// When an SMS that did not arrive is sent again: what is in its way is seldom gone within minutes.
+const SEND_AGAIN_MS: i64 = 60 * 60 * 1000;
+/// How often it is asked what did not arrive.
+const LOOK: Duration = Duration::from_secs(2);
 const TELL_TIME: Duration = Duration::from_secs(30);
 /// Links that this host gives out again as they are.
 const REMEMBERED: usize = 10_000;
@@ -121,13 +127,13 @@ impl Decisions {
             return Ok(());
         }
         let now = now_ms();
-        for (id, call) in self.shared.store.take_untold(now, now + TELL_AGAIN_MS).await? {
+        for untold in self.shared.store.take_untold(now, now + TELL_AGAIN_MS).await? {
             pulse.turn();
-            let Some(run) = self.shared.store.run(&id).await? else { continue };
-            match self.tell_of(&run, &call).await {
-                Ok(()) => self.shared.store.told(&id, &call).await?,
+            let Some(run) = self.shared.store.run(&untold.run).await? else { continue };
+            match self.tell_of(&run, &untold).await {
+                Ok(sid) => self.shared.store.told(&run.id, &untold.call, &sid).await?,
                 Err(error) => {
-                    tracing::warn!(run = id, %error, "the approver cannot be told at the moment");
+                    tracing::warn!(run = run.id, %error, "the approver cannot be told at the moment");
                     if is_refused(&error) {
                         self.shared.approver.raise(&self.shared.context, not_told(&error.message)).await;
                     }
@@ -135,6 +141,41 @@ impl Decisions {
             }
         }
         Ok(())
+    }
+
+    /// Looks for ever whether what told the approver arrived.
+    pub async fn look_for_ever(self: Arc<Self>, pulse: Pulse) {
+        let mut reports = Reports::default();
+        loop {
+            pulse.turn();
+            if let Ok(twilio) = self.shared.context.dependency(TWILIO_SERVICE) {
+                let looked =
+                    reports.look(&twilio.deadline(TELL_TIME), |new| self.not_delivered(&pulse, new)).await;
+                if let Err(error) = looked {
+                    tracing::debug!(%error, "whether the approver was told is looked for later");
+                }
+            }
+            pulse.rest();
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn not_delivered(
+        &self,
+        pulse: &Pulse,
+        reports: Vec<NotDelivered>,
+    ) -> Result<BTreeSet<String>, OperationError> {
+        let mut ours = BTreeSet::new();
+        for NotDelivered { sid, why, .. } in reports {
+            pulse.turn();
+            if let Some(run) = self.shared.store.not_delivered(&sid, now_ms() + SEND_AGAIN_MS).await? {
+                tracing::warn!(run, sid, "the approver was not told: the SMS was not delivered: {why}");
+                let why = format!("the SMS was not delivered: {why}");
+                self.shared.approver.raise(&self.shared.context, not_told(&why)).await;
+                ours.insert(sid);
+            }
+        }
+        Ok(ours)
     }
 
     /// What is behind a link; `None` if nobody ever gave out such a link.
@@ -179,11 +220,15 @@ impl Decisions {
         self.shared.wake.notify_one();
     }
 
-    async fn tell_of(&self, run: &Run, call: &ToolRun) -> Result<(), OperationError> {
+    /// The SID, if it goes by SMS.
+    async fn tell_of(&self, run: &Run, untold: &Untold) -> Result<String, OperationError> {
+        let call = &untold.call;
         let context = &self.shared.context;
         // A new link after a restart makes another message: it may come twice, and is never left out.
         let link = self.link(&run.id, call).await?;
-        let key = random::hash_of(&[&run.id, &call.decision(), link.as_deref().unwrap_or_default()]);
+        // So does one that did not arrive.
+        let link_text = link.as_deref().unwrap_or_default();
+        let key = random::hash_of(&[&run.id, &call.decision(), link_text, &untold.lost]);
         match &self.shared.config.approver {
             Some(Approver::Email(address)) if context.has(SMTP) => {
                 let mail = SendEmail {
@@ -192,7 +237,13 @@ impl Decisions {
                     text: Some(self.words(run, call, link.as_deref(), 4000)),
                     ..SendEmail::default()
                 };
-                context.dependency(SMTP)?.deadline(TELL_TIME).idempotency_key(key).call(mail).await.map(drop)
+                context
+                    .dependency(SMTP)?
+                    .deadline(TELL_TIME)
+                    .idempotency_key(key)
+                    .call(mail)
+                    .await
+                    .map(|_| String::new())
             }
             Some(Approver::Phone(number)) if context.has(TWILIO_SERVICE) => {
                 let message = SendMessage {
@@ -201,11 +252,11 @@ impl Decisions {
                     ..SendMessage::default()
                 };
                 let twilio = context.dependency(TWILIO_SERVICE)?.deadline(TELL_TIME).idempotency_key(key);
-                twilio.call(message).await.map(drop)
+                twilio.call(message).await.map(|sent| sent.sid)
             }
             Some(Approver::Email(_)) => Err(unnamed("an email address", SMTP)),
             Some(Approver::Phone(_)) => Err(unnamed("a number", TWILIO_SERVICE)),
-            None => Ok(()),
+            None => Ok(String::new()),
         }
     }
 

@@ -66,7 +66,7 @@ struct Orchestrator {
     pool: Arc<Pool>,
     decisions: Arc<Decisions>,
     reporter: Reporter,
-    looking: OnceLock<Worker>,
+    looking: OnceLock<Vec<Worker>>,
 }
 
 impl Plugin for Orchestrator {

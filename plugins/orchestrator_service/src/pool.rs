@@ -23,7 +23,7 @@ use crate::{
     decisions::Decisions,
     random,
     run::Run,
-    settings::Config,
+    settings::{Approver, Config},
     store::{Claim, Due, Started, Store},
     worker::{self, Halt},
 };
@@ -56,9 +56,17 @@ pub struct Shared {
 }
 
 /// Begins to look what there is to do.
-pub fn start(pool: &Arc<Pool>) -> Worker {
-    let looking = pool.clone();
-    Worker::start(&pool.shared.context, "looking", LONGEST_TURN, move |pulse| looking.clone().look(pulse))
+pub fn start(pool: &Arc<Pool>) -> Vec<Worker> {
+    let (context, looking) = (&pool.shared.context, pool.clone());
+    let mut workers =
+        vec![Worker::start(context, "looking", LONGEST_TURN, move |pulse| looking.clone().look(pulse))];
+    if let Some(Approver::Phone(_)) = pool.shared.config.approver {
+        let decisions = pool.decisions.clone();
+        workers.push(Worker::start(context, "undelivered", LONGEST_TURN, move |pulse| {
+            decisions.clone().look_for_ever(pulse)
+        }));
+    }
+    workers
 }
 
 /// Works.

@@ -18,7 +18,7 @@ use plugin_api::{
     tokio::sync::OnceCell,
 };
 
-pub use decisions::Decided;
+pub use decisions::{Decided, Untold};
 pub use work::{Claim, End, Progress};
 
 use crate::run::{Run, Step, ToolRun};
@@ -239,7 +239,8 @@ impl Store {
         let migrate = || async {
             let migrate = Migrate::new(OWNER)
                 .version("runs, steps, calls, links", tables::TABLES)
-                .version("what the model's server writes beside", tables::WORDS_OF_SERVERS);
+                .version("what the model's server writes beside", tables::WORDS_OF_SERVERS)
+                .version("the SMS that told the approver", tables::TOLD_BY);
             database.call(migrate).await?;
             database.call(Describe {}).await.map(|description| description.dialect)
         };

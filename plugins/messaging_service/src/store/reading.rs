@@ -15,7 +15,7 @@ use super::{
     lanes::put_into,
     now_ms, texts,
 };
-use crate::undelivered::TEXTS_KEPT_MS;
+use crate::undelivered::TEXTS_KEPT;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Twilio does not deliver a message again after this long, and nobody repeats a request.
@@ -148,7 +148,7 @@ impl Store {
             (
                 "update messaging_service_outbox set body = ''
                 where state = 'sent' and remembered = 1 and body <> '' and at_ms < $1 and since_ms < $1",
-                now - TEXTS_KEPT_MS,
+                now - i64::try_from(TEXTS_KEPT.as_millis()).unwrap_or(i64::MAX),
             ),
         ] {
             self.execute(Execute::new(forget).bind(before_ms)).await?;

@@ -1,6 +1,6 @@
 //! What people decide, and the links by which they do. Of a link only its hash is kept.
 
-use plugin_api::requests::sql::{Execute, Query, Statement, Transaction};
+use plugin_api::requests::sql::{Execute, Query, Row, Statement, Transaction};
 
 use super::{Outcome, Store, rows, tables};
 use crate::run::ToolRun;
@@ -16,6 +16,14 @@ pub enum Decided {
     Before,
     /// The run is over.
     TooLate,
+}
+
+/// A call that the approver is to be told of.
+pub struct Untold {
+    pub run: String,
+    pub call: ToolRun,
+    /// The SMS that told of it before, and did not arrive; empty if there is none.
+    pub lost: String,
 }
 
 /// What a link leads to.
@@ -75,16 +83,20 @@ impl Store {
     }
 
     /// Takes the calls that the approver is to be told of; if that fails, they are taken again after `again_ms`.
-    pub async fn take_untold(&self, now_ms: i64, again_ms: i64) -> Outcome<Vec<(String, ToolRun)>> {
+    pub async fn take_untold(&self, now_ms: i64, again_ms: i64) -> Outcome<Vec<Untold>> {
         let take = "
             with untold as (select run, step, position from orchestrator_service_calls
                 where state = 'waiting' and tell_ms < $1 order by run, step, position limit 20)
             update orchestrator_service_calls set tell_ms = $2
             where (run, step, position) in (select run, step, position from untold)
                 and state = 'waiting' and tell_ms < $1
-            returning run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms";
+            returning run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms,
+                told_by";
         let taken = self.execute(Execute::new(take).bind(now_ms).bind(again_ms)).await?;
-        taken.returned.iter().map(|row| Ok((row.get("run")?, rows::call(row)?))).collect()
+        let untold = |row: Row<'_>| {
+            Ok(Untold { run: row.get("run")?, call: rows::call(row)?, lost: row.get("told_by")? })
+        };
+        taken.returned.iter().map(untold).collect()
     }
 
     /// A setting may have been mended: those whom telling failed are told at once.
@@ -95,13 +107,22 @@ impl Store {
     }
 
     /// The approver knows, or nobody is there to be told.
-    pub async fn told(&self, run: &str, call: &ToolRun) -> Outcome<()> {
+    pub async fn told(&self, run: &str, call: &ToolRun, sid: &str) -> Outcome<()> {
         let told = "
-            update orchestrator_service_calls set tell_ms = $5
+            update orchestrator_service_calls set tell_ms = $5, told_by = $6
             where run = $1 and step = $2 and position = $3 and attempts = $4 and state = 'waiting'";
         let told =
             Execute::new(told).bind(run).bind(call.step).bind(call.position).bind(call.attempts).bind(TOLD);
-        self.execute(told).await.map(drop)
+        self.execute(told.bind(sid)).await.map(drop)
+    }
+
+    /// The SMS that told the approver did not arrive: they are told again at this moment. `None` if it told of nothing, the
+    /// decision was made, or that is known already.
+    pub async fn not_delivered(&self, sid: &str, again_ms: i64) -> Outcome<Option<String>> {
+        let set = "update orchestrator_service_calls set tell_ms = $2
+            where told_by = $1 and tell_ms = $3 and state = 'waiting' returning run";
+        let set = self.execute(Execute::new(set).bind(sid).bind(again_ms).bind(TOLD)).await?;
+        set.returned.first().map(|row| row.get("run")).transpose()
     }
 
     pub async fn add_link(&self, hash: &str, run: &str, decision: &str) -> Outcome<()> {
@@ -113,9 +134,7 @@ impl Store {
     pub async fn link(&self, hash: &str) -> Outcome<Option<Link>> {
         let query = "select run, decision from orchestrator_service_links where hash = $1";
         let rows = self.query(Query::new(query).bind(hash)).await?;
-        let link = |row: plugin_api::requests::sql::Row<'_>| {
-            Ok(Link { run: row.get("run")?, decision: row.get("decision")? })
-        };
+        let link = |row: Row<'_>| Ok(Link { run: row.get("run")?, decision: row.get("decision")? });
         rows.first().map(link).transpose()
     }
 }

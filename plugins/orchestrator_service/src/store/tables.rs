@@ -61,6 +61,10 @@ pub const WORDS_OF_SERVERS: &str = "
     alter table orchestrator_service_steps add column wire text not null default '';
     alter table orchestrator_service_runs add column detail text not null default ''";
 
+/// The SMS that told the approver, until the next one does.
+pub const TOLD_BY: &str = "
+    alter table orchestrator_service_calls add column told_by text not null default ''";
+
 pub const RUN: &str = "
     select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, detail, max_steps,
         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, created_ms, changed_ms,

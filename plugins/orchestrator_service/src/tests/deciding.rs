@@ -5,6 +5,7 @@ use plugin_api::{
     requests::{
         http::Body,
         orchestrator::{Decide, FetchRun, Question, RunReport, RunState},
+        twilio_service::NotDelivered,
     },
     serde_json::{self, json},
     tokio,
@@ -190,6 +191,40 @@ async fn that_the_approver_cannot_be_told_is_over_when_nobody_is_left_to_tell() 
     decide(&host, &first, false).await.unwrap();
     wait_until("the end of the trouble", || is_trouble(&host) == Some(false)).await;
     assert_eq!(third.state, RunState::Waiting, "what the approver was told of is no trouble");
+}
+
+#[tokio::test]
+async fn an_approver_whom_the_text_does_not_reach_is_not_told() {
+    let world = World::new().settings(json!({ "approver": "+15557654321" }));
+    *world.refusal.lock().unwrap() = None;
+    let host = world.host(once(SPEND)).await;
+    waiting(&host).await;
+    let told_by = |sid: &str| {
+        let told = format!(
+            "select count(*) from orchestrator_service_calls where told_by = '{sid}' and tell_ms = {}",
+            i64::MAX
+        );
+        world.database.number(&told) == 1
+    };
+    wait_until("the approver to be told", || told_by("SM1")).await;
+    let report = |sid: &str| NotDelivered {
+        sid: sid.to_owned(),
+        error_code: Some(30006),
+        why: "the number is a landline".to_owned(),
+        advice: "Call them".to_owned(),
+        at_ms: crate::pool::now_ms(),
+    };
+    *world.undelivered.lock().unwrap() = vec![report("SM0"), report("SM1"), report("SM1")];
+    wait_until("the trouble", || is_trouble(&host) == Some(true)).await;
+    let raised = host.troubles().pop().unwrap().message.unwrap();
+    assert!(raised.ends_with("the SMS was not delivered: the number is a landline"), "{raised}");
+    assert_eq!(world.seen.texts.lock().unwrap().len(), 1, "the same would become of another one at once");
+    // An hour later.
+    world.database.run("update orchestrator_service_calls set tell_ms = 0 where state = 'waiting'");
+    wait_until("another text", || told_by("SM2")).await;
+    wait_until("the end of the trouble", || is_trouble(&host) == Some(false)).await;
+    let keys = world.seen.text_keys.lock().unwrap().clone();
+    assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
 }
 
 #[tokio::test]

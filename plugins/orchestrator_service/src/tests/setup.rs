@@ -13,7 +13,7 @@ use plugin_api::{
         host::{CallTool, Tool},
         openai::{Chat, ChatAnswer, FinishReason, Message, ToolCall, Usage},
         orchestrator::{Decide, FetchRun, Run, RunReport, RunState},
-        twilio_service::{LedgerKind, SendMessage, SentMessage},
+        twilio_service::{LedgerKind, ListUndelivered, NotDelivered, SendMessage, SentMessage, Undelivered},
     },
     serde_json::{self, Value, json},
     testing::{TestInstance, TestPlugin, database::Database},
@@ -33,6 +33,8 @@ pub struct Seen {
     pub calls: Arc<Mutex<Vec<(CallHeader, CallTool)>>>,
     pub mails: Arc<Mutex<Vec<SendEmail>>>,
     pub texts: Arc<Mutex<Vec<SendMessage>>>,
+    /// The keys of the texts.
+    pub text_keys: Arc<Mutex<Vec<String>>>,
     pub chats: Arc<Mutex<Vec<Chat>>>,
 }
 
@@ -45,6 +47,8 @@ pub struct World {
     pub seen: Seen,
     /// What Twilio answers.
     pub refusal: Arc<Mutex<Option<OperationError>>>,
+    /// What it reports as not delivered.
+    pub undelivered: Arc<Mutex<Vec<NotDelivered>>>,
     settings: Value,
     tool: Arc<Tools>,
 }
@@ -54,6 +58,7 @@ impl World {
         Self {
             database: Database::new(),
             seen: Seen::default(),
+            undelivered: Arc::default(),
             refusal: Arc::new(Mutex::new(Some(OperationError::unavailable("nobody answers")))),
             settings: json!({ "lease": "1s" }),
             tool: Arc::new(|_, call| Ok(json!({ "did": call.name }))),
@@ -93,6 +98,7 @@ impl World {
         let (calls, mails, chats) =
             (self.seen.calls.clone(), self.seen.mails.clone(), self.seen.chats.clone());
         let (tool, texts, refusal) = (self.tool.clone(), self.seen.texts.clone(), self.refusal.clone());
+        let (undelivered, text_keys) = (self.undelivered.clone(), self.seen.text_keys.clone());
         let plugin = database
             .serve(TestPlugin::new(self.settings.clone()))
             .fake("openai", move |chat: Chat| {
@@ -103,10 +109,18 @@ impl World {
                 mails.lock().expect("no test panics here").push(mail);
                 Ok(Sent { message_id: "<1@here>".to_owned(), accepted: Vec::new(), repeated: false })
             })
-            .fake("twilio_service", move |message: SendMessage| {
-                texts.lock().expect("no test panics here").push(message);
+            .fake_json("twilio_service", SendMessage::OPERATION, move |header, message| {
+                let message = serde_json::from_value(message).expect("it is a message");
+                let mut texts = texts.lock().expect("no test panics here");
+                texts.push(message);
+                let key = header.idempotency_key.expect("every message has a key");
+                text_keys.lock().expect("no test panics here").push(key);
                 let refusal = refusal.lock().expect("no test panics here").clone();
-                refusal.map_or_else(|| Ok(sent()), Err)
+                refusal.map_or_else(|| Ok(sent(texts.len())), Err)
+            })
+            .fake("twilio_service", move |_: ListUndelivered| {
+                let messages = undelivered.lock().expect("no test panics here").clone();
+                Ok(Undelivered { messages, truncated: false })
             })
             .fake_json("host", "tools", |_, _| Ok(serde_json::to_value(tools()).expect("they are JSON")))
             .fake_json("host", "call_tool", move |header, request| {
@@ -127,14 +141,15 @@ impl World {
     }
 }
 
-fn sent() -> SentMessage {
-    SentMessage {
-        sid: "SM1".to_owned(),
+fn sent(number: usize) -> Value {
+    let sent = SentMessage {
+        sid: format!("SM{number}"),
         status: "queued".to_owned(),
         to: String::new(),
         repeated: false,
         ledger: LedgerKind::Memory,
-    }
+    };
+    serde_json::to_value(sent).expect("it is JSON")
 }
 
 /// What plugins.toml allows in the tests.
