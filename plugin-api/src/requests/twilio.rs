@@ -8,8 +8,8 @@ use crate::{message, requests::Request};
 
 /// Asks Twilio's REST API something under the configured account. For `twilio_service`; other plugins ask that one.
 ///
-/// A read is tried again while there is time. Anything else is sent again only after a 429, which says that Twilio did
-/// nothing.
+/// A read is tried again while there is time. Anything else is sent once: after a 429, which says that Twilio did nothing,
+/// the caller decides whether it is still to go.
 ///
 /// # Errors
 /// | kind | when |

@@ -51,7 +51,8 @@ use plugin_api::{
         twilio::Media,
         twilio_service::RecordOptOut,
     },
-    tokio, tracing,
+    tokio::time::timeout,
+    tracing,
     worker::Worker,
 };
 
@@ -70,6 +71,8 @@ const ORCHESTRATOR: &str = "orchestrator_service";
 const GUARD: &str = "twilio_service.verify_webhook";
 /// Twilio's webhooks are short forms.
 const WEBHOOK_BODY_LIMIT: usize = 256 * 1024;
+/// Twilio waits 15 s for the answer to a webhook.
+const TELLING: Duration = Duration::from_secs(5);
 
 /// Takes messages, answers them, and sends texts.
 struct MessagingService {
@@ -200,12 +203,13 @@ impl MessagingService {
         self.pump.wake();
         self.pump.count("received").await;
         if matches!(message.keyword, Some(Keyword::Stop | Keyword::Start)) {
-            tokio::spawn(async move { self.tell_at_once(&message).await });
+            self.tell_at_once(&message).await;
         }
         Ok(routes::taken())
     }
 
-    /// That somebody wants no messages does not wait for its turn. Should it fail, it is told when the turn comes.
+    /// That somebody wants no messages does not wait for its turn: once Twilio has the answer, nothing goes out. Should it
+    /// fail, it is told when the turn comes.
     async fn tell_at_once(&self, message: &Inbound) {
         let address = message.channel.address(&message.person);
         let told = async {
@@ -213,7 +217,10 @@ impl MessagingService {
             let twilio = self.pump.context.dependency(TWILIO_SERVICE)?;
             twilio.call(RecordOptOut { address, opted_out }).await
         };
-        if let Err(error) = told.await {
+        let told = timeout(TELLING, told)
+            .await
+            .unwrap_or_else(|_| Err(OperationError::deadline("it took too long")));
+        if let Err(error) = told {
             tracing::debug!(sid = message.sid, %error, "it is told later what the person wants");
         }
     }

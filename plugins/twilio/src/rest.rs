@@ -1,5 +1,5 @@
-//! A request -> its answer, tried again where that is safe: a read while there is time, anything else only after a 429,
-//! which says that Twilio did nothing.
+//! A request -> its answer: a read is tried again while there is time, anything else is sent once. Even a 429, which says
+//! that Twilio did nothing, is the caller's to wait for: during the wait a person may say STOP, and only the caller asks.
 
 use plugin_api::{
     prelude::*,
@@ -73,7 +73,7 @@ impl Rest {
         &self.reporter
     }
 
-    /// Asks, as often as is safe and there is time for.
+    /// Asks: a read as often as there is time for, anything else once.
     pub async fn request(&self, request: &RestRequest, until: Until) -> Result<RestResponse, OperationError> {
         check_path(&request.path)?;
         let reads = request.method == RestMethod::Get;
@@ -92,7 +92,7 @@ impl Rest {
             };
             tries += 1;
             let wait = trouble.wait(tries);
-            if tries < TRIES && trouble.may_be_repeated(reads) && until.allows(wait) {
+            if reads && tries < TRIES && trouble.may_pass() && until.allows(wait) {
                 sleep(wait).await;
                 continue;
             }
@@ -125,10 +125,11 @@ impl Rest {
 }
 
 impl Trouble {
-    fn may_be_repeated(&self, reads: bool) -> bool {
+    /// Whether another try may find it gone.
+    fn may_pass(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.is_too_many() || (reads && refusal.is_server_error()),
-            Self::Broken(_) => reads,
+            Self::Refused(refusal) => refusal.is_too_many() || refusal.is_server_error(),
+            Self::Broken(_) => true,
             Self::Nonsense => false,
         }
     }

@@ -6,6 +6,7 @@
 //! - `ledger`: what was sent, told and claimed, in the database or in memory.
 //! - `reconcile`: an entry whose outcome is unknown, what Twilio has -> what is certain. Pure but for the reading.
 //! - `deliveries`: what became of the newest messages -> the troubles that no answer of Twilio's tells.
+//! - `patience`: Twilio asks to slow down -> the same attempt again, when it says.
 //! - `sender`: all of this together: one idempotency key, one message.
 //! - `reader`: messages and calls as Twilio has them.
 //! - `status`: Twilio's reports -> the newest status, in whatever order they come. Pure.
@@ -18,6 +19,7 @@ mod draft;
 mod ledger;
 mod reconcile;
 mod deliveries;
+mod patience;
 mod sender;
 mod reader;
 mod status;
@@ -236,10 +238,10 @@ impl TwilioService {
     async fn update_call(
         self: Arc<Self>,
         request: UpdateCall,
-        _: Call,
+        call: Call,
     ) -> Result<CallRecord, OperationError> {
         let form = draft::update(&request)?;
-        reader::update_call(&self.sender, &request.sid, form).await
+        reader::update_call(&self.sender, &request.sid, form, Asker::of(&call).deadline()).await
     }
 
     async fn fetch_message(

@@ -8,9 +8,10 @@ use plugin_api::{
         twilio_service::{CallRecord, MessageRecord},
     },
     serde_json::Value,
+    tokio::time::Instant,
 };
 
-use crate::{address, draft::Form, sender::Sender};
+use crate::{address, draft::Form, patience, sender::Sender};
 
 /// A message.
 pub async fn message(
@@ -44,8 +45,14 @@ pub async fn call(sender: &Sender, sid: &str, person: Option<&str>) -> Result<Ca
 }
 
 /// Changes a call, and tells it as it is then.
-pub async fn update_call(sender: &Sender, sid: &str, form: Form) -> Result<CallRecord, OperationError> {
-    let body = sender.ask(RestRequest::post(format!("Calls/{sid}.json"), form)).await?;
+pub async fn update_call(
+    sender: &Sender,
+    sid: &str,
+    form: Form,
+    deadline: Instant,
+) -> Result<CallRecord, OperationError> {
+    let update = RestRequest::post(format!("Calls/{sid}.json"), form);
+    let body = patience::while_busy(deadline, || sender.ask(update.clone())).await?;
     record(sender, sid, &body).await
 }
 

@@ -25,6 +25,7 @@ use crate::{
     deliveries::Deliveries,
     draft::{Draft, Kind, hex},
     ledger::{Claim, Entry, Ledger, State, now_ms, random_id},
+    patience,
     reconcile::{self, Verdict},
     status::StatusReport,
 };
@@ -89,6 +90,11 @@ impl Asker {
         }
     }
 
+    /// Until when it waits for the outcome.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
@@ -130,15 +136,20 @@ impl Sender {
 
     /// Sends it, unless its idempotency key says that it went already.
     pub async fn send(self: &Arc<Self>, draft: Draft, asker: Asker) -> Result<Sent, OperationError> {
-        // Who wants no messages may be called: that is asked elsewhere.
-        if draft.kind == Kind::Message && self.ledger.is_opted_out(&draft.to).await? {
-            return Err(opted_out(&draft.to));
-        }
         let id = asker.entry(&draft);
+        patience::while_busy(asker.deadline(), || self.try_to_send(&draft, &id, &asker)).await
+    }
+
+    async fn try_to_send(
+        self: &Arc<Self>,
+        draft: &Draft,
+        id: &str,
+        asker: &Asker,
+    ) -> Result<Sent, OperationError> {
         loop {
-            let entry = Entry::new(id.clone(), random_id(), &draft, now_ms(), CLAIM_LEASE_MS);
+            let entry = Entry::new(id.to_owned(), random_id(), draft, now_ms(), CLAIM_LEASE_MS);
             let known = match self.ledger.claim(&entry).await? {
-                Claim::Fresh => return self.deliver(draft, entry, &asker).await,
+                Claim::Fresh => return self.deliver(draft.clone(), entry, asker).await,
                 Claim::Taken(known) => known,
             };
             if known.fingerprint != draft.fingerprint {
@@ -243,13 +254,17 @@ impl Sender {
         mut entry: Entry,
         trace: Option<String>,
     ) -> Result<Sent, OperationError> {
+        let create = RestRequest::post(draft.kind.path(), draft.form(&entry.id));
+        // Part of the call that wants it, and not bound to its time.
+        let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
         if !self.ledger.begin(&entry, SENDING_LEASE_MS).await? {
             return Err(OperationError::unavailable("not sent: the ledger took too long"));
         }
         entry.sending_ms = now_ms();
-        let create = RestRequest::post(draft.kind.path(), draft.form(&entry.id));
-        // Part of the call that wants it, and not bound to its time.
-        let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
+        // The last look before the wire: nothing may wait between the two.
+        if let Err(error) = self.check_opt_out(&draft).await {
+            return Err(self.note_refused(&entry, &draft, error).await);
+        }
         let answer = twilio.deadline(SENDING).call(create).await;
         match answer.map(|answer| sid_and_status(&answer.body)) {
             Ok(Some((sid, status))) => {
@@ -259,6 +274,14 @@ impl Sender {
             Ok(None) => self.look_at_once(&entry, "Twilio's answer has no SID").await,
             Err(error) if is_certain(error.kind) => Err(self.note_refused(&entry, &draft, error).await),
             Err(error) => self.look_at_once(&entry, error.message.trim_start_matches(MAYBE)).await,
+        }
+    }
+
+    /// A person who wants no messages may be called: that is asked elsewhere.
+    async fn check_opt_out(&self, draft: &Draft) -> Result<(), OperationError> {
+        match draft.kind {
+            Kind::Message if self.ledger.is_opted_out(&draft.to).await? => Err(opted_out(&draft.to)),
+            Kind::Message | Kind::Call => Ok(()),
         }
     }
 
@@ -362,7 +385,7 @@ fn sid_and_status(body: &Value) -> Option<(String, String)> {
 
 fn opted_out(to: &str) -> OperationError {
     OperationError::denied(format!(
-        "not sent: `{to}` opted out; only they can change that, by writing START to the sender"
+        "`{to}` opted out; only they can change that, by writing START to the sender"
     ))
 }
 

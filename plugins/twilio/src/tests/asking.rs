@@ -71,16 +71,21 @@ async fn successes_are_reported_once_in_a_while() {
 }
 
 #[tokio::test]
-async fn too_many_requests_are_sent_again() {
+async fn too_many_reads_are_asked_again_and_a_create_is_handed_back() {
     let peer = Peer::start(|number, _| too_many(number));
-    plugin(peer.port, json!({})).call(create()).await.unwrap();
+    plugin(peer.port, json!({})).call(read()).await.unwrap();
     assert_eq!(peer.requests().len(), 3);
+
+    let peer = Peer::start(|number, _| too_many(number));
+    let error = plugin(peer.port, json!({})).call(create()).await.unwrap_err();
+    assert_eq!((error.kind, error.retry_after_ms), (ErrorKind::Overloaded, Some(0)));
+    assert_eq!(peer.requests().len(), 1, "the person may say STOP meanwhile");
 }
 
 #[tokio::test]
 async fn a_wait_beyond_the_callers_time_is_handed_on() {
     let peer = Peer::start(|_, _| Deed::Answer(429, "Retry-After: 60\r\n", r#"{"code":20429}"#.into()));
-    let error = plugin(peer.port, json!({})).call_with(within(5_000), create()).await.unwrap_err();
+    let error = plugin(peer.port, json!({})).call_with(within(5_000), read()).await.unwrap_err();
     assert_eq!((error.kind, error.retry_after_ms), (ErrorKind::Overloaded, Some(60_000)));
     assert_eq!(peer.requests().len(), 1);
 }

@@ -55,7 +55,7 @@ async fn a_status_never_goes_back() {
 #[tokio::test]
 async fn the_database_tells_reports_of_one_moment_page_by_page_each_once() {
     let database = Database::new();
-    let plugin = plugin_with(&database).await;
+    let plugin = plugin_with(&Twilio::default(), &database).await;
     for sid in ["SM3", "SM1", "SM5", "SM2", "SM4", "SM0"] {
         let body = format!("MessageSid={sid}&MessageStatus=undelivered&ErrorCode=30007&To=%2B1");
         report(&plugin, form("https://a/", &body)).await.unwrap();

@@ -3,15 +3,17 @@
 use expect_test::expect;
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    prelude::Duration,
     protocol::CallHeader,
     requests::twilio_service::{
-        Channel, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage, UnknownSend,
+        Channel, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage, UnknownSend, UpdateCall,
     },
     serde_json::{self, json},
+    testing::database::Database,
     tokio,
 };
 
-use super::setup::{ADA, Twilio, keyed, plugin, refusal, sms};
+use super::setup::{ADA, Twilio, keyed, plugin, plugin_with, refusal, sms};
 
 fn lost() -> OperationError {
     OperationError::unknown_outcome("it may have been done: `api.twilio.com` gave no answer within 10s")
@@ -133,6 +135,61 @@ async fn who_opted_out_gets_no_message_and_twilio_is_not_asked() {
     plugin.call(sms("hi")).await.unwrap();
     let nobody = RecordOptOut { address: "ada".to_owned(), opted_out: true };
     assert_eq!(plugin.call(nobody).await.unwrap_err().kind, ErrorKind::Invalid);
+}
+
+fn too_many() -> OperationError {
+    OperationError::overloaded("Twilio did not do it: too many requests").retry_after(Duration::ZERO)
+}
+
+#[tokio::test]
+async fn too_many_requests_are_sent_again() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.refuses_once(too_many);
+    let sent = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    assert_eq!((sent.repeated, twilio.creates().len()), (false, 2));
+    twilio.refuses_once(too_many);
+    let call = PlaceCall { to: Some(ADA.into()), say: Some("hi".into()), ..PlaceCall::default() };
+    let placed = plugin.call_with(keyed("b"), call).await.unwrap();
+    assert_eq!(twilio.creates().len(), 4);
+    twilio.refuses_once(too_many);
+    let hang_up = UpdateCall { sid: placed.sid, hang_up: true, ..UpdateCall::default() };
+    plugin.call(hang_up).await.unwrap();
+    assert_eq!(twilio.creates().len(), 6);
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_callers_time_is_handed_on() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.refuses_once(|| too_many().retry_after(Duration::from_secs(60)));
+    let error = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    assert_eq!((error.kind, error.retry_after_ms), (ErrorKind::Overloaded, Some(60_000)));
+    assert_eq!(twilio.creates().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stop_while_twilio_asks_to_wait_is_heeded() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let plugin = plugin_with(&twilio, &database).await;
+    let stopped = database.clone();
+    twilio.refuses_once(move || {
+        stopped.run(&format!("insert into twilio_service_opt_outs values ('{ADA}', 0)"));
+        too_many()
+    });
+    let error = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    assert_eq!((error.kind, twilio.creates().len()), (ErrorKind::Denied, 1));
+    assert_eq!(database.number("select count(*) from twilio_service_outbox where state = 'failed'"), 1);
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_stop_learns_that_it_was_sent() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let sent = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    plugin.call(RecordOptOut { address: ADA.to_owned(), opted_out: true }).await.unwrap();
+    let repeat = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    assert_eq!((repeat.repeated, repeat.sid), (true, sent.sid));
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ struct State {
     reads: Vec<RestRequest>,
     lost: Option<fn() -> OperationError>,
     refusal: Option<fn() -> OperationError>,
+    once: Option<Box<dyn FnOnce() -> OperationError + Send>>,
 }
 
 impl Twilio {
@@ -47,6 +48,11 @@ impl Twilio {
     /// From now on creates are refused.
     pub fn refuses(&self, error: fn() -> OperationError) {
         self.lock().refusal = Some(error);
+    }
+
+    /// The next create is refused.
+    pub fn refuses_once(&self, error: impl FnOnce() -> OperationError + Send + 'static) {
+        self.lock().once = Some(Box::new(error));
     }
 
     pub fn works(&self) {
@@ -83,8 +89,14 @@ impl Twilio {
 
 impl State {
     fn create(&mut self, request: &RestRequest) -> Answer {
+        if let Some(once) = self.once.take() {
+            return Err(once());
+        }
         if let Some(refusal) = self.refusal {
             return Err(refusal());
+        }
+        if !request.path.ends_with("s.json") {
+            return self.read(request);
         }
         let get =
             |name: &str| request.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
@@ -124,8 +136,8 @@ pub fn plugin(twilio: &Twilio, settings: Value) -> TestInstance<TwilioService> {
 }
 
 /// One that keeps its ledger in this database.
-pub async fn plugin_with(database: &Database) -> TestInstance<TwilioService> {
-    let plugin = beside(&Twilio::default(), database.serve(TestPlugin::new(json!({}))));
+pub async fn plugin_with(twilio: &Twilio, database: &Database) -> TestInstance<TwilioService> {
+    let plugin = beside(twilio, database.serve(TestPlugin::new(json!({}))));
     plugin.init().await.expect("it comes up");
     plugin
 }
