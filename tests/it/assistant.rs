@@ -15,7 +15,7 @@ use switchboard_tests::{
 };
 
 use crate::{calendar, openai, shipped, twilio};
-use model::{ANSWER, GUEST, Model, REMINDER, TITLE};
+use model::{ANSWER, GUEST, Model, REMINDER, THOUGHT, TITLE};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -226,7 +226,10 @@ fn it_was_all_done_once(world: &World, host: &TestHost) {
     for text in [ANSWER, REMINDER] {
         assert_eq!(texts.iter().filter(|sent| *sent == text).count(), 1, "{text}: {texts:?}");
     }
-    assert!(world.model.asked() >= 5, "a turn for each tool, and one for the answer");
+    assert!(world.model.asked() >= 7, "two that were refused, a turn for each tool, and one for the answer");
+    wait_until("the answer to be remembered", || world.model.remembers(ANSWER), |remembers| *remembers);
+    assert!(!world.model.remembers(THOUGHT), "thoughts are not kept");
+    assert!(!texts.iter().any(|text| text.contains(THOUGHT)), "nor sent: {texts:?}");
     // The reminder is soon due: it may come before the answer.
     let mut said = said(host);
     let mut rest = said.split_off(1);

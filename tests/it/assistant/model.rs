@@ -1,9 +1,7 @@
 //! The model of the story: what it wants next follows from what the tools have answered so far, as it does with a real one.
+//! It is one that thinks, and that writes its first tool call so badly that its server refuses it, twice.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_api::jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -18,18 +16,33 @@ pub const ANSWER: &str = "Done: Bob knows, and I will remind you.";
 /// What it reminds of.
 pub const REMINDER: &str = "Your call with Bob begins soon.";
 
+/// What it thinks, beside its tool calls and before its words.
+pub const THOUGHT: &str = "Nobody must know that I think";
+/// How often its server refuses the first tool call.
+const BAD_CALLS: usize = 2;
+
 /// Stands in for OpenAI.
 pub struct Model {
     peer: Peer,
-    asked: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What it was asked.
+#[derive(Default)]
+struct Seen {
+    chats: usize,
+    /// The bodies of the requests for vectors.
+    remembered: Vec<String>,
 }
 
 impl Model {
     pub fn start() -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = asked.clone();
-        let peer = Peer::start(move |request| (200, answer(request, &count)));
-        Self { peer, asked }
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let noted = seen.clone();
+        let peer = Peer::start(move |request| {
+            answer(request, &mut noted.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        Self { peer, seen }
     }
 
     pub fn address(&self) -> &str {
@@ -38,20 +51,38 @@ impl Model {
 
     /// How often it was asked to go on with a chat.
     pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).chats
+    }
+
+    /// Whether these words were kept as something to be remembered.
+    pub fn remembers(&self, words: &str) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.remembered.iter().any(|body| body.contains(words))
     }
 }
 
-fn answer(request: &Asked, asked: &AtomicUsize) -> Value {
+fn answer(request: &Asked, seen: &mut Seen) -> (u16, Value) {
     match request.path.as_str() {
-        "/v1/embeddings" => embeddings(&request.json()),
+        "/v1/embeddings" => {
+            seen.remembered.push(request.body.clone());
+            (200, embeddings(&request.json()))
+        }
         "/v1/chat/completions" => {
-            asked.fetch_add(1, Ordering::Relaxed);
-            chat(&request.json())
+            seen.chats += 1;
+            if seen.chats <= BAD_CALLS { (400, bad_call()) } else { (200, chat(&request.json())) }
         }
         // A list without names promises nothing.
-        _ => json!({ "object": "list", "data": [] }),
+        _ => (200, json!({ "object": "list", "data": [] })),
     }
+}
+
+/// As Groq refuses a tool call that its model wrote (groq/groq-typescript#28).
+fn bad_call() -> Value {
+    json!({ "error": {
+        "message": "Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details.",
+        "type": "invalid_request_error", "code": "tool_use_failed",
+        "failed_generation": "<function=google_calendar-find_free_slot{}</function>",
+    } })
 }
 
 /// The same vector for every text.
@@ -69,7 +100,10 @@ fn chat(body: &Value) -> Value {
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
     let results = messages.iter().filter(|message| message["role"] == "tool");
     let results: Vec<&str> = results.filter_map(|message| message["content"].as_str()).collect();
-    completion(next(&results), &format!("call-{}", results.len()), ANSWER)
+    let words = format!("<think>{THOUGHT}.</think>\n\n{ANSWER}");
+    let mut whole = completion(next(&results), &format!("call-{}", results.len()), &words);
+    whole["choices"][0]["message"]["reasoning_content"] = THOUGHT.into();
+    whole
 }
 
 /// What a model answers: a tool call under this id, or words.
