@@ -117,6 +117,10 @@ pub struct Identity {
     pub phone_number: String,
     /// Whether there is a secret to verify webhooks with; an API key alone is none.
     pub can_verify_webhooks: bool,
+    /// Twilio's clock, in milliseconds since 1970, to a second or two: the header `Date` of its newest answer and the time
+    /// since, whatever the clock of this machine does meanwhile. `None` before the first answer with a date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_ms: Option<i64>,
 }
 
 /// Asks whether a request was signed by Twilio: by its URL, its form or the hash of its body, and its headers. The

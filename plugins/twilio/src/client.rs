@@ -1,9 +1,13 @@
 //! One HTTP exchange under the account -> its status and JSON, or where it broke: before anything was sent, or after.
 //! Follows no redirect and tries nothing twice.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use plugin_api::{
+    jiff::fmt::rfc2822,
     prelude::*,
     requests::twilio::{RestMethod, RestRequest},
     serde_json::{self, Value},
@@ -24,6 +28,8 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 pub struct Client {
     http: reqwest::Client,
     config: Arc<Config>,
+    /// Twilio's clock in milliseconds since 1970, and when it told it.
+    clock: Mutex<Option<(i64, Instant)>>,
 }
 
 /// What Twilio answered.
@@ -64,7 +70,7 @@ impl Client {
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| transport::no_client(&error))?;
-        Ok(Self { http, config })
+        Ok(Self { http, config, clock: Mutex::default() })
     }
 
     pub fn config(&self) -> &Config {
@@ -83,12 +89,26 @@ impl Client {
             let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
             let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
             let date = date.map(str::to_owned);
+            self.set_clock(date.as_deref());
             let body = self.read(response, ANSWER_LIMIT).await?.unwrap_or_default();
             Ok(Answer { status, retry_after, date, json: serde_json::from_slice(&body).ok() })
         };
         timeout(limit, exchange)
             .await
             .unwrap_or_else(|_| Err(Broken::Sent(transport::too_slow(limit, &self.config))))
+    }
+
+    /// Twilio's clock now, in milliseconds since 1970; `None` before it told it.
+    pub fn now_ms(&self) -> Option<i64> {
+        let (told_ms, at) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(told_ms + i64::try_from(at.elapsed().as_millis()).ok()?)
+    }
+
+    fn set_clock(&self, date: Option<&str>) {
+        if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
+            let told = (date.timestamp().as_millisecond(), Instant::now());
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        }
     }
 
     /// The account itself.

@@ -116,6 +116,7 @@ impl Twilio {
             account_sid: self.config.account_sid.clone(),
             phone_number: self.config.phone_number.clone(),
             can_verify_webhooks: self.config.webhook_keys.are_there(),
+            now_ms: self.rest.client().now_ms(),
         })
     }
 

@@ -81,10 +81,9 @@ impl Ledger {
         either!(self, claim(entry, now_ms()))
     }
 
-    /// Written before anything is sent; false if the claim is void.
+    /// Written before anything is sent, with the moment by Twilio's clock; false if the claim is void.
     pub async fn begin(&self, entry: &Entry, lease_ms: i64) -> Result<bool, OperationError> {
-        let now = now_ms();
-        either!(self, begin(entry, now, now + lease_ms))
+        either!(self, begin(entry, now_ms() + lease_ms))
     }
 
     /// It was taken over by Twilio under this SID; false if the entry has another outcome already.

@@ -8,9 +8,9 @@ use crate::{
     ledger::Entry,
 };
 
-/// Twilio's clock and ours may differ by this much.
+/// How sure Twilio's clock is known: its answers tell whole seconds, and may have been on their way for a while.
 const SKEW_MS: i64 = 60_000;
-/// What Twilio does not have after this long, it never took.
+/// What Twilio does not have after this long by its own clock, it never took: far more than a request takes.
 const SETTLED_MS: i64 = 120_000;
 /// What Twilio writes in front of the text of a trial account.
 const TRIAL: &str = "Sent from your Twilio trial account - ";
@@ -67,8 +67,9 @@ pub fn candidates(entry: &Entry, answer: &Value) -> Option<(Vec<Candidate>, bool
     Some((found, is_last || reached_earlier))
 }
 
-/// What is certain, by the candidates that no other entry has.
-pub fn decide(entry: &Entry, candidates: &[Candidate], are_all: bool, now_ms: i64) -> Verdict {
+/// What is certain, by the candidates that no other entry has. `asked_ms` is when Twilio was asked for them, by its clock:
+/// that of this machine may have been set meanwhile, and those of other hosts differ.
+pub fn decide(entry: &Entry, candidates: &[Candidate], are_all: bool, asked_ms: i64) -> Verdict {
     let is_it = |candidate: &&Candidate| match &entry.mark {
         Mark::Body(body) => {
             let text = candidate.body.strip_prefix(TRIAL).unwrap_or(&candidate.body);
@@ -85,7 +86,7 @@ pub fn decide(entry: &Entry, candidates: &[Candidate], are_all: bool, now_ms: i6
     };
     match matching.first() {
         Some(first) if is_certain => Verdict::Sent { sid: first.sid.clone(), status: first.status.clone() },
-        None if are_all && now_ms - entry.sending_ms > SETTLED_MS => Verdict::NotSent,
+        None if are_all && asked_ms - entry.sending_ms > SETTLED_MS => Verdict::NotSent,
         _ => Verdict::Undecided(matching.iter().map(|candidate| candidate.sid.clone()).collect()),
     }
 }

@@ -1,9 +1,13 @@
 //! A draft -> its outcome, and never two messages out of one idempotency key, whatever happens in between.
 //!
 //! A caller that goes away before anything is sent takes it along. From then on the sending ends by itself, and its
-//! outcome is in the ledger: a repeat with the same key learns it, on this host or another one.
+//! outcome is in the ledger: a repeat with the same key learns it, on this host or another one. Whether Twilio has it is
+//! asked only when the request is over here, and judged by Twilio's clock alone.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use plugin_api::{
     prelude::*,
@@ -36,6 +40,8 @@ const MARGIN: Duration = Duration::from_millis(300);
 const LEAST: Duration = Duration::from_millis(500);
 /// A caller without a deadline.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// Between the entry and the request. A host that stood still for longer may have been taken for dead.
+const BEGINNING: Duration = Duration::from_secs(10);
 /// How long Twilio may take.
 const SENDING: Duration = Duration::from_secs(15);
 /// A claim that has not begun to send by then is void.
@@ -61,6 +67,14 @@ pub struct Sender {
     context: Context,
     ledger: Ledger,
     deliveries: Deliveries,
+    /// The entries that this process is sending, whatever the clock says of their leases.
+    in_flight: Mutex<BTreeSet<String>>,
+}
+
+/// An entry that this process is sending.
+struct InFlight<'s> {
+    sender: &'s Sender,
+    id: String,
 }
 
 /// Who wants something sent, and until when.
@@ -117,7 +131,7 @@ pub fn start_to_sweep(sender: &Arc<Sender>) -> Worker {
 impl Sender {
     pub fn new(context: Context) -> Self {
         let deliveries = Deliveries::new(context.clone());
-        Self { ledger: Ledger::new(context.clone()), deliveries, context }
+        Self { ledger: Ledger::new(context.clone()), deliveries, context, in_flight: Mutex::default() }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -127,6 +141,19 @@ impl Sender {
     /// Who we are at Twilio.
     pub async fn identity(&self) -> Result<Identity, OperationError> {
         self.context.dependency(TWILIO)?.call(Identify {}).await
+    }
+
+    /// Twilio's clock; ours as long as it is not known.
+    async fn twilio_ms(&self) -> i64 {
+        self.identity().await.ok().and_then(|identity| identity.now_ms).unwrap_or_else(now_ms)
+    }
+
+    fn is_in_flight(&self, id: &str) -> bool {
+        self.in_flight().contains(id)
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks Twilio.
@@ -162,7 +189,7 @@ impl Sender {
             if known.state == State::Sent {
                 return Ok(Sent { sid: known.sid, status: known.status, repeated: true });
             }
-            if known.is_open(now_ms()) {
+            if known.is_open(now_ms()) && !self.is_in_flight(&known.id) {
                 match self.reconcile(&known).await? {
                     Verdict::Sent { sid, status } => return Ok(Sent { sid, status, repeated: true }),
                     Verdict::NotSent => continue,
@@ -209,7 +236,8 @@ impl Sender {
     }
 
     async fn look_into_open_entries(&self, pulse: &Pulse) -> Result<(), OperationError> {
-        for entry in self.ledger.open_entries(SWEPT_MS).await? {
+        let open = self.ledger.open_entries(SWEPT_MS).await?;
+        for entry in open.into_iter().filter(|entry| !self.is_in_flight(&entry.id)) {
             pulse.turn();
             let kind = entry.kind.as_str();
             match self.reconcile(&entry).await? {
@@ -257,13 +285,19 @@ impl Sender {
         let create = RestRequest::post(draft.kind.path(), draft.form(&entry.id));
         // Part of the call that wants it, and not bound to its time.
         let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
+        let _in_flight = InFlight::new(self, &entry.id);
+        let begun = Instant::now();
+        entry.sending_ms = self.twilio_ms().await;
         if !self.ledger.begin(&entry, SENDING_LEASE_MS).await? {
             return Err(OperationError::unavailable("not sent: the ledger took too long"));
         }
-        entry.sending_ms = now_ms();
         // The last look before the wire: nothing may wait between the two.
         if let Err(error) = self.check_opt_out(&draft).await {
             return Err(self.note_refused(&entry, &draft, error).await);
+        }
+        if begun.elapsed() > BEGINNING {
+            let late = OperationError::unavailable("the ledger took too long");
+            return Err(self.note_refused(&entry, &draft, late).await);
         }
         let answer = twilio.deadline(SENDING).call(create).await;
         match answer.map(|answer| sid_and_status(&answer.body)) {
@@ -330,6 +364,7 @@ impl Sender {
 
     /// Reads what Twilio has, decides, and writes the decision down.
     async fn reconcile(&self, entry: &Entry) -> Result<Verdict, OperationError> {
+        let asked_ms = self.twilio_ms().await;
         let answer = self.ask(reconcile::question(entry)).await?;
         let (found, are_all) = reconcile::candidates(entry, &answer).ok_or_else(|| {
             OperationError::internal("Twilio's list cannot be read: check `TWILIO_API_BASE_URL`")
@@ -340,7 +375,7 @@ impl Sender {
                 free.push(candidate);
             }
         }
-        let verdict = reconcile::decide(entry, &free, are_all, now_ms());
+        let verdict = reconcile::decide(entry, &free, are_all, asked_ms);
         match &verdict {
             Verdict::Sent { sid, status } => {
                 if !self.ledger.sent(&entry.id, sid, status).await? {
@@ -365,6 +400,19 @@ impl Sender {
             Some(Entry { state: State::Sent, sid, status, .. }) => Ok(Verdict::Sent { sid, status }),
             _ => Ok(Verdict::Undecided(Vec::new())),
         }
+    }
+}
+
+impl<'s> InFlight<'s> {
+    fn new(sender: &'s Sender, id: &str) -> Self {
+        sender.in_flight().insert(id.to_owned());
+        Self { sender, id: id.to_owned() }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.sender.in_flight().remove(&self.id);
     }
 }
 

@@ -216,6 +216,19 @@ async fn no_path_leads_out_of_the_account() {
 }
 
 #[tokio::test]
+async fn it_tells_twilios_clock_and_not_its_own() {
+    let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    let peer = Peer::start(move |_, _| Deed::Answer(200, date, "{}".into()));
+    let plugin = plugin(peer.port, json!({}));
+    assert_eq!(plugin.call(Identify {}).await.unwrap().now_ms, None);
+    let began = std::time::Instant::now();
+    plugin.call(read()).await.unwrap();
+    let now_ms = plugin.call(Identify {}).await.unwrap().now_ms.expect("it was told");
+    let most = i64::try_from(began.elapsed().as_millis()).unwrap() + 1;
+    assert!((0..=most).contains(&(now_ms - 784_111_777_000)), "{now_ms}");
+}
+
+#[tokio::test]
 async fn it_tells_who_it_is() {
     let identity = plugin(1, json!({})).call(Identify {}).await.unwrap();
     assert_eq!((identity.account_sid.as_str(), identity.phone_number.as_str()), (ACCOUNT, NUMBER));

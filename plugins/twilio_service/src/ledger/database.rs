@@ -133,11 +133,12 @@ impl Database {
             .ok_or_else(|| OperationError::unavailable("the ledger is being tidied: try again"))
     }
 
-    pub async fn begin(&self, entry: &Entry, now_ms: i64, lease_ms: i64) -> Outcome<bool> {
+    pub async fn begin(&self, entry: &Entry, lease_ms: i64) -> Outcome<bool> {
         let begin = "
             update twilio_service_outbox set state = 'sending', sending_ms = $3, lease_ms = $4
             where id = $1 and owner = $2 and state = 'claimed'";
-        self.execute(Execute::new(begin).bind(&entry.id).bind(&entry.owner).bind(now_ms).bind(lease_ms)).await
+        let begin = Execute::new(begin).bind(&entry.id).bind(&entry.owner);
+        self.execute(begin.bind(entry.sending_ms).bind(lease_ms)).await
     }
 
     pub async fn sent(&self, id: &str, sid: &str, status: &str) -> Outcome<bool> {

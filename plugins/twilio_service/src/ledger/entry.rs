@@ -34,6 +34,7 @@ pub struct Entry {
     pub media: i64,
     pub sid: String,
     pub status: String,
+    /// When it was about to be handed over, by Twilio's clock.
     pub sending_ms: i64,
     pub created_ms: i64,
 }

@@ -49,11 +49,12 @@ impl Memory {
         }
     }
 
-    pub fn begin(&self, entry: &Entry, now_ms: i64, lease_ms: i64) -> Outcome<bool> {
+    pub fn begin(&self, entry: &Entry, lease_ms: i64) -> Outcome<bool> {
         Ok(self.change(&entry.id, |known| {
             let is_ours = known.owner == entry.owner && known.state == State::Claimed;
             if is_ours {
-                (known.state, known.sending_ms, known.lease_ms) = (State::Sending, now_ms, lease_ms);
+                (known.state, known.sending_ms, known.lease_ms) =
+                    (State::Sending, entry.sending_ms, lease_ms);
             }
             is_ours
         }))

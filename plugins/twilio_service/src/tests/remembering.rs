@@ -26,8 +26,8 @@ fn a_claim_holds_until_its_lease_ends() {
     assert!(is_fresh(&memory, &first, NOW));
     assert!(!is_fresh(&memory, &second, NOW + 1000));
     assert!(is_fresh(&memory, &second, NOW + 1001), "nothing was sent");
-    assert!(!memory.begin(&first, NOW, NOW).unwrap(), "it is no longer the first one's");
-    assert!(memory.begin(&second, NOW, NOW + 2000).unwrap());
+    assert!(!memory.begin(&first, NOW).unwrap(), "it is no longer the first one's");
+    assert!(memory.begin(&second, NOW + 2000).unwrap());
     assert!(!is_fresh(&memory, &first, NOW + 9999), "it may have been sent");
 }
 
@@ -35,7 +35,7 @@ fn a_claim_holds_until_its_lease_ends() {
 fn only_what_was_certainly_not_sent_is_free_again() {
     let memory = Memory::default();
     let (first, second) = (entry("e", "first", NOW), entry("e", "second", NOW));
-    assert!(is_fresh(&memory, &first, NOW) && memory.begin(&first, NOW, NOW + 1000).unwrap());
+    assert!(is_fresh(&memory, &first, NOW) && memory.begin(&first, NOW + 1000).unwrap());
     memory.not_sent(&first, State::Unknown).unwrap();
     assert!(!is_fresh(&memory, &second, NOW));
     assert_eq!(memory.open_entries(NOW, 0).unwrap().len(), 1);
@@ -52,7 +52,7 @@ fn what_was_sent_stays_sent() {
     let first = entry("e", "first", NOW);
     assert!(is_fresh(&memory, &first, NOW));
     assert!(!memory.sent("e", "SM1", "queued").unwrap(), "it has not begun");
-    assert!(memory.begin(&first, NOW, NOW + 1000).unwrap());
+    assert!(memory.begin(&first, NOW + 1000).unwrap());
     assert!(memory.sent("e", "SM1", "queued").unwrap());
     assert!(!memory.sent("e", "SM2", "queued").unwrap());
     memory.not_sent(&first, State::Failed).unwrap();

@@ -86,6 +86,53 @@ async fn what_cannot_be_found_stays_unknown_and_is_not_sent_again() {
     assert_eq!((repeat.kind, twilio.creates().len()), (ErrorKind::UnknownOutcome, 1));
 }
 
+/// A step of the clock makes the lease of what is under way here look long over.
+#[tokio::test]
+async fn what_is_under_way_here_is_not_taken_for_lost() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let plugin = plugin_with(&twilio, &database).await;
+    let release = twilio.holds_once();
+    let meanwhile = async {
+        twilio.wait_for_a_create().await;
+        database.run("update twilio_service_outbox set lease_ms = 0, sending_ms = 0");
+        let hurried = CallHeader { deadline_ms: Some(1_000), ..keyed("a") };
+        let repeat = plugin.call_with(hurried, sms("hi")).await.unwrap_err();
+        release.send(()).unwrap();
+        repeat.kind
+    };
+    let (first, repeat) = tokio::join!(plugin.call_with(keyed("a"), sms("hi")), meanwhile);
+    assert_eq!((first.unwrap().repeated, repeat), (false, ErrorKind::Deadline));
+    assert_eq!(twilio.creates().len(), 1);
+    assert!(plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
+}
+
+#[tokio::test]
+async fn what_twilio_has_is_found_whatever_this_hosts_clock_says() {
+    for ahead_ms in [-3_600_000, -100_000, 100_000, 3_600_000] {
+        let twilio = Twilio::default();
+        twilio.set_ahead(ahead_ms);
+        let plugin = plugin(&twilio, json!({}));
+        twilio.loses(lost);
+        let sent = plugin.call_with(keyed("a"), sms("hi")).await;
+        assert!(sent.is_ok_and(|sent| !sent.repeated), "{ahead_ms}");
+    }
+}
+
+#[tokio::test]
+async fn what_twilio_does_not_have_is_sent_again_after_two_minutes_of_its_clock() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    twilio.refuses(lost);
+    plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    twilio.works();
+    twilio.set_ahead(110_000);
+    let repeat = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    assert_eq!(repeat.kind, ErrorKind::UnknownOutcome);
+    twilio.set_ahead(130_000);
+    assert!(!plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
+    assert_eq!(twilio.creates().len(), 2);
+}
+
 #[tokio::test]
 async fn a_template_that_may_have_gone_names_what_it_may_be() {
     let twilio = Twilio::default();

@@ -1,8 +1,9 @@
 //! An instance of the plugin with a stand-in for `twilio`, as the tests want it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use plugin_api::{
+    jiff::{SignedDuration, Timestamp, fmt::rfc2822, tz::TimeZone},
     prelude::*,
     protocol::CallHeader,
     requests::{
@@ -15,6 +16,7 @@ use plugin_api::{
     },
     serde_json::{self, Value, json},
     testing::{TestInstance, TestPlugin, database::Database},
+    tokio,
 };
 
 use crate::TwilioService;
@@ -36,6 +38,9 @@ struct State {
     reads: Vec<RestRequest>,
     lost: Option<fn() -> OperationError>,
     refusal: Option<fn() -> OperationError>,
+    held: Option<mpsc::Receiver<()>>,
+    /// How far Twilio's clock is ahead of ours.
+    ahead_ms: i64,
     once: Option<Box<dyn FnOnce() -> OperationError + Send>>,
 }
 
@@ -55,6 +60,18 @@ impl Twilio {
         self.lock().once = Some(Box::new(error));
     }
 
+    /// The next create is held until the sender is used, or gone.
+    pub fn holds_once(&self) -> mpsc::Sender<()> {
+        let (release, held) = mpsc::channel();
+        self.lock().held = Some(held);
+        release
+    }
+
+    /// From now on Twilio's clock is so much ahead of ours.
+    pub fn set_ahead(&self, ahead_ms: i64) {
+        self.lock().ahead_ms = ahead_ms;
+    }
+
     pub fn works(&self) {
         let mut state = self.lock();
         (state.lost, state.refusal) = (None, None);
@@ -62,6 +79,16 @@ impl Twilio {
 
     pub fn creates(&self) -> Vec<RestRequest> {
         self.lock().creates.clone()
+    }
+
+    /// Waits until something is to be created.
+    pub async fn wait_for_a_create(&self) {
+        let created = async {
+            while self.creates().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), created).await.expect("something is created");
     }
 
     pub fn reads(&self) -> usize {
@@ -77,6 +104,12 @@ impl Twilio {
             }
             RestMethod::Post => {
                 state.creates.push(request.clone());
+                if let Some(held) = state.held.take() {
+                    drop(state);
+                    // Released or gone, it goes on.
+                    let _ = tokio::task::block_in_place(|| held.recv());
+                    state = self.lock();
+                }
                 state.create(&request)
             }
         }
@@ -88,6 +121,10 @@ impl Twilio {
 }
 
 impl State {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_millis(self.ahead_ms)
+    }
+
     fn create(&mut self, request: &RestRequest) -> Answer {
         if let Some(once) = self.once.take() {
             return Err(once());
@@ -104,7 +141,7 @@ impl State {
         let created = json!({
             "sid": format!("{prefix}{:032x}", self.taken.len() + 1), "status": "queued", "direction": "outbound-api",
             "to": get("To"), "from": get("From"), "body": get("Body"), "num_media": "0",
-            "messaging_service_sid": get("MessagingServiceSid"), "date_created": now(),
+            "messaging_service_sid": get("MessagingServiceSid"), "date_created": written(self.now()),
         });
         self.taken.push(created.clone());
         match self.lost {
@@ -124,10 +161,9 @@ impl State {
     }
 }
 
-/// Now, as Twilio writes it.
-pub fn now() -> String {
-    let now = plugin_api::jiff::Timestamp::now().to_zoned(plugin_api::jiff::tz::TimeZone::UTC);
-    plugin_api::jiff::fmt::rfc2822::to_string(&now).unwrap()
+/// A moment as Twilio writes it.
+fn written(moment: Timestamp) -> String {
+    rfc2822::to_string(&moment.to_zoned(TimeZone::UTC)).unwrap()
 }
 
 /// An instance beside this stand-in.
@@ -143,12 +179,14 @@ pub async fn plugin_with(twilio: &Twilio, database: &Database) -> TestInstance<T
 }
 
 fn beside(twilio: &Twilio, plugin: TestPlugin<TwilioService>) -> TestInstance<TwilioService> {
-    let answers = twilio.clone();
+    let (answers, clock) = (twilio.clone(), twilio.clone());
     plugin
         .fake("twilio", move |request: RestRequest| {
             answers.answer(request).map(|body| RestResponse { status: 201, body })
         })
-        .fake("twilio", |_: Identify| Ok(identity()))
+        .fake("twilio", move |_: Identify| {
+            Ok(Identity { now_ms: Some(clock.lock().now().as_millisecond()), ..identity() })
+        })
         .fake("twilio", |request: VerifySignature| match request.request.header("x-twilio-signature") {
             Some("good") => Ok(Verified { params: request.request.form()? }),
             _ => Err(OperationError::denied("not signed")),
@@ -162,6 +200,7 @@ pub fn identity() -> Identity {
         account_sid: "AC00000000000000000000000000000001".to_owned(),
         phone_number: NUMBER.to_owned(),
         can_verify_webhooks: true,
+        now_ms: None,
     }
 }
 
