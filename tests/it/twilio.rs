@@ -419,7 +419,7 @@ fn without_a_database_it_says_so() -> Outcome {
 }
 
 /// Twilio's report on a message, as its webhook brings it.
-fn report(host: &TestHost, number: u32, status: &str, code: &str) {
+pub fn report(host: &TestHost, number: u32, status: &str, code: &str) {
     let body =
         format!("MessageSid=SM{number:032x}&MessageStatus={status}&To=%2B15550000001&ErrorCode={code}");
     let request = json!({"method": "POST", "url": "https://example.com/", "body": {"text": body}});

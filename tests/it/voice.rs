@@ -467,6 +467,17 @@ fn a_message_whose_owner_cannot_be_told_is_kept_until_the_setting_is_mended(
     assert_eq!(told, [(OTHER.to_owned(), notice)]);
     wait_until("its end", || failing(&host), Value::is_null);
     wait_until("nothing to be left", || why(&host), Value::is_null);
+
+    // Twilio took it, and the carrier does not deliver it.
+    twilio::report(&host, 1, "undelivered", "30006");
+    let lost = wait_until("the trouble again", || failing(&host), is_told);
+    let message = lost["message"].as_str().unwrap_or_default();
+    assert!(message.contains("the SMS was not delivered: the number is a landline"), "{lost}");
+    assert!(why(&host).as_str().is_some_and(|why| why.contains("Twilio 30006")), "{}", why(&host));
+    assert_eq!(carrier.count(), 1, "another one at once would not arrive either");
+    let host = start(host.kill());
+    wait_until("the owner to be told again", || carrier.count(), |count| *count == 2);
+    wait_until("nothing to be left again", || why(&host), Value::is_null);
     Ok(())
 }
 

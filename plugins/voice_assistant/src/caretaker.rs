@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, time::Instant};
 
 use plugin_api::{
     context::Context,
+    deliveries::Reports,
     error::{ErrorKind, OperationError},
     prelude::{Arc, Duration},
     requests::{
         memory::Medium,
-        twilio_service::{FetchCall, ReadDelivery, SendMessage},
+        twilio_service::{FetchCall, NotDelivered, ReadDelivery, SendMessage},
     },
     tracing,
     worker::{Pulse, Worker},
@@ -36,6 +37,9 @@ const GRACE_MS: i64 = 60 * 60 * 1000;
 /// A refusal costs nothing, and lasts as long as the setting behind it, which may be that of another plugin.
 const LEAST_RETRY_MS: i64 = 60_000;
 const MOST_RETRY_MS: i64 = 60 * 60 * 1000;
+/// An SMS that is not delivered is paid for, and what is in its way is seldom gone within minutes.
+const LEAST_RESEND_MS: i64 = 60 * 60 * 1000;
+const MOST_RESEND_MS: i64 = 24 * 60 * 60 * 1000;
 /// Orders are kept as long as keys may be repeated.
 const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Between two calls or messages: a few questions to others.
@@ -54,6 +58,7 @@ pub fn start(desk: &Arc<Desk>) -> Worker {
 /// Works for ever.
 async fn run(desk: Arc<Desk>, pulse: Pulse) {
     let (mut looks, mut is_recalled) = (0u32, false);
+    let mut reports = Reports::default();
     loop {
         pulse.turn();
         desk.journal.flush_by(|| pulse.turn()).await;
@@ -66,6 +71,7 @@ async fn run(desk: Arc<Desk>, pulse: Pulse) {
             is_recalled = is_recalled || desk.recall().await.is_ok();
             desk.see_to_kept(is_tidying, &pulse).await;
         }
+        waits("whether notices arrived is looked for later", desk.look_for_lost(&mut reports, &pulse).await);
         looks = looks.wrapping_add(1);
         pulse.rest();
         desk.work(LOOK).await;
@@ -141,17 +147,27 @@ impl Desk {
             pulse.turn();
             let recording = &voicemail.recording;
             match self.tell_owner(voicemail).await {
-                Told::Yes => self.journal.store.is_announced(recording).await?,
+                Told::By(sid) => self.journal.store.is_announced(recording, &sid).await?,
                 Told::Refused(why) => {
-                    self.journal.store.is_refused(recording, &why, retry_ms(voicemail)).await?
+                    let retry_ms = later(voicemail, LEAST_RETRY_MS, MOST_RETRY_MS);
+                    self.journal.store.is_refused(recording, &why, retry_ms).await?;
                 }
                 Told::Later => {}
             }
         }
         if !due.is_empty() {
-            let refused = self.journal.store.refused().await?;
-            self.journal.tell_untold(refused).await;
+            self.tell_untold().await?;
         }
+        Ok(())
+    }
+
+    /// The trouble that nobody can be told of messages, as it is now.
+    async fn tell_untold(&self) -> Outcome<()> {
+        let refused = match self.journal.store.is_named() {
+            true => self.journal.store.refused().await?,
+            false => self.journal.unkept_refused(),
+        };
+        self.journal.tell_untold(refused).await;
         Ok(())
     }
 
@@ -163,31 +179,57 @@ impl Desk {
                 continue;
             }
             match self.tell_owner(&voicemail).await {
-                Told::Yes => {
-                    self.journal.announced(&voicemail.recording);
-                    self.journal.tell_untold(None).await;
-                }
+                Told::By(sid) => self.journal.announced(&voicemail.recording, &sid),
                 Told::Refused(why) => {
-                    self.journal.refused(&voicemail.recording, retry_ms(&voicemail));
-                    self.journal.tell_untold(Some((1, why))).await;
+                    let retry_ms = later(&voicemail, LEAST_RETRY_MS, MOST_RETRY_MS);
+                    self.journal.refused(&voicemail.recording, &why, retry_ms);
                 }
-                Told::Later => {}
+                Told::Later => continue,
             }
+            self.journal.tell_untold(self.journal.unkept_refused()).await;
         }
     }
 
-    /// Tells the owner of a message, once.
+    /// Looks which SMS that told the owner of a message did not arrive.
+    async fn look_for_lost(&self, reports: &mut Reports, pulse: &Pulse) -> Outcome<()> {
+        if self.config.owner_number.is_none() || !self.context.has(TWILIO_SERVICE) {
+            return Ok(());
+        }
+        pulse.turn();
+        let twilio = self.context.dependency(TWILIO_SERVICE)?.deadline(CALL);
+        reports.look(&twilio, |new| self.not_delivered(pulse, new)).await
+    }
+
+    async fn not_delivered(&self, pulse: &Pulse, reports: Vec<NotDelivered>) -> Outcome<BTreeSet<String>> {
+        let mut ours = BTreeSet::new();
+        for NotDelivered { sid, why, .. } in reports {
+            pulse.turn();
+            let Some(told) = self.journal.told_by(&sid).await? else { continue };
+            let why = format!("the SMS was not delivered: {why}");
+            self.journal.not_delivered(&told, &why, later(&told, LEAST_RESEND_MS, MOST_RESEND_MS)).await?;
+            tracing::warn!(recording = told.recording, sid, "nobody was told of a message: {why}");
+            self.tell_untold().await?;
+            ours.insert(sid);
+        }
+        Ok(ours)
+    }
+
+    /// Tells the owner of a message, once; again if that did not arrive.
     async fn tell_owner(&self, voicemail: &Voicemail) -> Told {
-        let Some(owner) = &self.config.owner_number else { return Told::Yes };
+        let Some(owner) = &self.config.owner_number else { return Told::By(String::new()) };
         let message = SendMessage {
             to: Some(owner.clone()),
             body: Some(announcement(voicemail)),
             ..Default::default()
         };
-        match send(&self.context, &voicemail.recording, message).await {
-            Ok(()) => {
+        let key = match voicemail.told_by.as_str() {
+            "" => voicemail.recording.clone(),
+            lost => format!("{}:{lost}", voicemail.recording),
+        };
+        match send(&self.context, &key, message).await {
+            Ok(sid) => {
                 self.journal.count("voicemails_announced", 1).await;
-                Told::Yes
+                Told::By(sid)
             }
             Err(error) if is_for_good(&error) => {
                 if voicemail.retry_ms == 0 {
@@ -256,8 +298,8 @@ impl Desk {
 
 /// Whether the owner was told of a message.
 enum Told {
-    /// Or nobody is to be told.
-    Yes,
+    /// By this SMS; empty if nobody is to be told.
+    By(String),
     /// By an outage.
     Later,
     /// For this reason, which lasts until a person mends something.
@@ -265,14 +307,15 @@ enum Told {
 }
 
 /// A refused announcement is tried again after as much time as has passed since the message was left, within limits.
-fn retry_ms(voicemail: &Voicemail) -> i64 {
+fn later(voicemail: &Voicemail, least_ms: i64, most_ms: i64) -> i64 {
     let now = now_ms();
-    now + (now - voicemail.at_ms).clamp(LEAST_RETRY_MS, MOST_RETRY_MS)
+    now + (now - voicemail.at_ms).clamp(least_ms, most_ms)
 }
 
-async fn send(context: &Context, key: &str, message: SendMessage) -> Outcome<()> {
+/// The SID of the message.
+async fn send(context: &Context, key: &str, message: SendMessage) -> Outcome<String> {
     let twilio = context.dependency(TWILIO_SERVICE)?.idempotency_key(key).deadline(CALL);
-    twilio.call(message).await.map(drop)
+    twilio.call(message).await.map(|sent| sent.sid)
 }
 
 fn announcement(voicemail: &Voicemail) -> String {

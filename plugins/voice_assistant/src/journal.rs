@@ -15,6 +15,7 @@ use std::{
 
 use plugin_api::{
     context::Context,
+    deliveries::RECALLED,
     error::{ErrorKind, Failure, OperationError},
     prelude::Duration,
     requests::{
@@ -41,6 +42,10 @@ const BACKLOG: usize = 3 * BATCH;
 const CLOSING: Duration = Duration::from_secs(5);
 /// No call is as long; its end was never heard of here.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+/// Without a database, a message that its owner was told of is kept as long as a report may come that they were not.
+const MAY_BE_UNDELIVERED: Duration = RECALLED.saturating_mul(2);
+/// When a message is tried again that its owner was told of.
+const TOLD: i64 = i64::MAX;
 /// Words of a call that are kept in memory.
 const MOST_SAID: usize = 200;
 
@@ -59,7 +64,7 @@ pub struct Journal {
     waiting: Mutex<Waiting>,
     /// Who writes has it: how much is written in one step.
     writing: tokio::sync::Mutex<usize>,
-    /// Without a database: messages that nobody was told of yet.
+    /// Without a database: messages that nobody was told of yet, and those whose notice may still come back.
     voicemails: Mutex<Vec<Voicemail>>,
     media: Standing,
     untold: Standing,
@@ -161,7 +166,8 @@ impl Journal {
         if timeout(CLOSING, self.flush()).await.is_err() {
             tracing::debug!("the database takes longer to write what happened in calls than this host lives");
         }
-        let (lost, untold) = (locked(&self.waiting).len() as u64, locked(&self.voicemails).len() as u64);
+        let lost = locked(&self.waiting).len() as u64;
+        let untold = self.voicemails().len() as u64;
         if lost > 0 {
             self.lost("the host ends while the database is away: what happened in calls is lost", lost).await;
         }
@@ -258,24 +264,65 @@ impl Journal {
 
     /// Messages that nobody was told of, where no database keeps them.
     pub fn voicemails(&self) -> Vec<Voicemail> {
-        locked(&self.voicemails).clone()
+        locked(&self.voicemails).iter().filter(|voicemail| voicemail.retry_ms != TOLD).cloned().collect()
+    }
+
+    /// Of how many of them nobody could be told, and why not of the newest.
+    pub fn unkept_refused(&self) -> Option<(u64, String)> {
+        let mut refused = self.voicemails();
+        refused.retain(|voicemail| !voicemail.refused.is_empty());
+        Some((refused.len() as u64, refused.pop()?.refused))
     }
 
     /// Nobody could be told of it: it is tried again then.
-    pub fn refused(&self, recording: &str, retry_ms: i64) {
-        let mut kept = locked(&self.voicemails);
-        if let Some(voicemail) = kept.iter_mut().find(|voicemail| voicemail.recording == recording) {
-            voicemail.retry_ms = retry_ms;
+    pub fn refused(&self, recording: &str, why: &str, retry_ms: i64) {
+        self.change(recording, |voicemail| {
+            (voicemail.refused, voicemail.retry_ms) = (why.to_owned(), retry_ms);
+        });
+    }
+
+    /// Its owner was told of it by this SMS; empty if nobody is to be told.
+    pub fn announced(&self, recording: &str, sid: &str) {
+        self.change(recording, |voicemail| {
+            (voicemail.refused, voicemail.told_by) = (String::new(), sid.to_owned());
+            voicemail.retry_ms = TOLD;
+        });
+    }
+
+    /// The message that this SMS told its owner of, as far as anybody knows.
+    pub async fn told_by(&self, sid: &str) -> Result<Option<Voicemail>, OperationError> {
+        if self.store.is_named() {
+            return self.store.told_by(sid).await;
         }
+        let is_told = |kept: &&Voicemail| kept.told_by == sid && kept.retry_ms == TOLD;
+        Ok(locked(&self.voicemails).iter().find(is_told).cloned())
     }
 
-    pub fn announced(&self, recording: &str) {
-        locked(&self.voicemails).retain(|voicemail| voicemail.recording != recording);
+    /// The SMS that told its owner of it did not arrive: it is as if it had been refused.
+    pub async fn not_delivered(
+        &self,
+        told: &Voicemail,
+        why: &str,
+        retry_ms: i64,
+    ) -> Result<(), OperationError> {
+        if self.store.is_named() {
+            return self.store.not_delivered(&told.told_by, why, retry_ms).await;
+        }
+        self.refused(&told.recording, why, retry_ms);
+        Ok(())
     }
 
-    /// Forgets calls whose end was never heard of here.
+    fn change(&self, recording: &str, change: impl FnOnce(&mut Voicemail)) {
+        let mut kept = locked(&self.voicemails);
+        kept.iter_mut().find(|voicemail| voicemail.recording == recording).map(change);
+    }
+
+    /// Forgets calls whose end was never heard of here, and messages whose owner knows of them.
     pub fn forget_old(&self) {
         locked(&self.calls).retain(|_, call| call.touched.elapsed() < FORGOTTEN);
+        let most_ms = i64::try_from(MAY_BE_UNDELIVERED.as_millis()).unwrap_or(i64::MAX);
+        let is_open = |kept: &Voicemail| kept.retry_ms != TOLD || now_ms() - kept.at_ms < most_ms;
+        locked(&self.voicemails).retain(is_open);
     }
 
     /// What is written down, as the next turn needs it.
@@ -310,7 +357,16 @@ impl Journal {
         let is_known = kept.iter().any(|voicemail| voicemail.recording == recording);
         if !is_known && !self.store.is_named() {
             let (recording, number) = (recording.to_owned(), number.map(str::to_owned));
-            kept.push(Voicemail { recording, number, seconds, at_ms: now_ms(), retry_ms: 0 });
+            let (refused, told_by) = (String::new(), String::new());
+            kept.push(Voicemail {
+                recording,
+                number,
+                seconds,
+                at_ms: now_ms(),
+                retry_ms: 0,
+                refused,
+                told_by,
+            });
         }
     }
 

@@ -12,6 +12,7 @@ mod tokens;
 mod outages;
 mod backlog;
 mod voicemail;
+mod undelivered;
 mod calling;
 mod transferring;
 mod remembering;

@@ -30,6 +30,10 @@ pub struct Voicemail {
     pub at_ms: i64,
     /// Not before this moment; 0 if it was not tried yet.
     pub retry_ms: i64,
+    /// Why nobody could be told of it; empty if nothing is known.
+    pub refused: String,
+    /// The SMS that told of it last; empty if there is none.
+    pub told_by: String,
 }
 
 /// A call in progress of which nothing was heard for a while.
@@ -68,19 +72,16 @@ impl Store {
 
     /// Messages that nobody was told of yet, and whose turn it is.
     pub async fn due_voicemails(&self) -> Outcome<Vec<Voicemail>> {
-        let query = "select recording, number, seconds, at_ms, retry_ms from voice_assistant_recordings
+        let query = "select * from voice_assistant_recordings
             where is_announced = 0 and is_voicemail = 1 and retry_ms <= $1 order by at_ms";
         let rows = self.query(Query::new(query).bind(now_ms()).row_limit(AT_ONCE)).await?;
-        let voicemail = |row: Row<'_>| {
-            Ok(Voicemail {
-                recording: row.get("recording")?,
-                number: some(row.get("number")?),
-                seconds: row.get("seconds")?,
-                at_ms: row.get("at_ms")?,
-                retry_ms: row.get("retry_ms")?,
-            })
-        };
         rows.iter().map(voicemail).collect()
+    }
+
+    /// The message that this SMS told its owner of, as far as anybody knows.
+    pub async fn told_by(&self, sid: &str) -> Outcome<Option<Voicemail>> {
+        let query = "select * from voice_assistant_recordings where told_by = $1 and is_announced = 1";
+        self.query(Query::new(query).bind(sid)).await?.first().map(voicemail).transpose()
     }
 
     /// Nobody could be told of a message: it is kept, and tried again then.
@@ -105,9 +106,18 @@ impl Store {
         rows.first().map(|row| Ok((row.get("n")?, row.get("refused")?))).transpose()
     }
 
-    pub async fn is_announced(&self, recording: &str) -> Outcome<()> {
-        let set = "update voice_assistant_recordings set is_announced = 1, refused = '' where recording = $1";
-        self.execute(Execute::new(set).bind(recording)).await.map(drop)
+    /// Told by this SMS; empty if nobody is to be told.
+    pub async fn is_announced(&self, recording: &str, sid: &str) -> Outcome<()> {
+        let set = "update voice_assistant_recordings set is_announced = 1, refused = '', told_by = $2
+            where recording = $1";
+        self.execute(Execute::new(set).bind(recording).bind(sid)).await.map(drop)
+    }
+
+    /// The SMS that told of a message did not arrive: it is as if it had been refused.
+    pub async fn not_delivered(&self, sid: &str, why: &str, retry_ms: i64) -> Outcome<()> {
+        let set = "update voice_assistant_recordings set is_announced = 0, refused = $2, retry_ms = $3
+            where told_by = $1 and is_announced = 1";
+        self.execute(Execute::new(set).bind(sid).bind(why).bind(retry_ms)).await.map(drop)
     }
 
     /// Calls in progress of which nothing was heard since then.
@@ -139,6 +149,18 @@ impl Store {
         let delete = "delete from voice_assistant_orders where created_ms < $1";
         self.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
     }
+}
+
+fn voicemail(row: Row<'_>) -> Outcome<Voicemail> {
+    Ok(Voicemail {
+        recording: row.get("recording")?,
+        number: some(row.get("number")?),
+        seconds: row.get("seconds")?,
+        at_ms: row.get("at_ms")?,
+        retry_ms: row.get("retry_ms")?,
+        refused: row.get("refused")?,
+        told_by: row.get("told_by")?,
+    })
 }
 
 fn due_turn(row: Row<'_>) -> Outcome<DueTurn> {

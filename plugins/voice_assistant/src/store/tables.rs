@@ -73,6 +73,11 @@ const REFUSED: &str = "
     alter table voice_assistant_recordings add column refused text not null default '';
     alter table voice_assistant_recordings add column retry_ms bigint not null default 0";
 
+/// The SMS that told of a message, until the next one does.
+const TOLD_BY: &str = "
+    alter table voice_assistant_recordings add column told_by text not null default '';
+    create index voice_assistant_recordings_told_by on voice_assistant_recordings (told_by)";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
@@ -80,4 +85,5 @@ pub fn migrations() -> Migrate {
         .version("how a call of ours begins", OPENING)
         .version("whose audio did not arrive", UNREACHED)
         .version("messages that nobody could be told of", REFUSED)
+        .version("which SMS told of a message", TOLD_BY)
 }

@@ -22,8 +22,9 @@ use plugin_api::{
         sql::Transaction,
         twilio::FetchMedia,
         twilio_service::{
-            CallRecord, ClaimWebhook, Delivery, FetchCall, LedgerKind, PlaceCall, PlacedCall, ReadDelivery,
-            SendMessage, SentMessage, SettleWebhook, UpdateCall, WebhookClaim, WebhookState,
+            CallRecord, ClaimWebhook, Delivery, FetchCall, LedgerKind, ListUndelivered, NotDelivered,
+            PlaceCall, PlacedCall, ReadDelivery, SendMessage, SentMessage, SettleWebhook, Undelivered,
+            UpdateCall, WebhookClaim, WebhookState,
         },
         voice::{CallRecord as Shown, ShowCall, VOICE_PATH},
     },
@@ -61,6 +62,8 @@ pub struct State {
     /// Plugins that the host says are connected.
     pub connected: BTreeSet<&'static str>,
     pub sent: BTreeMap<String, SendMessage>,
+    /// What Twilio reports as not delivered.
+    pub undelivered: Vec<NotDelivered>,
     pub placed: Vec<(String, PlaceCall)>,
     pub updated: Vec<UpdateCall>,
     pub claimed: BTreeSet<String>,
@@ -90,6 +93,7 @@ impl Default for State {
         Self {
             connected: BTreeSet::from(["database", "openai", "orchestrator_service"]),
             sent: BTreeMap::new(),
+            undelivered: Vec::new(),
             placed: Vec::new(),
             updated: Vec::new(),
             claimed: BTreeSet::new(),
@@ -192,8 +196,12 @@ impl World {
     }
 
     fn with_twilio(&self, plugin: Plugin) -> Plugin {
-        let [one, two, three, four, five, six] = [0; 6].map(|_| self.clone());
+        let [one, two, three, four, five, six, seven] = [0; 7].map(|_| self.clone());
         let plugin = plugin
+            .fake("twilio_service", move |_: ListUndelivered| {
+                let messages = seven.state().undelivered.clone();
+                Ok(Undelivered { messages, truncated: false })
+            })
             .fake("twilio_service", move |claim: ClaimWebhook| {
                 let mut state = one.state();
                 state.twilio_works()?;
@@ -211,7 +219,7 @@ impl World {
                 let key = header.idempotency_key.expect("every message has a key");
                 state.sent.insert(key, serde_json::from_value(message).unwrap());
                 Ok(to_json(SentMessage {
-                    sid: "SM1".to_owned(),
+                    sid: format!("SM{}", state.sent.len()),
                     status: "queued".to_owned(),
                     to: OWNER.to_owned(),
                     repeated: false,
