@@ -40,6 +40,35 @@ pub struct UnknownSend {
     pub candidates: Vec<String>,
 }
 
+/// Asks whether a message went out under an idempotency key of the caller, and sends nothing. `None` is certain: nothing was
+/// sent under it, or Twilio refused it.
+///
+/// # Errors
+/// - `deadline`: it is being sent; ask again.
+/// - `unknown_outcome`: perhaps, as for [`SendMessage`].
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct FindMessage {
+    /// The idempotency key that it was sent with.
+    pub key: String,
+}
+
+impl Request for FindMessage {
+    const OPERATION: &'static str = "find_message";
+    type Response = Option<FoundMessage>;
+}
+
+/// A message that Twilio took.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct FoundMessage {
+    /// Its SID.
+    pub sid: String,
+    /// Twilio's status when it took it.
+    pub status: String,
+}
+
 /// Asks what Twilio told of a message or call since it was sent; asks nothing of Twilio.
 ///
 /// # Errors

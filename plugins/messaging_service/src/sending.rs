@@ -1,12 +1,13 @@
 //! A lane of outbound messages, one part after the other: handed to Twilio once, remembered, done. A part that has no
-//! outcome yet holds up those behind it, so that the order holds.
+//! outcome yet holds up those behind it, so that the order holds. Nothing is given up before `twilio_service` was asked
+//! whether it went: it knows what this plugin did not live to write down.
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
     prelude::{Arc, Duration},
     requests::{
         memory::{AddTurn, Attachment, Speaker},
-        twilio_service::{Channel, ListOptOuts, SendMessage, SentMessage},
+        twilio_service::{Channel, FindMessage, FoundMessage, ListOptOuts, SendMessage, SentMessage},
     },
     tokio::time::timeout,
     tracing,
@@ -50,10 +51,6 @@ pub async fn work(pump: &Arc<Pump>, lane: &Lane) -> Outcome<Option<i64>> {
 async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
     if part.state.is_open() {
         let ways = pump.store.ways(&part.person).await?;
-        if ways.is_stopped(part.channel) && part.state == PartState::Pending {
-            pump.count("dropped").await;
-            return pump.store.drop_all(lane, part.channel).await;
-        }
         match timeout(LONGEST_STEP, send(pump, lane, &mut part, &ways)).await {
             Ok(sent) => sent?,
             Err(_) => {
@@ -73,27 +70,62 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
 }
 
 async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome<()> {
+    let is_stopped = ways.is_stopped(part.channel);
+    if is_stopped || part.state == PartState::Looking {
+        match find(pump, part).await {
+            Ok(Some(sid)) => {
+                sent(pump, part, sid).await;
+                return Ok(());
+            }
+            Ok(None) if is_stopped => {
+                (part.error, part.kind) =
+                    ("the person opted out".to_owned(), ErrorKind::Denied.as_str().to_owned());
+                return drop_out(pump, lane, part).await;
+            }
+            Ok(None) => part.state = PartState::Pending,
+            Err(error) => return trouble(pump, lane, part, error).await,
+        }
+    }
     let request = match request(pump, part, ways) {
         Ok(request) => request,
         Err(error) => {
-            fail(part, &error);
+            give_up(pump, part, &error).await;
             return Ok(());
         }
     };
     let twilio = pump.context.dependency(TWILIO_SERVICE)?.person(&part.person).deadline(SENDING);
-    let key = match part.round {
-        0 => format!("{}:{}", part.message, part.part),
-        round => format!("{}:{}:{round}", part.message, part.part),
-    };
-    match twilio.idempotency_key(key).call(request).await {
-        Ok(SentMessage { sid, .. }) => {
-            (part.state, part.sid) = (PartState::Sent, Some(sid));
-            (part.error, part.kind, part.attempts) = (String::new(), String::new(), 0);
-            pump.count("sent").await;
-        }
+    match twilio.idempotency_key(key(part)).call(request).await {
+        Ok(SentMessage { sid, .. }) => sent(pump, part, sid).await,
         Err(error) => trouble(pump, lane, part, error).await?,
     }
     Ok(())
+}
+
+fn key(part: &Part) -> String {
+    match part.round {
+        0 => format!("{}:{}", part.message, part.part),
+        round => format!("{}:{}:{round}", part.message, part.part),
+    }
+}
+
+/// The SID under which Twilio took it, on this host or another one, before a crash or after; `None` if it surely did not.
+async fn find(pump: &Pump, part: &Part) -> Outcome<Option<String>> {
+    let twilio = pump.context.dependency(TWILIO_SERVICE)?.deadline(CALL);
+    let found = twilio.call(FindMessage { key: key(part) }).await?;
+    Ok(found.map(|FoundMessage { sid, .. }| sid))
+}
+
+async fn sent(pump: &Pump, part: &mut Part, sid: String) {
+    (part.state, part.sid) = (PartState::Sent, Some(sid));
+    (part.error, part.kind, part.attempts) = (String::new(), String::new(), 0);
+    pump.count("sent").await;
+}
+
+/// With all that is still to go this way.
+async fn drop_out(pump: &Pump, lane: &Lane, part: &mut Part) -> Outcome<()> {
+    pump.count("dropped").await;
+    part.state = PartState::Dropped;
+    pump.store.drop_all(lane, part.channel).await
 }
 
 /// The message as Twilio is to have it. It goes by the template if WhatsApp does not let it pass as it is.
@@ -106,8 +138,7 @@ fn request(pump: &Pump, part: &Part, ways: &Ways) -> Outcome<SendMessage> {
         media_urls: part.media.clone(),
         ..SendMessage::default()
     };
-    // What may have gone as it is must not go again as something else.
-    if part.state == PartState::Looking || ways.is_open(part.channel, now_ms()) {
+    if ways.is_open(part.channel, now_ms()) {
         return Ok(plain);
     }
     let template = pump.config.whatsapp_template.clone().filter(|_| !part.body.is_empty());
@@ -143,25 +174,32 @@ async fn trouble(pump: &Pump, lane: &Lane, part: &mut Part, error: OperationErro
     part.attempts += 1;
     (part.error, part.kind) = (error.message.clone(), error.kind.as_str().to_owned());
     let opted_out = error.kind == ErrorKind::Denied && is_opted_out(pump, part).await;
-    // Who opted out may have got it before.
-    if error.kind == ErrorKind::UnknownOutcome || (opted_out && part.state == PartState::Looking) {
+    if error.kind == ErrorKind::UnknownOutcome {
         look_again(pump, part, now).await;
         return Ok(());
     }
     if opted_out {
         pump.store.set_stopped(&part.person, part.channel, true).await?;
-        pump.count("dropped").await;
-        part.state = PartState::Dropped;
-        return pump.store.drop_all(lane, part.channel).await;
+        return drop_out(pump, lane, part).await;
     }
     match backoff::next(&error, part.attempts, now - part.since_ms, pump.config.give_up_ms) {
         Some(wait) => part.next_ms = now + wait,
-        None => {
-            pump.count("failed").await;
-            fail(part, &error);
-        }
+        None => give_up(pump, part, &error).await,
     }
     Ok(())
+}
+
+/// It fails, unless it went or may have gone.
+async fn give_up(pump: &Pump, part: &mut Part, error: &OperationError) {
+    match find(pump, part).await {
+        Ok(Some(sid)) => return sent(pump, part, sid).await,
+        Err(doubt) if doubt.kind == ErrorKind::UnknownOutcome => {
+            return look_again(pump, part, now_ms()).await;
+        }
+        Err(_) if part.state == PartState::Looking => part.state = PartState::Unknown,
+        Ok(None) | Err(_) => fail(part, error),
+    }
+    pump.count("failed").await;
 }
 
 async fn look_again(pump: &Pump, part: &mut Part, now: i64) {

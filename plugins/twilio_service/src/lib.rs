@@ -37,16 +37,17 @@ use plugin_api::{
         http::Admission,
         twilio::{FetchMedia, Media, VerifySignature},
         twilio_service::{
-            CallRecord, ClaimWebhook, Delivery, FetchCall, FetchMessage, ListOptOuts, ListUndelivered,
-            MessageRecord, OptOuts, PlaceCall, PlacedCall, ReadDelivery, RecordOptOut, STATUS_PATH,
-            SendMessage, SentMessage, SettleWebhook, Undelivered, UpdateCall, WebhookClaim,
+            CallRecord, ClaimWebhook, Delivery, FetchCall, FetchMessage, FindMessage, FoundMessage,
+            ListOptOuts, ListUndelivered, MessageRecord, OptOuts, PlaceCall, PlacedCall, ReadDelivery,
+            RecordOptOut, STATUS_PATH, SendMessage, SentMessage, SettleWebhook, Undelivered, UpdateCall,
+            WebhookClaim,
         },
     },
     worker::Worker,
 };
 
 use crate::{
-    sender::{Asker, Sender},
+    sender::{Asker, Sender, Sent},
     settings::{Config, Settings},
 };
 
@@ -161,6 +162,11 @@ fn reading(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                 .idempotent(),
         )
         .operation(
+            Operation::of(TwilioService::find_message)
+                .about("Tells whether a message went out under an idempotency key, and sends nothing")
+                .idempotent(),
+        )
+        .operation(
             Operation::of(TwilioService::read_delivery)
                 .about("Tells the newest status that Twilio reported of a message or call")
                 .idempotent(),
@@ -258,6 +264,15 @@ impl TwilioService {
         call: Call,
     ) -> Result<CallRecord, OperationError> {
         reader::call(&self.sender, &request.sid, call.person()).await
+    }
+
+    async fn find_message(
+        self: Arc<Self>,
+        request: FindMessage,
+        call: Call,
+    ) -> Result<Option<FoundMessage>, OperationError> {
+        let found = self.sender.find(call.caller().unwrap_or_default(), &request.key).await?;
+        Ok(found.map(|Sent { sid, status, .. }| FoundMessage { sid, status }))
     }
 
     async fn read_delivery(

@@ -93,6 +93,14 @@ pub struct Sent {
     pub repeated: bool,
 }
 
+/// How an entry that another call made stands.
+enum Standing {
+    Sent(Sent),
+    /// It may be claimed.
+    NotSent,
+    UnderWay,
+}
+
 impl Asker {
     /// The asker behind a call.
     pub fn of(call: &Call) -> Self {
@@ -116,10 +124,14 @@ impl Asker {
     /// The name of the entry. Keys of different callers never meet.
     fn entry(&self, draft: &Draft) -> String {
         match &self.key {
-            Some(key) => hex(&format!("{}\n{}\n{key}", draft.kind.as_str(), self.caller)),
+            Some(key) => entry_of(draft.kind, &self.caller, key),
             None => random_id(),
         }
     }
+}
+
+fn entry_of(kind: Kind, caller: &str, key: &str) -> String {
+    hex(&format!("{}\n{caller}\n{key}", kind.as_str()))
 }
 
 /// Begins to look into what earlier sendings left open.
@@ -186,17 +198,10 @@ impl Sender {
                     "the idempotency key `{key}` was used for another {kind}: use a new key for a new {kind}"
                 )));
             }
-            if known.state == State::Sent {
-                return Ok(Sent { sid: known.sid, status: known.status, repeated: true });
-            }
-            if known.is_open(now_ms()) && !self.is_in_flight(&known.id) {
-                match self.reconcile(&known).await? {
-                    Verdict::Sent { sid, status } => return Ok(Sent { sid, status, repeated: true }),
-                    Verdict::NotSent => continue,
-                    Verdict::Undecided(candidates) => {
-                        return Err(unknown(&known, "no answer of Twilio came", candidates));
-                    }
-                }
+            match self.standing(known).await? {
+                Standing::Sent(sent) => return Ok(sent),
+                Standing::NotSent => continue,
+                Standing::UnderWay => {}
             }
             if asker.left() < LOOK {
                 return Err(OperationError::deadline(
@@ -204,6 +209,37 @@ impl Sender {
                 ));
             }
             sleep(LOOK).await;
+        }
+    }
+
+    /// Whether a message went out under this key of this caller. Nothing is sent.
+    pub async fn find(&self, caller: &str, key: &str) -> Result<Option<Sent>, OperationError> {
+        let Some(known) = self.ledger.entry(&entry_of(Kind::Message, caller, key)).await? else {
+            return Ok(None);
+        };
+        match self.standing(Box::new(known)).await? {
+            Standing::Sent(sent) => Ok(Some(sent)),
+            Standing::NotSent => Ok(None),
+            Standing::UnderWay => Err(OperationError::deadline("it is being sent: ask again")),
+        }
+    }
+
+    /// How an entry stands, after a look at Twilio if it is in doubt.
+    async fn standing(&self, known: Box<Entry>) -> Result<Standing, OperationError> {
+        let sent = |sid, status| Standing::Sent(Sent { sid, status, repeated: true });
+        if known.state == State::Sent {
+            return Ok(sent(known.sid, known.status));
+        }
+        if known.is_free(now_ms()) {
+            return Ok(Standing::NotSent);
+        }
+        if !known.is_open(now_ms()) || self.is_in_flight(&known.id) {
+            return Ok(Standing::UnderWay);
+        }
+        match self.reconcile(&known).await? {
+            Verdict::Sent { sid, status } => Ok(sent(sid, status)),
+            Verdict::NotSent => Ok(Standing::NotSent),
+            Verdict::Undecided(candidates) => Err(unknown(&known, "no answer of Twilio came", candidates)),
         }
     }
 

@@ -5,7 +5,7 @@ use plugin_api::{
     requests::{
         messaging::{ListThreads, Send, SendState},
         orchestrator::RunState,
-        twilio_service::Channel,
+        twilio_service::{Channel, SendMessage},
     },
     serde_json::json,
     tokio,
@@ -107,6 +107,50 @@ async fn what_waits_is_dropped() {
     world.state().twilio = None;
     world.settles(&host).await;
     assert!(world.texts().is_empty(), "{:?}", world.texts());
+}
+
+/// Twilio took it, and the host did not live to write that down before they write STOP.
+#[tokio::test]
+async fn what_twilio_took_was_sent_whatever_they_want_now() {
+    let world = World::default();
+    world.state().twilio = Some((away(), false));
+    let host = world.host_with(json!({ "give_up_after": "10m" })).await;
+    text(&host, ADA, "SM1", "a question").await;
+    let place = std::panic::Location::caller();
+    let attempts = || async {
+        world.database.run("select 1 as one from messaging_service_outbox where attempts > 0").len()
+    };
+    wait(place, attempts, |tried| *tried == 1).await;
+    let taken = SendMessage { body: Some("re: a question".to_owned()), ..SendMessage::default() };
+    world.state().sent.push(("SM1:answer:1".to_owned(), taken));
+    text(&host, ADA, "SM2", "stop").await;
+    world.settles(&host).await;
+    let kept = world.database.run("select state, sid from messaging_service_outbox");
+    assert_eq!(plugin_api::serde_json::to_value(kept.rows).unwrap(), json!([["sent", "SMout0"]]));
+    assert!(world.said(ADA).contains(&"sms assistant: re: a question".to_owned()));
+}
+
+/// The answer was lost, then they write STOP; by and by it is clear that Twilio never took it.
+#[tokio::test]
+async fn what_was_in_doubt_and_not_sent_is_dropped() {
+    let world = World::default();
+    world.state().twilio = Some((OperationError::unknown_outcome("no answer came"), false));
+    let host = world.host().await;
+    text(&host, ADA, "SM1", "a question").await;
+    let place = std::panic::Location::caller();
+    let in_doubt = || async {
+        world.database.run("select 1 as one from messaging_service_outbox where state = 'looking'").len()
+    };
+    wait(place, in_doubt, |looking| *looking == 1).await;
+    text(&host, ADA, "SM2", "stop").await;
+    world.state().twilio = None;
+    world.settles(&host).await;
+    assert!(world.texts().is_empty(), "{:?}", world.texts());
+    let kept = world.database.run("select state, error from messaging_service_outbox");
+    assert_eq!(
+        plugin_api::serde_json::to_value(kept.rows).unwrap(),
+        json!([["dropped", "the person opted out"]])
+    );
 }
 
 /// The carrier knows of an opt-out that nobody here heard of.

@@ -182,6 +182,20 @@ async fn an_unknown_outcome_is_looked_for() {
     assert_eq!(world.texts(), ["hello"]);
 }
 
+/// The ledger knows by a report that Twilio took it, while Twilio itself is out of reach.
+#[tokio::test]
+async fn what_the_ledger_knows_ends_the_doubt_while_twilio_is_away() {
+    let world = World::default();
+    world.state().twilio = Some((OperationError::unknown_outcome("no answer came"), true));
+    let host = world.host().await;
+    let header = CallHeader { deadline_ms: Some(1500), ..keyed("k") };
+    host.call_with(header, to_ada("hello")).await.unwrap_err();
+    world.state().twilio = Some((away(), false));
+    world.settles(&host).await;
+    let sent = host.call_with(keyed("k"), to_ada("hello")).await.unwrap();
+    assert_eq!((sent.state, sent.parts[0].sid.as_deref()), (SendState::Sent, Some("SMout0")));
+}
+
 #[tokio::test]
 async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
     let world = World::default();

@@ -21,8 +21,8 @@ use plugin_api::{
         orchestrator::{FetchRun, Run, RunReport, RunState, RunUsage},
         twilio::{FetchMedia, Media},
         twilio_service::{
-            LedgerKind, ListOptOuts, ListUndelivered, NotDelivered, OptOuts, RecordOptOut, SendMessage,
-            SentMessage, Undelivered,
+            FindMessage, FoundMessage, LedgerKind, ListOptOuts, ListUndelivered, NotDelivered, OptOuts,
+            RecordOptOut, SendMessage, SentMessage, Undelivered,
         },
     },
     serde::{Serialize, de::DeserializeOwned},
@@ -146,12 +146,13 @@ impl World {
     }
 
     fn with_twilio(&self, plugin: TestPlugin<MessagingService>) -> TestPlugin<MessagingService> {
-        let [one, two, three, four] = [0; 4].map(|_| self.clone());
+        let [one, two, three, four, five] = [0; 5].map(|_| self.clone());
         plugin
             .fake("twilio_service", move |list: ListUndelivered| Ok(four.reported(&list)))
             .fake_json("twilio_service", SendMessage::OPERATION, move |header, message| {
                 one.send(&header, serde_json::from_value(message).unwrap()).map(to_json)
             })
+            .fake("twilio_service", move |find: FindMessage| five.find(&find.key))
             .fake("twilio_service", move |record: RecordOptOut| {
                 let mut state = two.state();
                 match record.opted_out {
@@ -198,19 +199,23 @@ impl World {
     fn send(&self, header: &CallHeader, message: SendMessage) -> Result<SentMessage, OperationError> {
         let mut state = self.state();
         let key = header.idempotency_key.clone().expect("every message has a key");
-        let sid = |index: usize| format!("SMout{index}");
         let sent = |index: usize, repeated| SentMessage {
-            sid: sid(index),
+            sid: sid_of(index),
             status: "queued".to_owned(),
             to: String::new(),
             repeated,
             ledger: LedgerKind::Database,
         };
+        let opted_out =
+            state.opt_outs.contains(&message.channel.address(message.to.as_deref().unwrap_or_default()));
         let trouble = state.twilio.clone();
         if trouble.is_none()
             && let Some(index) = state.sent.iter().position(|(known, _)| *known == key)
         {
             return Ok(sent(index, true));
+        }
+        if trouble.is_none() && opted_out {
+            return Err(OperationError::denied("not sent: they opted out"));
         }
         if trouble.as_ref().is_none_or(|(_, takes)| *takes)
             && !state.sent.iter().any(|(known, _)| *known == key)
@@ -218,6 +223,18 @@ impl World {
             state.sent.push((key, message));
         }
         trouble.map_or_else(|| Ok(sent(state.sent.len() - 1, false)), |(error, _)| Err(error))
+    }
+
+    /// What the ledger knows: Twilio need not be there for it.
+    fn find(&self, key: &str) -> Result<Option<FoundMessage>, OperationError> {
+        let state = self.state();
+        if let Some((error, _)) =
+            state.twilio.as_ref().filter(|(error, _)| error.kind == ErrorKind::UnknownOutcome)
+        {
+            return Err(error.clone());
+        }
+        let found = state.sent.iter().position(|(known, _)| known == key);
+        Ok(found.map(|index| FoundMessage { sid: sid_of(index), status: "queued".to_owned() }))
     }
 
     fn reported(&self, list: &ListUndelivered) -> Undelivered {
@@ -337,6 +354,10 @@ impl World {
             |turn: &AddTurn| format!("{:?} {:?}: {}", turn.medium, turn.speaker, turn.text).to_lowercase();
         theirs.map(|(_, turn)| line(turn)).collect()
     }
+}
+
+fn sid_of(index: usize) -> String {
+    format!("SMout{index}")
 }
 
 async fn open(host: &Instance) -> Vec<UnprocessedMessage> {

@@ -6,7 +6,8 @@ use plugin_api::{
     prelude::Duration,
     protocol::CallHeader,
     requests::twilio_service::{
-        Channel, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage, UnknownSend, UpdateCall,
+        Channel, FindMessage, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage, UnknownSend,
+        UpdateCall,
     },
     serde_json::{self, json},
     testing::database::Database,
@@ -97,6 +98,8 @@ async fn what_is_under_way_here_is_not_taken_for_lost() {
         database.run("update twilio_service_outbox set lease_ms = 0, sending_ms = 0");
         let hurried = CallHeader { deadline_ms: Some(1_000), ..keyed("a") };
         let repeat = plugin.call_with(hurried, sms("hi")).await.unwrap_err();
+        let found = plugin.call(FindMessage { key: "a".to_owned() }).await.unwrap_err();
+        assert_eq!(found.kind, ErrorKind::Deadline);
         release.send(()).unwrap();
         repeat.kind
     };
@@ -104,6 +107,29 @@ async fn what_is_under_way_here_is_not_taken_for_lost() {
     assert_eq!((first.unwrap().repeated, repeat), (false, ErrorKind::Deadline));
     assert_eq!(twilio.creates().len(), 1);
     assert!(plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
+}
+
+#[tokio::test]
+async fn the_ledger_tells_what_went_out_and_sends_nothing() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    let find = |key: &str| plugin.call(FindMessage { key: key.to_owned() });
+    assert_eq!(find("a").await.unwrap(), None, "nobody sent it");
+    let sent = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
+    plugin.call(RecordOptOut { address: ADA.to_owned(), opted_out: true }).await.unwrap();
+    assert_eq!(find("a").await.unwrap().expect("it was sent").sid, sent.sid);
+    plugin.call_with(keyed("b"), sms("hi")).await.unwrap_err();
+    assert_eq!(find("b").await.unwrap(), None, "the recipient opted out");
+    let other = CallHeader { caller: Some("messaging_service".to_owned()), ..CallHeader::default() };
+    assert_eq!(plugin.call_with(other, FindMessage { key: "a".to_owned() }).await.unwrap(), None);
+
+    plugin.call(RecordOptOut { address: ADA.to_owned(), opted_out: false }).await.unwrap();
+    twilio.refuses(lost);
+    plugin.call_with(keyed("c"), sms("hi")).await.unwrap_err();
+    assert_eq!(find("c").await.unwrap_err().kind, ErrorKind::UnknownOutcome);
+    twilio.set_ahead(130_000);
+    assert_eq!(find("c").await.unwrap(), None);
+    assert_eq!(twilio.creates().len(), 2);
 }
 
 #[tokio::test]
