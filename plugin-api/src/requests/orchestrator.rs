@@ -114,11 +114,35 @@ pub struct RunReport {
     /// What a person must decide, while it waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<Decision>,
+    /// Messages that its tools sent and that did not arrive, as far as that is known by now: also after its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undelivered: Vec<LostMessage>,
     /// An earlier call with the same idempotency key started it.
     #[serde(default)]
     pub repeated: bool,
     /// What it has taken so far.
     pub usage: RunUsage,
+}
+
+/// A message that a tool of a run sent, and that Twilio reported as not delivered.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct LostMessage {
+    /// `plugin.operation`.
+    pub tool: String,
+    /// Who it was for, as the tool answered.
+    pub to: String,
+    /// The SID of the message.
+    pub sid: String,
+    /// Twilio's error code (<https://www.twilio.com/docs/api/errors>), if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<u32>,
+    /// Its meaning, for a person: lower case, no period.
+    pub why: String,
+    /// What to do, for a person.
+    pub advice: String,
+    /// When it was reported, in milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// A tool call that waits for a person.

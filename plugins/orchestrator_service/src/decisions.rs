@@ -2,12 +2,11 @@
 //! to the approver of the settings, and to operators who ask for a run; never to the person of the run.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use plugin_api::{
-    deliveries::Reports,
     jiff::Timestamp,
     prelude::*,
     requests::{
@@ -17,7 +16,6 @@ use plugin_api::{
         twilio_service::{NotDelivered, SendMessage},
     },
     serde_json::{Value, json},
-    tokio::time::sleep,
     tools::{data::cut_off, toolbox},
     tracing,
     worker::Pulse,
@@ -42,8 +40,6 @@ pub const LINK_PATH: &str = "/approve";
 const TELL_AGAIN_MS: i64 = 60_000;
 /// When an SMS that did not arrive is sent again: what is in its way is seldom gone within minutes.
 const SEND_AGAIN_MS: i64 = 60 * 60 * 1000;
-/// How often it is asked what did not arrive.
-const LOOK: Duration = Duration::from_secs(2);
 const TELL_TIME: Duration = Duration::from_secs(30);
 /// Links that this host gives out again as they are.
 const REMEMBERED: usize = 10_000;
@@ -143,39 +139,16 @@ impl Decisions {
         Ok(())
     }
 
-    /// Looks for ever whether what told the approver arrived.
-    pub async fn look_for_ever(self: Arc<Self>, pulse: Pulse) {
-        let mut reports = Reports::default();
-        loop {
-            pulse.turn();
-            if let Ok(twilio) = self.shared.context.dependency(TWILIO_SERVICE) {
-                let looked =
-                    reports.look(&twilio.deadline(TELL_TIME), |new| self.not_delivered(&pulse, new)).await;
-                if let Err(error) = looked {
-                    tracing::debug!(%error, "whether the approver was told is looked for later");
-                }
-            }
-            pulse.rest();
-            sleep(LOOK).await;
-        }
-    }
-
-    async fn not_delivered(
-        &self,
-        pulse: &Pulse,
-        reports: Vec<NotDelivered>,
-    ) -> Result<BTreeSet<String>, OperationError> {
-        let mut ours = BTreeSet::new();
-        for NotDelivered { sid, why, .. } in reports {
-            pulse.turn();
-            if let Some(run) = self.shared.store.not_delivered(&sid, now_ms() + SEND_AGAIN_MS).await? {
-                tracing::warn!(run, sid, "the approver was not told: the SMS was not delivered: {why}");
-                let why = format!("the SMS was not delivered: {why}");
-                self.shared.approver.raise(&self.shared.context, not_told(&why)).await;
-                ours.insert(sid);
-            }
-        }
-        Ok(ours)
+    /// Whether it is the SMS that told the approver: they are told again later.
+    pub async fn not_delivered(&self, report: &NotDelivered) -> Result<bool, OperationError> {
+        let NotDelivered { sid, why, .. } = report;
+        let Some(run) = self.shared.store.not_delivered(sid, now_ms() + SEND_AGAIN_MS).await? else {
+            return Ok(false);
+        };
+        tracing::warn!(run, sid, "the approver was not told: the SMS was not delivered: {why}");
+        let why = format!("the SMS was not delivered: {why}");
+        self.shared.approver.raise(&self.shared.context, not_told(&why)).await;
+        Ok(true)
     }
 
     /// What is behind a link; `None` if nobody ever gave out such a link.

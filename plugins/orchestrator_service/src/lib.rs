@@ -9,6 +9,7 @@
 //! - `worker`: one run, step by step, to its end or to a person.
 //! - `pool`: the runs of this host, their claims, and those that nobody works on.
 //! - `decisions`: what people decide, and the links by which they do.
+//! - `messages`: what tools sent, and what of it did not arrive.
 //! - `report`, `follow`: how a run goes, and what happens in it.
 //! - `pages`, `routes`: the same over HTTP.
 
@@ -21,6 +22,7 @@ mod store;
 mod worker;
 mod pool;
 mod decisions;
+mod messages;
 mod report;
 mod follow;
 mod pages;

@@ -20,10 +20,10 @@ use plugin_api::{
 };
 
 use crate::{
-    decisions::Decisions,
-    random,
+    decisions::{Decisions, TWILIO_SERVICE},
+    messages, random,
     run::Run,
-    settings::{Approver, Config},
+    settings::Config,
     store::{Claim, Due, Started, Store},
     worker::{self, Halt},
 };
@@ -60,10 +60,10 @@ pub fn start(pool: &Arc<Pool>) -> Vec<Worker> {
     let (context, looking) = (&pool.shared.context, pool.clone());
     let mut workers =
         vec![Worker::start(context, "looking", LONGEST_TURN, move |pulse| looking.clone().look(pulse))];
-    if let Some(Approver::Phone(_)) = pool.shared.config.approver {
-        let decisions = pool.decisions.clone();
+    if context.has(TWILIO_SERVICE) {
+        let (shared, decisions) = (pool.shared.clone(), pool.decisions.clone());
         workers.push(Worker::start(context, "undelivered", LONGEST_TURN, move |pulse| {
-            decisions.clone().look_for_ever(pulse)
+            messages::look_for_ever(shared.clone(), decisions.clone(), pulse)
         }));
     }
     workers

@@ -3,13 +3,17 @@
 
 use plugin_api::{
     jiff::Timestamp,
-    requests::openai::{Chat, Message, ToolCall, ToolDefinition},
+    requests::{
+        openai::{Chat, Message, ToolCall, ToolDefinition},
+        orchestrator::LostMessage,
+    },
     tools::{data, toolbox},
 };
 
 use crate::{
     run::{Run, Step, ToolRun, ids_for_model},
     settings::Config,
+    store::Lost,
 };
 
 const DEFAULT_INSTRUCTIONS: &str =
@@ -22,7 +26,14 @@ const CUT_OFF: &str =
 const NOTHING: &str = "(no answer)";
 
 /// What the model is asked.
-pub fn chat(run: &Run, steps: &[Step], tools: Vec<ToolDefinition>, config: &Config, now: Timestamp) -> Chat {
+pub fn chat(
+    run: &Run,
+    steps: &[Step],
+    lost: &[Lost],
+    tools: Vec<ToolDefinition>,
+    config: &Config,
+    now: Timestamp,
+) -> Chat {
     let mut messages = vec![Message::system(system(run, config, now))];
     for said in &run.history {
         messages.push(match said.by_assistant {
@@ -33,7 +44,7 @@ pub fn chat(run: &Run, steps: &[Step], tools: Vec<ToolDefinition>, config: &Conf
     messages.push(Message::user(&run.goal));
     let mut ids = ids_for_model(steps).into_iter();
     for step in steps {
-        add_step(&mut messages, run, step, &mut ids);
+        add_step(&mut messages, run, step, lost, &mut ids);
     }
     Chat { model: config.model.clone(), ..Chat::new(messages).tools(tools) }
 }
@@ -55,7 +66,13 @@ fn system(run: &Run, config: &Config, now: Timestamp) -> String {
     )
 }
 
-fn add_step(messages: &mut Vec<Message>, run: &Run, step: &Step, ids: &mut impl Iterator<Item = String>) {
+fn add_step(
+    messages: &mut Vec<Message>,
+    run: &Run,
+    step: &Step,
+    lost: &[Lost],
+    ids: &mut impl Iterator<Item = String>,
+) {
     if step.calls.is_empty() {
         // What was no answer, or a part of one.
         let (said, wish) = match &step.content {
@@ -77,9 +94,23 @@ fn add_step(messages: &mut Vec<Message>, run: &Run, step: &Step, ids: &mut impl 
     let tool_calls = calls.iter().enumerate().map(as_wanted).collect();
     let (content, extra) = (step.content.clone(), step.wire.extra.clone());
     messages.push(Message::Assistant { content, tool_calls, extra });
-    messages.extend(calls.into_iter().map(|(call, id)| {
-        Message::tool(id, data::marked(&run.mark, call.result.as_deref().unwrap_or_default()))
-    }));
+    messages.extend(
+        calls.into_iter().map(|(call, id)| Message::tool(id, data::marked(&run.mark, &result(call, lost)))),
+    );
+}
+
+/// What a call returned, and what was reported of it since. It stands with the call, so that what the model did about it
+/// comes after it.
+fn result(call: &ToolRun, lost: &[Lost]) -> String {
+    let mut told = call.result.clone().unwrap_or_default();
+    for Lost { message, .. } in
+        lost.iter().filter(|lost| (lost.step, lost.position) == (call.step, call.position))
+    {
+        let LostMessage { sid, to, why, advice, .. } = message;
+        told +=
+            &format!("\n[reported since then: the message {sid} to {to} was not delivered: {why}. {advice}]");
+    }
+    told
 }
 
 /// Servers read the arguments of earlier calls, and not all of them forgive what is no JSON, or nothing.

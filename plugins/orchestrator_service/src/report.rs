@@ -31,12 +31,14 @@ impl Reporter {
                 waiting_for.push(self.decisions.of(&run.id, &call, with_links).await?);
             }
         }
+        let lost = self.shared.store.lost(&run.id).await?;
         Ok(RunReport {
             run: run.id.clone(),
             state: run.state,
             answer: run.answer.clone(),
             error: run.error.clone(),
             waiting_for,
+            undelivered: lost.into_iter().map(|lost| lost.message).collect(),
             repeated: false,
             usage: run.usage,
         })

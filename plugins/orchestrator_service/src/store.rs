@@ -3,6 +3,7 @@
 //! nothing more: an answer that was lost on the way is asked for again.
 
 mod decisions;
+mod messages;
 mod rows;
 mod tables;
 mod work;
@@ -19,6 +20,7 @@ use plugin_api::{
 };
 
 pub use decisions::{Decided, Untold};
+pub use messages::Lost;
 pub use work::{Claim, End, Progress};
 
 use crate::run::{Run, Step, ToolRun};
@@ -202,7 +204,9 @@ impl Store {
     pub async fn forget(&self, before_ms: i64) -> Outcome<()> {
         let over = "(select id from orchestrator_service_runs
             where state in ('done', 'failed', 'cancelled') and changed_ms < $1)";
-        for (table, key) in [("links", "run"), ("calls", "run"), ("steps", "run"), ("runs", "id")] {
+        for (table, key) in
+            [("links", "run"), ("messages", "run"), ("calls", "run"), ("steps", "run"), ("runs", "id")]
+        {
             let delete = format!("delete from orchestrator_service_{table} where {key} in {over}");
             self.execute(Execute::new(delete).bind(before_ms)).await?;
         }
@@ -240,7 +244,8 @@ impl Store {
             let migrate = Migrate::new(OWNER)
                 .version("runs, steps, calls, links", tables::TABLES)
                 .version("what the model's server writes beside", tables::WORDS_OF_SERVERS)
-                .version("the SMS that told the approver", tables::TOLD_BY);
+                .version("the SMS that told the approver", tables::TOLD_BY)
+                .version("what tools sent", tables::MESSAGES);
             database.call(migrate).await?;
             database.call(Describe {}).await.map(|description| description.dialect)
         };

@@ -12,3 +12,4 @@ mod running;
 mod seeing;
 mod setup;
 mod toolbox;
+mod undelivered;

@@ -65,6 +65,23 @@ pub const WORDS_OF_SERVERS: &str = "
 pub const TOLD_BY: &str = "
     alter table orchestrator_service_calls add column told_by text not null default ''";
 
+/// What the tools of runs sent, and what was reported of it since.
+pub const MESSAGES: &str = "
+    create table orchestrator_service_messages (
+        sid text not null,
+        run text not null,
+        step bigint not null,
+        position bigint not null,
+        tool text not null,
+        recipient text not null,
+        error_code bigint not null,
+        why text not null,
+        advice text not null,
+        lost_ms bigint not null,
+        primary key (sid, run)
+    );
+    create index orchestrator_service_messages_run on orchestrator_service_messages (run)";
+
 pub const RUN: &str = "
     select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, detail, max_steps,
         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, created_ms, changed_ms,

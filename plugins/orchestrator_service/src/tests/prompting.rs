@@ -61,7 +61,7 @@ fn step(arguments: &str, result: &str) -> Step {
 fn messages(steps: &[Step]) -> Vec<Message> {
     let settings: Settings = plugin_api::serde_json::from_value(json!({})).expect("nothing needs to be set");
     let config = Config::check(settings).expect("they are good");
-    prompt::chat(&run(), steps, Vec::new(), &config, Timestamp::UNIX_EPOCH).messages
+    prompt::chat(&run(), steps, &[], Vec::new(), &config, Timestamp::UNIX_EPOCH).messages
 }
 
 #[test]

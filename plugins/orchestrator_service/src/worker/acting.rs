@@ -15,6 +15,7 @@ use plugin_api::{
 
 use super::{Halt, Worker, held};
 use crate::{
+    messages::{self, Sent},
     pool::{Shared, millis, now_ms},
     run::{Run, ToolRun},
     store::Claim,
@@ -32,9 +33,16 @@ enum Outcome {
     Settled {
         is_ok: bool,
         result: String,
+        sent: Vec<Sent>,
     },
     /// It may have taken effect.
     Unknown,
+}
+
+impl Outcome {
+    fn failed(result: String) -> Self {
+        Self::Settled { is_ok: false, result, sent: Vec::new() }
+    }
 }
 
 /// Whether a call may be repeated by itself.
@@ -108,7 +116,13 @@ impl Worker {
 
     async fn note(&mut self, index: usize, call: ToolRun, outcome: Outcome) -> Result<(), Halt> {
         match outcome {
-            Outcome::Settled { is_ok, result } => self.settle(index, call.settled(is_ok, result)).await,
+            Outcome::Settled { is_ok, result, sent } => {
+                if !sent.is_empty() {
+                    let add = || async { self.shared.store.add_sent(&self.run.id, &call, &sent).await };
+                    self.write(add).await?;
+                }
+                self.settle(index, call.settled(is_ok, result)).await
+            }
             Outcome::Unknown => self.leave_to_a_person(index, call).await,
         }
     }
@@ -178,7 +192,7 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
     let most = shared.config.tool_result_bytes;
     let arguments = match toolbox::arguments(&call.arguments) {
         Ok(arguments) => arguments,
-        Err(why) => return Outcome::Settled { is_ok: false, result: why },
+        Err(why) => return Outcome::failed(why),
     };
     let mut repeats = 0;
     loop {
@@ -189,11 +203,14 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
             None => host,
         };
         let error = match host.call_tool(&call.tool, arguments.clone()).await {
-            Ok(value) => return Outcome::Settled { is_ok: true, result: data::result(&value, most) },
+            Ok(value) => {
+                let (result, sent) = (data::result(&value, most), messages::sent_by(&value));
+                return Outcome::Settled { is_ok: true, result, sent };
+            }
             Err(error) => error,
         };
         if is_certain(error.kind) || marks.idempotent {
-            return Outcome::Settled { is_ok: false, result: data::failure(&error, most) };
+            return Outcome::failed(data::failure(&error, most));
         }
         if !marks.keyed || repeats == REPEATS {
             return Outcome::Unknown;

@@ -43,8 +43,9 @@ impl Worker {
     /// Takes one turn of the model.
     pub(super) async fn ask(&mut self) -> Result<(), Halt> {
         let toolbox = self.toolbox().await?;
-        let config = &self.shared.config;
-        let chat = prompt::chat(&self.run, &self.steps, toolbox.definitions(), config, Timestamp::now());
+        let lost = self.shared.store.lost(&self.run.id).await?;
+        let (config, tools) = (&self.shared.config, toolbox.definitions());
+        let chat = prompt::chat(&self.run, &self.steps, &lost, tools, config, Timestamp::now());
         let answer = match self.answer(&chat).await? {
             Ok(answer) => answer,
             Err(end) => return Err(self.finish(end).await?),
