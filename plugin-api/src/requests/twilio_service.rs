@@ -156,8 +156,8 @@ pub struct NotDelivered {
 #[derive(PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct RecordOptOut {
-    /// The address as the webhook has it, `+15551234567` or `whatsapp:+15551234567`. One who opted out of SMS may still
-    /// want WhatsApp.
+    /// The address as the webhook has it, `+15551234567`, `rcs:+15551234567` or `whatsapp:+15551234567`. As at Twilio, SMS
+    /// and RCS are opted out of together; one who opted out of them may still want WhatsApp.
     pub address: String,
     /// True for `STOP`, false for `START`.
     pub opted_out: bool,

@@ -76,8 +76,20 @@ pub fn check_opt_out(address: &str) -> Result<(), OperationError> {
         return Ok(());
     }
     Err(OperationError::invalid(format!(
-        "`{address}` is no address: expected `+15551234567` or `whatsapp:+15551234567`"
+        "`{address}` is no address: expected `+15551234567`, `rcs:+15551234567` or `whatsapp:+15551234567`"
     )))
+}
+
+/// All addresses that an opt-out at this one holds for. Twilio keeps one opt-out for SMS, MMS and RCS, whichever of them
+/// the person wrote by, and WhatsApp apart:
+/// <https://www.twilio.com/en-us/changelog/twilio-now-supports-unified-opt-outs-across-rcs--sms--and-mms-ch>.
+pub fn opted_out_together(address: &str) -> Vec<String> {
+    let number = address.strip_prefix(RCS).unwrap_or(address);
+    if is_number(number) {
+        vec![number.to_owned(), format!("{RCS}{number}")]
+    } else {
+        vec![address.to_owned()]
+    }
 }
 
 fn is_digits(text: &str) -> bool {

@@ -357,7 +357,10 @@ impl TwilioService {
 
     async fn record_opt_out(self: Arc<Self>, request: RecordOptOut, _: Call) -> Result<(), OperationError> {
         address::check_opt_out(&request.address)?;
-        self.sender.ledger().record_opt_out(&request.address, request.opted_out).await
+        for address in address::opted_out_together(&request.address) {
+            self.sender.ledger().record_opt_out(&address, request.opted_out).await?;
+        }
+        Ok(())
     }
 
     async fn list_opt_outs(

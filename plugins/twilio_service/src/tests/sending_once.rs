@@ -203,7 +203,8 @@ async fn who_opted_out_gets_no_message_and_twilio_is_not_asked() {
         .assert_eq(&error.to_string());
     assert_eq!(twilio.creates().len(), 0);
     plugin.call(SendMessage { channel: Channel::Whatsapp, ..sms("hi") }).await.unwrap();
-    assert_eq!(plugin.call(ListOptOuts::default()).await.unwrap().addresses, [ADA]);
+    let listed = plugin.call(ListOptOuts::default()).await.unwrap().addresses;
+    assert_eq!(listed, [ADA.to_owned(), format!("rcs:{ADA}")], "Twilio keeps one opt-out for both");
     plugin.call(RecordOptOut { opted_out: false, ..stop }).await.unwrap();
     plugin.call(sms("hi")).await.unwrap();
     let nobody = RecordOptOut { address: "ada".to_owned(), opted_out: true };
@@ -263,6 +264,31 @@ async fn a_repeat_after_a_stop_learns_that_it_was_sent() {
     plugin.call(RecordOptOut { address: ADA.to_owned(), opted_out: true }).await.unwrap();
     let repeat = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
     assert_eq!((repeat.repeated, repeat.sid), (true, sent.sid));
+}
+
+#[tokio::test]
+async fn an_opt_out_holds_for_sms_and_rcs_and_not_for_whatsapp() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({ "whatsapp_number": "+15551234567" }));
+    let by = |channel| {
+        let from = (channel == Channel::Rcs).then(|| "rcs:acme_agent".to_owned());
+        SendMessage { channel, from, ..sms("hi") }
+    };
+    for address in [format!("rcs:{ADA}"), ADA.to_owned()] {
+        for (opted_out, expected) in [(true, Some(ErrorKind::Denied)), (false, None)] {
+            plugin.call(RecordOptOut { address: address.clone(), opted_out }).await.unwrap();
+            for channel in [Channel::Sms, Channel::Rcs] {
+                let refused = plugin.call(by(channel)).await.err().map(|error| error.kind);
+                assert_eq!(refused, expected, "{address} {channel:?} {opted_out}");
+            }
+            plugin.call(by(Channel::Whatsapp)).await.unwrap();
+        }
+    }
+    let whatsapp = format!("whatsapp:{ADA}");
+    plugin.call(RecordOptOut { address: whatsapp.clone(), opted_out: true }).await.unwrap();
+    assert_eq!(plugin.call(by(Channel::Whatsapp)).await.unwrap_err().kind, ErrorKind::Denied);
+    plugin.call(by(Channel::Rcs)).await.unwrap();
+    assert_eq!(plugin.call(ListOptOuts::default()).await.unwrap().addresses, [whatsapp]);
 }
 
 #[tokio::test]
