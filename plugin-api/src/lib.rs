@@ -54,6 +54,7 @@
 //! - [`web`]: text in pages, and where the host is reached.
 //! - [`phone`]: what is a telephone number, and a name of Twilio's.
 //! - [`files`]: small files that the settings name, which hold nobody up.
+//! - [`process`]: which process work was claimed by.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
 //! - `tools` (feature): tools as a language model is offered them.
@@ -76,6 +77,7 @@ pub mod worker;
 pub mod web;
 pub mod phone;
 pub mod files;
+pub mod process;
 pub mod protocol;
 pub mod pipe;
 mod logging;

@@ -191,7 +191,7 @@ impl Pump {
         let due = match worked {
             Ok(next) => next,
             Err(error) if is_lost(&error) => {
-                tracing::debug!(person, "another host took over");
+                tracing::debug!(person, "another claim took over, here or on another host");
                 return;
             }
             Err(error) => {

@@ -2,7 +2,8 @@
 //! be killed between any two, and hosts that share the database never do a step twice.
 //!
 //! - A *lane* is a person's inbound or outbound messages. A host takes a lane by a lease, and only then works on it: so the
-//!   order within a thread is kept, and threads go side by side. Each step renews the lease, and fails if it was lost.
+//!   order within a thread is kept, and threads go side by side. Each step renews the lease, and fails if it was lost: to
+//!   another host, or to the next claim of the same one. Every claim has a name of its own.
 //! - `wanted` of a lane counts what was put into it: nothing comes in unseen while a host lets go of it.
 //! - Tables are always locked in one order: threads, lanes, messages.
 //!
@@ -20,11 +21,14 @@ mod outbox;
 mod lanes;
 mod reading;
 
+use std::sync::atomic::AtomicU64;
+
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
     jiff::Timestamp,
     prelude::Duration,
+    process,
     requests::{
         sql::{Committed, Describe, Dialect, Execute, Executed, Query, Rows, Statement, Transaction},
         twilio_service::Channel,
@@ -50,14 +54,16 @@ type Outcome<T> = Result<T, OperationError>;
 /// The tables.
 pub struct Store {
     context: Context,
-    /// Tells this host from all others, and this run from the one before.
+    /// Begins the names of all claims of this instance, and of nothing else.
     owner: String,
+    claims: AtomicU64,
     dialect: OnceCell<Dialect>,
 }
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, owner: random_id(), dialect: OnceCell::new() }
+        let owner = format!("{}{}:", process::name(), random_id());
+        Self { context, owner, claims: AtomicU64::new(0), dialect: OnceCell::new() }
     }
 
     /// Brings the tables to their newest version, once.
@@ -69,7 +75,13 @@ impl Store {
         let prepare = || async {
             let database = self.context.dependency(DATABASE)?.deadline(STEP);
             database.call(tables::migrations()).await?;
-            Ok(database.call(Describe {}).await?.dialect)
+            let dialect = database.call(Describe {}).await?.dialect;
+            if let Some(end) =
+                process::end_leases_of_others(dialect, "messaging_service_lanes", "lease_ms = 0")
+            {
+                database.call(end).await?;
+            }
+            Ok(dialect)
         };
         self.dialect.get_or_try_init(prepare).await.copied().map_err(named)
     }

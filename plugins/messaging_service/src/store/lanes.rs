@@ -38,6 +38,8 @@ const LEAST_LEFT_MS: i64 = 22_000;
 pub struct Lane {
     pub person: String,
     pub direction: Direction,
+    /// The name of this claim.
+    owner: String,
     /// What had been put into it when it was taken.
     wanted: i64,
     /// Until when it is ours.
@@ -61,8 +63,9 @@ impl Store {
                 order by due_ms limit $4 {skip})
             returning person, direction, wanted"
         );
-        self.take(Execute::new(claim).bind(&self.owner).bind(now + LEASE_MS).bind(now).bind(count(most)))
-            .await
+        let owner = self.claim_name();
+        let claim = Execute::new(claim).bind(&owner).bind(now + LEASE_MS).bind(now).bind(count(most));
+        self.take(claim, &owner).await
     }
 
     /// Takes this lane, if it is due and nobody's.
@@ -70,14 +73,19 @@ impl Store {
         let now = now_ms();
         let claim = "update messaging_service_lanes set owner = $1, lease_ms = $2
             where lane = $3 and due_ms <= $4 and lease_ms < $4 returning person, direction, wanted";
+        let owner = self.claim_name();
         let claim =
-            Execute::new(claim).bind(&self.owner).bind(now + LEASE_MS).bind(direction.of(person)).bind(now);
-        Ok(self.take(claim).await?.into_iter().next())
+            Execute::new(claim).bind(&owner).bind(now + LEASE_MS).bind(direction.of(person)).bind(now);
+        Ok(self.take(claim, &owner).await?.into_iter().next())
     }
 
-    async fn take(&self, claim: Execute) -> Outcome<Vec<Lane>> {
+    fn claim_name(&self) -> String {
+        format!("{}{}", self.owner, self.claims.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn take(&self, claim: Execute, owner: &str) -> Outcome<Vec<Lane>> {
         let until = now_ms() + LEASE_MS;
-        self.execute(claim).await?.returned.iter().map(|row| lane(row, until)).collect()
+        self.execute(claim).await?.returned.iter().map(|row| lane(row, owner, until)).collect()
     }
 
     /// Sees to it that a lane is ours for longer than a call takes; `conflict` if it was lost.
@@ -96,7 +104,7 @@ impl Store {
             where lane = $1 and owner = $2";
         let release = Execute::new(release)
             .bind(lane.direction.of(&lane.person))
-            .bind(&self.owner)
+            .bind(&lane.owner)
             .bind(lane.wanted)
             .bind(due_ms.unwrap_or(NEVER))
             .bind(now_ms());
@@ -105,8 +113,8 @@ impl Store {
 
     /// Lets all lanes go, as they are.
     pub async fn release_all(&self) -> Outcome<()> {
-        let release =
-            "update messaging_service_lanes set owner = '', lease_ms = 0, due_ms = $2 where owner = $1";
+        let release = "update messaging_service_lanes set owner = '', lease_ms = 0, due_ms = $2
+            where substr(owner, 1, length($1)) = $1";
         self.execute(Execute::new(release).bind(&self.owner).bind(now_ms())).await.map(drop)
     }
 
@@ -117,7 +125,7 @@ impl Store {
         lane.until_ms.store(until, Ordering::Relaxed);
         Statement::new("update messaging_service_lanes set lease_ms = $3 where lane = $1 and owner = $2")
             .bind(lane.direction.of(&lane.person))
-            .bind(&self.owner)
+            .bind(&lane.owner)
             .bind(until)
             .expect_rows(1)
     }
@@ -145,11 +153,12 @@ pub(super) fn put_into(direction: Direction, person: &str, condition: &str) -> S
     .bind(now_ms())
 }
 
-fn lane(row: Row<'_>, until_ms: i64) -> Outcome<Lane> {
+fn lane(row: Row<'_>, owner: &str, until_ms: i64) -> Outcome<Lane> {
     let direction: String = row.get("direction")?;
     Ok(Lane {
         person: row.get("person")?,
         direction: if direction == Direction::Out.as_str() { Direction::Out } else { Direction::In },
+        owner: owner.to_owned(),
         wanted: row.get("wanted")?,
         until_ms: until_ms.into(),
     })

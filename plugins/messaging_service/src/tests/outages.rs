@@ -11,6 +11,7 @@ use plugin_api::{
 };
 
 use super::setup::{ADA, BOB, Instance, World, away, done, report, text, wait};
+use crate::store::now_ms;
 
 async fn attempts(host: &Instance) -> u32 {
     let open = host.call(ListUnprocessed::default()).await.map(|open| open.messages).unwrap_or_default();
@@ -198,4 +199,40 @@ async fn an_outage_is_told_by_the_plugin_that_is_away() {
     let place = std::panic::Location::caller();
     wait(place, || attempts(&host), |attempts| *attempts >= 3).await;
     assert_eq!(host.troubles(), []);
+}
+
+/// A process that is gone holds a lane for an hour: on SQLite there is no other process, and nobody waits for it.
+#[tokio::test]
+async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
+    let world = World::default();
+    world.state().assistant = Some(away());
+    let before = world.host().await;
+    text(&before, ADA, "SM1", "hello").await;
+    before.stop().await.unwrap();
+    let later = now_ms() + 3_600_000;
+    world.database.run(&format!("update messaging_service_lanes set owner = 'gone', lease_ms = {later}"));
+    world.state().assistant = None;
+    let host = world.host().await;
+    world.wait_for_texts(&host, &["re: hello"]).await;
+}
+
+/// The lease of a step that takes long is over, and this host itself takes the lane again: what the first step writes then
+/// counts no more.
+#[tokio::test]
+async fn a_claim_that_was_overtaken_by_the_same_host_writes_nothing() {
+    let world = World::default();
+    let first = world.holds_a_run();
+    let host = world.host().await;
+    text(&host, ADA, "SM1", "hello").await;
+    let place = std::panic::Location::caller();
+    wait(place, || async { world.is_holding() }, |holding| *holding).await;
+    let second = world.holds_a_run();
+    world.database.run("update messaging_service_lanes set lease_ms = 0");
+    wait(place, || async { world.is_holding() }, |holding| *holding).await;
+    first.send(()).unwrap();
+    let overtaken =
+        || async { host.logs().iter().any(|log| log.message.contains("another claim took over")) };
+    wait(place, overtaken, |told| *told).await;
+    second.send(()).unwrap();
+    world.wait_for_texts(&host, &["re: hello"]).await;
 }

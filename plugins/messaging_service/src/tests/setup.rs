@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, mpsc},
     time::Instant,
 };
 
@@ -44,6 +44,7 @@ pub type Instance = TestInstance<MessagingService>;
 pub struct World {
     pub database: Database,
     state: Arc<Mutex<State>>,
+    held: Arc<Mutex<Option<mpsc::Receiver<()>>>>,
 }
 
 /// What the stand-ins know, and how they behave.
@@ -135,6 +136,11 @@ impl World {
             })
             .fake("orchestrator_service", move |fetch: FetchRun| two.fetch(&fetch));
         start(plugin).await
+    }
+
+    /// Whether the next run that was to be held is.
+    pub fn is_holding(&self) -> bool {
+        self.held.lock().unwrap().is_none()
     }
 
     /// A host without an assistant, at work.
@@ -274,7 +280,19 @@ impl World {
         Ok(theirs.map(|(_, turn)| as_turn(turn.clone())).collect())
     }
 
+    /// The next run is held until the sender is used, or gone.
+    pub fn holds_a_run(&self) -> mpsc::Sender<()> {
+        let (release, held) = mpsc::channel();
+        *self.held.lock().unwrap() = Some(held);
+        release
+    }
+
     fn run(&self, header: &CallHeader, run: Run) -> Result<RunReport, OperationError> {
+        let held = self.held.lock().unwrap().take();
+        if let Some(held) = held {
+            // Released or gone, it goes on.
+            let _ = tokio::task::block_in_place(|| held.recv());
+        }
         let mut state = self.state();
         if let Some(error) = &state.assistant {
             return Err(error.clone());
