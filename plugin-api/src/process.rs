@@ -5,7 +5,11 @@
 
 use std::{fs, sync::OnceLock};
 
-use crate::requests::sql::{Dialect, Execute};
+use crate::{
+    context::Dependency,
+    error::OperationError,
+    requests::sql::{Dialect, Execute},
+};
 
 /// Begins the name of every owner of a claim that this process makes. No other process has it: on Linux it is made of the
 /// boot, the process id and the moment of its start, so that the host in a restarted container is told from its
@@ -25,11 +29,25 @@ fn started(stat: &str) -> Option<String> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// On SQLite, the statement that ends the leases of all other processes at once: the part after `set` of an `update` for
-/// the rows whose `owner` another process wrote. Owners are to begin with [`name`].
-pub fn end_leases_of_others(dialect: Dialect, table: &str, set: &str) -> Option<Execute> {
-    let sql = format!("update {table} set {set} where owner <> '' and substr(owner, 1, length($1)) <> $1");
-    (dialect == Dialect::Sqlite).then(|| Execute::new(sql).bind(name()))
+/// Ends the leases of all other processes at once, on SQLite: `column`, which holds the end of a lease, becomes 0 in the rows
+/// of `table` for which `condition` holds and whose `owner` does not begin with [`name`].
+///
+/// # Errors
+/// The database's.
+pub async fn end_leases_of_others(
+    database: &Dependency,
+    dialect: Dialect,
+    (table, column): (&str, &str),
+    condition: &str,
+) -> Result<(), OperationError> {
+    if dialect != Dialect::Sqlite {
+        return Ok(());
+    }
+    let end = format!(
+        "update {table} set {column} = 0
+        where {condition} and {column} > 0 and owner <> '' and substr(owner, 1, length($1)) <> $1"
+    );
+    database.call(Execute::new(end).bind(name())).await.map(drop)
 }
 
 #[cfg(test)]
@@ -42,11 +60,5 @@ mod tests {
         assert_eq!(started(stat).as_deref(), Some("4242"));
         assert_eq!(started(""), None);
         assert!(name().ends_with(':') && name().contains(&format!(".{}.", std::process::id())));
-    }
-
-    #[test]
-    fn only_on_sqlite_others_are_surely_gone() {
-        assert!(end_leases_of_others(Dialect::Postgres, "t", "lease_ms = 0").is_none());
-        assert!(end_leases_of_others(Dialect::Sqlite, "t", "lease_ms = 0").is_some());
     }
 }

@@ -76,11 +76,8 @@ impl Store {
             let database = self.context.dependency(DATABASE)?.deadline(STEP);
             database.call(tables::migrations()).await?;
             let dialect = database.call(Describe {}).await?.dialect;
-            if let Some(end) =
-                process::end_leases_of_others(dialect, "messaging_service_lanes", "lease_ms = 0")
-            {
-                database.call(end).await?;
-            }
+            let leases = ("messaging_service_lanes", "lease_ms");
+            process::end_leases_of_others(&database, dialect, leases, "1 = 1").await?;
             Ok(dialect)
         };
         self.dialect.get_or_try_init(prepare).await.copied().map_err(named)

@@ -8,6 +8,7 @@ use plugin_api::{
     error::OperationError,
     jiff::Timestamp,
     prelude::*,
+    process,
     standing::Standing,
     tokio::{
         self, select,
@@ -84,7 +85,7 @@ impl Shared {
 
     /// A new claim, until a lease from now.
     pub fn claim(&self) -> Claim {
-        Claim { owner: random::id(), until_ms: self.lease_end() }
+        Claim { owner: format!("{}{}", process::name(), random::id()), until_ms: self.lease_end() }
     }
 
     pub fn lease_end(&self) -> i64 {

@@ -11,6 +11,7 @@ mod work;
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
+    process,
     requests::{
         orchestrator::ListRuns,
         sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Statement, Transaction},
@@ -247,7 +248,10 @@ impl Store {
                 .version("the SMS that told the approver", tables::TOLD_BY)
                 .version("what tools sent", tables::MESSAGES);
             database.call(migrate).await?;
-            database.call(Describe {}).await.map(|description| description.dialect)
+            let dialect = database.call(Describe {}).await?.dialect;
+            let leases = ("orchestrator_service_runs", "lease_ms");
+            process::end_leases_of_others(&database, dialect, leases, "state = 'running'").await?;
+            Ok(dialect)
         };
         self.dialect.get_or_try_init(migrate).await.map_err(named)?;
         Ok(database)

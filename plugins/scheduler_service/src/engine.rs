@@ -20,6 +20,7 @@ use std::{
 use jiff::Timestamp;
 use plugin_api::{
     prelude::*,
+    process,
     standing::Standing,
     tokio::{self, sync::Notify, sync::Semaphore},
     worker::Worker,
@@ -51,7 +52,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(context: Context, config: Arc<Config>, store: Arc<Store>) -> Self {
-        let owner = random_id();
+        let owner = format!("{}{}", process::name(), random_id());
         Self {
             recorder: Recorder::start(context.clone(), store.clone(), owner.clone()),
             presences: Presences::new(context.clone(), config.poll),

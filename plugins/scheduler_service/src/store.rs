@@ -17,6 +17,7 @@ pub use letters::DeadLetter;
 use plugin_api::{
     context::Dependency,
     prelude::*,
+    process,
     requests::sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Transaction},
     tokio::sync::OnceCell,
 };
@@ -43,9 +44,10 @@ impl Store {
         let migrate = Migrate::new(OWNER)
             .version("jobs and dead letters", tables::TABLES)
             .version("messages that were sent", tables::SENT);
-        self.database()?.call(migrate).await?;
-        self.dialect().await?;
-        Ok(())
+        let database = self.database()?;
+        database.call(migrate).await?;
+        let leases = ("scheduler_service_jobs", "due_ms");
+        process::end_leases_of_others(&database, self.dialect().await?, leases, "1 = 1").await
     }
 
     async fn dialect(&self) -> Outcome<Dialect> {

@@ -11,6 +11,7 @@ use std::{
 
 use plugin_api::{
     prelude::*,
+    process,
     requests::{
         twilio::{Identify, Identity, RestRequest, TwilioTrouble},
         twilio_service::UnknownSend,
@@ -186,7 +187,8 @@ impl Sender {
         asker: &Asker,
     ) -> Result<Sent, OperationError> {
         loop {
-            let entry = Entry::new(id.to_owned(), random_id(), draft, now_ms(), CLAIM_LEASE_MS);
+            let owner = format!("{}{}", process::name(), random_id());
+            let entry = Entry::new(id.to_owned(), owner, draft, now_ms(), CLAIM_LEASE_MS);
             let known = match self.ledger.claim(&entry).await? {
                 Claim::Fresh => return self.deliver(draft.clone(), entry, asker).await,
                 Claim::Taken(known) => known,

@@ -16,6 +16,7 @@ use plugin_api::{
 };
 
 use super::setup::{Instance, World, decide, goal, keys, once, says, wait_for, wait_until, wants};
+use crate::pool::now_ms;
 
 const ALL: &[(&str, &str)] = &[
     ("toolbox-look", r#"{"what":"x"}"#),
@@ -99,6 +100,22 @@ async fn a_host_that_ends_at_any_write_doubles_nothing() {
     }
     let died = deaths.join_all().await;
     assert!(died.iter().filter(|died| **died).count() >= 8, "{died:?}");
+}
+
+/// On SQLite there is no other process, and nobody waits for the lease of one.
+#[tokio::test]
+async fn the_claim_of_a_process_that_is_gone_ends_at_once() {
+    let world = World::new();
+    let host = world.host(|_: &_| says("done")).await;
+    let report = host.call(goal("everything")).await.unwrap();
+    drop(host);
+    world.database.run(&format!(
+        "update orchestrator_service_runs set state = 'running', answer = '', owner = 'gone', lease_ms = {}",
+        now_ms() + 3_600_000
+    ));
+    let next = world.host(|_: &_| says("done again")).await;
+    let done = wait_for(&next, &report.run, RunState::Done).await;
+    assert_eq!(done.answer.as_deref(), Some("done again"));
 }
 
 #[tokio::test]

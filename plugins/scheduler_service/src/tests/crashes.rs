@@ -2,6 +2,7 @@
 //! that is harmless, and what cannot be decided is shown.
 
 use plugin_api::{
+    process,
     requests::scheduler::{Cancel, Job, JobState, ListDeadLetters},
     serde_json::{Value, json},
     tokio,
@@ -112,10 +113,27 @@ async fn a_lease_that_no_clock_can_mean_ends() {
     drop(first);
     let now = jiff::Timestamp::now().as_millisecond();
     world.database.run(&format!(
-        "update scheduler_service_jobs set owner = 'gone', fire_ms = {now}, due_ms = {}",
+        "update scheduler_service_jobs set owner = '{}other', fire_ms = {now}, due_ms = {}",
+        process::name(),
         now + 10 * 24 * 3600 * 1000
     ));
     let second = world.start(json!({})).await;
+    wait_for(&second, &job.id, JobState::Done).await;
+}
+
+/// On SQLite there is no other process, and nobody waits for the lease of one.
+#[tokio::test]
+async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
+    let world = World::new();
+    let first = world.start(json!({ "lease": "10m" })).await;
+    let job = waiting(&first, email()).await;
+    first.stop().await.unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    world.database.run(&format!(
+        "update scheduler_service_jobs set owner = 'gone', fire_ms = {now}, due_ms = {}",
+        now + 10 * 60_000
+    ));
+    let second = world.start(json!({ "lease": "10m" })).await;
     wait_for(&second, &job.id, JobState::Done).await;
 }
 

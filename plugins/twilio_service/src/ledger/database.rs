@@ -4,8 +4,9 @@
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
+    process,
     requests::{
-        sql::{Execute, Migrate, Query, Row, Rows},
+        sql::{Describe, Execute, Migrate, Query, Row, Rows},
         twilio_service::{Delivery, OptOuts, Undelivered, WebhookState},
     },
     tokio::sync::OnceCell,
@@ -327,14 +328,13 @@ impl Database {
     async fn ready(&self) -> Outcome<Dependency> {
         let database = self.context.dependency(DATABASE)?;
         let migrate = || async {
-            database
-                .call(
-                    Migrate::new(OWNER)
-                        .version("outbox, statuses, opt-outs, webhooks", TABLES)
-                        .version("the channel of a status", CHANNELS),
-                )
-                .await
-                .map(drop)
+            let migrate = Migrate::new(OWNER)
+                .version("outbox, statuses, opt-outs, webhooks", TABLES)
+                .version("the channel of a status", CHANNELS);
+            database.call(migrate).await?;
+            let dialect = database.call(Describe {}).await?.dialect;
+            let (leases, open) = (("twilio_service_outbox", "lease_ms"), "state in ('claimed', 'sending')");
+            process::end_leases_of_others(&database, dialect, leases, open).await
         };
         self.migrated.get_or_try_init(migrate).await.map_err(named)?;
         Ok(database)

@@ -15,6 +15,7 @@ use plugin_api::{
 };
 
 use super::setup::{ADA, Twilio, keyed, plugin, plugin_with, refusal, sms};
+use crate::ledger::now_ms;
 
 fn lost() -> OperationError {
     OperationError::unknown_outcome("it may have been done: `api.twilio.com` gave no answer within 10s")
@@ -129,6 +130,22 @@ async fn the_ledger_tells_what_went_out_and_sends_nothing() {
     assert_eq!(find("c").await.unwrap_err().kind, ErrorKind::UnknownOutcome);
     twilio.set_ahead(130_000);
     assert_eq!(find("c").await.unwrap(), None);
+    assert_eq!(twilio.creates().len(), 2);
+}
+
+/// A process that is gone had claimed it, and sent nothing: on SQLite there is no other process, and nobody waits for it.
+#[tokio::test]
+async fn what_a_process_that_is_gone_only_claimed_is_sent_at_once() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let before = plugin_with(&twilio, &database).await;
+    before.call_with(keyed("a"), sms("hi")).await.unwrap();
+    before.stop().await.unwrap();
+    database.run(&format!(
+        "update twilio_service_outbox set state = 'claimed', sid = null, owner = 'gone', lease_ms = {}",
+        now_ms() + 3_600_000
+    ));
+    let plugin = plugin_with(&twilio, &database).await;
+    assert!(!plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
     assert_eq!(twilio.creates().len(), 2);
 }
 
