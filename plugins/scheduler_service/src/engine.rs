@@ -12,10 +12,7 @@ mod firing;
 mod presence;
 mod recorder;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
 
 use jiff::Timestamp;
 use plugin_api::{
@@ -27,7 +24,10 @@ use plugin_api::{
 };
 
 use self::{presence::Presences, recorder::Recorder};
-use crate::{settings::Config, store::Store};
+use crate::{
+    settings::Config,
+    store::{Claims, Store},
+};
 
 /// A turn of a loop is a few statements.
 const LONGEST_TURN: Duration = Duration::from_secs(120);
@@ -42,19 +42,20 @@ pub struct Engine {
     recorder: Recorder,
     presences: Presences,
     lost_jobs: Standing,
-    /// Whom the jobs belong to that it claims: no other run of any host has this name.
+    /// Begins the names of all its claims, and of nothing else.
     owner: String,
+    claims: AtomicU64,
     /// The jobs that it is at.
-    working: Mutex<BTreeSet<String>>,
+    working: Mutex<Claims>,
     room: Arc<Semaphore>,
     wake: Notify,
 }
 
 impl Engine {
     pub fn new(context: Context, config: Arc<Config>, store: Arc<Store>) -> Self {
-        let owner = format!("{}{}", process::name(), random_id());
+        let owner = format!("{}{}:", process::name(), random_id());
         Self {
-            recorder: Recorder::start(context.clone(), store.clone(), owner.clone()),
+            recorder: Recorder::start(context.clone(), store.clone()),
             presences: Presences::new(context.clone(), config.poll),
             lost_jobs: Standing::new(caretaker::LOST_JOBS),
             room: Arc::new(Semaphore::new(config.concurrent)),
@@ -62,6 +63,7 @@ impl Engine {
             config,
             store,
             owner,
+            claims: AtomicU64::new(0),
             working: Mutex::default(),
             wake: Notify::new(),
         }
@@ -98,7 +100,7 @@ impl Engine {
         }
     }
 
-    fn working(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn working(&self) -> std::sync::MutexGuard<'_, Claims> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -103,6 +103,7 @@ pub fn cancelled(job: &Job, now_ms: i64, why: &str) -> Record {
 fn standing(job: &Job, state: JobState, now_ms: i64) -> Record {
     Record {
         job_id: job.id.clone(),
+        job_owner: job.owner.clone(),
         new_state: state.as_str().to_owned(),
         new_fire: None,
         new_due: None,

@@ -1,7 +1,7 @@
 //! Jobs and dead letters in the database. Every step is one statement or one transaction, so that two hosts cannot both
 //! take it; what a host writes of a job counts only while the job is that host's.
 //!
-//! A job is looked at when `due_ms` has passed. The host that claims it writes its own name into `owner`, and the end
+//! A job is looked at when `due_ms` has passed. The host that claims it writes the name of the claim into `owner`, and the end
 //! of its lease into `due_ms`: so a job whose host is gone is simply due again. `begun` is written before anything is
 //! done; found on a job that is due again, it says that its host went away in the middle.
 
@@ -10,7 +10,7 @@ mod jobs;
 mod letters;
 mod tables;
 
-pub use claims::{Firing, Letter, Record};
+pub use claims::{Claims, Firing, Letter, Record};
 pub use jobs::{Job, NewJob, Page};
 pub use letters::DeadLetter;
 

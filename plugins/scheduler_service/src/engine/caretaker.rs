@@ -38,12 +38,12 @@ impl Engine {
             pulse.rest();
             sleep(self.config.lease / 3).await;
             pulse.turn();
-            let jobs: Vec<String> = self.working().iter().cloned().collect();
+            let jobs = self.working().clone();
             if jobs.is_empty() {
                 continue;
             }
             let until = now_ms() + millis(self.config.lease);
-            if let Err(error) = self.store.renew(&self.owner, &jobs, until).await {
+            if let Err(error) = self.store.renew(&jobs, until).await {
                 tracing::warn!("the leases of {} jobs cannot be renewed: {error}", jobs.len());
             }
         }

@@ -1,5 +1,7 @@
 //! Jobs whose moment has come -> tasks of this host, never more than there is room for.
 
+use std::sync::atomic::Ordering;
+
 use plugin_api::{
     prelude::*,
     tokio::{
@@ -64,9 +66,10 @@ impl Engine {
     async fn claim(self: &Arc<Self>, room: Vec<OwnedSemaphorePermit>) -> Result<usize, OperationError> {
         let now = now_ms();
         let until = now + millis(self.config.lease);
-        let jobs = self.store.claim(&self.owner, now, until, room.len()).await?;
+        let owner = format!("{}{}", self.owner, self.claims.fetch_add(1, Ordering::Relaxed));
+        let jobs = self.store.claim(&owner, now, until, room.len()).await?;
         let claimed = jobs.len();
-        self.working().extend(jobs.iter().map(|job| job.id.clone()));
+        self.working().extend(jobs.iter().map(claim_of));
         for (job, permit) in jobs.into_iter().zip(room) {
             tokio::spawn(self.clone().work(job, permit));
         }
@@ -75,7 +78,7 @@ impl Engine {
 
     /// The permit is given back when all is written.
     async fn work(self: Arc<Self>, job: Job, permit: OwnedSemaphorePermit) {
-        let _at_work = AtWork { engine: &self, job: &job.id };
+        let _at_work = AtWork { engine: &self, claim: claim_of(&job) };
         self.fire(&job).await;
         drop(permit);
     }
@@ -86,14 +89,18 @@ impl Engine {
     }
 }
 
+fn claim_of(job: &Job) -> (String, String) {
+    (job.id.clone(), job.owner.clone())
+}
+
 /// While it lives, the lease of the job is renewed; however its work ends.
 struct AtWork<'a> {
     engine: &'a Engine,
-    job: &'a str,
+    claim: (String, String),
 }
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        self.engine.working().remove(self.job);
+        self.engine.working().remove(&self.claim);
     }
 }

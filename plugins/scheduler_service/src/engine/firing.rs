@@ -154,7 +154,12 @@ impl Engine {
                 return Some(outcome::ended(job, End::Failed, fire, next_after, now_ms(), text));
             }
         };
-        let firing = Firing { job_id: job.id.clone(), new_fire: fire, new_frozen: frozen };
+        let firing = Firing {
+            job_id: job.id.clone(),
+            job_owner: job.owner.clone(),
+            new_fire: fire,
+            new_frozen: frozen,
+        };
         match self.recorder.begin(firing).await {
             Ok(true) => {}
             Ok(false) => return None,
@@ -248,7 +253,10 @@ impl Engine {
         loop {
             match self.recorder.end(record).await {
                 Ok(true) => return,
-                Ok(false) => return self.clear_up(record).await,
+                Ok(false) => {
+                    tracing::debug!(job = %record.job_id, "another claim took the job over");
+                    return self.clear_up(record).await;
+                }
                 Err(error) if error.kind == ErrorKind::Cancelled => return,
                 Err(error) => {
                     tracing::warn!(job = %record.job_id, "what became of a job cannot be written yet: {error}");

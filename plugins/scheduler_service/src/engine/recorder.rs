@@ -1,8 +1,6 @@
 //! Beginnings and ends of jobs, as they come -> one statement for all that came while the one before was under way. What
 //! is acknowledged is written.
 
-use std::collections::BTreeSet;
-
 use plugin_api::{
     prelude::*,
     tokio::{
@@ -12,7 +10,7 @@ use plugin_api::{
     worker::{Pulse, Worker},
 };
 
-use crate::store::{Firing, Record, Store};
+use crate::store::{Claims, Firing, Record, Store};
 
 /// How many wait to be written; who comes then waits, too.
 const QUEUE: usize = 1024;
@@ -35,19 +33,19 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts to write on behalf of this owner, until it is dropped.
-    pub fn start(context: Context, store: Arc<Store>, owner: String) -> Self {
+    /// Starts to write, until it is dropped.
+    pub fn start(context: Context, store: Arc<Store>) -> Self {
         let (entries, queue) = mpsc::channel(QUEUE);
         let (queue, own) = (Arc::new(Mutex::new(queue)), context.clone());
         let writing = Worker::start(&context, "recording", LONGEST_TURN, move |pulse: Pulse| {
-            let (context, store, owner, queue) = (own.clone(), store.clone(), owner.clone(), queue.clone());
+            let (context, store, queue) = (own.clone(), store.clone(), queue.clone());
             async move {
                 let mut queue = queue.lock().await;
                 let mut batch = Vec::new();
                 pulse.rest();
                 while queue.recv_many(&mut batch, BATCH).await > 0 {
                     pulse.turn();
-                    write(&context, &store, &owner, std::mem::take(&mut batch)).await;
+                    write(&context, &store, std::mem::take(&mut batch)).await;
                     pulse.rest();
                 }
             }
@@ -61,7 +59,7 @@ impl Recorder {
         self.put(|answer| Entry::Begin(firing, answer)).await
     }
 
-    /// Writes what became of a job. `false`: it is another host's by now.
+    /// Writes what became of a job. `false`: it is another claim's by now.
     pub async fn end(&self, record: &Record) -> Result<bool, OperationError> {
         self.put(|answer| Entry::End(Box::new(record.clone()), answer)).await
     }
@@ -74,29 +72,29 @@ impl Recorder {
     }
 }
 
-async fn write(context: &Context, store: &Store, owner: &str, entries: Vec<Entry>) {
+async fn write(context: &Context, store: &Store, entries: Vec<Entry>) {
     let (mut firings, mut beginners) = (Vec::new(), Vec::new());
     let (mut records, mut enders) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
             Entry::Begin(firing, answer) => {
-                beginners.push((firing.job_id.clone(), answer));
+                beginners.push(((firing.job_id.clone(), firing.job_owner.clone()), answer));
                 firings.push(firing);
             }
             Entry::End(record, answer) => {
-                enders.push((record.job_id.clone(), answer));
+                enders.push(((record.job_id.clone(), record.job_owner.clone()), answer));
                 records.push(*record);
             }
         }
     }
     let begin = async {
         if !firings.is_empty() {
-            tell(beginners, store.begin(owner, &firings).await);
+            tell(beginners, store.begin(&firings).await);
         }
     };
     let end = async {
         if !records.is_empty() {
-            let ended = store.end(owner, &records).await;
+            let ended = store.end(&records).await;
             let count = ended.as_ref().map(|ended| counted(&records, ended)).unwrap_or_default();
             tell(enders, ended);
             count_all(context, count).await;
@@ -105,17 +103,18 @@ async fn write(context: &Context, store: &Store, owner: &str, entries: Vec<Entry
     tokio::join!(begin, end);
 }
 
-fn tell(waiting: Vec<(String, Answer)>, outcome: Result<BTreeSet<String>, OperationError>) {
-    for (job, answer) in waiting {
-        let is_ours = outcome.as_ref().map(|ours| ours.contains(&job)).map_err(Clone::clone);
+fn tell(waiting: Vec<((String, String), Answer)>, outcome: Result<Claims, OperationError>) {
+    for (claim, answer) in waiting {
+        let is_ours = outcome.as_ref().map(|ours| ours.contains(&claim)).map_err(Clone::clone);
         // Who waited may have been stopped.
         let _ = answer.send(is_ours);
     }
 }
 
 /// How many ended in which way: the metrics of the plugin.
-fn counted(records: &[Record], ours: &BTreeSet<String>) -> Vec<(&'static str, u64)> {
-    let written = records.iter().filter(|record| ours.contains(&record.job_id));
+fn counted(records: &[Record], ours: &Claims) -> Vec<(&'static str, u64)> {
+    let is_written = |record: &&Record| ours.contains(&(record.job_id.clone(), record.job_owner.clone()));
+    let written = records.iter().filter(is_written);
     let kinds = written.filter_map(|record| match (record.outcome.as_deref(), record.new_state.as_str()) {
         (Some("done"), _) => Some("done"),
         (Some("failed"), _) => Some("failed"),

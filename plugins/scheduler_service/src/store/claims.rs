@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use plugin_api::{
     requests::sql::{Dialect, Execute, Executed, Rows, Statement, Transaction, Value as Sql},
-    serde_json::{Value, json},
+    serde_json::json,
 };
 
 use super::{
@@ -14,10 +14,15 @@ use super::{
     tables,
 };
 
+/// Jobs, each with the claim that has it.
+pub type Claims = BTreeSet<(String, String)>;
+
 /// A moment of a job that is about to be done.
 #[plugin_api::message]
 pub struct Firing {
     pub job_id: String,
+    /// The claim under which it is done.
+    pub job_owner: String,
     pub new_fire: i64,
     /// [`Job::frozen`], as text.
     pub new_frozen: Option<String>,
@@ -28,6 +33,8 @@ pub struct Firing {
 #[derive(PartialEq, Eq)]
 pub struct Record {
     pub job_id: String,
+    /// The claim under which it was done.
+    pub job_owner: String,
     /// `waiting`, `parked`, `retrying`, or how it is over.
     pub new_state: String,
     pub new_fire: Option<i64>,
@@ -60,8 +67,9 @@ pub struct Letter {
     pub letter_error: Option<String>,
 }
 
-const RECORD: [(&str, &str); 16] = [
+const RECORD: [(&str, &str); 17] = [
     ("job_id", "text"),
+    ("job_owner", "text"),
     ("new_state", "text"),
     ("new_fire", "bigint"),
     ("new_due", "bigint"),
@@ -119,46 +127,46 @@ impl Store {
         Ok(jobs)
     }
 
-    /// Written before anything is done for these moments. Gives those that are this owner's, and may be done.
-    pub async fn begin(&self, owner: &str, firings: &[Firing]) -> Outcome<BTreeSet<String>> {
-        let columns = [("job_id", "text"), ("new_fire", "bigint"), ("new_frozen", "text")];
+    /// Written before anything is done for these moments. Gives those whose claim is good, and that may be done.
+    pub async fn begin(&self, firings: &[Firing]) -> Outcome<Claims> {
+        let columns =
+            [("job_id", "text"), ("job_owner", "text"), ("new_fire", "bigint"), ("new_frozen", "text")];
         let sql = format!(
             "update scheduler_service_jobs as j set
                 begun = 1, fire_ms = x.new_fire, frozen = x.new_frozen, attempts = j.attempts + 1
-            from {} as x where j.id = x.job_id and j.owner = $2 returning id",
+            from {} as x where j.id = x.job_id and j.owner = x.job_owner returning id, owner",
             tables::rows(self.dialect().await?, &columns)
         );
-        let begun = self.execute(Execute::new(sql).bind(Sql::Json(json!(firings))).bind(owner)).await?;
-        ids(&begun.returned)
+        let begun = self.execute(Execute::new(sql).bind(Sql::Json(json!(firings)))).await?;
+        claims(&begun.returned)
     }
 
-    /// Writes what became of jobs. Gives those that were still this owner's; of the others nothing is written.
-    pub async fn end(&self, owner: &str, records: &[Record]) -> Outcome<BTreeSet<String>> {
+    /// Writes what became of jobs. Gives those whose claim was still good; of the others nothing is written.
+    pub async fn end(&self, records: &[Record]) -> Outcome<Claims> {
         let dialect = self.dialect().await?;
         let rows = tables::rows(dialect, &RECORD);
         let list = Sql::Json(json!(records));
-        let statement = |sql: String, list: &Sql| Statement::new(sql).bind(list.clone()).bind(owner);
+        let statement = |sql: String| Statement::new(sql).bind(list.clone());
         // Locked first, so that all is written or nothing.
         let lock = format!(
-            "update scheduler_service_jobs set owner = owner where owner = $2 and id in {}",
-            tables::texts(dialect)
+            "update scheduler_service_jobs as j set owner = j.owner
+            from {rows} as x where j.id = x.job_id and j.owner = x.job_owner returning id, owner"
         );
-        let jobs = Sql::Json(records.iter().map(|record| Value::from(record.job_id.as_str())).collect());
         let letters = format!(
             "insert into scheduler_service_letters
                 (id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error)
             select x.letter_id, j.id, j.person, j.title, j.does, j.task, j.zone, x.letter_outcome, x.letter_fire, x.at,
                 x.letter_attempts, x.letter_error
             from {rows} as x join scheduler_service_jobs as j on j.id = x.job_id
-            where j.owner = $2 and x.letter_id is not null on conflict (id) do nothing"
+            where j.owner = x.job_owner and x.letter_id is not null on conflict (id) do nothing"
         );
-        let end = format!("{END} from {rows} as x where j.id = x.job_id and j.owner = $2 returning id");
-        let mut transaction = Transaction::default().then(statement(lock, &jobs));
+        let end = format!("{END} from {rows} as x where j.id = x.job_id and j.owner = x.job_owner");
+        let mut transaction = Transaction::default().then(statement(lock));
         if records.iter().any(|record| record.letter.letter_id.is_some()) {
-            transaction = transaction.then(statement(letters, &list));
+            transaction = transaction.then(statement(letters));
         }
-        let results = self.transaction(transaction.then(statement(end, &list))).await?;
-        results.last().map_or_else(|| Ok(BTreeSet::new()), |ended: &Executed| ids(&ended.returned))
+        let results = self.transaction(transaction.then(statement(end))).await?;
+        results.first().map_or_else(|| Ok(Claims::new()), |locked: &Executed| claims(&locked.returned))
     }
 
     /// A host that was thought to be gone tells that it was done: nobody need wonder any more.
@@ -176,20 +184,22 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// These jobs stay with this owner.
-    pub async fn renew(&self, owner: &str, jobs: &[String], until_ms: i64) -> Outcome<()> {
+    /// These jobs stay with their claims.
+    pub async fn renew(&self, claims: &Claims, until_ms: i64) -> Outcome<()> {
         let sql = format!(
-            "update scheduler_service_jobs set due_ms = $3 where owner = $2 and id in {}",
-            tables::texts(self.dialect().await?)
+            "update scheduler_service_jobs as j set due_ms = $2
+            from {} as x where j.id = x.job_id and j.owner = x.job_owner",
+            tables::rows(self.dialect().await?, &[("job_id", "text"), ("job_owner", "text")])
         );
-        let jobs = Sql::Json(json!(jobs));
-        self.execute(Execute::new(sql).bind(jobs).bind(owner).bind(until_ms)).await.map(drop)
+        let row = |(id, owner): &(String, String)| json!({ "job_id": id, "job_owner": owner });
+        let rows = Sql::Json(claims.iter().map(row).collect());
+        self.execute(Execute::new(sql).bind(rows).bind(until_ms)).await.map(drop)
     }
 
-    /// What this owner has claimed and not begun is for others.
+    /// What was claimed and not begun by claims whose names begin so is for others.
     pub async fn release(&self, owner: &str, now_ms: i64) -> Outcome<()> {
-        let sql =
-            "update scheduler_service_jobs set owner = null, due_ms = $2 where owner = $1 and begun = 0";
+        let sql = "update scheduler_service_jobs set owner = null, due_ms = $2
+            where substr(owner, 1, length($1)) = $1 and begun = 0";
         self.execute(Execute::new(sql).bind(owner).bind(now_ms)).await.map(drop)
     }
 
@@ -207,6 +217,6 @@ impl Store {
     }
 }
 
-fn ids(rows: &Rows) -> Outcome<BTreeSet<String>> {
-    rows.iter().map(|row| row.get("id")).collect()
+fn claims(rows: &Rows) -> Outcome<Claims> {
+    rows.iter().map(|row| Ok((row.get("id")?, row.get("owner")?))).collect()
 }

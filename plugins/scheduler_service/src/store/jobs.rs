@@ -56,6 +56,8 @@ pub struct Job {
     pub late_ms: i64,
     pub state: JobState,
     pub fire_ms: Option<i64>,
+    /// The claim that has it; empty, if none does.
+    pub owner: String,
     /// Its host began it, and did not end it.
     pub begun: bool,
     /// It is over when what was begun has ended.
@@ -221,6 +223,7 @@ pub fn read(row: &Row<'_>) -> Outcome<Job> {
         late_ms: row.get("late_ms")?,
         state: named(state)?,
         fire_ms: row.get("fire_ms")?,
+        owner: owner.unwrap_or_default(),
         begun,
         cancel: flag("cancel")?,
         attempts: row.get("attempts")?,

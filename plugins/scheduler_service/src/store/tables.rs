@@ -77,11 +77,3 @@ pub fn rows(dialect: Dialect, columns: &[(&str, &str)]) -> String {
         }
     }
 }
-
-/// The texts of the JSON list `$1`, as a list to be `in`.
-pub fn texts(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres => "(select jsonb_array_elements_text($1))",
-        Dialect::Sqlite => "(select value from json_each($1))",
-    }
-}

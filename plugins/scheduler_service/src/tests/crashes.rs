@@ -1,7 +1,10 @@
 //! Hosts that go away at any moment: what they had claimed is done by others, what they had begun is repeated only where
 //! that is harmless, and what cannot be decided is shown.
 
+use std::sync::{Mutex, mpsc};
+
 use plugin_api::{
+    error::OperationError,
     process,
     requests::scheduler::{Cancel, Job, JobState, ListDeadLetters},
     serde_json::{Value, json},
@@ -135,6 +138,37 @@ async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
     ));
     let second = world.start(json!({ "lease": "10m" })).await;
     wait_for(&second, &job.id, JobState::Done).await;
+}
+
+/// The lease of a job that takes long is over, and this host itself claims it again: what the first claim writes then
+/// counts no more.
+#[tokio::test]
+async fn a_claim_that_was_overtaken_by_the_same_host_writes_nothing() {
+    let world = World::new();
+    let (first, held_first) = mpsc::channel::<()>();
+    let (second, held_second) = mpsc::channel::<()>();
+    let held = Mutex::new([held_first, held_second].into_iter());
+    world.answers("messaging_service", move |number| {
+        let held = held.lock().unwrap().next().expect("two are done");
+        // Released or gone, it goes on.
+        let _ = tokio::task::block_in_place(|| held.recv());
+        match number {
+            1 => Err(OperationError::invalid("no such number")),
+            _ => Ok(json!({ "id": "m", "state": "sent", "to": ADA, "channel": "sms", "parts": [], "repeated": false })),
+        }
+    });
+    let plugin = world.start(json!({})).await;
+    let job = waiting(&plugin, message()).await;
+    let now = jiff::Timestamp::now().as_millisecond();
+    world.database.run(&format!("update scheduler_service_jobs set fire_ms = {now}, due_ms = {now}"));
+    wait_until("the first claim", || world.calls("messaging_service").len() == 1).await;
+    world.database.run("update scheduler_service_jobs set due_ms = 0");
+    wait_until("the second claim", || world.calls("messaging_service").len() == 2).await;
+    first.send(()).unwrap();
+    let is_told = || plugin.logs().iter().any(|log| log.message.contains("another claim took the job over"));
+    wait_until("what the first claim wrote is refused", is_told).await;
+    second.send(()).unwrap();
+    wait_for(&plugin, &job.id, JobState::Done).await;
 }
 
 #[tokio::test]
