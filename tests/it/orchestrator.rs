@@ -38,6 +38,8 @@ pub fn tests() -> Vec<Trial> {
         the_approver_is_told_by_mail_and_the_person_of_the_run_is_not,
         an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_sqlite,
         an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_postgresql,
+        a_message_of_a_run_that_did_not_arrive_is_in_its_report_on_sqlite,
+        a_message_of_a_run_that_did_not_arrive_is_in_its_report_on_postgresql,
         an_operator_decides_by_the_command_line,
         a_no_is_no,
         a_host_that_is_told_to_stop_gives_its_runs_back,
@@ -447,6 +449,53 @@ fn an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended(database: i
     assert_eq!(told[0].0, right);
     assert!(told[0].1.starts_with("May `toolbox.spend` be called?"), "{told:?}");
     wait_until("its end", || failing(&host), Value::is_null);
+}
+
+fn a_message_of_a_run_that_did_not_arrive_is_in_its_report_on_sqlite() {
+    a_message_of_a_run_that_did_not_arrive_is_in_its_report(|setup| setup);
+}
+
+fn a_message_of_a_run_that_did_not_arrive_is_in_its_report_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_message_of_a_run_that_did_not_arrive_is_in_its_report(|setup| {
+        setup.env("DATABASE_URL", &postgres.url())
+    });
+    Ok(())
+}
+
+/// Twilio takes it, and reports later that the carrier did not deliver it.
+#[track_caller]
+fn a_message_of_a_run_that_did_not_arrive_is_in_its_report(database: impl Fn(Setup) -> Setup) {
+    let carrier = Carrier::start("AC0000000000000000000000000000000a");
+    let plugins = config("", "").replace("absent.*", "twilio_service.send_message")
+        + "[plugins.twilio]\n[plugins.twilio_service]\n";
+    let host = start(database(crate::twilio::variables(Setup::new(&plugins), carrier.address())));
+    host.wait_for_status("twilio_service", "connected");
+    let message = json!({ "to": "+15550000002", "body": "Hello" });
+    let goal =
+        json!([[["twilio_service-send_message", message]], [["toolbox-spend", { "what": "1" }]], "sent"]);
+    let run = ground::begin(&host, &goal);
+    let asks = wait_for(&host, &run, "waiting");
+    assert_eq!(decide(&host, &asks, true).status, 200);
+    wait_until("the message to be sent", || carrier.count(), |count| *count == 1);
+    let asks_next = |report: &Value| report["waiting_for"][0]["tool"] == "toolbox.spend";
+    let goes_on = wait_until("the next question", || fetch(&host, &run), asks_next);
+    assert_eq!(goes_on["undelivered"], Value::Null, "it is as good as sent");
+
+    crate::twilio::report(&host, 1, "undelivered", "30006");
+    let shown = |host: &TestHost| host.get(&format!("/api/runs/{run}")).json()["undelivered"].clone();
+    let lost = wait_until("the report", || shown(&host), Value::is_array);
+    let host = start(host.kill());
+    assert_eq!(shown(&host), lost);
+    assert_eq!(decide(&host, &fetch(&host, &run), true).status, 200);
+    assert_eq!(wait_for(&host, &run, "done")["undelivered"], lost);
+    let lost = &lost[0];
+    assert_eq!(
+        (&lost["to"], &lost["error_code"], &lost["tool"]),
+        (&json!("+15550000002"), &json!(30006), &json!("twilio_service.send_message"))
+    );
+    assert!(lost["why"].as_str().is_some_and(|why| why.contains("landline")), "{lost}");
+    assert_eq!(carrier.count(), 1, "nothing is sent again by itself");
 }
 
 fn an_operator_decides_by_the_command_line() {
