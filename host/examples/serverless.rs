@@ -2,8 +2,9 @@
 //! Here the runtime is a pipe, one request a line:
 //! `echo '{"method":"GET","path":"/api/health"}' | cargo run -p switchboard --example serverless -- plugins.toml`.
 //!
-//! The first request starts the host, later ones find it running, for as long as the provider keeps the process. What
-//! must last stands in PostgreSQL; `data_dir` needs nothing but a folder that can be written, such as one below `/tmp`.
+//! The first request starts the host, later ones find it running, for as long as the provider keeps the process. All
+//! that must last stands in PostgreSQL; `data_dir` needs nothing but a folder that can be written, such as one below
+//! `/tmp`.
 
 use std::{
     error::Error,

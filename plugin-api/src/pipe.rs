@@ -136,6 +136,12 @@ impl PipeWatch {
         self.shared.close(reason, false);
     }
 
+    /// Closes both directions with this very reason: nobody judges it. For what is no outcome of the stream, and must not
+    /// fail.
+    pub fn abandon(&self, reason: CloseReason) {
+        self.shared.end(|| reason);
+    }
+
     /// How many frames were sent, in both directions together.
     pub fn frames(&self) -> u64 {
         self.shared.frames.load(Ordering::Relaxed)
@@ -228,12 +234,18 @@ impl Shared {
     }
 
     fn close(&self, mut reason: CloseReason, by_opener: bool) {
+        self.end(|| {
+            let taken = *self.taken.borrow();
+            (self.polish)(Closing { reason: &mut reason, by_opener, taken });
+            reason
+        });
+    }
+
+    fn end(&self, reason: impl FnOnce() -> CloseReason) {
         self.closed.send_if_modified(|closed| {
             let first = closed.is_none();
             if first {
-                let taken = *self.taken.borrow();
-                (self.polish)(Closing { reason: &mut reason, by_opener, taken });
-                *closed = Some(Arc::new(reason));
+                *closed = Some(Arc::new(reason()));
             }
             first
         });
@@ -360,6 +372,13 @@ mod tests {
             watch.closed().await.message,
             "the other end of the stream went away, by the opener, taken: true"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_abandoned_is_judged_by_nobody() {
+        let (opener, _server, watch) = pair_with(Box::new(|_| panic!("it cannot be judged")));
+        watch.abandon(CloseReason::done("given up"));
+        assert_eq!(opener.recv().await.err().unwrap().message, "given up");
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ pub fn tests() -> Vec<Trial> {
         the_readme_stays_short,
         links_between_pages_lead_somewhere,
         pages_are_in_plain_words,
+        comments_are_in_plain_words,
     ]
 }
 
@@ -117,10 +118,11 @@ fn modules_are_files_with_names() {
 }
 
 fn nothing_is_left_to_be_done() {
-    let forbidden = ["todo!(", "unimplemented!(", "#[ignore", "dbg!(", "#[allow(dead_code", "FIXME", "XXX"];
+    let macros = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
+    let words = ["#[ignore", "#[allow(dead_code", "FIXME", "XXX"].map(str::to_owned);
     let sources: Vec<_> = sources().into_iter().filter(|source| !source.is_this()).collect();
     none(
-        lines_where(&sources, |_, line| forbidden.iter().any(|word| line.contains(word))),
+        lines_where(&sources, |_, line| macros.iter().chain(&words).any(|word| line.contains(word))),
         "finish these, or take them out; a test that cannot run everywhere asks for its partner and is skipped",
     );
 }
@@ -446,6 +448,43 @@ fn slug(heading: &str) -> String {
     kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
+/// The first sentence may be a title, such as "What dependents wait for".
+fn comments_are_in_plain_words() {
+    let mut findings = Vec::new();
+    for source in sources() {
+        for paragraph in comments(&source.text) {
+            let text = paragraph.join(" ");
+            let later = text.split_inclusive(['.', '?', '!']).map(str::trim).skip(1);
+            findings.extend(
+                later
+                    .filter(|sentence| is_relative(sentence) && !sentence.ends_with('?'))
+                    .map(|sentence| format!("{}: {sentence}", source.path)),
+            );
+        }
+    }
+    none(findings, "a sentence begins with its subject: \"anyone who\" instead of \"Who …\", the noun instead of \"What …\"");
+}
+
+/// The paragraphs of comments, without code and lists.
+fn comments(text: &str) -> Vec<Vec<&str>> {
+    let mut paragraphs = vec![Vec::new()];
+    let mut in_code = false;
+    for line in text.lines().map(str::trim) {
+        let words = line.strip_prefix("//").map(|rest| rest.trim_start_matches(['/', '!']).trim());
+        in_code = words.is_some_and(|words| in_code != words.starts_with("```"));
+        match words.filter(|words| !in_code && !words.is_empty() && !words.starts_with(['-', '*', '#', '|', '`'])) {
+            Some(words) => paragraphs.last_mut().expect("there is one").push(words),
+            None => paragraphs.push(Vec::new()),
+        }
+    }
+    paragraphs.retain(|paragraph| !paragraph.is_empty());
+    paragraphs
+}
+
+fn is_relative(sentence: &str) -> bool {
+    ["Who ", "Whom ", "Whose ", "What "].iter().any(|word| sentence.starts_with(word))
+}
+
 fn pages_are_in_plain_words() {
     let mut findings = Vec::new();
     for page in pages() {
@@ -482,12 +521,11 @@ fn sentences(paragraph: &str) -> impl Iterator<Item = &str> {
 
 /// The patterns that readers stumble over. A question may begin so.
 fn is_riddle(sentence: &str) -> bool {
-    let relative = ["Who ", "Whom ", "Whose ", "What "].iter().any(|word| sentence.starts_with(word));
     let inversion = ["Shown by ", "Held by ", "Of these ", "Told by ", "Said by "]
         .iter()
         .any(|word| sentence.starts_with(word));
     let phrase = [" who is no ", " for who ", " to who ", "troubles nothing", "is to be had"]
         .iter()
         .any(|words| sentence.contains(words));
-    !sentence.ends_with('?') && !sentence.ends_with(':') && (relative || inversion || phrase)
+    !sentence.ends_with('?') && (is_relative(sentence) || inversion || phrase)
 }

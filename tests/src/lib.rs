@@ -1,7 +1,7 @@
 //! The test ground: starts the real binary with the real libraries, against real partners, and looks at it from outside.
 //!
 //! A test writes a [`setup::Setup`], starts it as a [`host::TestHost`], asks over [`http`] and waits for what it expects.
-//! What it needs beside the workspace is one of the [`partners`]; if that is missing, the test is skipped.
+//! Programs that it needs beside the workspace are [`partners`]; if one is missing, the test is skipped.
 
 /// A function becomes a test that can be skipped when it runs.
 pub mod trial;

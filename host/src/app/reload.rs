@@ -1,5 +1,5 @@
 //! plugins.toml is read again while the host runs: what changed is restarted with what requires it, and nothing else.
-//! What cannot be read, or cannot be started, changes nothing.
+//! A file that cannot be read, or a plugin that cannot be loaded, changes nothing.
 
 use std::{collections::HashMap, sync::Arc};
 

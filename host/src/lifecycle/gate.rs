@@ -35,17 +35,20 @@ struct Stand {
 }
 
 impl Gates {
-    /// The gates of these plugins: those that go on keep theirs of before, who waits there included.
+    /// The gates of these plugins. A plugin keeps its gate of before, where dependents that go on wait; if it does not go
+    /// on itself, it has to settle again.
     pub(super) fn new<'a>(
         names: impl Iterator<Item = &'a str>,
         before: &Self,
         goes_on: impl Fn(&str) -> bool,
     ) -> Self {
         let gate = |name: &str| {
-            let kept = before.gates.get(name).filter(|_| goes_on(name)).cloned();
+            let kept = before.gates.get(name).cloned();
             kept.unwrap_or_else(|| Arc::new(watch::Sender::new(Stand { gate: Gate::Unsettled, returns: 0 })))
         };
-        Self { gates: Arc::new(names.map(|name| (name.to_owned(), gate(name))).collect()) }
+        let gates = Self { gates: Arc::new(names.map(|name| (name.to_owned(), gate(name))).collect()) };
+        gates.gates.keys().filter(|name| !goes_on(name)).for_each(|name| gates.set(name, Gate::Unsettled));
+        gates
     }
 
     /// A plugin was stopped before it settled: who waits for it need not wait any more.
@@ -124,5 +127,28 @@ impl Gates {
             // The sender lives in `self`, so the wait ends by the condition only.
             let _ = sender.subscribe().wait_for(|stand| condition(stand.gate)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn dependents_that_go_on_hear_of_a_plugin_that_is_replaced() {
+        let of = |before: &Gates| Gates::new(["store"].into_iter(), before, |_| false);
+        let store = ["store".to_owned()];
+        let before = of(&Gates::default());
+        before.set("store", Gate::Open);
+        before.came_back("store");
+        let after = of(&before);
+        assert!(before.settled(store.iter()).now_or_never().is_none(), "its new instance has not settled");
+        assert!(before.returned(store.iter(), 1).now_or_never().is_none());
+        after.set("store", Gate::Open);
+        after.came_back("store");
+        assert!(before.settled(store.iter()).now_or_never().is_some());
+        assert!(before.returned(store.iter(), 1).now_or_never().is_some());
     }
 }

@@ -89,7 +89,7 @@ impl Switch {
         let failed_before = matches!(answer, Answer::Refused(_))
             && matches!(self.inner.told.find(trace, caller), Some(Answer::Failed(_)));
         if !failed_before {
-            self.inner.told.lay(trace, caller, answer);
+            self.inner.told.lay(header, answer);
         }
     }
 }

@@ -30,13 +30,8 @@ impl Switch {
     #[cold]
     fn went_well_at_last(&self, slot: &Slot, operation: &Operation, header: &CallHeader) {
         slot.in_use().success(&operation.name);
-        let (Some(trace), Some(caller)) = (&header.trace, &header.caller) else { return };
-        let failed_before = self.inner.blame.find(trace, caller);
-        // The same call went well after all.
-        if failed_before.is_some_and(|it| it.plugin == slot.name() && it.operation == operation.name) {
-            self.inner.blame.forget(trace, caller);
-            self.inner.told.forget(trace, caller);
-        }
+        self.inner.blame.went_well(header);
+        self.inner.told.went_well(header);
     }
 
     /// A call or a stream failed. `terms` are `None` if it did not reach the plugin.
@@ -67,20 +62,14 @@ impl Switch {
             None if slot.in_use().is_failing() || self.is_unhealthy(slot.name()) => here(),
             None => return,
         };
-        self.lay(header, culprit);
+        self.inner.blame.lay(header, culprit);
     }
 
     /// A call did not even find whom it meant, who is in trouble.
     pub(super) fn unreachable(&self, header: &CallHeader, error: &OperationError) {
         if !error.root_causes.is_empty() {
             let culprit = Culprit { plugin: header.plugin.clone(), operation: header.operation.clone() };
-            self.lay(header, culprit);
-        }
-    }
-
-    fn lay(&self, header: &CallHeader, culprit: Culprit) {
-        if let (Some(trace), Some(caller)) = (&header.trace, &header.caller) {
-            self.inner.blame.lay(trace, caller, culprit);
+            self.inner.blame.lay(header, culprit);
         }
     }
 

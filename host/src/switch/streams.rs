@@ -157,13 +157,14 @@ impl Serving {
     }
 }
 
-/// A stream whose task panics in the host ends, too.
+/// A stream whose task panics in the host ends, too. The plugin that served it is not blamed, and nothing that may have
+/// panicked runs again.
 struct End<'a>(&'a PipeWatch);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
         let error = OperationError::internal("the host itself panicked while it served the stream");
-        self.0.close(CloseReason::failed(error));
+        self.0.abandon(CloseReason::failed(error));
     }
 }
 

@@ -369,6 +369,12 @@ async fn a_panic_of_the_host_itself_is_told_and_ends_one_stream_or_call_alone() 
     let told: Vec<_> =
         panics.iter().map(|(task, panics)| (task.as_str(), panics.count, panics.of.as_deref())).collect();
     assert_eq!(told, [("call", 1, Some("web")), ("stream", 1, Some("store"))]);
+    for _ in 0..20 {
+        let end = world.stream("store", &json!(true)).await;
+        end.send(Frame { kind: FRAME_TEXT, data: Vec::new().into() }).await.unwrap();
+        end.recv().await.err().unwrap();
+    }
+    assert_eq!(world.failing("store"), [], "it is the host's fault");
     world.call("web", None, &Value::Null).await.unwrap();
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -114,11 +115,7 @@ impl Named {
 
     fn unreadable(&self, error: &Unreadable) -> Failure {
         let message = format!("`{}` names {}, which cannot be read: {error}", self.by, shown(&self.path));
-        match error {
-            // It may answer again.
-            Unreadable::TooSlow => Failure::unavailable(message),
-            _ => Failure::config_invalid(message).setting("url"),
-        }
+        failure(error, message)
     }
 }
 
@@ -136,26 +133,40 @@ fn shown(path: &Path) -> String {
     if is_pem(&text) { "no path".to_owned() } else { format!("`{text}`") }
 }
 
-/// Without a password the driver looks for one in the files of libpq, where anything may stand.
+/// Without a password the driver looks for one in libpq's variable, and then in the files of libpq, where anything may
+/// stand. `variable` reads the environment.
 ///
 /// # Errors
 /// The path names no file, or a file that does not end.
-pub fn check_password_files() -> Result<(), Failure> {
-    let own = env::home_dir().map(|home| home.join(".pgpass"));
-    for path in env::var_os("PGPASSFILE").map(PathBuf::from).into_iter().chain(own) {
+pub fn check_password_files(
+    variable: impl Fn(&str) -> Option<OsString>,
+    home: Option<PathBuf>,
+) -> Result<(), Failure> {
+    if variable("PGPASSWORD").is_some() {
+        return Ok(());
+    }
+    let own = home.map(|home| home.join(".pgpass"));
+    for path in variable("PGPASSFILE").map(PathBuf::from).into_iter().chain(own) {
         match files::read(&path) {
             // One that is not there, or that nobody may read, has no password.
             Ok(_) | Err(Unreadable::System(_)) => {}
             Err(error) => {
                 let path = path.display();
-                return Err(Failure::config_invalid(format!(
-                    "`url` has no password, and the password file `{path}` cannot be read: {error}"
-                ))
-                .setting("url"));
+                let message =
+                    format!("`url` has no password, and the password file `{path}` cannot be read: {error}");
+                return Err(failure(&error, message));
             }
         }
     }
     Ok(())
+}
+
+/// A file that does not answer in time may answer again.
+fn failure(error: &Unreadable, message: String) -> Failure {
+    match error {
+        Unreadable::TooSlow => Failure::unavailable(message),
+        _ => Failure::config_invalid(message).setting("url"),
+    }
 }
 
 #[cfg(test)]
@@ -225,5 +236,30 @@ mod tests {
         };
         assert!(load(&all, PgSslMode::Disable) && !load(&all, PgSslMode::Prefer));
         assert!(load(&root, PgSslMode::Require) && !load(&root, PgSslMode::VerifyCa));
+    }
+
+    #[test]
+    fn password_files_are_looked_at_only_where_the_driver_does() {
+        let home = tempfile::tempdir().unwrap();
+        let pipe = home.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let told = |password: Option<&str>, file: Option<&Path>| {
+            let variable = |name: &str| match name {
+                "PGPASSWORD" => password.map(OsString::from),
+                "PGPASSFILE" => file.map(OsString::from),
+                _ => None,
+            };
+            check_password_files(variable, Some(home.path().to_owned())).map_err(|failure| failure.message)
+        };
+        assert_eq!(told(None, Some(Path::new("/nowhere"))), Ok(()));
+        let refused = told(None, Some(&pipe)).unwrap_err();
+        assert!(refused.ends_with("cannot be read: it is a named pipe, not a file"), "{refused}");
+        assert_eq!(told(Some("hush"), Some(&pipe)), Ok(()), "the driver takes this one");
+        std::fs::rename(&pipe, home.path().join(".pgpass")).unwrap();
+        let refused = told(None, None).unwrap_err();
+        assert!(refused.contains(".pgpass` cannot be read"), "{refused}");
+        let slow = failure(&Unreadable::TooSlow, String::new());
+        assert_eq!((slow.code, slow.setting), (ReasonCode::Unavailable, None), "it may answer again");
     }
 }

@@ -41,8 +41,6 @@ pub struct Client {
     pub(crate) place: Arc<Place>,
     pub(crate) target: Target,
     pub(crate) writes: Writes,
-    /// PostgreSQL is set to confirm commits early, which ours overrule.
-    pub(crate) lazy: AtomicBool,
     /// Of an SQLite file, its log.
     pub(crate) wal: Option<Arc<Wal>>,
     /// Connections that were made before something changed are not used any more.
@@ -93,14 +91,13 @@ impl Client {
             }
         };
         let place = Arc::new(Place::new(&target, settings.url.is_some()));
-        let wal = place.file().map(|file| Arc::new(Wal::of(file)));
+        let wal = place.file().map(Wal::of);
         Self {
             db,
             limits,
             place,
             target,
             writes: Writes::default(),
-            lazy: AtomicBool::default(),
             wal,
             renewal,
             certified: AtomicBool::default(),

@@ -3,7 +3,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use plugin_api::{
 };
 use sqlx::{
     ConnectOptions as _, Executor as _,
-    postgres::{PgConnectOptions, PgConnection, PgPool},
+    postgres::{PgConnectOptions, PgPool},
     sqlite::SqlitePool,
 };
 
@@ -102,7 +102,7 @@ impl Client {
         let mut refused = false;
         if let Some(mut idle) = pool.try_acquire() {
             // One that is dead must leave time for a new one within the time of the probe.
-            match timeout(self.limits.connect / 4, self.ask(&mut idle)).await {
+            match timeout(self.limits.connect / 4, Server::ask(&mut idle)).await {
                 Ok(Ok(server)) if !server.may_have_changed() => return Ok(()),
                 Ok(Ok(server)) if server.takes_writes() => {}
                 answer => {
@@ -114,7 +114,7 @@ impl Client {
         let options = options?;
         let fresh = async {
             let mut connection = options.connect().await?;
-            let server = self.ask(&mut connection).await?;
+            let server = Server::ask(&mut connection).await?;
             let refusal = match server.takes_writes() {
                 true => None,
                 false => Some(server.explain(&mut connection, &self.place).await),
@@ -128,12 +128,6 @@ impl Client {
             self.renewal.renew();
         }
         refusal.map_or(Ok(()), Err)
-    }
-
-    async fn ask(&self, connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
-        let server = Server::ask(connection).await?;
-        self.lazy.store(server.is_lazy(), Ordering::Relaxed);
-        Ok(server)
     }
 
     async fn look_at_file(&self, readers: &SqlitePool, path: &Path) -> Result<bool, Failure> {

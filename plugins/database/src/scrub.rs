@@ -1,5 +1,6 @@
 //! Keeps the URL and its password out of the database's own words, should it ever repeat them.
 
+use percent_encoding::percent_decode_str;
 use plugin_api::{prelude::*, serde_json::Value as Json};
 
 /// What stands in place of a secret.
@@ -37,22 +38,7 @@ pub fn password(url: &str) -> Option<&str> {
 
 /// With `%40` and the like as the characters they stand for.
 pub fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use crate::{errors::outage, place::Place};
 
 /// The last one looks for a flag that counts for new connections only.
 const ASK: &str = "select pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
-    current_setting('synchronous_commit') = 'off',
     exists (
         select 1 from pg_db_role_setting, unnest(setconfig) as entry
         where setdatabase in (0, (select oid from pg_database where datname = current_database()))
@@ -20,7 +19,6 @@ const ASK_WHERE: &str = "select source from pg_settings where name = 'default_tr
 pub struct Server {
     standby: bool,
     read_only: bool,
-    lazy: bool,
     flagged: bool,
 }
 
@@ -28,22 +26,12 @@ impl Server {
     /// Asks by what a pooler passes on, too.
     pub async fn ask(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let row = connection.fetch_one(raw_sql(ASK)).await?;
-        Ok(Self {
-            standby: row.try_get(0)?,
-            read_only: row.try_get(1)?,
-            lazy: row.try_get(2)?,
-            flagged: row.try_get(3)?,
-        })
+        Ok(Self { standby: row.try_get(0)?, read_only: row.try_get(1)?, flagged: row.try_get(2)? })
     }
 
     /// Whether this connection may write.
     pub fn takes_writes(self) -> bool {
         !self.standby && !self.read_only
-    }
-
-    /// Whether it confirms a commit before that is on the disk (`synchronous_commit = off`).
-    pub fn is_lazy(self) -> bool {
-        self.lazy
     }
 
     /// Whether a new connection may find something else.

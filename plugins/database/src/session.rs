@@ -17,7 +17,7 @@ use plugin_api::{
     tokio::time::timeout,
     tracing,
 };
-use sqlx::{AssertSqlSafe, Either, Executor, IntoArguments, Postgres, Sqlite, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, Either, Executor, IntoArguments, Postgres, Row as _, Sqlite, pool::PoolConnection};
 
 use crate::{
     budget::Budget,
@@ -32,6 +32,11 @@ use crate::{
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for the rows of a result that nobody wants any more, before the connection is given up instead.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Overrules a server or user that is set to confirm a commit before it is on the disk; stricter settings stay.
+const CONFIRM_DURABLY: &str = "; select set_config('synchronous_commit', 'on', true)
+    where current_setting('synchronous_commit') = 'off'";
+/// Writes all of SQLite's log to the database file, and syncs both; it waits for readers.
+const CHECKPOINT: &str = "pragma wal_checkpoint(truncate)";
 /// After how many of SQLite's instructions it looks whether it shall stop.
 const STOP_CHECK: i32 = 1000;
 
@@ -57,8 +62,6 @@ pub struct Session {
     mode: Mode,
     place: Arc<Place>,
     wal: Option<Arc<Wal>>,
-    /// PostgreSQL would confirm a commit before it is on the disk.
-    lazy: bool,
     /// Tells SQLite's own thread to give up.
     stop: Arc<AtomicBool>,
 }
@@ -97,7 +100,6 @@ impl Session {
                 mode,
                 place: client.place.clone(),
                 wal: client.wal.clone(),
-                lazy: mode == Mode::Write && client.lazy.load(Ordering::Relaxed),
                 stop: Arc::default(),
             }),
             Err(error) => Err(client.no_connection(&error).await),
@@ -111,13 +113,19 @@ impl Session {
                 let access = if self.mode == Mode::Read { "read only" } else { "" };
                 // Local, so that it holds behind a pooler too. At least one, because zero means no limit.
                 let millis = budget.left().as_millis().max(1);
-                let durable = if self.lazy { "; set local synchronous_commit = on" } else { "" };
+                let durable = if self.mode == Mode::Read { "" } else { CONFIRM_DURABLY };
                 let sql = format!("begin {access}; set local statement_timeout = {millis}{durable}");
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
             }
             Some(Lease::Sqlite(connection)) => {
                 watch(connection, &self.stop).await?;
                 let begin = if self.mode == Mode::Read { "begin" } else { "begin immediate" };
+                if let Some(wal) = self.wal.as_ref().filter(|wal| self.mode == Mode::Write && wal.is_broken()) {
+                    let busy: bool = connection.fetch_one(CHECKPOINT).await?.try_get(0)?;
+                    if !busy {
+                        wal.mended();
+                    }
+                }
                 connection.execute(begin).await?;
             }
             None => {}
@@ -158,8 +166,8 @@ impl Session {
             Err(trouble) if trouble.lost => Err(trouble),
             outcome => {
                 self.roll_back().await;
-                // A reader may tell the outside what it has seen.
-                match self.wal.clone().filter(|_| outcome.is_ok()) {
+                // Rows, and refusals such as "it is there already", may be told to the outside.
+                match &self.wal {
                     Some(wal) => self.on_disk(wal.settle()).await.and(outcome),
                     None => outcome,
                 }

@@ -2,17 +2,17 @@
 //! password.
 
 use std::{
-    fmt,
+    env, fmt,
     path::{Path, PathBuf},
 };
 
-use plugin_api::prelude::*;
-use plugin_api::tracing;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use plugin_api::{prelude::*, tracing};
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
 use crate::{
     certificates::{Certificates, check_password_files},
-    scrub::password,
+    scrub::{decoded, password},
 };
 
 /// The database's file when there is no `url`.
@@ -77,16 +77,19 @@ fn postgres(url: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<Target, Fail
     let certificates = Certificates::take(&mut parameters, resolve);
     let has_password = password(address).is_some() || parameters.iter().any(|(name, _)| name == "password");
     if !has_password {
-        check_password_files()?;
+        check_password_files(|name| env::var_os(name), env::home_dir())?;
     }
-    let query: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let written = |(name, value): &(String, String)| {
+        format!("{}={value}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    };
+    let query: Vec<_> = parameters.iter().map(written).collect();
     let url = if query.is_empty() { address.to_owned() } else { format!("{address}?{}", query.join("&")) };
     let options: PgConnectOptions = url.parse().map_err(|_| unreadable())?;
     let options = options.application_name("switchboard").disable_statement_logging();
     Ok(Target::Postgres(Box::new(certificates.hidden_from(options)), certificates))
 }
 
-/// The parameters of a URL, as they are written. Those that the driver does not know are left out: it would log their
+/// The parameters of a URL: names as they are meant, values as they are written. Those that the driver does not know are left out: it would log their
 /// values, which may be secret.
 fn parameters(query: &str) -> Vec<(String, String)> {
     const KNOWN: [&str; 18] = [
@@ -111,16 +114,18 @@ fn parameters(query: &str) -> Vec<(String, String)> {
     ];
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let known = pairs.filter(|(name, _)| {
-        let is_known = KNOWN.contains(name) || name.starts_with("options[");
-        if !is_known {
-            tracing::warn!(
-                "`url` has the parameter `{name}`, which is not known and has no effect: remove it"
-            );
-        }
-        is_known
-    });
-    known.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let pairs = pairs.map(|(name, value)| (decoded(name), value.to_owned()));
+    pairs
+        .filter(|(name, _)| {
+            let is_known = KNOWN.contains(&name.as_str()) || name.starts_with("options[");
+            if !is_known {
+                tracing::warn!(
+                    "`url` has the parameter `{name}`, which is not known and has no effect: remove it"
+                );
+            }
+            is_known
+        })
+        .collect()
 }
 
 /// Whether a password with a bare `@`, `/`, `?` or `#` would be cut in two, and half of it taken for the host.
@@ -152,6 +157,7 @@ fn invalid(message: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use sqlx::postgres::PgSslMode;
 
     use super::*;
 
@@ -173,6 +179,17 @@ mod tests {
         check(Some("sqlite:///var/main.db"), expect!["the SQLite file `/var/main.db`"]);
         check(Some("postgres://ann:hush@db.example/main"), expect!["PostgreSQL at `db.example:5432`"]);
         check(Some("postgresql://ann:hush@[::1]:6000/main"), expect!["PostgreSQL at `[::1]:6000`"]);
+    }
+
+    #[test]
+    fn parameters_count_however_they_are_written() {
+        let url = "postgres://ann:hush@db/main?options%5Bsearch_path%5D=a%20b&%73slmode=disable&options[x]=1&no=pe";
+        let Ok(Target::Postgres(options, _)) = Target::new(Some(&Secret::new(url)), Path::new(""), |path| path.into())
+        else {
+            panic!("it is a URL of PostgreSQL")
+        };
+        assert_eq!(options.get_options(), Some("-c search_path=a\\ b -c x=1"));
+        assert!(matches!(options.get_ssl_mode(), PgSslMode::Disable), "{:?}", options.get_ssl_mode());
     }
 
     #[test]

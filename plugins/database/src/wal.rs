@@ -6,10 +6,17 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
-use plugin_api::tokio::{sync::Mutex, task::spawn_blocking};
+use plugin_api::tokio::{
+    self,
+    sync::{Mutex, OwnedMutexGuard},
+    task::spawn_blocking,
+};
 
 /// The log of one file.
 #[derive(Debug)]
@@ -17,74 +24,86 @@ pub struct Wal {
     path: PathBuf,
     /// Transactions between their commit and the end of the sync that covers it.
     open: AtomicU64,
-    /// One of them was given up before it was synced.
-    stray: AtomicBool,
+    /// Those of them that were given up before they were synced.
+    strays: AtomicU64,
+    /// A sync failed. The kernel may have dropped the data that it could not write, so a later sync proves nothing: only
+    /// a checkpoint, which writes it to the database file, does.
+    broken: AtomicBool,
     /// How many have asked for a sync.
     asked: AtomicU64,
-    covered: Mutex<Covered>,
+    covered: Arc<Mutex<Covered>>,
 }
 
-/// Up to which of those that asked there is an answer.
+/// Up to which of those that asked the log is on the disk.
 #[derive(Debug, Default)]
 struct Covered {
     synced: u64,
-    failed: u64,
     syncs: u64,
 }
 
 impl Wal {
     /// Of a database file.
-    pub fn of(file: &Path) -> Self {
+    pub fn of(file: &Path) -> Arc<Self> {
         let mut path = file.as_os_str().to_owned();
         path.push("-wal");
-        Self {
+        Arc::new(Self {
             path: path.into(),
             open: AtomicU64::default(),
-            stray: AtomicBool::default(),
+            strays: AtomicU64::default(),
+            broken: AtomicBool::default(),
             asked: AtomicU64::default(),
-            covered: Mutex::default(),
-        }
+            covered: Arc::default(),
+        })
     }
 
     /// To be called before a commit and kept until it is synced: until then, readers may see what is not on the disk.
-    pub fn commit(&self) -> Commit<'_> {
+    pub fn commit(self: &Arc<Self>) -> Commit {
         self.open.fetch_add(1, Ordering::SeqCst);
-        Commit { wal: self, synced: false }
+        Commit { wal: self.clone(), over: false }
     }
 
-    /// Makes sure that what a reader has seen is on the disk: it may be told to the outside.
+    /// Makes sure that everything a reader has seen is on the disk: it may be told to the outside.
     ///
     /// # Errors
-    ///
     /// The disk did not take it.
-    pub async fn settle(&self) -> io::Result<()> {
-        if self.open.load(Ordering::SeqCst) == 0 && !self.stray.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.sync().await
+    pub async fn settle(self: &Arc<Self>) -> io::Result<()> {
+        let is_settled = [&self.open, &self.strays].iter().all(|count| count.load(Ordering::SeqCst) == 0);
+        if is_settled && !self.is_broken() { Ok(()) } else { self.sync().await }
     }
 
-    async fn sync(&self) -> io::Result<()> {
+    /// Whether the log is not trusted until a checkpoint has written all of it to the database file.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Such a checkpoint has ended well.
+    pub fn mended(&self) {
+        self.broken.store(false, Ordering::SeqCst);
+    }
+
+    async fn sync(self: &Arc<Self>) -> io::Result<()> {
         let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut covered = self.covered.lock().await;
+        let covered = self.covered.clone().lock_owned().await;
+        if self.is_broken() {
+            return Err(io::Error::other("an earlier sync of its log failed"));
+        }
         if covered.synced >= ticket {
             return Ok(());
         }
-        // The kernel may forget data that it once could not write: a later sync says nothing about it.
-        if covered.failed >= ticket {
-            return Err(io::Error::other("the sync that others waited for failed"));
-        }
-        let upto = self.asked.load(Ordering::SeqCst);
-        let stray = self.stray.swap(false, Ordering::SeqCst);
+        // A task of its own, which outlives its caller: a disk that hangs holds up one thread, not one for each caller.
+        tokio::spawn(self.clone().sync_now(covered)).await.map_err(io::Error::other)?
+    }
+
+    async fn sync_now(self: Arc<Self>, mut covered: OwnedMutexGuard<Covered>) -> io::Result<()> {
+        let (upto, strays) = (self.asked.load(Ordering::SeqCst), self.strays.load(Ordering::SeqCst));
         let path = self.path.clone();
         let outcome = spawn_blocking(move || sync(&path)).await.map_err(io::Error::other).flatten();
         covered.syncs += 1;
-        match outcome {
-            Ok(()) => covered.synced = upto,
-            Err(_) => {
-                covered.failed = upto;
-                self.stray.fetch_or(stray, Ordering::SeqCst);
-            }
+        if outcome.is_ok() {
+            covered.synced = upto;
+            self.strays.fetch_sub(strays, Ordering::SeqCst);
+        } else {
+            self.broken.store(true, Ordering::SeqCst);
         }
         outcome
     }
@@ -106,33 +125,32 @@ fn sync(path: &Path) -> io::Result<()> {
 }
 
 /// A commit that is not on the disk yet.
-pub struct Commit<'a> {
-    wal: &'a Wal,
-    synced: bool,
+pub struct Commit {
+    wal: Arc<Wal>,
+    over: bool,
 }
 
-impl Commit<'_> {
-    /// Waits until what was committed is on the disk.
+impl Commit {
+    /// Waits until the transaction is on the disk.
     ///
     /// # Errors
-    ///
     /// The disk did not take it: after a loss of power the transaction may be gone.
     pub async fn synced(mut self) -> io::Result<()> {
         let outcome = self.wal.sync().await;
-        self.synced = outcome.is_ok();
+        self.over = outcome.is_ok();
         outcome
     }
 
     /// Nothing was committed.
     pub fn refused(mut self) {
-        self.synced = true;
+        self.over = true;
     }
 }
 
-impl Drop for Commit<'_> {
+impl Drop for Commit {
     fn drop(&mut self) {
-        if !self.synced {
-            self.wal.stray.store(true, Ordering::SeqCst);
+        if !self.over {
+            self.wal.strays.fetch_add(1, Ordering::SeqCst);
         }
         self.wal.open.fetch_sub(1, Ordering::SeqCst);
     }
@@ -146,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn wal() -> (tempfile::TempDir, Wal) {
+    fn wal() -> (tempfile::TempDir, Arc<Wal>) {
         let folder = tempfile::tempdir().expect("there is a place for files");
         let wal = Wal::of(&folder.path().join("a.db"));
         std::fs::write(&wal.path, b"frames").expect("it can be written");
@@ -199,6 +217,32 @@ mod tests {
         drop(held);
         assert!(commits.await.into_iter().all(|outcome| outcome.is_err()));
         assert_eq!(wal.syncs().await, 2, "one for the first, one for the others together");
+
+        // The disk takes data again, which says nothing of the data that it did not take.
+        std::fs::remove_file(&wal.path).expect("it can be removed");
+        assert!(wal.commit().synced().await.is_err());
         assert!(wal.settle().await.is_err(), "a reader is not told what may be lost");
+        wal.mended();
+        wal.settle().await.expect("it is in the database file");
+        wal.commit().synced().await.expect("it is synced");
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_leaves_takes_no_sync_away_from_the_others() {
+        let (_folder, wal) = wal();
+        std::fs::remove_file(&wal.path).expect("it can be removed");
+        // To open a pipe waits for its writer: a disk that hangs.
+        let made = std::process::Command::new("mkfifo").arg(&wal.path).status().expect("coreutils are there");
+        assert!(made.success());
+        drop(wal.commit());
+        let soon = Duration::from_millis(50);
+        for _ in 0..3 {
+            let settled = tokio::time::timeout(soon, wal.settle()).await;
+            assert!(settled.is_err(), "nobody is told what is not on the disk: {settled:?}");
+        }
+        let open = File::options().read(true).write(true).open(&wal.path).expect("a pipe can be opened both ways");
+        assert!(wal.settle().await.is_err(), "a pipe cannot be synced");
+        drop(open);
+        assert_eq!(wal.syncs().await, 1, "one thread waited for the disk");
     }
 }

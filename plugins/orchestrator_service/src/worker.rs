@@ -1,5 +1,5 @@
-//! One run, from where it stands to its end, or to where a person must decide: model, tools and results by turns. What
-//! is about to be done is written first, and what came of it as soon as it is known.
+//! One run, from where it stands to its end, or to where a person must decide: model, tools and results by turns. Each
+//! step is written before it is taken, and its outcome as soon as it is known.
 
 mod acting;
 mod asking;

@@ -122,7 +122,7 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
         )
         .operation(
             Operation::of(Scheduler::cancel)
-                .about("Cancels a job by its id, as `list` tells it. What is being done at this moment is not taken back.")
+                .about("Cancels a job by its id, as `list` tells it. A job that is being done at this moment is not taken back.")
                 .tool()
                 .idempotent(),
         )

@@ -1,5 +1,6 @@
 //! Which of a plugin's settings must never be shown: what the schema marks as a secret, and passwords inside URLs.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::super::shape::Shape;
@@ -51,26 +52,8 @@ fn passwords(text: &str) -> Vec<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let named = pairs.filter(|(name, _)| name.to_ascii_lowercase().contains("password"));
     let written = named.chain(userinfo).map(|(_, password)| password);
-    written.flat_map(|password| [password.to_owned(), percent_decoded(password)]).collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    written.flat_map(|password| [password.to_owned(), decoded(password)]).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,13 @@
 //! Both databases answer only once the data is on the disk.
 
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
+
 use futures_util::future::join_all;
-use plugin_api::{requests::sql::Execute, serde_json::Value as Json};
+use plugin_api::{
+    error::ErrorKind,
+    requests::sql::{Execute, Query},
+    serde_json::Value as Json,
+};
 
 use super::support::{Fixture, client, on_sqlite, run, server::Server};
 
@@ -26,6 +32,30 @@ fn each_commit_of_sqlite_is_synced_and_those_at_the_same_time_together() {
     });
 }
 
+/// Once the disk has not confirmed, no later sync is believed until all of the log is in the database file.
+#[test]
+fn a_disk_that_did_not_confirm_once_is_trusted_after_a_checkpoint() {
+    on_sqlite(|fixture: Fixture| async move {
+        fixture.execute("create table a (id integer primary key)").await;
+        let insert = || fixture.client.execute(Execute::new("insert into a default values"), None);
+        insert().await.expect("it is on the disk");
+        let log = PathBuf::from(format!("{}-wal", fixture.client.file().expect("it is SQLite").display()));
+        let (aside, size) = (log.with_extension("aside"), || fs::metadata(&log).expect("it is there").len());
+        let before = size();
+        // SQLite has it open and goes on; a link to itself cannot be opened to be synced.
+        fs::rename(&log, &aside).expect("it can be renamed");
+        symlink(&log, &log).expect("it can be linked");
+        let error = insert().await.expect_err("it is not on the disk").error;
+        assert_eq!(error.kind, ErrorKind::UnknownOutcome, "{error}");
+        fs::rename(&aside, &log).expect("it can be renamed");
+        let seen = fixture.client.query(&Query::new("select id from a"), None).await;
+        assert_eq!(seen.expect_err("it may be lost").error.kind, ErrorKind::Unavailable);
+        insert().await.expect("it is on the disk");
+        assert!(size() < before, "the log began anew");
+        assert_eq!(fixture.count("a").await, 3);
+    });
+}
+
 /// A commit that the operator's server would confirm early is waited for nevertheless; what is stricter stays.
 #[test]
 fn postgres_confirms_a_commit_when_it_is_on_its_disk() {
@@ -38,7 +68,7 @@ fn postgres_confirms_a_commit_when_it_is_on_its_disk() {
             let set = format!("alter database {name} set synchronous_commit = {set}");
             admin.execute(Execute::new(set.as_str()), None).await.expect("it can be set");
             let client = client(&url, Json::Null);
-            client.init().await.expect("it takes writes");
+            // The first write of all: nothing has looked at the server yet.
             let asked = Execute::new("select current_setting('synchronous_commit') as way");
             let answer = client.execute(asked, None).await.expect("it answers");
             let way: String = answer.returned.first().expect("a row").get("way").expect("text");

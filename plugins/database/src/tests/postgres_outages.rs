@@ -214,7 +214,7 @@ fn a_commit_without_an_answer_is_an_unknown_outcome() {
         let direct = client(&url, Json::Null);
         direct.execute(Execute::new("create table t (n bigint)"), None).await.expect("a table");
 
-        let port = breaking_proxy(server.port(), b"commit").await;
+        let port = breaking_proxy(server.port(), b"commit\0").await;
         let proxied = client(&server.url_at(port, &database), Json::Null);
         expect!["unknown_outcome: the answer to the commit was lost: it may have taken effect, so read before it is repeated"]
             .assert_eq(&refusal(proxied.execute(Execute::new("insert into t values (1)"), None).await));

@@ -1,5 +1,5 @@
-//! Beginnings and ends of jobs, as they come -> one statement for all that came while the one before was under way. What
-//! is acknowledged is written.
+//! Beginnings and ends of jobs, as they come -> one statement for all that came while the one before was under way.
+//! Only what is written is acknowledged.
 
 use plugin_api::{
     prelude::*,

@@ -1,5 +1,5 @@
 //! A call that the model wants -> what it is told came of it: on behalf of the caller, with a key of its own, within a time.
-//! What needs somebody's approval becomes a run of the orchestrator, which waits for it; the conversation does not.
+//! A call that needs somebody's approval becomes a run of the orchestrator, which waits for it; the conversation does not.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
 //! The section of plugins.toml that loads a new plugin: added at the end of the file, which is made if there is none.
-//! What stands in the file is left as it is.
+//! The rest of the file is left as it is.
 
 use std::{
     fs, io,

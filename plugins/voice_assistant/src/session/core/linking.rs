@@ -1,5 +1,5 @@
 //! The connection with the model: renewed at a pause before it grows too old, and had again after it broke, within bounds.
-//! What was said is told to the new one, and what nobody had understood is heard again.
+//! The new one is told what was said, and hears again what nobody had understood.
 
 use plugin_api::prelude::*;
 
