@@ -52,7 +52,7 @@ pub mod log;
 pub use data_dir::{DataDir, RunFile};
 pub use doctor::{Diagnose, Diagnosis, Subject};
 pub use levels::{Levels, SetLevel};
-pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, prepare};
+pub use prepare::{Prepared, PreparedPlugin, Refused, library_dir, path_of, prepare};
 pub use reload::{LIBRARY, ReloadError, Reloaded};
 pub use verdict::Verdict;
 

@@ -27,16 +27,21 @@ mod status;
 mod table;
 mod watch;
 
-use client::Patience;
+use client::Reach;
 pub use exit::{Exit, Failed};
+
+/// The configuration beside the sources, or of the folder where one works.
+const HERE: &str = "plugins.toml";
+/// Where `host/deploy/install` puts it.
+const INSTALLED: &str = "/etc/switchboard/plugins.toml";
 
 /// Wires integrations and services together, and tells the truth about them.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, about)]
 pub struct Arguments {
-    /// The configuration.
-    #[arg(long, value_name = "PATH", default_value = "plugins.toml", global = true)]
-    config: PathBuf,
+    /// The configuration; by default `plugins.toml` here, or else `/etc/switchboard/plugins.toml`.
+    #[arg(long, value_name = "PATH", env = "SWITCHBOARD_CONFIG", global = true)]
+    config: Option<PathBuf>,
     /// Says more: what lies behind a refusal of a library, and everything the host logs.
     #[arg(long, short, global = true)]
     verbose: bool,
@@ -75,7 +80,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        patience: Patience,
+        reach: Reach,
     },
     /// Examines a running host and everything that it joins, end to end, and says what to mend: 0 if nothing failed.
     Doctor {
@@ -89,7 +94,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        patience: Patience,
+        reach: Reach,
     },
     /// Shows the levels of a running host's log, or sets one until the host ends.
     Log {
@@ -100,7 +105,7 @@ enum Command {
         #[arg(value_name = "LEVEL")]
         level: Option<String>,
         #[command(flatten)]
-        patience: Patience,
+        reach: Reach,
     },
     /// Makes a running host read its configuration again: what changed is restarted, with what requires it.
     Reload {
@@ -108,7 +113,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        patience: Patience,
+        reach: Reach,
     },
     /// Calls an operation of a plugin of a running host, or of `host` itself.
     Call {
@@ -125,7 +130,7 @@ enum Command {
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
         #[command(flatten)]
-        patience: Patience,
+        reach: Reach,
     },
     /// Tells about plugins.
     #[command(subcommand)]
@@ -170,27 +175,37 @@ enum GraphFormat {
 /// # Errors
 /// What it failed by, with the exit code of that.
 pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
-    let Arguments { config, verbose, command } = arguments;
+    let Arguments { config: named, verbose, command } = arguments;
+    let config = place(named.as_deref(), Path::new(INSTALLED));
     match command.unwrap_or(Command::Run) {
         Command::Run => run::run(&config, verbose),
         Command::Check { connect, json } => check::check(&config, verbose, connect, json),
         Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
-        Command::Status { watch, json, patience } => status::status(&config, watch, json, patience),
-        Command::Doctor { plugins, send, json, patience } => {
-            doctor::doctor(&config, &plugins, send, json, patience)
+        Command::Status { watch, json, reach } => status::status(&config, watch, json, reach),
+        Command::Doctor { plugins, send, json, reach } => {
+            doctor::doctor(&config, &plugins, send, json, reach)
         }
-        Command::Log { plugin, level, patience } => log::log(&config, plugin.zip(level), patience),
-        Command::Reload { json, patience } => reload::reload(&config, json, patience),
-        Command::Call { target, request, person, idempotency_key, patience } => {
+        Command::Log { plugin, level, reach } => log::log(&config, plugin.zip(level), reach),
+        Command::Reload { json, reach } => reload::reload(&config, json, reach),
+        Command::Call { target, request, person, idempotency_key, reach } => {
             let marks = [("switchboard-person", person), ("idempotency-key", idempotency_key)];
-            call::call(&config, &target, &request, &marks, patience)
+            call::call(&config, &target, &request, &marks, reach)
         }
         Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
         Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),
-        Command::Plugin(PluginCommand::New(wish)) => plugin::new(&config, &wish),
+        // An installed configuration is changed only if it is named.
+        Command::Plugin(PluginCommand::New(wish)) => {
+            plugin::new(named.as_deref().unwrap_or(Path::new(HERE)), &wish)
+        }
         Command::Plugin(PluginCommand::Test(wish)) => plugin::test(&config, &wish),
         Command::Schema => schema::schema(&config),
     }
+}
+
+/// The configuration: the one that is named, the one here, or the installed one.
+fn place(named: Option<&Path>, installed: &Path) -> PathBuf {
+    let here = Path::new(HERE);
+    named.unwrap_or(if !here.exists() && installed.exists() { installed } else { here }).to_owned()
 }
 
 /// Reads the configuration and the environment.

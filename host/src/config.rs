@@ -178,6 +178,19 @@ impl SettingsTable {
         Self { values, ..Self::default() }
     }
 
+    /// Puts a value in the place of whatever the file has.
+    pub fn set(&mut self, key: &str, value: Value) {
+        let pointer = format!("/{key}");
+        self.substituted.remove(&pointer);
+        self.unset.remove(&pointer);
+        self.values.insert(key.to_owned(), value);
+    }
+
+    /// Whether the key has a value.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// The line of a key in plugins.toml; a nested one is named by a JSON pointer, as `/tls/verify`.
     pub fn line_of(&self, key: &str) -> Option<usize> {
         if key.starts_with('/') {

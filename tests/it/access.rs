@@ -9,6 +9,7 @@ pub fn tests() -> Vec<Trial> {
         beyond_loopback_the_token_opens_what_is_the_operators,
         a_token_that_is_configured_is_required_on_loopback_too,
         the_command_line_has_the_token_and_a_wrong_one_opens_nothing,
+        a_host_elsewhere_is_reached_by_its_address,
         the_change_of_access_is_told_where_operators_look,
         a_token_that_cannot_be_used_is_refused,
     ]
@@ -102,4 +103,32 @@ fn a_token_that_cannot_be_used_is_refused() {
     assert_eq!(refused.code, Some(64), "{refused:?}");
     assert!(refused.stderr.contains("`SWITCHBOARD_TOKEN` has 7 characters, fewer than 16"), "{refused:?}");
     assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+}
+
+/// From a folder without a configuration, as on an operator's own machine.
+fn a_host_elsewhere_is_reached_by_its_address() {
+    let host = Setup::new("[plugins.faulty]\n").env("SWITCHBOARD_TOKEN", TOKEN).start();
+    host.wait_until_ready();
+    let url = format!("http://{}", host.address());
+    let with_token = Setup::empty().env("SWITCHBOARD_TOKEN", TOKEN);
+    let status = with_token.command(&["status", "--url", &url]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    let called =
+        with_token.command(&["call", "--url", &format!("{url}/"), "faulty.echo", r#"{"text":"hi"}"#]);
+    assert_eq!(called.code, Some(0), "{called:?}");
+
+    let without = Setup::empty().env("SWITCHBOARD_URL", &url);
+    let status = without.command(&["status"]);
+    assert_eq!(status.code, Some(0), "reduced health is open: {status:?}");
+    let called = without.command(&["call", "faulty.echo", "{}"]);
+    assert_eq!(called.code, Some(1), "{called:?}");
+    assert!(called.stderr.contains("set `SWITCHBOARD_TOKEN`"), "{called:?}");
+
+    let gone = with_token.command(&["status", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(gone.code, Some(3), "{gone:?}");
+    let refused = "error: the host at http://127.0.0.1:1 does not answer: Connection refused";
+    assert!(gone.stderr.starts_with(refused), "{gone:?}");
+    let wrong = with_token.command(&["status", "--url", "http://ann:hush@127.0.0.1"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("the token comes from `SWITCHBOARD_TOKEN`"), "{wrong:?}");
 }

@@ -37,7 +37,7 @@ fn no_file() {
         Setup::empty(),
         expect![[r#"
         error: plugins.toml: there is no such file
-          hint: name another with `--config PATH`, or make it:
+          hint: name another with `--config PATH` or `SWITCHBOARD_CONFIG`, or make it:
                 [plugins.database]
                 required = true
     "#]],

@@ -39,6 +39,7 @@ pub fn tests() -> Vec<Trial> {
         a_secret_that_is_told_is_found_and_not_shown,
         the_checklist_says_why_and_how_to_mend,
         the_checklist_as_json,
+        settings_come_from_the_configuration,
         a_bad_library_has_no_checklist,
         a_manifest_is_judged_by_one_judge,
         a_guard_of_another_plugin_that_does_not_exist_refuses_the_start,
@@ -405,7 +406,7 @@ fn a_secret_that_is_told_is_found_and_not_shown() {
 fn the_checklist_says_why_and_how_to_mend() {
     let finished = checklist("faulty", &json!({ "init": { "fail": { "code": "internal" } } }));
     expect![[r#"
-        faulty 0.1.0 (integration)
+        faulty 0.2.0 (integration)
 
         ok       manifest.load        the library loads, and its manifest can be used
         ok       manifest.name        the library is found by the plugin's name
@@ -442,13 +443,27 @@ fn the_checklist_says_why_and_how_to_mend() {
 
 fn the_checklist_as_json() {
     let finished = Setup::new("[plugins.smtp]\n").command(&["plugin", "test", "smtp", "--json"]);
-    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(finished.code, Some(4), "what is skipped proves nothing: {finished:?}");
     let list: Value = serde_json::from_str(&finished.stdout).expect("it is JSON");
-    assert_eq!((list["name"].as_str(), list["passed"].as_bool()), (Some("smtp"), Some(true)));
+    assert_eq!((list["name"].as_str(), list["passed"].as_bool()), (Some("smtp"), Some(false)));
     let checks = list["checks"].as_array().expect("it has checks");
     let create = checks.iter().find(|line| line["check"] == "create").expect("`create` is checked");
     assert_eq!(create["outcome"], "skipped");
     assert_eq!(create["why"], "it needs SMTP_SERVER, SMTP_FROM_EMAIL");
+}
+
+/// Without `--settings` they come from where the host has them.
+fn settings_come_from_the_configuration() {
+    let toml = "[plugins.mail]\nlibrary = \"smtp\"\nsettings = { server = \"127.0.0.1\", port = 1, tls = \"none\" }\n";
+    let setup =
+        Setup::empty().file("etc/mail.toml", toml).file("etc/.env", "SMTP_FROM_EMAIL=bot@example.com\n");
+    let tested = setup.command(&["--config", "etc/mail.toml", "plugin", "test", "mail"]);
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    assert!(tested.stdout.contains("127.0.0.1:1"), "`init` says whom it did not reach: {tested:?}");
+    let variable = setup.env("SWITCHBOARD_CONFIG", "etc/mail.toml");
+    let tested = variable.command(&["plugin", "test", "mail", "--settings", "{}"]);
+    assert_eq!(tested.code, Some(4), "settings that are given take the place of those: {tested:?}");
+    assert!(tested.stdout.ends_with("\nnot passed yet: what was skipped proves nothing\n"), "{tested:?}");
 }
 
 fn a_bad_library_has_no_checklist() {
@@ -520,7 +535,7 @@ fn a_guard_of_another_plugin_that_does_not_exist_refuses_the_start() {
     let setup = Setup::new("[plugins.raw]\n[plugins.web]\n").env("RAW_MANIFEST", &manifest.to_string());
     let refused = expect![[r#"
         error: plugins.toml:1: route `GET /a` of `raw` is guarded by `web.nobody`, which is no operation
-          hint: `raw` 0.1.0 does not fit `web` 0.1.0: build both from one source
+          hint: `raw` 0.1.0 does not fit `web` 0.2.0: build both from one source
     "#]];
     for command in ["check", "run"] {
         let finished = setup.command(&[command]);

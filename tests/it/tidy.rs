@@ -238,6 +238,7 @@ fn loops_of_plugins_are_watched() {
     // Each lasts as long as one call, stream or message.
     let homes = [
         "plugins/database/src/lib.rs",
+        "plugins/database/src/wal.rs",
         "plugins/google_calendar/src/account.rs",
         "plugins/google_calendar/src/tokens.rs",
         "plugins/memory_service/src/finder.rs",
@@ -462,7 +463,10 @@ fn comments_are_in_plain_words() {
             );
         }
     }
-    none(findings, "a sentence begins with its subject: \"anyone who\" instead of \"Who …\", the noun instead of \"What …\"");
+    none(
+        findings,
+        "a sentence begins with its subject: \"anyone who\" instead of \"Who …\", the noun instead of \"What …\"",
+    );
 }
 
 /// The paragraphs of comments, without code and lists.
@@ -472,7 +476,9 @@ fn comments(text: &str) -> Vec<Vec<&str>> {
     for line in text.lines().map(str::trim) {
         let words = line.strip_prefix("//").map(|rest| rest.trim_start_matches(['/', '!']).trim());
         in_code = words.is_some_and(|words| in_code != words.starts_with("```"));
-        match words.filter(|words| !in_code && !words.is_empty() && !words.starts_with(['-', '*', '#', '|', '`'])) {
+        match words
+            .filter(|words| !in_code && !words.is_empty() && !words.starts_with(['-', '*', '#', '|', '`']))
+        {
             Some(words) => paragraphs.last_mut().expect("there is one").push(words),
             None => paragraphs.push(Vec::new()),
         }

@@ -163,7 +163,8 @@ fn open_all(config: &Config, libraries: &mut Libraries) -> Vec<PreparedPlugin> {
     prepared.collect()
 }
 
-fn path_of(plugin: &PluginConfig, folder: &Path) -> PathBuf {
+/// The file of a plugin's library, in the folder of libraries unless its section says otherwise.
+pub fn path_of(plugin: &PluginConfig, folder: &Path) -> PathBuf {
     match &plugin.library {
         LibraryRef::Name(name) => loader::path_of(folder, name),
         LibraryRef::Path(path) => path.clone(),

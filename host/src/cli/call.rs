@@ -7,7 +7,7 @@ use switchboard::http::NO_TOKEN;
 
 use super::{
     Exit, Failed,
-    client::{HostClient, Patience},
+    client::{HostClient, Reach},
     runtime, show,
 };
 
@@ -17,7 +17,7 @@ pub fn call(
     target: &str,
     request: &str,
     headers: &[(&str, Option<String>)],
-    patience: Patience,
+    reach: Reach,
 ) -> Result<Exit, Failed> {
     let usage = |problem: String| Failed::new(Exit::Usage, problem);
     let (plugin, operation) = target
@@ -26,7 +26,7 @@ pub fn call(
     let request: Value =
         serde_json::from_str(request).map_err(|error| usage(format!("the request is not JSON: {error}")))?;
     runtime()?.block_on(async {
-        let host = HostClient::find(path, patience)?;
+        let host = HostClient::find(path, reach)?;
         let route = format!("/api/operations/{plugin}/{operation}");
         let (status, answer) = host.post(&route, &request, headers).await?;
         if status < 400 {

@@ -1,7 +1,8 @@
-//! Finds the running host by its folder for data, and talks to it. A host that is stopped or hangs is waited for no longer
-//! than `--timeout`.
+//! Finds the running host by its folder for data, or by `--url` if it runs elsewhere, and talks to it. A host that is
+//! stopped or hangs is waited for no longer than `--timeout`.
 
 use std::{
+    error::Error,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -9,14 +10,14 @@ use std::{
 
 use plugin_api::settings::Span;
 use reqwest::{
-    Client, RequestBuilder, Response, StatusCode,
+    Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use switchboard::{
     app::RunFile,
-    config::{HostConfig, Token},
+    config::{Environment, HostConfig},
 };
 use tokio::time::{sleep, timeout};
 
@@ -31,12 +32,16 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How often a host that takes its time is asked whether it is alive.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long a running host may be silent.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Patience {
+/// Where the running host is, and how long it may be silent.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Reach {
     /// How long the running host may give no sign of life: then the exit code is 3.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     timeout: Span,
+    /// The address of a host that runs elsewhere, such as `https://switchboard.example.com`; no configuration is read then,
+    /// and the operator's token comes from `SWITCHBOARD_TOKEN`.
+    #[arg(long, value_name = "URL", env = "SWITCHBOARD_URL", value_parser = address)]
+    url: Option<Url>,
 }
 
 fn patience(text: &str) -> Result<Span, String> {
@@ -44,12 +49,28 @@ fn patience(text: &str) -> Result<Span, String> {
     if span.0.is_zero() { Err("it must be more than nothing".to_owned()) } else { Ok(span) }
 }
 
+fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or("expected such as `https://switchboard.example.com`")?;
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(
+            "it must have no user, password, `?` or `#`: the token comes from `SWITCHBOARD_TOKEN`".to_owned()
+        );
+    }
+    Ok(url)
+}
+
 /// A way to the running host.
 pub struct HostClient {
     http: Client,
     base: String,
-    process: u32,
-    token: Option<Token>,
+    /// How the host is named in messages.
+    name: String,
+    token: Option<String>,
     patience: Duration,
 }
 
@@ -58,21 +79,21 @@ pub struct HostClient {
 enum Trouble {
     #[error(
         "no host runs in `{}`\n  hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at \
-         its plugins.toml", folder.display()
+         its plugins.toml, or give its address by `--url`", folder.display()
     )]
     NoHost { folder: PathBuf },
     #[error("no HTTP client can be made: {error}\n  hint: report it: no configuration is at fault")]
     NoClient { error: String },
     #[error(
-        "the host at {base} (process {process}) does not answer\n  hint: it is starting, stopping, or was killed: see its \
-         log, or start it with `switchboard run`"
+        "{host} does not answer: {error}\n  hint: it is starting, stopping, or was killed: see its log, or start it with \
+         `switchboard run`"
     )]
-    Gone { base: String, process: u32 },
+    Gone { host: String, error: String },
     #[error(
-        "the host at {base} (process {process}) did not answer within {patience:?}\n  hint: it may be stopped or \
-         overloaded: look at the process, or give it more time by `--timeout`"
+        "{host} did not answer within {patience:?}\n  hint: it may be stopped or overloaded: look at the process, or give it \
+         more time by `--timeout`"
     )]
-    Silent { base: String, process: u32, patience: Duration },
+    Silent { host: String, patience: Duration },
     #[error(
         "{base} answered {status} without JSON\n  hint: something else may listen there: see \
          which process does, and restart the host"
@@ -104,16 +125,26 @@ struct Answer {
 }
 
 impl HostClient {
-    /// The host that runs with this configuration.
-    pub fn find(path: &Path, patience: Patience) -> Result<Self, Failed> {
-        let HostConfig { data_dir, token, .. } = load(path)?.host;
-        let run = RunFile::read(&data_dir).ok_or(Trouble::NoHost { folder: data_dir })?;
-        // reqwest makes no client without a provider, though loopback is not encrypted; an error says there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().no_proxy().build();
-        let http = http.map_err(|error| Trouble::NoClient { error: error.to_string() })?;
-        let base = format!("http://{}", reachable(run.address));
-        Ok(Self { http, base, process: run.pid, token, patience: patience.timeout.0 })
+    /// The host that runs with this configuration, or at the address that is given.
+    pub fn find(path: &Path, reach: Reach) -> Result<Self, Failed> {
+        let patience = reach.timeout.0;
+        let Some(url) = reach.url else {
+            let HostConfig { data_dir, token, .. } = load(path)?.host;
+            let run = RunFile::read(&data_dir).ok_or(Trouble::NoHost { folder: data_dir })?;
+            let base = format!("http://{}", reachable(run.address));
+            let name = format!("the host at {base} (process {})", run.pid);
+            let token = token.map(|token| token.expose().to_owned());
+            return Ok(Self { http: client(Client::builder().no_proxy())?, base, name, token, patience });
+        };
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        let token = Environment::of_process().get("SWITCHBOARD_TOKEN").map(|token| token.trim().to_owned());
+        Ok(Self {
+            http: client(Client::builder())?,
+            name: format!("the host at {base}"),
+            base,
+            token,
+            patience,
+        })
     }
 
     /// Reads a route of health.
@@ -180,7 +211,7 @@ impl HostClient {
 
     fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.token {
-            Some(token) => request.bearer_auth(token.expose()),
+            Some(token) => request.bearer_auth(token),
             None => request,
         }
     }
@@ -196,7 +227,7 @@ impl HostClient {
     }
 
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Failed> {
-        let gone = |_| Trouble::Gone { base: self.base.clone(), process: self.process };
+        let gone = |error: reqwest::Error| Trouble::Gone { host: self.name.clone(), error: reason(&error) };
         let answer = self.with_token(request).send().await.map_err(gone)?;
         let status = answer.status();
         let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
@@ -218,9 +249,23 @@ impl HostClient {
     }
 
     fn silent(&self) -> Failed {
-        let Self { base, process, patience, .. } = self;
-        Trouble::Silent { base: base.clone(), process: *process, patience: *patience }.into()
+        Trouble::Silent { host: self.name.clone(), patience: self.patience }.into()
     }
+}
+
+/// reqwest makes no client without a provider, though loopback is not encrypted; an error says there is one.
+fn client(builder: ClientBuilder) -> Result<Client, Trouble> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder.build().map_err(|error| Trouble::NoClient { error: error.to_string() })
+}
+
+/// The innermost error: those around it only say that a request failed.
+fn reason(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 /// A host that listens on every address is found on this machine's own.
@@ -241,22 +286,23 @@ mod tests {
 
     #[test]
     fn each_trouble_says_what_mends_it() {
-        let (base, process) = ("http://127.0.0.1:8080".to_owned(), 4711);
+        let base = "http://127.0.0.1:8080".to_owned();
+        let host = format!("the host at {base} (process 4711)");
         let all = [
             Trouble::NoHost { folder: "/srv/data".into() },
             Trouble::NoClient { error: "no certificates".to_owned() },
-            Trouble::Gone { base: base.clone(), process },
-            Trouble::Silent { base: base.clone(), process, patience: Duration::from_secs(10) },
+            Trouble::Gone { host: host.clone(), error: "Connection refused (os error 111)".to_owned() },
+            Trouble::Silent { host, patience: Duration::from_secs(10) },
             Trouble::NoJson { base, status: 502 },
             Trouble::Unknown { what: "reload".to_owned(), error: "missing field `added`".to_owned() },
         ];
         let told = all.map(Failed::from).map(|failed| format!("{:?} {failed}\n", failed.code));
         expect![[r#"
             Unreachable error: no host runs in `/srv/data`
-              hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml
+              hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml, or give its address by `--url`
             Failed error: no HTTP client can be made: no certificates
               hint: report it: no configuration is at fault
-            Unreachable error: the host at http://127.0.0.1:8080 (process 4711) does not answer
+            Unreachable error: the host at http://127.0.0.1:8080 (process 4711) does not answer: Connection refused (os error 111)
               hint: it is starting, stopping, or was killed: see its log, or start it with `switchboard run`
             Unreachable error: the host at http://127.0.0.1:8080 (process 4711) did not answer within 10s
               hint: it may be stopped or overloaded: look at the process, or give it more time by `--timeout`
@@ -265,5 +311,27 @@ mod tests {
             Failed error: the host answered `host.reload` by what this command does not know: missing field `added`
               hint: use the `switchboard` that the host was started from
         "#]].assert_eq(&told.concat());
+    }
+
+    #[test]
+    fn an_address_is_judged_before_anybody_is_asked() {
+        for good in
+            ["https://switchboard.example.com", "http://10.0.0.5:8080/", "https://example.com/behind/a/proxy"]
+        {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in ["switchboard.example.com", "ftp://example.com", "10.0.0.5:8080", ""] {
+            assert_eq!(
+                address(bad).unwrap_err(),
+                "expected such as `https://switchboard.example.com`",
+                "{bad}"
+            );
+        }
+        for bad in
+            ["https://ann:hush@example.com", "https://example.com/?token=hush", "https://example.com/#x"]
+        {
+            let refusal = address(bad).unwrap_err();
+            assert!(refusal.contains("`SWITCHBOARD_TOKEN`") && !refusal.contains("hush"), "{bad}: {refusal}");
+        }
     }
 }

@@ -9,20 +9,14 @@ use switchboard::app::{Diagnose, Diagnosis, Subject, output};
 
 use super::{
     Exit, Failed,
-    client::{HostClient, Patience},
+    client::{HostClient, Reach},
     runtime, show,
 };
 
 /// Examines, and prints what was found. With `send`, what others see is done too, once it was said.
-pub fn doctor(
-    path: &Path,
-    plugins: &[String],
-    send: bool,
-    json: bool,
-    patience: Patience,
-) -> Result<Exit, Failed> {
+pub fn doctor(path: &Path, plugins: &[String], send: bool, json: bool, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, patience)?;
+        let host = HostClient::find(path, reach)?;
         let plugins = plugins.to_vec();
         let mut diagnosis: Diagnosis =
             host.ask("doctor", &json!(Diagnose { effects: false, plugins })).await?;

@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// No host answers.
     Unreachable,
+    /// Nothing failed, but not everything could be tried.
+    Incomplete,
     /// The configuration is refused.
     Configuration,
     /// A library is refused.
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Unreachable => 3,
+            Exit::Incomplete => 4,
             Exit::Configuration => 64,
             Exit::Library => 65,
         })

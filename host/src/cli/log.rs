@@ -7,7 +7,7 @@ use switchboard::app::Levels;
 
 use super::{
     Exit, Failed,
-    client::{HostClient, Patience},
+    client::{HostClient, Reach},
     runtime, show,
 };
 
@@ -15,9 +15,9 @@ use super::{
 const DEFAULT: &str = "default";
 
 /// Sets a level if one is given, and shows all.
-pub fn log(path: &Path, wanted: Option<(String, String)>, patience: Patience) -> Result<Exit, Failed> {
+pub fn log(path: &Path, wanted: Option<(String, String)>, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, patience)?;
+        let host = HostClient::find(path, reach)?;
         let Levels { levels, set } = match wanted {
             None => host.ask("log_levels", &json!({})).await?,
             Some((plugin, level)) => {

@@ -12,6 +12,7 @@ use std::{
 
 use switchboard::{
     app,
+    config::PluginConfig,
     loader::{self, Library},
 };
 
@@ -27,10 +28,17 @@ fn open(path: &Path, library: &str) -> Result<Arc<dyn Library>, Failed> {
     loader::open(&file_of(path, library)?).map_err(|error| Failed::new(Exit::Library, error))
 }
 
-/// A path is taken as it is; a name is looked up as a section of plugins.toml would.
+/// A path is taken as it is; a name is looked up in plugins.toml, and else in the folder of libraries.
 fn file_of(path: &Path, library: &str) -> Result<PathBuf, Failed> {
-    if library.contains(['/', '\\', '.']) {
+    if is_path(library) {
         return Ok(PathBuf::from(library));
     }
-    Ok(loader::path_of(&app::library_dir(&load(path)?), library))
+    let config = load(path)?;
+    let unnamed = PluginConfig::new(library);
+    let section = config.plugins.iter().find(|section| section.name == library).unwrap_or(&unnamed);
+    Ok(app::path_of(section, &app::library_dir(&config)))
+}
+
+fn is_path(library: &str) -> bool {
+    library.contains(['/', '\\', '.'])
 }

@@ -8,14 +8,14 @@ use switchboard::app::{LIBRARY, Reloaded};
 use super::{
     Exit, Failed,
     call::problem_text,
-    client::{HostClient, Patience},
+    client::{HostClient, Reach},
     runtime, show,
 };
 
 /// Reloads, and tells what came of it.
-pub fn reload(path: &Path, json: bool, patience: Patience) -> Result<Exit, Failed> {
+pub fn reload(path: &Path, json: bool, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, patience)?;
+        let host = HostClient::find(path, reach)?;
         let (status, answer) = host.post("/api/operations/host/reload", &json!({}), &[]).await?;
         if status >= 400 {
             return Err(refused(&answer));

@@ -8,7 +8,7 @@ use switchboard::app::output;
 
 use super::{
     Exit, Failed,
-    client::{HostClient, Patience},
+    client::{HostClient, Reach},
     detail::detail,
     runtime, show, watch,
 };
@@ -18,9 +18,9 @@ const REDUCED: &str = "reasons are left out, as this command has no operator's t
      `--config` at the configuration of that host";
 
 /// Prints the statuses, once or whenever they change.
-pub fn status(path: &Path, watch: bool, json: bool, patience: Patience) -> Result<Exit, Failed> {
+pub fn status(path: &Path, watch: bool, json: bool, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, patience)?;
+        let host = HostClient::find(path, reach)?;
         if watch {
             let never = watch::watch(&host, json).await?;
             match never {}

@@ -176,8 +176,9 @@ fn unreadable(error: &Unreadable) -> Problem {
         };
     };
     match kind {
-        ErrorKind::NotFound => Problem::new("there is no such file")
-            .hint(format!("name another with `--config PATH`, or make it:\n{MINIMAL}")),
+        ErrorKind::NotFound => Problem::new("there is no such file").hint(format!(
+            "name another with `--config PATH` or `SWITCHBOARD_CONFIG`, or make it:\n{MINIMAL}"
+        )),
         ErrorKind::PermissionDenied => Problem::new("this user may not read it"),
         kind => Problem::new(format!("it cannot be read: {kind}")),
     }

@@ -17,7 +17,9 @@ use plugin_api::{
     tokio::time::timeout,
     tracing,
 };
-use sqlx::{AssertSqlSafe, Either, Executor, IntoArguments, Postgres, Row as _, Sqlite, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, Either, Executor, IntoArguments, Postgres, Row as _, Sqlite, pool::PoolConnection,
+};
 
 use crate::{
     budget::Budget,
@@ -120,7 +122,8 @@ impl Session {
             Some(Lease::Sqlite(connection)) => {
                 watch(connection, &self.stop).await?;
                 let begin = if self.mode == Mode::Read { "begin" } else { "begin immediate" };
-                if let Some(wal) = self.wal.as_ref().filter(|wal| self.mode == Mode::Write && wal.is_broken()) {
+                if let Some(wal) = self.wal.as_ref().filter(|wal| self.mode == Mode::Write && wal.is_broken())
+                {
                     let busy: bool = connection.fetch_one(CHECKPOINT).await?.try_get(0)?;
                     if !busy {
                         wal.mended();

@@ -79,9 +79,8 @@ fn postgres(url: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<Target, Fail
     if !has_password {
         check_password_files(|name| env::var_os(name), env::home_dir())?;
     }
-    let written = |(name, value): &(String, String)| {
-        format!("{}={value}", utf8_percent_encode(name, NON_ALPHANUMERIC))
-    };
+    let written =
+        |(name, value): &(String, String)| format!("{}={value}", utf8_percent_encode(name, NON_ALPHANUMERIC));
     let query: Vec<_> = parameters.iter().map(written).collect();
     let url = if query.is_empty() { address.to_owned() } else { format!("{address}?{}", query.join("&")) };
     let options: PgConnectOptions = url.parse().map_err(|_| unreadable())?;
@@ -183,8 +182,10 @@ mod tests {
 
     #[test]
     fn parameters_count_however_they_are_written() {
-        let url = "postgres://ann:hush@db/main?options%5Bsearch_path%5D=a%20b&%73slmode=disable&options[x]=1&no=pe";
-        let Ok(Target::Postgres(options, _)) = Target::new(Some(&Secret::new(url)), Path::new(""), |path| path.into())
+        let url =
+            "postgres://ann:hush@db/main?options%5Bsearch_path%5D=a%20b&%73slmode=disable&options[x]=1&no=pe";
+        let Ok(Target::Postgres(options, _)) =
+            Target::new(Some(&Secret::new(url)), Path::new(""), |path| path.into())
         else {
             panic!("it is a URL of PostgreSQL")
         };

@@ -240,7 +240,8 @@ mod tests {
             let settled = tokio::time::timeout(soon, wal.settle()).await;
             assert!(settled.is_err(), "nobody is told what is not on the disk: {settled:?}");
         }
-        let open = File::options().read(true).write(true).open(&wal.path).expect("a pipe can be opened both ways");
+        let open =
+            File::options().read(true).write(true).open(&wal.path).expect("a pipe can be opened both ways");
         assert!(wal.settle().await.is_err(), "a pipe cannot be synced");
         drop(open);
         assert_eq!(wal.syncs().await, 1, "one thread waited for the disk");

@@ -19,18 +19,18 @@ use std::{fs, path::Path};
 use clap::Args;
 use plugin_api::settings::Span;
 use serde_json::{Map, Value};
-use switchboard::config::{self, Environment, PluginConfig, Resolution, SettingsTable};
+use switchboard::config::{Environment, PluginConfig, SettingsTable};
 
 use self::{bench::Bench, checklist::Checklist};
-use super::open;
-use crate::cli::{Exit, Failed, runtime, show};
+use super::{is_path, open};
+use crate::cli::{Exit, Failed, load, runtime, show};
 
 /// What is tested, and how.
 #[derive(Debug, Args)]
 pub struct Test {
     /// A plugin's name, or the path of its library.
     library: String,
-    /// The plugin's settings, as its table in plugins.toml has them. Variables of the environment count, too.
+    /// The plugin's settings, instead of those in its section of plugins.toml. Variables of the environment count, too.
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     /// The same, from a file.
@@ -53,13 +53,18 @@ pub fn test(config: &Path, wish: &Test) -> Result<Exit, Failed> {
     manifest::check(&plugin, &library.origin().path, &mut list);
     schemas::check(&plugin, &mut list);
     settings::check(&plugin, &mut list);
-    let resolution = resolve(&plugin, given.clone(), &Environment::of_process());
-    list.hide(resolution.secrets());
-    let bench = Bench::new(library, given, resolution, wish.limit.0)
+    let (section, environment) = match given {
+        Some(given) => {
+            (section_of(&plugin.name, SettingsTable::from_values(given)), Environment::of_process())
+        }
+        None => configured(config, &wish.library, &plugin.name)?,
+    };
+    let bench = Bench::new(library, section, environment, wish.limit.0)
         .map_err(|error| Failed::new(Exit::Failed, format!("no folder can be made: {error}")))?;
+    list.hide(bench.resolution.secrets());
     runtime()?.block_on(run(&bench, &mut list));
     show(if wish.json { list.json(&plugin) } else { list.text(&plugin) });
-    Ok(if list.has_failures() { Exit::Failed } else { Exit::Success })
+    Ok(list.exit())
 }
 
 /// The checks that need an instance, in the order of its life.
@@ -71,29 +76,35 @@ async fn run(bench: &Bench, list: &mut Checklist) {
     traces::check(bench, usable.as_ref(), lasting, list).await;
 }
 
-/// The settings that the command line gives.
-fn given(wish: &Test) -> Result<Map<String, Value>, Failed> {
+/// The settings that the command line gives, if it does.
+fn given(wish: &Test) -> Result<Option<Map<String, Value>>, Failed> {
     let usage = |problem: String| Failed::new(Exit::Usage, problem);
     let text = match (&wish.settings, &wish.settings_file) {
         (Some(text), _) => text.clone(),
         (None, Some(file)) => fs::read_to_string(file)
             .map_err(|error| usage(format!("`{}` cannot be read: {error}", file.display())))?,
-        (None, None) => return Ok(Map::new()),
+        (None, None) => return Ok(None),
     };
     // The parser's own words could show a piece of a secret.
-    serde_json::from_str(&text).map_err(|error| {
+    serde_json::from_str(&text).map(Some).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         usage(format!("the settings are not a JSON object: see line {line}, column {column}"))
     })
 }
 
-/// What a host would make of settings.
-fn resolve(
-    plugin: &plugin_api::manifest::Manifest,
-    settings: Map<String, Value>,
-    variables: &Environment,
-) -> Resolution {
-    let section =
-        PluginConfig { settings: SettingsTable::from_values(settings), ..PluginConfig::new(&plugin.name) };
-    config::resolve(&section, plugin, variables)
+/// The plugin's section of plugins.toml, and the variables with those of the `.env` beside it. A library that is named by
+/// its path needs neither.
+fn configured(path: &Path, library: &str, plugin: &str) -> Result<(PluginConfig, Environment), Failed> {
+    let none = section_of(plugin, SettingsTable::default());
+    if is_path(library) && !path.exists() {
+        return Ok((none, Environment::of_process()));
+    }
+    let mut config = load(path)?;
+    let name = if is_path(library) { plugin } else { library };
+    let at = config.plugins.iter().position(|section| section.name == name);
+    Ok((at.map_or(none, |at| config.plugins.swap_remove(at)), config.environment))
+}
+
+fn section_of(plugin: &str, settings: SettingsTable) -> PluginConfig {
+    PluginConfig { settings, ..PluginConfig::new(plugin) }
 }

@@ -25,7 +25,7 @@ fn a_missing_file() {
     let problems = load(Path::new("./no/such/plugins.toml"), &Environment::default()).unwrap_err();
     expect![[r#"
         no/such/plugins.toml: there is no such file
-          hint: name another with `--config PATH`, or make it:
+          hint: name another with `--config PATH` or `SWITCHBOARD_CONFIG`, or make it:
                 [plugins.database]
                 required = true"#]]
     .assert_eq(&problems.to_string());

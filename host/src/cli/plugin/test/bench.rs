@@ -7,9 +7,9 @@ use plugin_api::{
     manifest::Manifest,
     protocol::{CallHeader, CreateRequest, PING},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use switchboard::{
-    config::Resolution,
+    config::{self, Environment, PluginConfig, Resolution},
     loader::{Instance, Library},
 };
 use tempfile::TempDir;
@@ -21,9 +21,11 @@ use super::witness::Witness;
 pub(super) struct Bench {
     library: Arc<dyn Library>,
     folder: TempDir,
-    /// The settings of the command line, before variables and defaults.
-    pub(super) given: Map<String, Value>,
-    /// What a host would make of them.
+    /// The settings that are given, before variables and defaults.
+    pub(super) section: PluginConfig,
+    /// The variables that count.
+    pub(super) environment: Environment,
+    /// What a host would make of both.
     pub(super) resolution: Resolution,
     /// How long each step may take.
     pub(super) limit: Duration,
@@ -32,12 +34,13 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(
         library: Arc<dyn Library>,
-        given: Map<String, Value>,
-        resolution: Resolution,
+        section: PluginConfig,
+        environment: Environment,
         limit: Duration,
     ) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("switchboard-plugin-test-").tempdir()?;
-        Ok(Self { library, folder, given, resolution, limit })
+        let resolution = config::resolve(&section, library.manifest(), &environment);
+        Ok(Self { library, folder, section, environment, resolution, limit })
     }
 
     pub(super) fn manifest(&self) -> &Manifest {

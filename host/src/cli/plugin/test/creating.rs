@@ -13,7 +13,8 @@ use super::{
 };
 
 /// How settings are given to this command.
-const GIVE: &str = "give settings that work: `--settings '{\"key\":\"value\"}'`, or `--settings-file FILE`";
+const GIVE: &str = "give settings that work: in the plugin's section of plugins.toml or in `.env`, by \
+     `--settings '{\"key\":\"value\"}'`, or by `--settings-file FILE`";
 
 /// Settings that an instance can be made with.
 pub(super) struct Usable(pub(super) Value);

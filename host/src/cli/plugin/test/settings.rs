@@ -2,12 +2,12 @@
 
 use plugin_api::manifest::Manifest;
 use serde_json::{Map, Value, json};
-use switchboard::config::{Environment, Resolution};
+use switchboard::config::{self, Environment, Resolution, SettingsTable};
 
 use super::{
     checklist::{Checklist, Outcome},
-    resolve,
     schemas::properties,
+    section_of,
 };
 
 /// A key that no plugin has.
@@ -20,8 +20,10 @@ pub(super) fn check(plugin: &Manifest, list: &mut Checklist) {
     list.add("settings.missing", "without its required settings it is not configured", missing(plugin));
 }
 
-fn nothing_set() -> Environment {
-    Environment::from_pairs::<String, String>([])
+/// What a host would make of these settings alone.
+fn resolve(plugin: &Manifest, settings: Map<String, Value>) -> Resolution {
+    let nothing_set = Environment::from_pairs::<String, String>([]);
+    config::resolve(&section_of(&plugin.name, SettingsTable::from_values(settings)), plugin, &nothing_set)
 }
 
 fn one(key: &str, value: Value) -> Map<String, Value> {
@@ -29,7 +31,7 @@ fn one(key: &str, value: Value) -> Map<String, Value> {
 }
 
 fn unknown(plugin: &Manifest) -> Outcome {
-    match resolve(plugin, one(UNKNOWN, json!(true)), &nothing_set()) {
+    match resolve(plugin, one(UNKNOWN, json!(true))) {
         Resolution::Invalid { .. } => Outcome::ok(),
         _ => Outcome::failed(
             "it is taken",
@@ -48,14 +50,14 @@ fn types(plugin: &Manifest) -> Outcome {
             continue;
         }
         tried += 1;
-        let resolution = resolve(plugin, one(key, wrong.clone()), &nothing_set());
+        let resolution = resolve(plugin, one(key, wrong.clone()));
         if !matches!(&resolution, Resolution::Invalid { invalid, .. } if !invalid.is_empty()) {
             taken.push(format!("`{key}` takes a list of lists"));
         }
     }
     match tried {
         0 if properties(&plugin.settings).is_none_or(Map::is_empty) => Outcome::Ok("it has none".to_owned()),
-        0 => Outcome::skipped("no setting has a type that could be wrong", "nothing, if that is intended"),
+        0 => Outcome::Ok("none has a type that could be wrong".to_owned()),
         _ => Outcome::none(taken, "give the field the type that it needs"),
     }
 }
@@ -65,7 +67,7 @@ fn missing(plugin: &Manifest) -> Outcome {
     if required.is_none_or(Vec::is_empty) && plugin.require_any.is_empty() {
         return Outcome::Ok("it requires none".to_owned());
     }
-    match resolve(plugin, Map::new(), &nothing_set()) {
+    match resolve(plugin, Map::new()) {
         Resolution::NotConfigured { missing, .. } => {
             Outcome::Ok(format!("it asks for {}", missing.join(", ")))
         }

@@ -7,9 +7,9 @@ use plugin_api::{
     manifest::OperationMode,
     protocol::LogRecord,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use switchboard::{
-    config::{Environment, Resolution},
+    config::{self, Resolution},
     loader::Instance,
 };
 
@@ -20,7 +20,6 @@ use super::{
     creating::Usable,
     garbage,
     lifecycle::Lasting,
-    resolve,
     schemas::{is_secret, properties},
     witness::Witness,
 };
@@ -125,15 +124,18 @@ async fn secrets(bench: &Bench, lasting: Lasting) -> Outcome {
 
 /// The settings with a value in every secret, if an instance can be made of them.
 fn with_secrets(bench: &Bench, keys: &[&String], value: Option<&str>) -> Option<Value> {
-    let mut settings: Map<String, Value> = bench.given.clone();
+    let mut section = bench.section.clone();
+    let settings = &mut section.settings;
     if let Some(value) = value {
-        settings.extend(keys.iter().map(|key| ((*key).clone(), Value::from(value))));
+        keys.iter().for_each(|key| settings.set(key, Value::from(value)));
         let groups = bench.manifest().all_or_none.iter();
         for companion in groups.filter(|group| keys.iter().any(|key| group.contains(key))).flatten() {
-            settings.entry(companion.clone()).or_insert_with(|| Value::from(COMPANION));
+            if !settings.has(companion) {
+                settings.set(companion, Value::from(COMPANION));
+            }
         }
     }
-    match resolve(bench.manifest(), settings, &Environment::of_process()) {
+    match config::resolve(&section, bench.manifest(), &bench.environment) {
         Resolution::Ready { settings, .. } => Some(settings),
         _ => None,
     }
