@@ -82,7 +82,7 @@ enum Command {
         #[command(flatten)]
         reach: Reach,
     },
-    /// Examines a running host and everything that it joins, end to end, and says what to mend: 0 if nothing failed.
+    /// Checks a running host and everything that it connects to, end to end, and says what to fix: 0 if nothing failed.
     Doctor {
         /// These alone; `host` is the host itself.
         #[arg(value_name = "PLUGIN")]
@@ -157,7 +157,7 @@ enum PluginCommand {
     },
     /// Writes a new plugin that builds and is healthy at the first try.
     New(plugin::New),
-    /// Holds a library against what every plugin promises, and prints a checklist: 0 if it keeps all of it.
+    /// Checks a library against the plugin contract, and prints a checklist: 0 if every line passed.
     Test(plugin::Test),
 }
 

@@ -160,7 +160,7 @@ pub enum LibraryRef {
     Path(PathBuf),
 }
 
-/// The table `settings` of a plugin, interpolated, without what is empty; not yet held against the plugin's schema.
+/// The table `settings` of a plugin, interpolated, without what is empty; not yet checked against the plugin's schema.
 #[derive(Clone, Default, PartialEq)]
 pub struct SettingsTable {
     values: Map<String, Value>,

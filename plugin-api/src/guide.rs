@@ -15,6 +15,10 @@ pub mod stream {}
 pub mod route {}
 #[doc = include_str!("../docs/tools.md")]
 pub mod tools {}
+#[doc = include_str!("../docs/http_client.md")]
+pub mod http_client {}
+#[doc = include_str!("../docs/database.md")]
+pub mod database {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 

@@ -23,11 +23,11 @@ use crate::plugin::Plugin;
 /// How often an integration is probed unless it or plugins.toml says otherwise.
 pub const DEFAULT_PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a plugin joins: the outside world, or other plugins.
+/// What a plugin connects to: the outside world, or other plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Joins an outside system.
+    /// Connects to an outside system.
     Integration,
     /// Works with integrations and other services.
     Service,
@@ -126,7 +126,7 @@ pub struct OperationManifest {
 }
 
 impl Manifest {
-    /// Starts the manifest of a plugin that joins an outside system. It is probed every minute unless
+    /// Starts the manifest of a plugin that connects to an outside system. It is probed every minute unless
     /// [`ManifestBuilder::probe_every`] or [`ManifestBuilder::without_probe`] says otherwise.
     pub fn integration<P: Plugin>(name: &str) -> ManifestBuilder<P> {
         ManifestBuilder::new(name, Kind::Integration).probe_every(DEFAULT_PROBE_INTERVAL)

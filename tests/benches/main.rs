@@ -1,4 +1,4 @@
-//! The host against its budgets (DESIGN 8): one table, each row beside its reference, measured in the same run by turns,
+//! The host against its budgets (DESIGN 8): one table, each row beside its reference, measured alternately in the same run,
 //! so that whatever disturbs the machine disturbs both. Ratios are what counts; the figures are this machine's.
 //! A budget that is missed is told, and fails the command only with `--strict`.
 

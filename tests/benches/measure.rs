@@ -1,4 +1,4 @@
-//! Two things measured by turns become two medians.
+//! Two things measured alternately become two medians.
 
 /// The median of ours, and of the reference.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Row 7: recalling over 100,000 memories of one person through a host, less what embedding the question takes, beside the
 //! plain query of sqlite-vec on the same file: the nearest 256 by their bits, the best 40 of them by their numbers.
 //!
-//! Both are timed by turns in one run. Our time is that of `memory_service.recall`, called by another plugin, less
+//! Both are timed alternately in one run. Our time is that of `memory_service.recall`, called by another plugin, less
 //! that of `openai.embed` of the same question, called by the same plugin: words, fusing, JSON and the host are in it. The
 //! memories are written into the plugin's own tables, with random vectors, and words of which some are in every other
 //! memory, as in a language.

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use switchboard_tests::{
     Setup,
-    artifacts::{artifacts, repository},
+    artifacts::{artifacts, repository, shipped_plugins},
     http,
     partners::{
         deploy::{kubernetes_validate, systemd_analyze},
@@ -410,9 +410,7 @@ fn the_production_configuration_names_every_setting() {
     let (text, schema) = (production(), schema());
     let sections = sections(&text);
     let known = known(&schema);
-    let shipped = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
-    for folder in shipped {
-        let name = folder.expect("a folder can be read").file_name().to_string_lossy().into_owned();
+    for name in shipped_plugins() {
         let section = format!("plugins.{name}.settings");
         let keys = known.iter().find(|(known, _)| *known == section);
         assert!(keys.is_some(), "host/deploy/plugins.toml does not name `{name}`: add [plugins.{name}]");

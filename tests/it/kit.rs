@@ -15,7 +15,7 @@ use plugin_api::manifest::judge::judge;
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup,
-    artifacts::{artifacts, repository},
+    artifacts::{artifacts, repository, shipped_plugins},
     guide::{Step, steps},
     http, partners,
     process::Finished,
@@ -349,11 +349,8 @@ fn settings_of(plugin: &str) -> Value {
 
 /// All shipped plugins, whichever these are, and the fixtures that are sound.
 fn every_plugin_keeps_its_promises() {
-    let folders = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
-    let shipped = folders
-        .map(|folder| folder.expect("a folder can be read").file_name().to_string_lossy().into_owned());
     let fixtures = ["faulty", "web", "dependent", "chicken", "egg"].map(str::to_owned);
-    for plugin in shipped.chain(fixtures) {
+    for plugin in shipped_plugins().into_iter().chain(fixtures) {
         let finished = checklist(&plugin, &settings_of(&plugin));
         assert_eq!(finished.code, Some(0), "{plugin}: {}\n{}", finished.stdout, finished.stderr);
     }

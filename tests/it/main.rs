@@ -73,7 +73,7 @@ mod orchestrator;
 mod bridge;
 /// The scheduler: jobs that are done once, whoever is killed.
 mod scheduler;
-/// A host examines itself, and what it joins.
+/// A host checks itself, and what it connects to.
 mod doctor;
 /// How it is installed and deployed.
 mod deploy;

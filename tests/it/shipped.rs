@@ -3,7 +3,13 @@
 use std::fs;
 
 use libtest_mimic::Trial;
-use switchboard_tests::{Setup, artifacts::repository, partners::smtp::SmtpServer, trial::Outcome, trials};
+use switchboard_tests::{
+    Setup,
+    artifacts::{repository, shipped_plugins},
+    partners::smtp::SmtpServer,
+    trial::Outcome,
+    trials,
+};
 
 use crate::{calendar, openai, twilio};
 
@@ -70,9 +76,7 @@ fn with_partners_everything_is_connected() -> Outcome {
 
 fn it_names_every_plugin_of_the_repository() {
     let named = names();
-    let folders = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
-    for folder in folders.map(|folder| folder.expect("a folder can be read").file_name()) {
-        let name = folder.to_string_lossy().into_owned();
+    for name in shipped_plugins() {
         assert!(named.contains(&name), "plugins.toml does not name `{name}`: add a section [plugins.{name}]");
     }
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use switchboard_tests::{artifacts::repository, trials};
+use switchboard_tests::{
+    artifacts::{repository, shipped_plugins},
+    trials,
+};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -28,6 +31,7 @@ pub fn tests() -> Vec<Trial> {
         every_entry_of_the_fuzzers_has_its_target,
         the_readme_stays_short,
         links_between_pages_lead_somewhere,
+        the_architecture_names_files_that_exist,
         pages_are_in_plain_words,
         comments_are_in_plain_words,
     ]
@@ -330,9 +334,8 @@ fn unsafe_stays_where_it_is() {
 }
 
 fn every_plugin_has_the_same_files() {
-    let folders = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
     let mut absent = Vec::new();
-    for folder in folders.map(|folder| folder.expect("a folder can be read").path()) {
+    for folder in shipped_plugins().iter().map(|name| repository().join("plugins").join(name)) {
         let lib = fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_default();
         let joins_outside_system = lib.contains("Manifest::integration(");
         let client = joins_outside_system.then_some("src/client.rs");
@@ -341,7 +344,7 @@ fn every_plugin_has_the_same_files() {
     }
     none(
         absent,
-        "every plugin has README.md, src/lib.rs and src/settings.rs; one that joins an outside system talks to it in \
+        "every plugin has README.md, src/lib.rs and src/settings.rs; one that connects to an outside system talks to it in \
          src/client.rs",
     );
 }
@@ -489,6 +492,18 @@ fn comments(text: &str) -> Vec<Vec<&str>> {
 
 fn is_relative(sentence: &str) -> bool {
     ["Who ", "Whom ", "Whose ", "What "].iter().any(|word| sentence.starts_with(word))
+}
+
+/// The rows of the table "Where to change what".
+fn the_architecture_names_files_that_exist() {
+    let page = fs::read_to_string(repository().join("host/ARCHITECTURE.md")).expect("there is the page");
+    let (_, table) = page.split_once("## Where to change what").expect("it has the table");
+    let paths =
+        table.split('`').skip(1).step_by(2).filter(|words| words.contains('/') || words.ends_with(".rs"));
+    let exists =
+        |path: &&str| ["host/src", "host", ""].iter().any(|root| repository().join(root).join(path).exists());
+    let gone: Vec<String> = paths.filter(|path| !exists(path)).map(str::to_owned).collect();
+    none(gone, "name the file that has this job now");
 }
 
 fn pages_are_in_plain_words() {

@@ -2,7 +2,7 @@
 //! depend on it, and puts none beside the binary; when all is fresh this takes a moment.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -43,6 +43,17 @@ pub fn artifacts() -> &'static Artifacts {
 /// The root of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in a folder of the repository")
+}
+
+/// The names of the shipped plugins: each has a folder of its name.
+///
+/// # Panics
+/// If the repository has none.
+pub fn shipped_plugins() -> Vec<String> {
+    let entries = fs::read_dir(repository().join("plugins")).expect("the repository has plugins");
+    let entries = entries.map(|entry| entry.expect("a folder can be read"));
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    folders.map(|folder| folder.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn build(folder: &Path) {

@@ -104,7 +104,7 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
             let core = reloader.clone();
             move |request: Request<Diagnose>| doctor(core.clone(), request)
         })
-        .about("examines the host and what it joins end to end, and says what to mend; some of it takes a minute")
+        .about("checks the host and everything that it connects to, end to end, and says what to fix; some checks take a minute")
         .with("set_log_level", {
             let core = reloader.clone();
             move |request: Request<SetLevel>| set_log_level(core.clone(), request)

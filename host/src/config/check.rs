@@ -1,4 +1,4 @@
-//! A document held against a JSON Schema: every place where it does not fit, in a person's words.
+//! A document checked against a JSON Schema: every place where it does not fit, in a person's words.
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind};
 use plugin_api::settings::Span;
@@ -8,7 +8,7 @@ use super::{pointer, shape::Shape, suggest};
 
 mod limits;
 
-/// A schema that documents are held against.
+/// A schema that documents are checked against.
 pub(super) struct Checker {
     schema: Value,
     validator: Validator,

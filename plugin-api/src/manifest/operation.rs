@@ -132,7 +132,7 @@ impl<P: Plugin> Operation<P> {
         self
     }
 
-    /// `switchboard doctor` runs it, to prove that what the plugin joins works end to end. It takes an
+    /// `switchboard doctor` runs it, to prove that what the plugin connects to works end to end. It takes an
     /// [`Examine`](crate::requests::doctor::Examine) and answers an
     /// [`Examination`](crate::requests::doctor::Examination).
     pub fn doctor(mut self) -> Self {

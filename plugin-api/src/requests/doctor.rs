@@ -1,4 +1,4 @@
-//! What `switchboard doctor` asks of an operation that is marked `doctor`: to prove end to end that what the plugin joins
+//! What `switchboard doctor` asks of an operation that is marked `doctor`: to prove end to end that what the plugin connects to
 //! works, and to name what a person has to mend where it does not.
 
 use jiff::{Timestamp, fmt::rfc2822};

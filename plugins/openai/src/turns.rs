@@ -1,5 +1,5 @@
 //! Messages as callers have them -> messages that the strictest template of a chat takes: one `system` at the front, a
-//! `user` behind it, and then by turns. Qwen's refuses a later `system` and a chat without a `user`, Mistral's and Gemma's two
+//! `user` behind it, and then both alternately. Qwen's refuses a later `system` and a chat without a `user`, Mistral's and Gemma's two
 //! of one role in a row and an `assistant` who begins, Mistral a `user` behind a tool's result and an `assistant` who says
 //! nothing. Pure.
 
@@ -14,7 +14,7 @@ const INTERRUPTED: &str = "(I was interrupted before I answered.)";
 /// Said in the person's place where nobody has written yet.
 const BEGIN: &str = "(Please begin.)";
 
-/// The same messages, by turns.
+/// The same messages, with alternating roles.
 pub fn alternating(messages: &[Message]) -> Vec<Message> {
     let rules: Vec<&str> = messages.iter().filter_map(system).collect();
     let mut turns: Vec<Message> = Vec::with_capacity(messages.len() + 1);

@@ -1,4 +1,4 @@
-//! One run, from where it stands to its end, or to where a person must decide: model, tools and results by turns. Each
+//! One run, from where it stands to its end, or to where a person must decide: model, tools and results alternately. Each
 //! step is written before it is taken, and its outcome as soon as it is known.
 
 mod acting;

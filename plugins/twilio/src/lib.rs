@@ -58,7 +58,7 @@ impl Plugin for Twilio {
 
     fn manifest() -> ManifestBuilder<Self> {
         Manifest::integration("twilio")
-            .about("Joins Twilio: credentials, verified REST access, the check of webhooks")
+            .about("Connects to Twilio: credentials, verified REST access, the check of webhooks")
             .require_any(["auth_token", "api_key_sid"])
             .all_or_none(["api_key_sid", "api_secret"])
             .probe_every(PROBE_INTERVAL)

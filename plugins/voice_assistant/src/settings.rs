@@ -52,7 +52,7 @@ pub struct Settings {
     pub machine_message: Option<String>,
     /// Said when nothing was heard.
     pub reprompt_text: Option<String>,
-    /// Said by turns while an answer takes its time.
+    /// Said in rotation while an answer takes its time.
     pub filler_texts: Option<Vec<String>>,
     /// Said when the call ends.
     pub goodbye_text: Option<String>,

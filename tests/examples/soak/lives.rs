@@ -1,4 +1,4 @@
-//! One host, killed and stopped by turns and started again, its plugins misbehaving at random: what was acknowledged is
+//! One host, killed and stopped alternately and started again, its plugins misbehaving at random: what was acknowledged is
 //! there, and what was taken is answered.
 
 use std::{
@@ -79,7 +79,7 @@ pub fn run(ends: Instant) {
     (1..=seen.rounds).for_each(|round| all_there(&host, &seen.acknowledged, round));
 }
 
-/// One life of the host: load and faults, then a kill or a stop, by turns.
+/// One life of the host: load and faults, then a kill or a stop, alternately.
 fn round(setup: Setup, seen: &mut Seen) -> Setup {
     let mut host = setup.start();
     for name in ["database", "faulty", "unruly", "neighbour"] {

@@ -18,7 +18,7 @@ use crate::cli::{Exit, Failed, show};
 pub struct New {
     /// The plugin's name: snake_case, such as `weather`.
     name: String,
-    /// An integration joins an outside system; a service works with other plugins.
+    /// An integration connects to an outside system; a service works with other plugins.
     #[arg(long, value_enum, default_value_t)]
     kind: Kind,
     /// The folder `plugin-api` of Switchboard's sources: makes a crate outside of them.
@@ -32,7 +32,7 @@ pub struct New {
 /// Which of the two templates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// Joins an outside system.
+    /// Connects to an outside system.
     Integration,
     /// Works with other plugins.
     #[default]

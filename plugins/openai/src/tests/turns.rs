@@ -1,4 +1,4 @@
-//! Messages for the strictest templates: one `system` at the front, then by turns, the person first.
+//! Messages for the strictest templates: one `system` at the front, then both alternately, the person first.
 
 use plugin_api::requests::openai::{Content, Message, Part, ToolCall};
 use proptest::prelude::*;

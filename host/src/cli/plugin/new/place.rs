@@ -12,7 +12,7 @@ use toml::Table;
 pub(super) struct Place {
     /// The folder of the crate, which does not exist yet.
     pub(super) folder: PathBuf,
-    /// The workspace that it joins; `None` outside.
+    /// The workspace that it belongs to; `None` outside.
     pub(super) workspace: Option<PathBuf>,
     /// The SDK, as an absolute path; `None` inside the workspace, which names it.
     pub(super) sdk: Option<PathBuf>,

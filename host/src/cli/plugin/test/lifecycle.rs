@@ -13,7 +13,7 @@ use super::{
     witness::Witness,
 };
 
-/// How often an instance is made anew.
+/// How often a new instance is made.
 const RELOADS: usize = 2;
 
 /// The longest reason that is shown whole.

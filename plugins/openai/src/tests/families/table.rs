@@ -89,7 +89,7 @@ fn calls(asked: &Value) -> impl Iterator<Item = &Value> {
     messages(asked, "assistant").filter_map(|message| message["tool_calls"].as_array()).flatten()
 }
 
-/// One `system` at the front, the person first, by turns, and an answer behind a tool's result.
+/// One `system` at the front, the person first, both alternately, and an answer behind a tool's result.
 fn alternates(asked: &Value) -> bool {
     let roles: Vec<_> = asked["messages"]
         .as_array()

@@ -1,4 +1,4 @@
-//! Joins Switchboard to a file of notes. In the order in which a note passes:
+//! Connects Switchboard to a file of notes. In the order in which a note passes:
 //! - `settings`: what the operator gives.
 //! - this file: what the plugin is and offers.
 //! - `client`: the outside system, and what can go wrong with it.
