@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod advice;
+mod private;
 mod data_dir;
 mod libraries;
 mod prepare;

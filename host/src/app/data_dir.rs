@@ -2,18 +2,30 @@
 //! the running one.
 
 use std::{
-    fs::{File, TryLockError},
-    io,
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use plugin_api::files;
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use serde::{Deserialize, Serialize};
+
+use super::private::{self, Exposed};
 
 /// Where a running host says where it listens.
 const RUN_FILE: &str = "run.json";
+/// Held by the running host, whose process it names.
+const LOCK: &str = "lock";
+/// The command line tries the lock for a moment in order to learn whether a host holds it.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +41,9 @@ pub enum DataDirError {
         /// What the system says.
         reason: io::Error,
     },
+    /// Other users of this machine could read or change what is in it.
+    #[error("`data_dir` cannot be used: {0}")]
+    Exposed(#[from] Exposed),
     /// Another host runs there.
     #[error(
         "another host runs in `{path}`{found}; stop it, or give this one a `data_dir` of its own",
@@ -56,9 +71,16 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// What the host that runs in this folder says of itself; `None` if none does.
+    /// What the host that runs in this folder says of itself; `None` if none does. A file that a host left behind is not
+    /// believed: who listens at that address by now may be anybody, and would be sent the operator's token.
     pub fn read(data_dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&files::read(&data_dir.join(RUN_FILE)).ok()?).ok()
+        let run: Self = serde_json::from_slice(&files::read(&data_dir.join(RUN_FILE)).ok()?).ok()?;
+        let path = data_dir.join(LOCK);
+        let is_held = matches!(File::open(&path).ok()?.try_lock_shared(), Err(TryLockError::WouldBlock));
+        let holder: u32 = files::read_text(&path).ok()?.trim().parse().ok()?;
+        // A host that is starting holds the lock a moment before it names itself there.
+        let is_alive = test_kill_process(Pid::from_raw(holder.try_into().ok()?)?) != Err(Errno::SRCH);
+        (is_held && is_alive && holder == run.pid).then_some(run)
     }
 }
 
@@ -79,15 +101,35 @@ impl DataDir {
             move |reason| DataDirError::Unusable { path, reason }
         };
         std::fs::create_dir_all(path).map_err(unusable(path))?;
-        let file = path.join("lock");
-        let lock = File::create(&file).map_err(unusable(&file))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(DataDirError::Locked { path: path.to_owned(), found: RunFile::read(path) })
+        private::make(path)?;
+        let file = path.join(LOCK);
+        // Not emptied: it may be another host's.
+        let options = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let mut lock = options.map_err(unusable(&file))?;
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                    sleep(LOCK_PATIENCE / 10);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(DataDirError::Locked { path: path.to_owned(), found: RunFile::read(path) });
+                }
+                Err(TryLockError::Error(reason)) => {
+                    return Err(DataDirError::Unusable { path: file, reason });
+                }
             }
-            Err(TryLockError::Error(reason)) => Err(DataDirError::Unusable { path: file, reason }),
         }
+        let mut named = || {
+            lock.set_len(0)?;
+            lock.write_all(std::process::id().to_string().as_bytes())
+        };
+        named().map_err(unusable(&file))?;
+        let locked = Self { path: path.to_owned(), _lock: lock };
+        // One that was killed has left it.
+        locked.retract();
+        Ok(locked)
     }
 
     /// What tells this folder, and so the host that runs in it, from every other: made once.
