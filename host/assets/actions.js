@@ -52,7 +52,7 @@ async function post(path, request = {}) {
 
 async function acknowledged(plugin) {
     await post("/api/operations/host/acknowledge", { plugin });
-    return `what fails of ${plugin} is acknowledged; it shows again if it happens again`;
+    return `the failures of ${plugin} are acknowledged; they show again if they happen again`;
 }
 
 function verified(plugin) {

@@ -71,7 +71,7 @@ function chosen({ plugins, edges }) {
 
 function tellDirection(width) {
     const sides = standsAbove(width) ? ["above", "below"] : ["left", "right"];
-    const text = `What stands ${sides[0]} is needed by what stands ${sides[1]}.`;
+    const text = `Dependencies are ${sides[0]}, dependents ${sides[1]}.`;
     const hint = document.querySelector("#graph-hint");
     if (hint.textContent !== text) hint.textContent = text;
 }
@@ -268,7 +268,7 @@ function legend() {
         sample("broken", "required, and does not work"),
         sample("wanted", "wanted"),
         make("li", {}, make("span", { class: "key root" }), "a cause"),
-        make("li", {}, make("span", { class: "key victim" }), "kept from working"),
+        make("li", {}, make("span", { class: "key victim" }), "blocked by a cause"),
     );
 }
 

@@ -114,7 +114,7 @@ function tell(state) {
         outage.hidden = !isLost;
         const shown = document.createElement("span");
         shown.setAttribute("aria-hidden", "true");
-        outage.replaceChildren("The host cannot be reached. What is shown is old", shown);
+        outage.replaceChildren("The host cannot be reached. The data shown is old", shown);
     }
     if (isLost) outage.lastChild.textContent = `: as it was ${age(state.seen)} ago`;
 }

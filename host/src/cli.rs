@@ -35,14 +35,14 @@ const HERE: &str = "plugins.toml";
 /// Where `host/deploy/install` puts it.
 const INSTALLED: &str = "/etc/switchboard/plugins.toml";
 
-/// Wires integrations and services together, and tells the truth about them.
+/// Runs integrations and services as plugins, and reports truthfully what works.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, about)]
 pub struct Arguments {
     /// The configuration; by default `plugins.toml` here, or else `/etc/switchboard/plugins.toml`.
     #[arg(long, value_name = "PATH", env = "SWITCHBOARD_CONFIG", global = true)]
     config: Option<PathBuf>,
-    /// Says more: what lies behind a refusal of a library, and everything the host logs.
+    /// Shows more: details of why a library is refused, and everything the host logs.
     #[arg(long, short, global = true)]
     verbose: bool,
     #[command(subcommand)]
@@ -51,9 +51,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts the host and serves until it is told to stop (the default).
+    /// Runs the host until it is stopped (the default).
     Run,
-    /// Judges the configuration without starting.
+    /// Checks the configuration without starting the host.
     Check {
         /// Also starts every plugin once, and says whether it connects.
         #[arg(long)]
@@ -62,18 +62,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows what depends on what.
+    /// Shows the dependencies between plugins.
     Graph {
         /// How to draw it.
         #[arg(long, value_enum, default_value_t)]
         format: GraphFormat,
-        /// Shows what falls with this plugin.
+        /// Shows what this plugin takes down.
         #[arg(long, value_name = "NAME", conflicts_with = "format")]
         down: Option<String>,
     },
     /// Shows how a running host is: 0 healthy, 1 degraded, 2 unhealthy, 3 unreachable.
     Status {
-        /// Goes on: redraws on a terminal, else prints a line for each change.
+        /// Follows changes: redraws on a terminal, otherwise prints a line per change.
         #[arg(long)]
         watch: bool,
         /// Prints JSON.
@@ -84,10 +84,10 @@ enum Command {
     },
     /// Checks a running host and everything that it connects to, end to end, and says what to fix: 0 if nothing failed.
     Doctor {
-        /// These alone; `host` is the host itself.
+        /// Only these plugins; `host` is the host itself.
         #[arg(value_name = "PLUGIN")]
         plugins: Vec<String>,
-        /// Also does what others see, such as sending a mail to its own sender; it is said before.
+        /// Also runs checks that others can see, such as sending a mail to its own sender; announces each one first.
         #[arg(long)]
         send: bool,
         /// Prints JSON.
@@ -98,16 +98,16 @@ enum Command {
     },
     /// Shows the levels of a running host's log, or sets one until the host ends.
     Log {
-        /// Whose: a plugin, or `host`.
+        /// The plugin, or `host` for the host itself.
         #[arg(value_name = "PLUGIN", requires = "level")]
         plugin: Option<String>,
-        /// `off`, `error`, `warn`, `info`, `debug` or `trace`; `default` is what plugins.toml says.
+        /// `off`, `error`, `warn`, `info`, `debug` or `trace`; `default` returns to the level in plugins.toml.
         #[arg(value_name = "LEVEL")]
         level: Option<String>,
         #[command(flatten)]
         reach: Reach,
     },
-    /// Makes a running host read its configuration again: what changed is restarted, with what requires it.
+    /// Makes a running host read its configuration again, and restart what changed and what requires it.
     Reload {
         /// Prints JSON.
         #[arg(long)]
@@ -126,13 +126,13 @@ enum Command {
         /// On behalf of this person, such as `+15551234567`.
         #[arg(long, value_name = "PERSON")]
         person: Option<String>,
-        /// The same key means the same effect: at most once.
+        /// Makes a repeated call harmless: calls with the same key take effect at most once.
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
         #[command(flatten)]
         reach: Reach,
     },
-    /// Tells about plugins.
+    /// Lists, inspects, creates and tests plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Prints the JSON Schema of plugins.toml, with the settings of every plugin that it names.
@@ -147,7 +147,7 @@ enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Tells what a library is: settings, dependencies, operations.
+    /// Shows what a library declares: settings, dependencies, operations.
     Inspect {
         /// A plugin's name, or the path of its library.
         library: String,
@@ -155,7 +155,7 @@ enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Writes a new plugin that builds and is healthy at the first try.
+    /// Creates a new plugin that builds and is healthy from the start.
     New(plugin::New),
     /// Checks a library against the plugin contract, and prints a checklist: 0 if every line passed.
     Test(plugin::Test),

@@ -110,11 +110,11 @@ pub struct PluginConfig {
     pub library: LibraryRef,
     /// Whether the host as a whole is unhealthy without it.
     pub required: bool,
-    /// How it is brought up.
+    /// How it is started.
     pub init: Init,
     /// How it is verified while it runs.
     pub probe: Probe,
-    /// What happens when it cannot be brought up.
+    /// How starting it is retried.
     pub retry: Retry,
     /// The limits of calls to it.
     pub calls: Calls,

@@ -182,9 +182,9 @@ fn unknown_binds(node: &Node) -> Vec<Problem> {
 
 fn cyclic(cycle: &[String], line: Option<usize>) -> Problem {
     let path: Vec<_> = cycle.iter().chain(cycle.first()).map(String::as_str).collect();
-    Problem::new(format!("plugins depend on each other in a circle: `{}`", path.join(" -> ")))
+    Problem::new(format!("plugins depend on each other in a cycle: `{}`", path.join(" -> ")))
         .at(line)
-        .hint("each would wait for the next: take one of their sections out, or `bind` a dependency to another instance")
+        .hint("each would wait for the next: remove one of their sections, or `bind` a dependency to another instance")
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ impl Call {
         self.header.person.as_deref()
     }
 
-    /// The same key means the same effect: at most once.
+    /// Makes a repeated call harmless: calls with the same key take effect at most once.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.header.idempotency_key.as_deref()
     }
@@ -189,7 +189,7 @@ impl Dependency {
         self
     }
 
-    /// The same key means the same effect: at most once.
+    /// Makes a repeated call harmless: calls with the same key take effect at most once.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.header.idempotency_key = Some(key.into());
         self

@@ -33,13 +33,15 @@ impl From<OperationError> for Failure {
 }
 
 const GRANT: (FixAction, &str) =
-    (FixAction::SeeDependency, "Grant what the reason says that it lacks, then verify it");
+    (FixAction::SeeDependency, "Grant what the reason says is missing, then verify it");
 const RESOLVE: (FixAction, &str) =
     (FixAction::SeeDependency, "Resolve the conflict that the reason names, then verify it");
 const MATCH: (FixAction, &str) =
     (FixAction::Upgrade, "Install a version of it that fits what it requires, then reload");
-const DEPENDENCY_BROKEN: (FixAction, &str) =
-    (FixAction::SeeDependency, "See the log of what it requires, mend or upgrade that, then verify it");
+const DEPENDENCY_BROKEN: (FixAction, &str) = (
+    FixAction::SeeDependency,
+    "See the log of the plugin that it requires, fix or upgrade it, then verify it",
+);
 const TRY_AGAIN: (FixAction, &str) = (FixAction::Retry, "Verify it to try again");
 
 /// An operation found the outside system unusable: callers are told whether a retry makes sense, and the host that the
@@ -74,12 +76,12 @@ mod tests {
             .collect();
         expect_test::expect![[r#"
             invalid -> protocol: Install a version of it that fits what it requires, then reload
-            denied -> forbidden: Grant what the reason says that it lacks, then verify it
+            denied -> forbidden: Grant what the reason says is missing, then verify it
             not_found -> protocol: Install a version of it that fits what it requires, then reload
             conflict -> protocol: Resolve the conflict that the reason names, then verify it
             cancelled -> unavailable: (by its code)
-            panicked -> internal: See the log of what it requires, mend or upgrade that, then verify it
-            internal -> internal: See the log of what it requires, mend or upgrade that, then verify it
+            panicked -> internal: See the log of the plugin that it requires, fix or upgrade it, then verify it
+            internal -> internal: See the log of the plugin that it requires, fix or upgrade it, then verify it
             unknown_outcome -> internal: Verify it to try again
             overloaded -> unavailable: (by its code)
             unavailable -> unavailable: (by its code)

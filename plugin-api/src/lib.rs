@@ -50,7 +50,7 @@
 //! - [`stream`]: frames in both directions.
 //! - [`requests`]: the typed requests of the shipped operations.
 //! - [`standing`]: a trouble that outlasts single outcomes.
-//! - [`worker`]: a loop in the background, watched.
+//! - [`worker`]: a background loop, watched.
 //! - [`web`]: text in pages, and where the host is reached.
 //! - [`phone`]: what is a telephone number, and a name of Twilio's.
 //! - [`files`]: small files that the settings name, which hold nobody up.

@@ -32,7 +32,7 @@ pub struct CallHeader {
     /// The person on whose behalf it is done. Tools take the person from here, never from a model's arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
-    /// The same key means the same effect: at most once.
+    /// Makes a repeated call harmless: calls with the same key take effect at most once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }

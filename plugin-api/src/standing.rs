@@ -41,7 +41,7 @@ impl Standing {
                 tracing::debug!(key = self.key, %error, "the host knows no troubles");
                 *told = Some(trouble);
             }
-            Err(error) => tracing::warn!(key = self.key, %error, "the host did not take a trouble"),
+            Err(error) => tracing::warn!(key = self.key, %error, "the host did not accept a trouble"),
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         for _ in 0..3 {
             plugin.call_json("clear", json!({})).await.expect("it works all the same");
         }
-        let warned = plugin.logs().into_iter().filter(|log| log.message.contains("did not take")).count();
+        let warned = plugin.logs().into_iter().filter(|log| log.message.contains("did not accept")).count();
         (warned, plugin.troubles().len())
     }
 

@@ -58,7 +58,7 @@ impl Server<'_> {
                 NoTrust::new(format!("`{address}` does not answer in TLS: {hint}")).setting(setting)
             }
             _ => NoTrust::new(format!(
-                "no TLS connection with `{address}` comes about: no common version or method"
+                "no TLS connection with `{address}` can be made: no common version or cipher suite"
             ))
             .advise(FixAction::SeeVendor, format!("Let `{address}` speak TLS 1.2 or later")),
         }
@@ -83,7 +83,7 @@ impl Server<'_> {
                     .setting(setting)
             }
             CertificateError::UnknownIssuer | CertificateError::BadSignature => certificate(&format!(
-                "is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in \
+                "is signed by no trusted authority: if it is a private one, give the certificate of its authority in \
                  `{ca_variable}`"
             ))
             .setting("ca_file"),

@@ -167,7 +167,7 @@ where
             }
         };
         drop(task);
-        tracing::error!(worker = name, "a loop in the background {end}: it is begun again");
+        tracing::error!(worker = name, "a background loop {end}: it is restarted");
         standing.raise(&context, trouble(name, &end)).await;
         let wait = pause.map_or(FIRST_PAUSE, |last: Duration| last.saturating_mul(2).min(LONGEST_PAUSE));
         pause = Some(wait);
@@ -189,8 +189,8 @@ async fn hangs(pulse: &Pulse, longest_turn: Duration) -> bool {
 }
 
 fn trouble(name: &'static str, end: &End) -> Trouble {
-    Trouble::raised(name, Failure::internal(format!("`{name}`, a loop in the background, {end}; it was begun again")))
-        .label("Read the log of this plugin. If it comes again, restart the host, and report it to the plugin's author")
+    Trouble::raised(name, Failure::internal(format!("`{name}`, a background loop, {end}; it was restarted")))
+        .label("Read the log of this plugin. If it recurs, restart the host, and report it to the plugin's author")
 }
 
 #[cfg(all(test, feature = "testing"))]

@@ -47,7 +47,7 @@ fn a_manifest_that_cannot_be_used_has_no_instance() {
         the manifest cannot be used:
         an integration needs a probe: without one it would be `connected` for ever, whatever happens outside
         operation `greet` is declared twice
-        operation `greet` waits for a person's agreement and is no tool: nobody else is asked for one
+        operation `greet` needs approval and is no tool: only tool calls are approved
         route `GET /doubtful` leads to `greet`, which does not take an HTTP request
         route `GET /doubtful` is guarded by `doubtful.nobody`, which is no operation
         route `GET /login` is a route of the host itself

@@ -350,7 +350,7 @@ fn an_address_that_google_does_not_know_is_explained() -> Outcome {
     let host = setup(google.address()).without_env("GOOGLE_OAUTH_REDIRECT_URI").start();
     host.wait_for_status("google_calendar", "disconnected");
     let page = host.get(START);
-    assert_eq!(heading(&page), (409, "Google would not find the way back"));
+    assert_eq!(heading(&page), (409, "Google could not send the browser back"));
     for part in
         [CALLBACK, &format!("http://{}/api/calendar/oauth/callback", host.address()), "PUBLIC_BASE_URL"]
     {

@@ -49,7 +49,7 @@ fn an_empty_file() {
         "",
         expect![[r#"
             error: plugins.toml: it is empty
-              hint: a plugin is named by a section, for example:
+              hint: a section declares a plugin, for example:
                     [plugins.database]
                     required = true
         "#]],
@@ -170,8 +170,8 @@ fn a_cycle() {
     check_text(
         "[plugins.database]\n[plugins.chicken]\n[plugins.egg]\n",
         expect![[r#"
-        error: plugins.toml:2: plugins depend on each other in a circle: `chicken -> egg -> chicken`
-          hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance
+        error: plugins.toml:2: plugins depend on each other in a cycle: `chicken -> egg -> chicken`
+          hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance
     "#]],
     );
 }
@@ -180,8 +180,8 @@ fn a_plugin_twice() {
     check_text(
         "[plugins.database]\n[plugins.smtp]\n[plugins.database]\n",
         expect![[r#"
-            error: plugins.toml:3: `database` is there for the second time
-              hint: a section or key may be written once: merge the two, or rename one
+            error: plugins.toml:3: `database` is defined a second time
+              hint: a section or key may appear only once: merge the two, or rename one
         "#]],
     );
 }
@@ -318,12 +318,12 @@ fn mistakes_in_dotenv() {
     check(
         Setup::new("[plugins.database]\n").file(".env", "A=1\nB=two words\nC='open\nD=x${UNSET}\nE\n"),
         expect![[r#"
-            error: plugins.toml: line 2 of the `.env` beside it has blanks in its value, and no quotes
-              hint: put a value that is meant literally between single quotes: `NAME='a value'`
+            error: plugins.toml: line 2 of the `.env` beside it has blanks in its value, but no quotes
+              hint: put a literal value in single quotes: `NAME='a value'`
             plugins.toml: line 3 of the `.env` beside it has a quote that is not closed
-              hint: put a value that is meant literally between single quotes: `NAME='a value'`
+              hint: put a literal value in single quotes: `NAME='a value'`
             plugins.toml: line 4 of the `.env` beside it has `${UNSET}`, and no variable of that name is set before
-              hint: set it in the environment or further up; put a value that is meant literally between single quotes: `NAME='a value'`
+              hint: set it in the environment or further up; put a literal value in single quotes: `NAME='a value'`
             plugins.toml: line 5 of the `.env` beside it is not `NAME=value`
               hint: a name has letters, digits and `_`; a line that begins with `#` is a comment
         "#]],

@@ -109,7 +109,7 @@ fn a_cause_is_shown_with_what_it_takes_down() -> Outcome {
     browser.open(host.address(), &DESK);
     browser.wait("document.querySelector('#graph .node.root[data-name=openai]')");
     assert_eq!(browser.text("h1"), "Unhealthy");
-    assert_eq!(browser.text(".cause[data-key=openai] .victims"), "keeps from working: bridge, memory, voice");
+    assert_eq!(browser.text(".cause[data-key=openai] .victims"), "blocks: bridge, memory, voice");
     assert_eq!(browser.text(".cause[data-key=openai] .reason"), "no answer within 10 s");
     assert_eq!(browser.text("#plugin-bridge .waits"), "waits for voice, because of openai");
     let described =
@@ -274,7 +274,7 @@ fn without_scripts_it_still_tells_everything() -> Outcome {
     for expected in [
         "Unhealthy",
         "no answer within 10 s",
-        "keeps from working: bridge, memory, voice",
+        "blocks: bridge, memory, voice",
         "waits for voice, because of openai",
         "The critical path: ",
         "initializing → connected",

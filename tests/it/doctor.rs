@@ -225,7 +225,7 @@ fn a_public_address_that_leads_elsewhere_is_told() -> Outcome {
     verdict(
         &check(&host, 1, "twilio_service", "webhook_unsigned"),
         "failed",
-        &format!("`{base}` takes what Twilio did not sign: something else answers there"),
+        &format!("`{base}` accepts requests that Twilio did not sign: something else answers there"),
         Some(&lead(&base)),
     );
     verdict(

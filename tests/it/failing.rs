@@ -230,7 +230,7 @@ fn a_loop_is_failing_until_it_turns_again(fault: &str, expected: &str) {
     let message = finding["message"].as_str().unwrap_or_default();
     assert!(message.contains(expected), "{finding}");
     assert_eq!(health(&host)["status"], "degraded");
-    host.wait_for_output("a loop in the background");
+    host.wait_for_output("a background loop");
 
     // Each time that it is begun again it does the same, until it is told otherwise.
     host.call("faulty", "become", &json!({}));

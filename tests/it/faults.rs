@@ -443,7 +443,10 @@ fn bytes_that_are_no_answer() {
                 "{entry}: {seen:#}"
             );
             let message = seen["reason"]["message"].as_str().unwrap_or_default();
-            assert!(message.starts_with("the plugin answered what is no error of ours: "), "{message}");
+            assert!(
+                message.starts_with("the plugin answered with an error that the host cannot read: "),
+                "{message}"
+            );
             assert!(!message.contains(char::is_control), "{message:?}");
             unharmed(&host);
         }
@@ -457,7 +460,7 @@ fn bytes_that_are_no_answer() {
     let answer = host.call("raw", "call", &json!({}));
     assert_eq!(
         (answer.status, answer.json()["detail"].clone()),
-        (500, json!("`raw.call` answered what is no JSON"))
+        (500, json!("`raw.call` gave an answer that is not JSON"))
     );
     unharmed(&host);
     let (finished, _) = raw("stop", "ÿþ", true).terminate();
@@ -523,7 +526,7 @@ fn manifests_that_are_none() {
     check_manifest(
         &manifest(json!({"probe_interval_ms": 0})),
         expect![
-            "has a manifest that cannot be used: it wants a probe every 0 ms: an interval has 100 ms at least, 86400000 ms at most"
+            "has a manifest that cannot be used: its probe interval is 0 ms: expected 100 ms at least, 86400000 ms at most"
         ],
     );
     check_manifest(

@@ -209,7 +209,7 @@ fn a_name_that_cannot_be_is_refused() {
         &["my-plugin"],
         2,
         expect![[r#"
-        error: `my-plugin` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`; did you mean `my_plugin`?
+        error: `my-plugin` is not a plugin name: use snake_case that begins with a letter, such as `weather`; did you mean `my_plugin`?
     "#]],
     );
     refused(
@@ -233,7 +233,7 @@ fn a_name_that_cannot_be_is_refused() {
         &["../weather"],
         2,
         expect![[r#"
-        error: `../weather` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`; did you mean `weather`?
+        error: `../weather` is not a plugin name: use snake_case that begins with a letter, such as `weather`; did you mean `weather`?
     "#]],
     );
 }
@@ -297,7 +297,7 @@ fn a_folder_that_is_not_the_sdk_is_refused() {
         &["weather"],
         1,
         expect![[r#"
-        error: `<folder>` is no part of Switchboard's sources: go there, or say where their `plugin-api` is with `--sdk PATH`
+        error: `<folder>` is not inside Switchboard's sources: go there, or give the path of `plugin-api` with `--sdk PATH`
     "#]],
     );
     refused(
@@ -407,31 +407,31 @@ fn the_checklist_says_why_and_how_to_mend() {
 
         ok       manifest.load        the library loads, and its manifest can be used
         ok       manifest.name        the library is found by the plugin's name
-        ok       manifest.about       the plugin and its operations say what they are
-        ok       manifest.version     its version is one of Cargo's
-        ok       settings.schema      its settings are a JSON Schema of a table
+        ok       manifest.about       the plugin and its operations have descriptions
+        ok       manifest.version     its version is a valid Cargo version
+        ok       settings.schema      the JSON Schema of its settings describes a table
         ok       settings.about       every setting says what it is
-        ok       settings.secrets     what is named like a secret is marked as one
+        ok       settings.secrets     every setting named like a secret is marked as one
         ok       settings.variables   its variables are named once each, in capitals
-        ok       operations.schemas   what operations take and give is JSON Schema
-        ok       operations.tools     a language model can tell what to give a tool
-        ok       settings.unknown     a setting that there is not is refused
+        ok       operations.schemas   requests and responses have valid JSON Schemas
+        ok       operations.tools     every tool tells a language model what to pass to it
+        ok       settings.unknown     an unknown setting is refused
         ok       settings.types       a setting of the wrong type is refused
         ok       settings.missing     without its required settings it is not configured: it requires none
-        ok       create.garbage       `create` neither panics nor hangs by settings that fit nothing
+        ok       create.garbage       `create` neither panics nor hangs on malformed settings
         ok       create               `create` makes an instance whose threads are free
-        ok       calls.garbage        requests that fit nothing are `invalid`, and panic nowhere
-        ok       calls.unknown        an operation that there is not is `not_found`
+        ok       calls.garbage        malformed requests are `invalid`, and cause no panic
+        ok       calls.unknown        an unknown operation is `not_found`
         ok       calls.deadline       a call whose deadline has passed ends
         ok       calls.streams        a stream that was closed ends
         ok       calls.cancelled      when callers go away, the instance still answers
-        failed   init                 `init` succeeds, or says why not in words and a code: `internal`: as told by the settings
-                                      mend: `internal` is the plugin's own fault: choose the code that says what happened outside
-        ok       probe                `probe` succeeds, or says why not in words and a code
+        failed   init                 `init` succeeds, or fails with a message and a code: `internal`: as told by the settings
+                                      fix: `internal` is the plugin's own fault: choose the code that says what happened outside
+        ok       probe                `probe` succeeds, or fails with a message and a code
         ok       stop                 `stop` ends
         ok       stop.early           `stop` ends also before `init` has succeeded
-        ok       reload               it can be stopped and made anew in the same process: 2 times
-        ok       logs                 it logs no more than it is asked for: 1 records came
+        ok       reload               it can be stopped and created again in the same process: 2 times
+        ok       logs                 it logs only what its level allows: 1 records came
         ok       secrets              its secrets are in no log, error or reason: they were planted in 2 forms
 
         26 ok, 1 failed, 0 skipped

@@ -53,7 +53,7 @@ fn a_plugin_says_more_while_it_runs_and_after_a_reload() {
     host.wait_for_status("database", "connected");
     provoke(&host);
     assert_eq!(log(&host, &[]), "database  info\nhost      info\n");
-    assert_eq!(log(&host, &["database", "debug"]), "database  debug  (set while it runs)\nhost      info\n");
+    assert_eq!(log(&host, &["database", "debug"]), "database  debug  (set at run time)\nhost      info\n");
     // Once: by default it has said nothing.
     says(&host, 1);
 
@@ -82,7 +82,7 @@ fn the_host_says_more_while_it_runs() {
         let _ = http::send_raw(host.address(), b"this is no HTTP\r\n\r\n");
     };
     disturb();
-    assert_eq!(log(&host, &["host", "debug"]), "database  info\nhost      debug  (set while it runs)\n");
+    assert_eq!(log(&host, &["host", "debug"]), "database  info\nhost      debug  (set at run time)\n");
     assert!(!host.output().contains(words));
     wait_until(
         "the host to say more",

@@ -85,7 +85,7 @@ fn what_has_not_changed_is_left_alone() {
     let revision = host.get("/api/health").json()["revision"].clone();
     let same_but_moved = format!("# A comment moves every line.\n\n{}", secret(1));
     assert_eq!(reload(&host, &same_but_moved), reloaded(&[], &[], &[], &[]));
-    assert_eq!(host.command(&["reload"]).stdout, "nothing has changed that a reload brings into force\n");
+    assert_eq!(host.command(&["reload"]).stdout, "nothing has changed that a reload can apply\n");
     assert_eq!(generations(&host), [1, 1, 1]);
     assert_ne!(host.get("/api/health").json()["revision"], Value::Null);
     assert_eq!(host.get("/api/health").json()["status"], "healthy", "at revision {revision} too");
@@ -106,7 +106,7 @@ fn what_changed_is_restarted_with_what_requires_it() {
     assert_eq!(generations(&host), [2, 3, 1]);
 
     let text = host.setup().command(&["reload"]).stdout;
-    assert_eq!(text, "nothing has changed that a reload brings into force\n");
+    assert_eq!(text, "nothing has changed that a reload can apply\n");
     write(&host, &secret(3));
     let text = host.command(&["reload"]).stdout;
     assert_eq!(text, "restarted: dependent, faulty\n", "both sections changed");
@@ -156,7 +156,7 @@ fn an_invalid_file_changes_nothing_and_says_why() {
             "[plugins.dependent]\n",
             "plugins.toml:1: `dependent` requires `faulty`, which plugins.toml does not",
         ),
-        ("[plugins.faulty]\n[plugins.egg]\n[plugins.chicken]\n", "plugins depend on each other in a circle"),
+        ("[plugins.faulty]\n[plugins.egg]\n[plugins.chicken]\n", "plugins depend on each other in a cycle"),
     ] {
         write(&host, bad);
         let refused = host.command(&["reload"]);

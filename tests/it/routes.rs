@@ -96,7 +96,11 @@ fn a_guard_that_cannot_be_asked_closes_the_door() {
 fn an_answer_that_is_no_http_is_the_plugins_fault() {
     let answer = start().get("/web/nonsense");
     assert_eq!(answer.status, 500);
-    assert!(answer.body.contains("`web.nonsense` answered what is no HTTP response"), "{}", answer.body);
+    assert!(
+        answer.body.contains("`web.nonsense` gave an answer that is not an HTTP response"),
+        "{}",
+        answer.body
+    );
 }
 
 fn an_answer_comes_in_pieces() {

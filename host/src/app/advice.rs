@@ -30,7 +30,7 @@ pub(super) fn data_dir(error: &Error) -> &'static str {
             "mount its file system writable, or set `data_dir` to another folder"
         }
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
-            "a file stands where a folder should: move it away, or set `data_dir` to another folder"
+            "a file is where a folder should be: move it away, or set `data_dir` to another folder"
         }
         ErrorKind::PermissionDenied => {
             "let the user of this process write there, or set `data_dir` to another folder"
@@ -66,8 +66,8 @@ mod tests {
             permission denied: let the user of this process write there, or set `data_dir` to another folder
             read-only filesystem or storage medium: mount its file system writable, or set `data_dir` to another folder
             no storage space: free space there, or set `data_dir` to another folder
-            not a directory: a file stands where a folder should: move it away, or set `data_dir` to another folder
-            entity already exists: a file stands where a folder should: move it away, or set `data_dir` to another folder
+            not a directory: a file is where a folder should be: move it away, or set `data_dir` to another folder
+            entity already exists: a file is where a folder should be: move it away, or set `data_dir` to another folder
             other error: check that folder and its file system, or set `data_dir` to another folder"#]].assert_eq(&told(data_dir, &kinds));
     }
 }

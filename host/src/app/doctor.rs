@@ -29,13 +29,13 @@ const CLOCK_TOLERANCE_MS: u64 = 30_000;
 /// Which variable a setting may come from, by its key.
 type Variables = BTreeMap<String, String>;
 
-/// `host.doctor`: what is to be examined.
+/// `host.doctor`: what to check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Diagnose {
-    /// Also what others see, such as a mail to oneself.
+    /// Also run checks that others can see, such as a mail to oneself.
     pub effects: bool,
-    /// These alone, `host` among them; empty: everything.
+    /// Only these plugins, or `host`; empty: everything.
     pub plugins: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub struct Diagnosis {
 pub struct Subject {
     /// `host`, or the plugin's name.
     pub name: String,
-    /// In the order in which they build on each other.
+    /// Each check builds on those before it.
     pub checks: Vec<Check>,
 }
 
@@ -117,7 +117,7 @@ impl Core {
     ) -> Result<Examination, OperationError> {
         let internal = |error: serde_json::Error| {
             OperationError::internal(format!(
-                "`{plugin}.{operation}` does not answer as a doctor does: {error}"
+                "`{plugin}.{operation}` does not answer in the format of a doctor: {error}"
             ))
         };
         let header = CallHeader {
@@ -185,7 +185,7 @@ fn beyond_status(plugin: &PluginHealth) -> Vec<Check> {
         let (by, roots) = (quoted(&plugin.blocked_by), quoted(&plugin.root_causes));
         let because = if by == roots { String::new() } else { format!(", because of {roots}") };
         let check = Check::failed("requirements", format!("blocked by {by}{because}"));
-        checks.push(check.fix(format!("mend {roots} first")));
+        checks.push(check.fix(format!("fix {roots} first")));
     }
     for failing in &plugin.failing {
         let what = failing.operation.as_deref().or(failing.key.as_deref()).unwrap_or("its work");
@@ -197,11 +197,11 @@ fn beyond_status(plugin: &PluginHealth) -> Vec<Check> {
     if plugin.stale {
         let since = plugin.checked_at.map_or_else(|| "it started".to_owned(), rfc3339);
         let check = Check::failed("freshness", format!("no check has ended since {since}"));
-        checks.push(check.fix("verify it; if no check ends then either, restart the host"));
+        checks.push(check.fix("verify it; if no check ends even then, restart the host"));
     }
     if plugin.flapping {
         let check = Check::failed("steadiness", "its status changed more than five times in ten minutes");
-        checks.push(check.fix("see its `history` for what comes and goes"));
+        checks.push(check.fix("see its `history` for what changes"));
     }
     checks
 }
@@ -225,11 +225,12 @@ fn data_dir(folder: &Path) -> Check {
     const NAME: &str = "data_dir";
     let place = folder.display();
     if let Err(error) = tempfile::NamedTempFile::new_in(folder) {
-        return Check::failed(NAME, format!("`{place}` cannot be written: {error}"))
-            .fix(format!("give `{place}` to the user of this process, or set `data_dir` of `[host]`"));
+        return Check::failed(NAME, format!("`{place}` cannot be written: {error}")).fix(format!(
+            "make the user of this process the owner of `{place}`, or set `data_dir` of `[host]`"
+        ));
     }
     if is_open_to_all(folder) {
-        return Check::failed(NAME, format!("everybody on this machine may write into `{place}`"))
+        return Check::failed(NAME, format!("everyone on this machine can write to `{place}`"))
             .fix(format!("chmod o-w '{place}'"));
     }
     Check::ok(NAME, format!("`{place}` can be written"))
@@ -250,7 +251,7 @@ fn is_open_to_all(_: &Path) -> bool {
 fn clock(clocks: &[Clock]) -> Check {
     const NAME: &str = "clock";
     let Some(worst) = clocks.iter().max_by_key(|clock| clock.ahead_ms.unsigned_abs()) else {
-        return Check::skipped(NAME, "nobody who was asked told the time");
+        return Check::skipped(NAME, "no server that was asked reported the time");
     };
     let Clock { server, ahead_ms } = worst;
     let seconds = ahead_ms.unsigned_abs().div_ceil(1000);
@@ -259,7 +260,7 @@ fn clock(clocks: &[Clock]) -> Check {
     }
     let direction = if *ahead_ms > 0 { "ahead of" } else { "behind" };
     Check::failed(NAME, format!("this machine's clock is {seconds} s {direction} that of `{server}`"))
-        .fix("let this machine keep its time by NTP: `timedatectl set-ntp true`")
+        .fix("synchronise this machine's clock by NTP: `timedatectl set-ntp true`")
 }
 
 #[cfg(test)]
@@ -346,8 +347,8 @@ mod tests {
             told.collect::<Vec<_>>()
         };
         assert_eq!(told("openai"), [""; 0]);
-        assert_eq!(told("memory"), ["blocked by `openai` -> mend `openai` first"]);
-        assert_eq!(told("messages"), ["blocked by `memory`, because of `openai` -> mend `openai` first"]);
+        assert_eq!(told("memory"), ["blocked by `openai` -> fix `openai` first"]);
+        assert_eq!(told("messages"), ["blocked by `memory`, because of `openai` -> fix `openai` first"]);
         let finding = Finding {
             operation: Some("chat".to_owned()),
             key: None,

@@ -74,7 +74,7 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
             let status = status(&reader, &request.body.plugin);
             async move { status }
         })
-        .about("how a plugin stands")
+        .about("shows the status of a plugin")
         .with("verify", move |request: Request<Verify>| verify(verifier.clone(), request))
         .about("probes a plugin now, and answers once the outcome is known")
         .with("report", move |request: Request<Report>| {
@@ -99,7 +99,7 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
                 async move { outcome }
             }
         })
-        .about("takes from a plugin's health what fails in use, until it happens again")
+        .about("acknowledges what fails in use: it is left out of the plugin's health until it happens again")
         .with("doctor", {
             let core = reloader.clone();
             move |request: Request<Diagnose>| doctor(core.clone(), request)
@@ -114,14 +114,14 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
             let core = reloader.clone();
             move |request: Request<Value>| log_levels(core.clone(), request.caller)
         })
-        .about("tells the levels of the logs")
+        .about("lists the log levels")
         .with("reload", move |request: Request<Value>| reload(reloader.clone(), request.caller))
         .about("reads plugins.toml again, and restarts what changed and what requires it")
         .with("operations", move |request: Request<Empty>| {
             let offers = offers(&offerer, &request.caller);
             async move { offers }
         })
-        .about("what can be asked of whom, with the schemas of requests and responses")
+        .about("lists the operations that the caller can use, with the schemas of requests and responses")
         .with("secret", move |request: Request<RegisterSecret>| {
             scrubber.add([request.body.value]);
             async { Ok(()) }
@@ -138,7 +138,7 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
             let fingerprint = key.fingerprint();
             async move { fingerprint }
         })
-        .about("tells the host's secret key from any other, and nothing of it")
+        .about("returns a fingerprint of the host's secret key, which reveals nothing of the key")
         .with("tools", move |request: Request<Value>| {
             let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name));
             async move { listed }
@@ -202,7 +202,7 @@ fn acknowledge(
         let names: Vec<_> = known.failing.iter().map(name).collect();
         let what = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
         return Err(OperationError::not_found(format!(
-            "nothing that this names fails in `{plugin}`; failing: {what}"
+            "no failure of `{plugin}` matches this; failing: {what}"
         )));
     }
     let acknowledged = seen.into_iter();
@@ -251,8 +251,9 @@ async fn call_tool(switch: Switch, request: Request<CallTool>) -> Result<Value, 
     let arguments =
         serde_json::to_vec(&body.arguments).map_err(|error| OperationError::invalid(error.to_string()))?;
     let response = switch.call_tool(plugin(&caller)?, &body.name, header, arguments).await?;
-    serde_json::from_slice(&response)
-        .map_err(|error| OperationError::internal(format!("`{}` answered no JSON: {error}", body.name)))
+    serde_json::from_slice(&response).map_err(|error| {
+        OperationError::internal(format!("`{}` did not answer with JSON: {error}", body.name))
+    })
 }
 
 /// The plugin that calls; what is about the caller itself makes no sense for an operator.

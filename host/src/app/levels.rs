@@ -11,22 +11,22 @@ use crate::config::LogLevel;
 
 use super::{Core, log};
 
-/// Asks for a level, or for the levels as they are.
+/// Asks for a log level, or for the current levels.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SetLevel {
-    /// Whose: a plugin, or `host` itself.
+    /// The plugin, or `host` for the host itself.
     pub plugin: Option<String>,
-    /// `off` to `trace`; left out, what plugins.toml says holds again.
+    /// `off` to `trace`; left out, the level returns to that of plugins.toml.
     pub level: Option<LogLevel>,
 }
 
-/// The levels that are in force.
+/// The current log levels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Levels {
     /// By name, `host` among them.
     pub levels: BTreeMap<String, LogLevel>,
-    /// Those that were set since the host started, and are not what plugins.toml says.
+    /// Those that were set since the host started and differ from plugins.toml.
     pub set: Vec<String>,
 }
 

@@ -40,7 +40,7 @@ impl Observations {
         };
         if value.is_some_and(|value| !value.is_finite()) {
             return Err(OperationError::invalid(format!(
-                "`{name}` is measured as something that is no number"
+                "`{name}` is measured as something that is not a number"
             )));
         }
         match (self.metric(plugin, name, &observe)?, &observe) {
@@ -48,7 +48,7 @@ impl Observations {
             (Metric::Histogram(histogram), Observe::Measure { value, .. }) => histogram.observe(*value),
             _ => {
                 return Err(OperationError::conflict(format!(
-                    "`{name}` is counted and measured: it can be one only"
+                    "`{name}` is both counted and measured: it can be only one of them"
                 )));
             }
         }
@@ -86,9 +86,8 @@ impl Observations {
     }
 
     fn make(&self, plugin: &str, name: &str, observe: &Observe) -> Result<Metric, OperationError> {
-        let help = format!("What {plugin} observes of its own work.");
-        let taken =
-            |_| OperationError::conflict(format!("the host has a metric of the name `{name}` already"));
+        let help = format!("What {plugin} reports about its own work.");
+        let taken = |_| OperationError::conflict(format!("the host already has a metric named `{name}`"));
         let (metric, collector): (Metric, Box<dyn Collector>) = match observe {
             Observe::Count { .. } => {
                 let counter =
@@ -117,7 +116,7 @@ fn check_name(name: &str) -> Result<(), OperationError> {
         return Ok(());
     }
     Err(OperationError::invalid(format!(
-        "`{}` is no name of a metric: it is snake_case, of at most 64 letters, and without `_total`",
+        "`{}` is not a metric name: use snake_case, at most 64 letters, without `_total`",
         name.chars().take(80).collect::<String>()
     )))
 }
@@ -156,9 +155,9 @@ mod tests {
         observations.take("bridge", count("calls")).unwrap();
         assert_eq!(
             refused(measure("calls", 1.0)),
-            "conflict: `calls` is counted and measured: it can be one only"
+            "conflict: `calls` is both counted and measured: it can be only one of them"
         );
-        assert!(refused(count("Calls {}")).starts_with("invalid: `Calls {}` is no name of a metric"));
+        assert!(refused(count("Calls {}")).starts_with("invalid: `Calls {}` is not a metric name"));
         assert!(refused(measure("seconds", f64::NAN)).starts_with("invalid: `seconds` is measured as"));
         for index in 1..MOST {
             observations.take("bridge", count(&format!("calls_{index}"))).unwrap();

@@ -33,7 +33,7 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Restarted: they require what changed.
     pub dependents: Vec<String>,
-    /// What takes effect only when the host is started anew.
+    /// What takes effect only when the host is restarted.
     pub needs_restart: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub enum ReloadError {
     Stopping,
     /// It ended by a panic, at a place that the log names.
     #[error(
-        "the host itself panicked in it: some plugins may have been stopped or not\n  hint: restart the host, and report it with the log"
+        "the host panicked during the reload: some plugins may have been stopped\n  hint: restart the host, and report it with the log"
     )]
     Panicked,
 }

@@ -84,7 +84,7 @@ impl Sealer {
         let cipher = self.cipher()?;
         let parts: Vec<&str> = sealed.split('.').collect();
         let [FORMAT, fingerprint, bytes] = parts[..] else {
-            return Err(OperationError::invalid("this was not sealed here: it is no sealed text"));
+            return Err(OperationError::invalid("this was not sealed here: it is not a sealed text"));
         };
         if fingerprint != cipher.fingerprint {
             return Err(OperationError::conflict(another_key(fingerprint, &cipher.fingerprint)));
@@ -165,7 +165,7 @@ fn key_of(file: &Path) -> Result<SecretKey, OperationError> {
     };
     match fs::metadata(file) {
         Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
-            Err(unusable("others may read it: `chmod 600` it, or replace it if they did".to_owned()))
+            Err(unusable("other users can read it: `chmod 600` it, or replace it if they did".to_owned()))
         }
         Ok(_) => {
             let text = files::read_text(file).map_err(|error| unusable(error.to_string()))?;
@@ -197,7 +197,7 @@ fn make(file: &Path) -> io::Result<SecretKey> {
         File::open(folder)?.sync_all()?;
     }
     tracing::info!(
-        "made a secret key in `{}`: keep it; hosts that share a database share it by `{SECRET_KEY_VARIABLE}`",
+        "made a secret key in `{}`: back it up; hosts that share a database must share it by `{SECRET_KEY_VARIABLE}`",
         file.display()
     );
     Ok(key)

@@ -22,7 +22,7 @@ pub fn call(
     let usage = |problem: String| Failed::new(Exit::Usage, problem);
     let (plugin, operation) = target
         .split_once('.')
-        .ok_or_else(|| usage(format!("`{target}` is no operation: write it as `plugin.operation`")))?;
+        .ok_or_else(|| usage(format!("`{target}` is not an operation: write it as `plugin.operation`")))?;
     let request: Value =
         serde_json::from_str(request).map_err(|error| usage(format!("the request is not JSON: {error}")))?;
     runtime()?.block_on(async {

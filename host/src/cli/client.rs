@@ -35,7 +35,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Where the running host is, and how long it may be silent.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Reach {
-    /// How long the running host may give no sign of life: then the exit code is 3.
+    /// How long the running host may be silent before the command ends with exit code 3.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     timeout: Span,
     /// The address of a host that runs elsewhere, such as `https://switchboard.example.com`; no configuration is read then,
@@ -46,7 +46,7 @@ pub struct Reach {
 
 fn patience(text: &str) -> Result<Span, String> {
     let span = Span::parse(text)?;
-    if span.0.is_zero() { Err("it must be more than nothing".to_owned()) } else { Ok(span) }
+    if span.0.is_zero() { Err("it must be more than zero".to_owned()) } else { Ok(span) }
 }
 
 fn address(text: &str) -> Result<Url, String> {
@@ -82,7 +82,7 @@ enum Trouble {
          its plugins.toml, or give its address by `--url`", folder.display()
     )]
     NoHost { folder: PathBuf },
-    #[error("no HTTP client can be made: {error}\n  hint: report it: no configuration is at fault")]
+    #[error("no HTTP client can be made: {error}\n  hint: report it: your configuration is not the cause")]
     NoClient { error: String },
     #[error(
         "{host} does not answer: {error}\n  hint: it is starting, stopping, or was killed: see its log, or start it with \
@@ -95,12 +95,12 @@ enum Trouble {
     )]
     Silent { host: String, patience: Duration },
     #[error(
-        "{base} answered {status} without JSON\n  hint: something else may listen there: see \
-         which process does, and restart the host"
+        "{base} answered {status} without JSON\n  hint: another program may be listening there: find out \
+         which process it is, and restart the host"
     )]
     NoJson { base: String, status: u16 },
     #[error(
-        "the host answered `host.{what}` by what this command does not know: {error}\n  hint: use the `switchboard` that the \
+        "the host answered `host.{what}` with something unknown to this command: {error}\n  hint: use the `switchboard` that the \
          host was started from"
     )]
     Unknown { what: String, error: String },
@@ -301,14 +301,14 @@ mod tests {
             Unreachable error: no host runs in `/srv/data`
               hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml, or give its address by `--url`
             Failed error: no HTTP client can be made: no certificates
-              hint: report it: no configuration is at fault
+              hint: report it: your configuration is not the cause
             Unreachable error: the host at http://127.0.0.1:8080 (process 4711) does not answer: Connection refused (os error 111)
               hint: it is starting, stopping, or was killed: see its log, or start it with `switchboard run`
             Unreachable error: the host at http://127.0.0.1:8080 (process 4711) did not answer within 10s
               hint: it may be stopped or overloaded: look at the process, or give it more time by `--timeout`
             Failed error: http://127.0.0.1:8080 answered 502 without JSON
-              hint: something else may listen there: see which process does, and restart the host
-            Failed error: the host answered `host.reload` by what this command does not know: missing field `added`
+              hint: another program may be listening there: find out which process it is, and restart the host
+            Failed error: the host answered `host.reload` with something unknown to this command: missing field `added`
               hint: use the `switchboard` that the host was started from
         "#]].assert_eq(&told.concat());
     }

@@ -66,7 +66,7 @@ fn print(diagnosis: &Diagnosis) {
         table.add_row([name, check_name, verdict, seen]);
     }
     show(format_args!("{}\n", table.trim_fmt()));
-    fixes("To mend:", diagnosis, |check| check.verdict == Verdict::Failed);
+    fixes("To fix:", diagnosis, |check| check.verdict == Verdict::Failed);
     fixes("To complete:", diagnosis, |check| check.verdict == Verdict::Skipped);
     let count = |verdict| checks(diagnosis).filter(|(_, check)| check.verdict == verdict).count();
     let [ok, failed, skipped] = [Verdict::Ok, Verdict::Failed, Verdict::Skipped].map(count);

@@ -27,7 +27,7 @@ pub fn log(path: &Path, wanted: Option<(String, String)>, reach: Reach) -> Resul
         };
         let width = levels.keys().map(String::len).max().unwrap_or_default();
         for (name, level) in &levels {
-            let mark = if set.contains(name) { "  (set while it runs)" } else { "" };
+            let mark = if set.contains(name) { "  (set at run time)" } else { "" };
             show(format_args!("{name:width$}  {}{mark}", level.as_str()));
         }
         Ok(Exit::Success)

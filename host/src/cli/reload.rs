@@ -25,7 +25,10 @@ pub fn reload(path: &Path, json: bool, reach: Reach) -> Result<Exit, Failed> {
             return Ok(Exit::Success);
         }
         let reloaded: Reloaded = serde_json::from_value(answer).map_err(|error| {
-            Failed::new(Exit::Failed, format!("the host answered what this command does not know: {error}"))
+            Failed::new(
+                Exit::Failed,
+                format!("the host answered with something unknown to this command: {error}"),
+            )
         })?;
         lines(&reloaded).iter().for_each(show);
         Ok(Exit::Success)
@@ -37,13 +40,13 @@ pub(super) fn lines(reloaded: &Reloaded) -> Vec<String> {
     let Reloaded { added, removed, changed, dependents, needs_restart } = reloaded;
     let mut lines = Vec::new();
     if reloaded.is_nothing() {
-        lines.push("nothing has changed that a reload brings into force".to_owned());
+        lines.push("nothing has changed that a reload can apply".to_owned());
     }
     let told = [
         ("started", added),
         ("stopped", removed),
         ("restarted", changed),
-        ("restarted with what they require", dependents),
+        ("restarted because what they require changed", dependents),
         ("needs a restart of the host", needs_restart),
     ];
     let told = told.into_iter().filter(|(_, names)| !names.is_empty());

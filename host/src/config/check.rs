@@ -117,7 +117,7 @@ impl Checker {
             Kind::MaxLength { limit } => format!("have at most {limit} characters"),
             Kind::MinItems { limit } => format!("have at least {limit} items"),
             Kind::MaxItems { limit } => format!("have at most {limit} items"),
-            Kind::UniqueItems => "hold every item once only".to_owned(),
+            Kind::UniqueItems => "have no duplicate items".to_owned(),
             other => format!("fit `{}` of its schema", other.keyword()),
         }
     }
@@ -195,7 +195,7 @@ fn value(value: &Value, show: bool) -> String {
         Value::String(_) => "text".to_owned(),
         Value::Number(number) if number.is_f64() => "a number".to_owned(),
         Value::Number(_) => "a whole number".to_owned(),
-        Value::Bool(_) => "a truth value".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a table".to_owned(),
         Value::Null => "nothing".to_owned(),

@@ -130,7 +130,8 @@ impl Reader<'_> {
 
     fn number(&mut self, number: Option<Number>, pointer: &str, offset: usize) -> Value {
         let Some(number) = number else {
-            let message = format!("`{}` is not a number that can be counted with", pointer::dotted(pointer));
+            let message =
+                format!("`{}` is not a finite number that fits into 64 bits", pointer::dotted(pointer));
             self.problems.push(Problem::new(message).at(self.lines.position(offset).0));
             return Value::Null;
         };
@@ -166,9 +167,9 @@ impl<'t> Lines<'t> {
 /// What the parser found, and what it says of that, in the product's words.
 fn syntax_problem(message: &str, found: &str, line: usize, column: usize) -> Problem {
     if message.contains("duplicate key") {
-        return Problem::new(format!("`{found}` is there for the second time"))
+        return Problem::new(format!("`{found}` is defined a second time"))
             .at(line)
-            .hint("a section or key may be written once: merge the two, or rename one");
+            .hint("a section or key may appear only once: merge the two, or rename one");
     }
     Problem::new(format!("not TOML at column {column}: {message}")).at(line)
 }

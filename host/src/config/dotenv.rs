@@ -42,12 +42,12 @@ enum Mistake {
 
 impl Mistake {
     fn problem(self, line: usize) -> Problem {
-        const LITERAL: &str = "put a value that is meant literally between single quotes: `NAME='a value'`";
+        const LITERAL: &str = "put a literal value in single quotes: `NAME='a value'`";
         let told = |what: &str| Problem::new(format!("line {line} of the `.env` beside it {what}"));
         match self {
             Self::NotAPair => told("is not `NAME=value`")
                 .hint("a name has letters, digits and `_`; a line that begins with `#` is a comment"),
-            Self::Blanks => told("has blanks in its value, and no quotes").hint(LITERAL),
+            Self::Blanks => told("has blanks in its value, but no quotes").hint(LITERAL),
             Self::Unclosed => told("has a quote that is not closed").hint(LITERAL),
             Self::AfterQuote => told("has more after its closing quote")
                 .hint("between double quotes a `\"` is written `\\\"`; a comment begins with ` #`"),
@@ -297,7 +297,7 @@ mod tests {
     fn mistakes_are_named_with_their_lines_and_nothing_of_the_value() {
         refused(
             "A=1\nB=hush hush\nC=2",
-            "line 2 of the `.env` beside it has blanks in its value, and no quotes",
+            "line 2 of the `.env` beside it has blanks in its value, but no quotes",
         );
         refused("hush", "line 1 of the `.env` beside it is not `NAME=value`");
         refused(

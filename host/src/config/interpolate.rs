@@ -66,7 +66,7 @@ impl Refusal {
             }
             Self::Malformed => {
                 Problem::new(format!("`{key}` has a `${{` that is not `${{NAME}}` or `${{NAME:-default}}`"))
-                    .hint("for the characters themselves write `$${`")
+                    .hint("for a literal `${` write `$${`")
             }
         }
     }

@@ -120,7 +120,7 @@ impl Judge<'_> {
         if host
             .is_none_or(|host| host.is_empty() || host.starts_with('/') || host.contains(char::is_whitespace))
         {
-            let problem = Problem::new(format!("{} is not the address of a web site", source.name));
+            let problem = Problem::new(format!("{} is not the URL of a web site", source.name));
             self.problems.push(problem.at(source.line).hint("write it as `https://switchboard.example.com`"));
         }
         Some(source.text.trim_end_matches('/').to_owned())
@@ -194,7 +194,7 @@ impl Judge<'_> {
             ("calls/timeout", keys.calls.timeout),
         ];
         for (key, _) in times.into_iter().filter(|(_, time)| time.is_zero()) {
-            self.refuse(&format!("{section}/{key}"), "must be more than no time at all", None);
+            self.refuse(&format!("{section}/{key}"), "must be more than zero", None);
         }
         if keys.retry.cap < keys.retry.base {
             let hint = format!("`base` is {:?}, `cap` is {:?}", keys.retry.base, keys.retry.cap);
@@ -224,7 +224,7 @@ impl Judge<'_> {
                 Ok(value) => all.push(value),
                 Err(hint) => {
                     let line = self.places.line(&pointer::child(list, index));
-                    let message = format!("`{}` has `{item}`, which cannot be read", pointer::dotted(list));
+                    let message = format!("`{}` has `{item}`, which is invalid", pointer::dotted(list));
                     self.problems.push(Problem::new(message).at(line).hint(hint));
                 }
             }

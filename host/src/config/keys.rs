@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// The pattern of a name of an instance.
 pub(super) const NAME: &str = "^[a-z][a-z0-9_]*$";
 
-/// The configuration of a Switchboard host: what it is, and the plugins that it runs.
+/// The configuration of a Switchboard host, and of the plugins that it runs.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Keys {
@@ -37,7 +37,7 @@ pub(super) struct HostKeys {
     /// the variable PUBLIC_BASE_URL.
     pub public_base_url: Option<String>,
     /// A file with the operator's token of 16 characters or more, relative to this file. The variable SWITCHBOARD_TOKEN
-    /// wins over it. A token is required of every operator, on this machine too; without one, nobody but this machine
+    /// wins over it. A token is required of every operator, on this machine too; without a token, only this machine
     /// can be served.
     pub token_file: Option<String>,
     /// The proxies whose `Forwarded` and `X-Forwarded-*` headers are believed: addresses or networks, such as
@@ -118,15 +118,15 @@ pub enum LogFormat {
 pub(super) struct PluginKeys {
     /// The plugin's name, or the path of its library relative to this file. Default: the section's name.
     pub library: Option<String>,
-    /// With `false` the section counts as not there.
+    /// With `false` the section counts as absent.
     pub enabled: bool,
     /// Whether the host as a whole is unhealthy without this plugin.
     pub required: bool,
-    /// How it is brought up.
+    /// How it is started.
     pub init: Init,
     /// How it is verified while it runs.
     pub probe: Probe,
-    /// What happens when it cannot be brought up.
+    /// How starting it is retried.
     pub retry: Retry,
     /// The limits of calls to it.
     pub calls: Calls,
@@ -134,7 +134,7 @@ pub(super) struct PluginKeys {
     pub bind: BTreeMap<String, String>,
     /// The tools that it may reach, such as smtp.send_email or google_calendar.*
     pub tools: Vec<String>,
-    /// Which of these tools wait for a person's agreement.
+    /// Which of these tools wait for a person's approval.
     pub approve: Vec<String>,
     /// The least severe level of its log, if not the host's.
     pub log_level: Option<LogLevel>,
@@ -161,7 +161,7 @@ impl Default for PluginKeys {
     }
 }
 
-/// How a plugin is brought up.
+/// How a plugin is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Init {
@@ -208,12 +208,12 @@ pub struct Retry {
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub base: Duration,
-    /// No wait is longer.
+    /// The longest that a wait may be.
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub cap: Duration,
-    /// The longest wait between attempts once it is in `error`: they come after a quarter of the time for which it has
-    /// not been ready, for ever.
+    /// The longest wait between attempts once it is in `error`: each wait is a quarter of the time for which it has
+    /// not been ready, and attempts never end.
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub recovery: Duration,

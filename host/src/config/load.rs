@@ -170,7 +170,7 @@ fn unreadable(error: &Unreadable) -> Problem {
         let problem = Problem::new(format!("it cannot be read: {error}"));
         return match error {
             Unreadable::NotAFile("a folder") => {
-                Problem::new("it is a folder").hint("`--config` wants the file in it")
+                Problem::new("it is a folder").hint("give `--config` the file in it")
             }
             _ => problem,
         };
@@ -191,5 +191,5 @@ fn not_text(error: &std::string::FromUtf8Error) -> Problem {
 }
 
 fn minimal() -> String {
-    format!("a plugin is named by a section, for example:\n{MINIMAL}")
+    format!("a section declares a plugin, for example:\n{MINIMAL}")
 }

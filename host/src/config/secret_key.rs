@@ -36,7 +36,9 @@ impl SecretKey {
         let text = text.trim();
         let refuse = |refusal: String| (refusal, HOW_TO_MAKE.to_owned());
         let bytes = from_hex(text).or_else(|| from_base64(text)).ok_or_else(|| {
-            refuse(format!("is neither base64 nor hexadecimal digits; a key is {LENGTH} bytes written so"))
+            refuse(format!(
+                "is neither base64 nor hexadecimal digits; a key is {LENGTH} bytes in one of these forms"
+            ))
         })?;
         let length = bytes.len();
         let bytes: [u8; LENGTH] = bytes

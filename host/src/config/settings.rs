@@ -228,7 +228,7 @@ impl Resolver<'_> {
 /// The author's mistake, which no operator can mend but by another build.
 fn unusable_schema(plugin: &PluginConfig, error: &str) -> Resolution {
     tracing::debug!(plugin = plugin.name, error, "unusable schema of settings");
-    let problem = "the plugin's own schema of its settings is not a JSON Schema".to_owned();
+    let problem = "the plugin's schema of its settings is not a valid JSON Schema".to_owned();
     let name = format!("plugins.{}.settings", plugin.name);
     let invalid = vec![InvalidSetting { key: String::new(), name, line: None, problem }];
     Resolution::Invalid { invalid, secrets: Vec::new() }

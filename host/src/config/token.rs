@@ -25,7 +25,7 @@ impl Token {
         let refusal = if token.is_empty() {
             "is empty".to_owned()
         } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            "has characters that no header of a request can carry".to_owned()
+            "has characters that are not allowed in an HTTP header".to_owned()
         } else if token.len() < SHORTEST {
             format!("has {} characters, fewer than {SHORTEST}", token.len())
         } else {
@@ -97,8 +97,8 @@ mod tests {
         for (text, expected) in [
             (" \n", "is empty"),
             ("fifteen-letters", "has 15 characters, fewer than 16"),
-            ("two words are no token", "has characters that no header of a request can carry"),
-            ("sixteen-lötters-and-more", "has characters that no header of a request can carry"),
+            ("two words are no token", "has characters that are not allowed in an HTTP header"),
+            ("sixteen-lötters-and-more", "has characters that are not allowed in an HTTP header"),
         ] {
             assert_eq!(Token::parse(text).unwrap_err().0, expected, "{text:?}");
         }

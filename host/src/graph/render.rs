@@ -76,7 +76,7 @@ pub fn down(plan: &StartPlan, name: &str) -> Result<String, Problem> {
         _ => format!("{name} takes down: {}\n", fallen.join(", ")),
     };
     if !missing.is_empty() {
-        text += &format!("goes on with less: {}\n", missing.join(", "));
+        text += &format!("keeps running with reduced function: {}\n", missing.join(", "));
     }
     Ok(text)
 }

@@ -153,28 +153,28 @@ fn cycles() {
     refused(
         nodes("a: a"),
         expect![[r#"
-        plugins.toml:1: plugins depend on each other in a circle: `a -> a`
-          hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance"#]],
+        plugins.toml:1: plugins depend on each other in a cycle: `a -> a`
+          hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance"#]],
     );
     refused(
         nodes("b: a\na: b?"),
         expect![[r#"
-        plugins.toml:2: plugins depend on each other in a circle: `a -> b -> a`
-          hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance"#]],
+        plugins.toml:2: plugins depend on each other in a cycle: `a -> b -> a`
+          hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance"#]],
     );
     refused(
         nodes("x:\nc: a x\nb: c\na: b"),
         expect![[r#"
-        plugins.toml:4: plugins depend on each other in a circle: `a -> b -> c -> a`
-          hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance"#]],
+        plugins.toml:4: plugins depend on each other in a cycle: `a -> b -> c -> a`
+          hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance"#]],
     );
     refused(
         nodes("hub: a b\na: hub\nb: hub"),
         expect![[r#"
-        plugins.toml:2: plugins depend on each other in a circle: `a -> hub -> a`
-          hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance
-        plugins.toml:3: plugins depend on each other in a circle: `b -> hub -> b`
-          hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance"#]],
+        plugins.toml:2: plugins depend on each other in a cycle: `a -> hub -> a`
+          hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance
+        plugins.toml:3: plugins depend on each other in a cycle: `b -> hub -> b`
+          hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance"#]],
     );
 }
 
@@ -199,8 +199,8 @@ fn everything_at_once() {
         expect![[r#"
             plugins.toml:1: `a` requires `missing`, which plugins.toml does not name
               hint: add a section `[plugins.missing]`
-            plugins.toml:1: plugins depend on each other in a circle: `a -> b -> a`
-              hint: each would wait for the next: take one of their sections out, or `bind` a dependency to another instance
+            plugins.toml:1: plugins depend on each other in a cycle: `a -> b -> a`
+              hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance
             plugins.toml:4: `c` requires `gone`, which plugins.toml does not name
               hint: add a section `[plugins.gone]`
             plugins.toml:4: there are two plugins `c`"#]],
@@ -290,7 +290,7 @@ fn drawings() {
     .assert_eq(&render::down(&plan, "database").unwrap());
     expect![[r#"
         nothing requires smtp
-        goes on with less: voice_service
+        keeps running with reduced function: voice_service
     "#]]
     .assert_eq(&render::down(&plan, "smtp").unwrap());
     expect![[r#"

@@ -215,8 +215,7 @@ pub const NO_TOKEN: &str = "only operators may ask for this, and the host has no
 const GIVE_TOKEN: &str = "set `token_file`, or `SWITCHBOARD_TOKEN` in `.env`, and reload it (`SIGHUP`), or ask on this machine \
                           without a proxy";
 
-const WHERE_IT_IS: &str =
-    "it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names";
+const WHERE_IT_IS: &str = "it is the value of `SWITCHBOARD_TOKEN`, or is in the file that `token_file` names";
 
 fn proof(is_right: bool) -> Proof {
     if is_right { Proof::Right } else { Proof::Wrong }

@@ -59,7 +59,7 @@ impl Events {
         let free = (self.open() < seats).then(|| self.seats.clone().try_acquire_owned().ok()).flatten();
         free.ok_or_else(|| {
             let detail = format!("{seats} event streams are open, which is the limit");
-            Problem::unavailable(detail, "come back later, or poll `/api/health` with `If-None-Match`")
+            Problem::unavailable(detail, "try again later, or poll `/api/health` with `If-None-Match`")
                 .retry_after(COME_BACK)
         })
     }

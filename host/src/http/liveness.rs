@@ -14,7 +14,7 @@ use super::{problem::Problem, router::Site};
 pub(super) async fn livez(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     if site.views.current().is_stale() {
         return Err(Problem::unavailable(
-            "the checker has not ticked for a while",
+            "the health checker has not run for a while",
             "the process hangs or gets no processor time: if this lasts, restart it and report it with its log",
         ));
     }
@@ -38,7 +38,7 @@ pub(super) async fn readyz(State(site): State<Arc<Site>>) -> Result<Response, Pr
 
 /// Once and for all.
 pub(super) fn stopping() -> Problem {
-    Problem::unavailable("the host is stopping", "come back when it has been started again")
+    Problem::unavailable("the host is stopping", "try again once it has been restarted")
 }
 
 fn fine(status: &str) -> Response {

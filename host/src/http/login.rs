@@ -49,7 +49,7 @@ pub(super) async fn log_in(State(site): State<Arc<Site>>, request: Request) -> R
             .await;
     let Ok(Form(Login { token })) = form.map_err(|_| write::too_slow())? else {
         return Err(Problem::bad_request(
-            "the login is no form with a field `token`",
+            "the login is not a form with a field `token`",
             "programs need no login: they send `Authorization: Bearer <token>`",
         ));
     };

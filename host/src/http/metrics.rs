@@ -61,7 +61,7 @@ fn families(snapshot: &Snapshot, event_streams: usize) -> Vec<MetricFamily> {
         ),
         family(
             "switchboard_event_streams_open",
-            "Clients that follow the events of health.",
+            "Clients that follow the health events.",
             MetricType::GAUGE,
             vec![gauge(Vec::new(), event_streams as f64)],
         ),
@@ -77,7 +77,7 @@ fn families(snapshot: &Snapshot, event_streams: usize) -> Vec<MetricFamily> {
         ),
         family(
             "switchboard_plugin_failing",
-            "Whether the work of the plugin fails in use; without an operation: as a whole, or nothing does.",
+            "Whether the plugin fails in use, by operation; with an empty one: 1 as a whole, 0 not at all.",
             MetricType::GAUGE,
             plugins().flat_map(failing).collect(),
         ),
@@ -89,13 +89,13 @@ fn families(snapshot: &Snapshot, event_streams: usize) -> Vec<MetricFamily> {
         ),
         family(
             "switchboard_plugin_instances_abandoned",
-            "Hung instances of the plugin that were given up, each with its threads, since the host started.",
+            "Hung instances of the plugin that were abandoned, each with its threads, since the host started.",
             MetricType::GAUGE,
             plugins().map(|plugin| gauge(identity(plugin), f64::from(plugin.abandoned))).collect(),
         ),
         family(
             "switchboard_plugin_instances_abandoned_limit",
-            "After so many abandoned instances no further one is made.",
+            "How many instances may be abandoned before no more are made.",
             MetricType::GAUGE,
             vec![gauge(Vec::new(), f64::from(MOST_ABANDONED))],
         ),

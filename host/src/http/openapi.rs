@@ -33,7 +33,7 @@ use super::{
 };
 use crate::switch::Offer;
 
-const ABOUT: &str = "Everything that can be asked of this host over HTTP. `GET` stands for `HEAD`, too. Failures are \
+const ABOUT: &str = "The HTTP API of this host. Every `GET` route also answers `HEAD`. Failures are \
     `application/problem+json` (RFC 9457) with a hint. Out of the box a host listens on loopback alone and requires no login \
     there; if it has a token, operators send it as `Authorization: Bearer`, on loopback too, browsers get a cookie for it at \
     `/login`, and everybody else sees health without reasons, settings, edges and links.";
@@ -113,7 +113,7 @@ impl Description {
                     "token": { "type": "http", "scheme": "bearer", "description": "The operator's token." },
                     "session": {
                         "type": "apiKey", "in": "cookie", "name": COOKIE,
-                        "description": "What `/login` gives a browser for the token.",
+                        "description": "The session cookie that `/login` gives a browser in exchange for the token.",
                     },
                 },
             },

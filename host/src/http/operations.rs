@@ -41,7 +41,10 @@ pub(super) async fn call(
     let header = CallHeader { plugin, operation, person, idempotency_key, ..CallHeader::default() };
     let response = site.operations.call(header, body).await.map_err(Problem::of_plugin)?;
     if serde_json::from_slice::<IgnoredAny>(&response).is_err() {
-        return Err(Problem::internal(format!("{} answered what is no JSON", quoted(&name)), REPORT_PLUGIN));
+        return Err(Problem::internal(
+            format!("{} gave an answer that is not JSON", quoted(&name)),
+            REPORT_PLUGIN,
+        ));
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, response).into_response())

@@ -180,7 +180,7 @@ fn from_plugin(response: HttpResponse) -> Result<Response, String> {
     let mut answer = Response::new(Body::from(body.bytes().map_err(|error| error.message)?));
     // An interim status would leave the client waiting for the real one.
     let known = StatusCode::from_u16(status).ok().filter(|status| (200..600).contains(&status.as_u16()));
-    *answer.status_mut() = known.ok_or_else(|| format!("{status} is no status of an answer"))?;
+    *answer.status_mut() = known.ok_or_else(|| format!("{status} is not the status of an answer"))?;
     *answer.headers_mut() = header_map(headers)?;
     Ok(answer)
 }
@@ -188,10 +188,10 @@ fn from_plugin(response: HttpResponse) -> Result<Response, String> {
 fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let known =
-            HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is no name of a header"))?;
+        let known = HeaderName::try_from(name.as_str())
+            .map_err(|_| format!("`{name}` is not the name of a header"))?;
         let value =
-            HeaderValue::try_from(value).map_err(|_| format!("the header `{name}` has no fit value"))?;
+            HeaderValue::try_from(value).map_err(|_| format!("the header `{name}` has an invalid value"))?;
         // How the body is sent is ours to say.
         if ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&known) {
             map.append(known, value);
@@ -229,6 +229,7 @@ fn late(route: &PluginRoute) -> Problem {
 /// The answer's fault is the plugin's; what it says of itself is repeated in a line.
 fn unfit(route: &PluginRoute, why: &str) -> Problem {
     let (plugin, operation) = (&route.plugin, &route.manifest.operation);
-    let detail = format!("`{plugin}.{operation}` answered what is no HTTP response: {}", one_line(why));
+    let detail =
+        format!("`{plugin}.{operation}` gave an answer that is not an HTTP response: {}", one_line(why));
     Problem::internal(detail, REPORT_PLUGIN)
 }

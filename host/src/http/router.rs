@@ -134,7 +134,7 @@ pub(super) fn unknown_path(path: &str, routes: &RouteTable) -> Problem {
     paths.sort_by(|one, other| other.0.total_cmp(&one.0));
     let near: Vec<_> = paths.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
     Problem::not_found(
-        format!("nothing is at {}", quoted(path)),
+        format!("there is no route {}", quoted(path)),
         format!("the nearest are {}", near.join(", ")),
     )
 }

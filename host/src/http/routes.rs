@@ -134,7 +134,7 @@ fn unusable(route: &PluginRoute, error: &matchit::InsertError) -> Problem {
     let PluginRoute { plugin, line, manifest, .. } = route;
     let why = match error {
         matchit::InsertError::Conflict { with } => format!("clashes with `{with}`"),
-        _ => "is no path: a segment is text, `{name}`, or `{*name}` at the end".to_owned(),
+        _ => "is not a path: a segment is text, `{name}`, or `{*name}` at the end".to_owned(),
     };
     Problem::new(format!("`{plugin}` has the route `{} {}`, which {why}", manifest.method, manifest.path))
         .at(*line)
@@ -203,7 +203,7 @@ mod tests {
         check(
             &[route("mail", "GET", "/mail/{")],
             expect![
-                "`mail` has the route `GET /mail/{`, which is no path: a segment is text, `{name}`, or `{*name}` at the end"
+                "`mail` has the route `GET /mail/{`, which is not a path: a segment is text, `{name}`, or `{*name}` at the end"
             ],
         );
     }

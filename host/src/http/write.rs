@@ -79,7 +79,7 @@ pub(super) fn no_query(uri: &Uri) -> Result<(), Problem> {
         None | Some("") => Ok(()),
         Some(query) => Err(Problem::bad_request(
             format!("this route takes no query, not {}", quoted(query)),
-            "leave the query out: what the route needs stands in the path and the body",
+            "remove the query: the route reads only the path and the body",
         )),
     }
 }
@@ -90,7 +90,7 @@ fn unreadable(rejection: BytesRejection) -> Problem {
     }
     Problem::bad_request(
         "the body could not be read to its end",
-        "send the request again, with a body that is as long as its headers say",
+        "send the request again, with a body whose length matches its headers",
     )
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Backoff {
     /// The longest wait after the first failure; it doubles with each further one.
     pub base: Duration,
-    /// No wait is longer.
+    /// The longest that a wait may be.
     pub cap: Duration,
 }
 

@@ -118,7 +118,7 @@ impl Incarnation {
     async fn create(&mut self, limit: Duration) -> Result<Arc<dyn Instance>, Failure> {
         if self.abandoned >= MOST_ABANDONED {
             let message =
-                format!("{MOST_ABANDONED} instances hung and were given up: restart the host to try again");
+                format!("{MOST_ABANDONED} instances hung and were abandoned: restart the host to try again");
             return Err(Failure::new(ReasonCode::Crashed, message)
                 .advise(FixAction::Retry, "Upgrade it or report this to its author, then restart the host"));
         }
@@ -146,10 +146,10 @@ impl Incarnation {
         self.instance = None;
         tracing::warn!(
             plugin = %self.name, generation = self.generation, abandoned = self.abandoned,
-            "instance hangs and is given up"
+            "instance hangs and is abandoned"
         );
         Failure::timeout(format!(
-            "`{entry}` did not end within {limit:?}, its threads are blocked: it was given up, as number {} of at most \
+            "`{entry}` did not end within {limit:?}, its threads are blocked: it is abandoned, as number {} of at most \
              {MOST_ABANDONED}",
             self.abandoned
         ))

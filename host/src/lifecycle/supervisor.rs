@@ -106,7 +106,7 @@ impl Supervisor {
             self.end(incarnation, &order).await;
         }
         let message =
-            "the host itself panics in looking after it, and tries a fresh instance: report it with the log";
+            "the host panicked while supervising it, and tries a fresh instance: report it with the log";
         self.tell(Event::Unsupervised { failure: Failure::internal(message) });
         self.settle(Gate::Open, self.around.timings.elapsed(), None);
         self.inbox.answer();
@@ -249,7 +249,7 @@ impl Supervisor {
         let pace = &self.unit.pace;
         let policy = failure.policy();
         tracing::warn!(
-            plugin = %self.unit.name, attempt = *attempt, code = %failure.code, "could not be brought up: {}",
+            plugin = %self.unit.name, attempt = *attempt, code = %failure.code, "could not be started: {}",
             failure.message
         );
         let (wait, final_one) = match policy {

@@ -107,7 +107,7 @@ pub enum LoadError {
     BadManifest(PathBuf, Vec<String>),
     /// The types behind the boundary differ.
     #[error(
-        "`{}` (built by {plugin}) lays out the boundary otherwise than this host (built by {host}): rebuild both from \
+        "`{}` (built by {plugin}) has a different boundary layout than this host (built by {host}): rebuild both from \
          one lock file; `--verbose` shows the difference",
         .path.display()
     )]
@@ -166,7 +166,7 @@ impl LoadError {
                 "Correct what the plugin declares and rebuild the library, then restart the host".to_owned()
             }
             Self::Layout { .. } => "Rebuild the library and the host from one lock file, then restart the host".to_owned(),
-            Self::Hangs(..) => "Replace the library by one that loads, then restart the host".to_owned(),
+            Self::Hangs(..) => "Replace the library with one that loads, then restart the host".to_owned(),
         }
     }
 

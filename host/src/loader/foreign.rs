@@ -161,7 +161,7 @@ fn contained(reply: FfiFuture<Reply>) -> impl Future<Output = Option<Reply>> + S
 pub(crate) fn read<E: DeserializeOwned>(bytes: &[u8], internal: fn(String) -> E) -> E {
     serde_json::from_slice(bytes).unwrap_or_else(|error| {
         let why = one_line(&error.to_string());
-        internal(format!("the plugin answered what is no error of ours: {why}"))
+        internal(format!("the plugin answered with an error that the host cannot read: {why}"))
     })
 }
 

@@ -78,7 +78,7 @@ pub struct Reason {
     pub code: ReasonCode,
     /// For a person; never a secret, never a driver's raw text.
     pub message: String,
-    /// Whether it may pass without anybody doing anything.
+    /// Whether it may pass without anybody's action.
     pub retryable: bool,
 }
 
@@ -93,12 +93,12 @@ pub struct Fix {
     pub href: Option<String>,
 }
 
-/// How far the attempts to come up have got.
+/// How far the attempts to start it have got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Retry {
-    /// The attempt that is under way or was the last one; 0 where none is to be repeated.
+    /// The current or last attempt; 0 if none will be repeated.
     pub attempt: u32,
-    /// After so many it is `error`.
+    /// After how many failed attempts it is in `error`.
     pub max_attempts: u32,
     /// When the next one begins.
     #[serde(serialize_with = "time::serialize_option")]
@@ -217,11 +217,11 @@ pub struct PluginHealth {
     pub stale: bool,
     /// More than five transitions in ten minutes.
     pub flapping: bool,
-    /// When it came to its status.
+    /// Since when it has had its status.
     #[serde(serialize_with = "time::serialize")]
     #[schemars(with = "Moment")]
     pub since: Timestamp,
-    /// When a probe, an attempt or reported evidence last told of it.
+    /// When a probe, an attempt or reported evidence last updated it.
     #[serde(serialize_with = "time::serialize_option")]
     #[schemars(with = "Option<Moment>")]
     pub checked_at: Option<Timestamp>,
@@ -238,7 +238,7 @@ pub struct PluginHealth {
     pub fix: Option<Fix>,
     pub retry: Retry,
     pub settings: Settings,
-    /// What an operator should know though it works.
+    /// What an operator should know although it works.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// What fails in use; empty while it is `not_configured`.
@@ -256,7 +256,7 @@ pub struct PluginHealth {
     /// The last transitions, oldest first.
     #[serde(skip)]
     pub history: Arc<Vec<Transition>>,
-    /// Whether the history has what earlier runs of the host saw.
+    /// Whether the history includes earlier runs of the host.
     #[serde(skip)]
     pub recalled: bool,
     /// The first attempt ended or timed out, or nothing will be attempted for now.

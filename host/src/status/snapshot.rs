@@ -96,7 +96,7 @@ impl Snapshot {
         shifted(time, self.shift)
     }
 
-    /// Whether the checker has not ticked for a while: then nothing here can be relied on.
+    /// Whether the health checker has not run for a while: then nothing here can be relied on.
     pub fn checker_is_stale(&self, now: Timestamp) -> bool {
         now.duration_since(self.ticked_at) > CHECKER_PATIENCE
     }

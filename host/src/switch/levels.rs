@@ -44,7 +44,7 @@ impl Switch {
         let (name, instance) = (name.to_owned(), instance.clone());
         tasks::once(&self.inner.board, "log_level", Some(&name.clone()), async move {
             if let Err(error) = set(instance.as_ref(), &level).await {
-                tracing::warn!(plugin = name, level, "it does not take the level of its log: {error}");
+                tracing::warn!(plugin = name, level, "its log level could not be set: {error}");
             }
         });
     }

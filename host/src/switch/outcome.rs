@@ -140,7 +140,7 @@ pub(super) fn of_response(response: &[u8]) -> Option<OperationError> {
         status: u16,
     }
     let Ok(Head { status }) = serde_json::from_slice(response) else {
-        return Some(OperationError::internal("it answered what is no HTTP response"));
+        return Some(OperationError::internal("it gave an answer that is not an HTTP response"));
     };
     let kind = match status {
         200..=399 => return None,

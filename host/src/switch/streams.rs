@@ -171,6 +171,6 @@ impl Drop for End<'_> {
 /// Why a stream was not taken.
 fn refusal(reason: &CloseReason) -> OperationError {
     reason.error.clone().unwrap_or_else(|| {
-        OperationError::unavailable(format!("the stream ended before it was taken: {}", reason.message))
+        OperationError::unavailable(format!("the stream ended before it was accepted: {}", reason.message))
     })
 }

@@ -476,7 +476,7 @@ async fn the_outcome_of_a_route_is_the_status_that_its_client_sees() {
     for _ in 0..40 {
         page(Value::Null).await;
     }
-    assert_eq!(world.failing("store")[0].message, "it answered what is no HTTP response");
+    assert_eq!(world.failing("store")[0].message, "it gave an answer that is not an HTTP response");
 }
 
 #[tokio::test]
@@ -506,7 +506,7 @@ async fn troubles_are_judged_raised_shortened_and_acknowledged() {
     let failure = || Failure::quota("no credit");
     refused(
         Trouble::raised("No key", failure()),
-        "`No key` is no key of a trouble: it is snake_case, of at most 64 letters",
+        "`No key` is not a key of a trouble: it must be snake_case, of at most 64 letters",
     );
     refused(
         Trouble { cleared: false, ..Trouble::cleared("credit") },
@@ -518,7 +518,7 @@ async fn troubles_are_judged_raised_shortened_and_acknowledged() {
     );
     refused(
         Trouble::raised("credit", Failure::new(ReasonCode::LoadFailed, "no")),
-        "`load_failed` is for the host to say: choose another code",
+        "`load_failed` is reserved for the host: choose another code",
     );
     for number in 1..16 {
         raise(Trouble::raised(format!("t{number}"), failure())).unwrap();

@@ -65,7 +65,7 @@ impl Switch {
         let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
         if key.is_empty() || key.len() > LONGEST_KEY || !key.chars().all(letters) {
             return Err(OperationError::invalid(format!(
-                "`{}` is no key of a trouble: it is snake_case, of at most {LONGEST_KEY} letters",
+                "`{}` is not a key of a trouble: it must be snake_case, of at most {LONGEST_KEY} letters",
                 self.shortened(&key)
             )));
         }
@@ -78,7 +78,7 @@ impl Switch {
             [ReasonCode::ConfigMissing, ReasonCode::LoadFailed, ReasonCode::DependencyUnhealthy];
         if told_by_host.contains(&code) {
             return Err(OperationError::invalid(format!(
-                "`{code}` is for the host to say: choose another code"
+                "`{code}` is reserved for the host: choose another code"
             )));
         }
         let mut hint = fix;

@@ -44,7 +44,7 @@ fn check_probe(manifest: &Manifest, problems: &mut Vec<String>) {
         Some(interval) if !PROBE_INTERVALS.contains(&interval) => {
             let (least, most) = PROBE_INTERVALS.into_inner();
             problems.push(format!(
-                "it wants a probe every {interval} ms: an interval has {least} ms at least, {most} ms at most"
+                "its probe interval is {interval} ms: expected {least} ms at least, {most} ms at most"
             ));
         }
         _ => {}

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::{message, requests::Request};
 
-/// Lists the events of a stretch of time, in the order in which they begin; each occurrence of a repeated event is one.
+/// Lists the events of a period, in the order in which they begin; each occurrence of a repeated event is one.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -187,7 +187,7 @@ pub struct CreateEvent {
     /// Who is told by mail; everybody who is invited, if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Notify>,
-    /// An id of your own for this wish: the same id makes one event.
+    /// An id of your own for this request: the same id makes one event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
 }

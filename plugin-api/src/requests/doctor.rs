@@ -66,7 +66,7 @@ pub enum Verdict {
     Ok,
     /// It does not.
     Failed,
-    /// It was not looked at, and why is said.
+    /// It was not checked; the reason is given.
     Skipped,
 }
 

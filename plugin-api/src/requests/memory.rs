@@ -181,7 +181,7 @@ pub struct Remembered {
     pub id: String,
     /// It was known before; this call changed nothing.
     pub repeated: bool,
-    /// It can be found by what it means already; if not, by its words until its vector is made.
+    /// It can already be found by its meaning; if not, by its words until its vector is made.
     pub embedded: bool,
 }
 
@@ -237,7 +237,7 @@ pub struct Recalled {
     pub memories: Vec<Memory>,
     /// Whether meanings were compared. If not, only words were, and `note` says why.
     pub semantic: bool,
-    /// What is to be known of this answer, in words.
+    /// Remarks on this answer, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -326,7 +326,7 @@ pub struct ThreadSummary {
     pub tokens: u32,
     /// How many turns the summary stands for.
     pub summarised_turns: u64,
-    /// How many earlier turns neither stands for, as the model could not be asked; 0 if all is well.
+    /// How many earlier turns neither covers, as the model could not be asked; 0 if all is well.
     pub missing_turns: u64,
 }
 
@@ -379,7 +379,7 @@ pub struct Person {
     pub facts: u64,
 }
 
-/// Tells how many memories can be found by what they mean already. About nobody in particular.
+/// Reports how many memories can be found by meaning already. About nobody in particular.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -408,7 +408,7 @@ pub struct EmbeddingProgress {
     pub embedded: u64,
     /// How many wait for theirs.
     pub pending: u64,
-    /// How many of these the model has failed on: they are found by their words, and tried again ever more seldom.
+    /// How many of these the model has failed on: they are found by their words, and retried at growing intervals.
     #[serde(default)]
     pub refused: u64,
     /// What is in the way, in words: of all vectors if the last attempt failed, else of those that were refused.

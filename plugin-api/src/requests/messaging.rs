@@ -150,7 +150,7 @@ pub struct ThreadState {
     /// Until when they may be written to by WhatsApp without a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whatsapp_until_ms: Option<i64>,
-    /// How they want no messages.
+    /// The channels on which they want no messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opted_out: Vec<Channel>,
     /// How many messages are on their way, in or out.
@@ -269,7 +269,7 @@ pub struct UnprocessedMessage {
     pub id: String,
     /// Whether it came, or is to go.
     pub inbound: bool,
-    /// Whether [`Retry`] has another try at it.
+    /// Whether [`Retry`] can try it once more.
     #[serde(default)]
     pub may_retry: bool,
     /// Whose thread.
@@ -294,7 +294,7 @@ pub struct UnprocessedMessage {
     pub run: Option<String>,
     /// Since when it is here.
     pub since_ms: i64,
-    /// When it is tried again; left out if it is not.
+    /// When it is retried; left out if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_ms: Option<i64>,
 }

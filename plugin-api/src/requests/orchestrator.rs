@@ -24,12 +24,12 @@ pub const RUN_STREAM: &str = "run_stream";
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// What is to be reached, or what the person said.
+    /// The goal, or what the person said.
     pub goal: String,
     /// What was said before, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Utterance>,
-    /// What to mind in this run beside the instructions of the settings: where the answer goes, how long it may be.
+    /// Instructions for this run, in addition to those of the settings: where the answer goes, how long it may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
     /// Waits so many seconds for the run to end, 0 to 300, and answers how it goes by then; 0 if left out.
@@ -65,7 +65,7 @@ pub struct RunLimits {
     /// Turns of the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u32>,
-    /// Tokens, asked and answered.
+    /// Tokens, input and output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Seconds of work; waiting for a person does not count.
@@ -155,7 +155,7 @@ pub struct Decision {
     pub question: Question,
     /// `plugin.operation`.
     pub tool: String,
-    /// What it would be, or was, called with.
+    /// The arguments that it would be, or was, called with.
     pub arguments: Value,
     /// Where a person decides, once; there if the public address of the host is known. Anyone with it may decide, so it
     /// is for the approver alone: left out where the call is on behalf of a person, or a plugin's.
@@ -379,7 +379,7 @@ pub struct ToolRecord {
     pub step: u32,
     /// `plugin.operation`, or what the model made up.
     pub tool: String,
-    /// With what, as the model wrote it.
+    /// The arguments, as the model wrote them.
     pub arguments: String,
     /// How far it is.
     pub state: ToolState,

@@ -110,12 +110,12 @@ pub struct BeforeEvent {
 #[derive(Copy, Default, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum IfLate {
-    /// Of all that passed the last one is done, if it is not too late.
+    /// Of all missed moments only the last one is done, if it is not too late.
     #[default]
     Once,
     /// It is not done.
     Skip,
-    /// All that passed are done, one after the other; the newest hundred, if there are more.
+    /// All missed moments are done, one after the other; the newest hundred, if there are more.
     All,
 }
 
@@ -141,11 +141,11 @@ pub struct Job {
     pub does: Does,
     /// When, in words: `once`, `cron 0 9 * * 1-5 in Europe/Berlin`, `30 minutes before event abc`.
     pub rule: String,
-    /// The time zone that its moments are told in.
+    /// The time zone of its times.
     pub time_zone: String,
     /// How far it is.
     pub state: JobState,
-    /// When it is done next, or was to be done that now waits or is tried again; left out if it is over.
+    /// When it is done next, or was due if it now waits or is retried; left out if it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// The same for programs.
@@ -156,7 +156,7 @@ pub struct Job {
     pub waits_for: Option<String>,
     /// How often this firing was begun.
     pub attempts: u32,
-    /// What became of the firing before.
+    /// The outcome of the previous firing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastFiring>,
     /// Why it is not done yet, or was cancelled by what it was for.
@@ -281,7 +281,7 @@ impl Request for Cancel {
     type Response = Job;
 }
 
-/// Tells how a job stands, and what it asks for. On behalf of a person, only their own.
+/// Shows the state of a job, and what it asks for. On behalf of a person, only their own.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -331,7 +331,7 @@ pub struct Jobs {
     pub next: Option<String>,
 }
 
-/// Tells how all jobs stand. For operators: not on behalf of a person.
+/// Shows the state of all jobs. For operators: not on behalf of a person.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -422,7 +422,7 @@ pub struct DeadLetter {
     pub settled: Option<String>,
 }
 
-/// Does what a dead letter holds, now, as a job of its own. For operators: not on behalf of a person.
+/// Runs the task of a dead letter again, now, as a new job. For operators: not on behalf of a person.
 ///
 /// # Errors
 /// `conflict`: somebody has dealt with it, or it may have taken effect and `even_if_unknown` does not say that it may
@@ -443,7 +443,7 @@ impl Request for RetryDeadLetter {
     type Response = Job;
 }
 
-/// Notes that a dead letter needs nobody any more. For operators: not on behalf of a person.
+/// Marks a dead letter as dealt with. For operators: not on behalf of a person.
 #[message]
 #[derive(Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]

@@ -222,7 +222,7 @@ pub struct CallPerson {
     /// The first words, once they answer. Left out, those of the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<String>,
-    /// What a machine is told that answers instead. Left out, what the settings say; without either, it is hung up on.
+    /// The message for an answering machine. Left out, that of the settings; without either, the call is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// How long to let it ring, in seconds.
@@ -467,7 +467,7 @@ pub enum CallEvent {
 #[message]
 #[derive(PartialEq, Eq)]
 pub struct CallRecording {
-    /// Why nobody could be told of this message yet; it is tried again.
+    /// Why nobody could be told of this message yet; it is retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_announced: Option<String>,
     /// The recording, `RE…`.

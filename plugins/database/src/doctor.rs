@@ -79,7 +79,7 @@ impl Client {
         Some(match unsafe_settings.await {
             Ok(Err(off)) => Check::failed(
                 "durability",
-                format!("the server runs with {off} off: a loss of power may cost data"),
+                format!("the server runs with {off} off: a power failure may lose data"),
             )
             .fix(format!("switch {off} on in postgresql.conf, and reload it")),
             Ok(Ok(seen)) => Check::ok("durability", seen),

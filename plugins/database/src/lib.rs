@@ -80,11 +80,13 @@ impl Plugin for Database {
             .operation(Operation::of(Self::transaction).about("runs statements, all of them or none"))
             .operation(Operation::of(Self::migrate).about("brings an owner's tables up to date").idempotent())
             .operation(
-                Operation::of(Self::describe).about("tells dialect, version and vector support").idempotent(),
+                Operation::of(Self::describe)
+                    .about("reports dialect, version and vector support")
+                    .idempotent(),
             )
             .operation(
                 Operation::of(Self::doctor)
-                    .about("proves that it can be written and read, and tells of migrations and room")
+                    .about("checks that it can be written and read, and reports migrations and free space")
                     .idempotent()
                     .doctor(),
             )

@@ -31,7 +31,7 @@ use crate::{
 const SQLITE_PROBE: &str = "select count(*) from sqlite_schema";
 const OWN_ROW: &str = "insert into database_writes (id, written_at) values (1, $1)
     on conflict (id) do update set written_at = excluded.written_at";
-/// How long our own write waits for other transactions. Longer is no failure: it is tried again by the next probe.
+/// How long our own write waits for other transactions. Longer is no failure: it is retried by the next probe.
 const OWN_ROW_WAITS: Duration = Duration::from_secs(1);
 /// For so long, those who got no connection share what one of them found out: a hundred that ask at the same time would
 /// keep a server that just came back from coming up.

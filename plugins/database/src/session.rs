@@ -220,7 +220,7 @@ impl Session {
         match timeout(DRAIN_TIMEOUT, lease.end("rollback")).await {
             Ok(Ok(())) => self.release(),
             Ok(Err(error)) => tracing::debug!(%error, "a transaction could not be rolled back"),
-            Err(_) => tracing::debug!("a connection is given up that is still busy with rows nobody wants"),
+            Err(_) => tracing::debug!("a connection is dropped that is still busy with unread rows"),
         }
     }
 

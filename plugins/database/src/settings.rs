@@ -17,7 +17,7 @@ pub struct Settings {
     #[serde(default)]
     #[schemars(range(max = 1000))]
     pub min_connections: u32,
-    /// How long to wait for a connection, be it a new one or one that others are using.
+    /// How long to wait for a connection, newly opened or freed by others.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Span,
     /// How long the statements of one request may take together; a caller's own deadline ends them earlier.
@@ -26,11 +26,11 @@ pub struct Settings {
     /// PostgreSQL is reached through pgbouncer or another pooler that shares connections by transaction.
     #[serde(default)]
     pub pgbouncer: bool,
-    /// How many rows are answered to a request that does not say how many it wants.
+    /// How many rows are returned for a request that sets no limit.
     #[serde(default = "row_limit")]
     #[schemars(range(min = 1))]
     pub row_limit: u32,
-    /// How many bytes of values are answered to one request.
+    /// How many bytes of values are returned for one request.
     #[serde(default = "result_bytes")]
     #[schemars(range(min = 1024))]
     pub result_bytes: usize,

@@ -226,7 +226,7 @@ impl Account {
         let context = self.context.clone();
         tokio::spawn(async move {
             if let Err(error) = context.host().report(report).await {
-                tracing::debug!(%error, "the host did not take the evidence");
+                tracing::debug!(%error, "the host did not accept the health report");
             }
         });
     }

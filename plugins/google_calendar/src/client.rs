@@ -174,7 +174,7 @@ impl Client {
             if attempt == ATTEMPTS || !ask.may_repeat_after(&fault) || next >= deadline {
                 return Err(fault);
             }
-            tracing::debug!(attempt, %fault, "Google is asked again");
+            tracing::debug!(attempt, %fault, "a request to Google is retried");
             sleep_until(next).await;
             attempt += 1;
         }
@@ -301,7 +301,7 @@ fn read(body: &[u8], host: &str) -> Result<Value, Fault> {
 }
 
 fn no_protocol(host: &str) -> Fault {
-    Fault::Unanswered(Failure::protocol(format!("`{host}` answers what is not the Calendar API")))
+    Fault::Unanswered(Failure::protocol(format!("`{host}` does not answer as the Calendar API")))
 }
 
 /// Google's word for an error: `error.errors[0].reason`, of newer services `error.details[].reason`.

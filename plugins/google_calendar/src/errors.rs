@@ -173,7 +173,7 @@ fn refused(refusal: &Refusal, what: &str) -> OperationError {
         500.. => OperationError::unavailable(format!("Google answered {status}{because}")),
         _ => OperationError::invalid(match zone {
             Some(zone) => format!(
-                "Google does not take the time zone `{zone}` for {what}, by none of its names: give another one with the \
+                "Google does not take the time zone `{zone}` for {what}, by any of its names: give another one with the \
                  same clock"
             ),
             None => format!("Google refuses the request for {what}: {status}{because}"),
@@ -264,12 +264,12 @@ fn no_connection(error: &reqwest::Error, host: &str) -> Failure {
     for cause in causes(error) {
         if is_tls(cause) {
             return Failure::tls(format!(
-                "no trustworthy TLS connection to `{host}` can be made: its certificate is not vouched for, or it \
+                "no trustworthy TLS connection to `{host}` can be made: its certificate is not trusted, or it \
                  speaks no TLS"
             ));
         }
         if cause.to_string().contains("dns error") {
-            return Failure::dns(format!("the name `{host}` leads nowhere"));
+            return Failure::dns(format!("the name `{host}` does not resolve to an address"));
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             match error.kind() {

@@ -112,7 +112,7 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
     manifest
         .operation(
             Operation::of(GoogleCalendar::list_events)
-                .about("Lists the events of a stretch of time; without one, of the next seven days.")
+                .about("Lists the events of a period; without one, of the next seven days.")
                 .tool()
                 .idempotent(),
         )
@@ -139,7 +139,7 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
         )
         .operation(
             Operation::of(GoogleCalendar::free_busy)
-                .about("Tells when people or calendars are busy, without what for.")
+                .about("Shows when people or calendars are busy, but not why.")
                 .tool()
                 .idempotent(),
         )
@@ -151,11 +151,11 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
         )
         .operation(
             Operation::of(GoogleCalendar::changes)
-                .about("Tells what changed in a calendar since the caller last asked."),
+                .about("Lists what changed in a calendar since the caller last asked."),
         )
         .operation(
             Operation::new("disconnect", GoogleCalendar::disconnect)
-                .about("Ends the access to the Google account, at Google and here.")
+                .about("Revokes the access to the Google account, at Google and here.")
                 .idempotent(),
         )
         .operation(
@@ -174,11 +174,11 @@ fn routes_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<Googl
         )
         .operation(
             Operation::new("route_callback", GoogleCalendar::route_callback)
-                .about("Takes the answer that Google sends a browser back with."),
+                .about("Takes the redirect by which Google sends the browser back."),
         )
         .operation(
             Operation::new("route_disconnect", GoogleCalendar::route_disconnect)
-                .about("Gives the access back and forgets it, over HTTP."),
+                .about("Revokes the access and forgets it, over HTTP."),
         )
         .operation(Operation::new("route_list", GoogleCalendar::route_list).about("Lists events, over HTTP."))
         .operation(
@@ -198,7 +198,7 @@ fn routes_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<Googl
         )
         .operation(
             Operation::new("route_free_busy", GoogleCalendar::route_free_busy)
-                .about("Tells when calendars are busy, over HTTP."),
+                .about("Shows when calendars are busy, over HTTP."),
         )
         .route(Route::get(settings::START_PATH, "route_start"))
         // Google's redirect carries no operator's token; `state` and cookie say whose it is.
@@ -273,7 +273,7 @@ impl GoogleCalendar {
     ) -> Result<Disconnected, OperationError> {
         let revoked = consent::disconnect(&self.account, deadline(&call)).await?;
         let hint =
-            "Google could not be told: take the access away at https://myaccount.google.com/permissions";
+            "Google could not be notified: remove the access at https://myaccount.google.com/permissions";
         Ok(Disconnected { revoked, hint: (!revoked).then(|| hint.to_owned()) })
     }
 

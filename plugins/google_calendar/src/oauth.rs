@@ -129,7 +129,7 @@ impl Google {
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 let host = self.secrets.token_uri.host_str().unwrap_or_default();
                 let message = format!(
-                    "`{host}` answers what is no token endpoint: check `token_uri` of the client secrets"
+                    "`{host}` does not answer as a token endpoint: check `token_uri` of the client secrets"
                 );
                 return NoTokens::Failed(Failure::protocol(message).setting(self.setting));
             }

@@ -68,12 +68,12 @@ pub fn google_refused(code: &str) -> HttpResponse {
 }
 
 pub fn incomplete() -> HttpResponse {
-    let text = "This address is only good with what Google adds to it. Begin at the link below.";
+    let text = "This address only works with what Google adds to it. Begin at the link below.";
     page(400, "Something is missing", &[text], Offer::TryAgain)
 }
 
 pub fn unknown() -> HttpResponse {
-    let text = "Nobody here began this consent, or it was long ago. Nothing was changed.";
+    let text = "This consent was not begun here, or it was long ago. Nothing was changed.";
     page(400, "This link is not known", &[text], Offer::TryAgain)
 }
 
@@ -97,7 +97,7 @@ pub fn expired() -> HttpResponse {
 pub fn code_refused() -> HttpResponse {
     let text = "Google does not accept the code that it sent with you: it was used already, or is too old. Nothing was \
                 changed.";
-    page(400, "The code is not good any more", &[text], Offer::TryAgain)
+    page(400, "The code is no longer valid", &[text], Offer::TryAgain)
 }
 
 pub fn missing_scopes(missing: &[&str]) -> HttpResponse {
@@ -108,7 +108,7 @@ pub fn missing_scopes(missing: &[&str]) -> HttpResponse {
 }
 
 pub fn not_lasting() -> HttpResponse {
-    let text = "Google gave access for one hour only. Take the access of this app away at \
+    let text = "Google gave access for one hour only. Remove the access of this app at \
                 myaccount.google.com/permissions, and begin again.";
     page(502, "The access would not last", &[text], Offer::TryAgain)
 }
@@ -124,5 +124,5 @@ pub fn not_registered(why: &str, registered: &[String]) -> HttpResponse {
     let place = registered.iter().find_map(|uri| uri.strip_suffix(crate::settings::CALLBACK_PATH));
     let place = place.map(|base| format!("Or open {base}{START_PATH}, if that leads to this host too."));
     let paragraphs: Vec<&str> = std::iter::once(why.as_str()).chain(place.as_deref()).collect();
-    page(409, "Google would not find the way back", &paragraphs, Offer::Dashboard)
+    page(409, "Google could not send the browser back", &paragraphs, Offer::Dashboard)
 }

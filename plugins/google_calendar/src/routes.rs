@@ -63,7 +63,7 @@ fn with_body<T: JsonSchema + DeserializeOwned>(request: &HttpRequest) -> Result<
     for (name, value) in request.parameters::<T>()? {
         let is_twice = fields.insert(name.clone(), value).is_some();
         if is_twice && request.param(&name).is_none() {
-            return Err(OperationError::invalid(format!("`{name}` stands in the query and in the body")));
+            return Err(OperationError::invalid(format!("`{name}` is given in the query and in the body")));
         }
     }
     fit(fields)

@@ -27,16 +27,16 @@ pub struct Settings {
     /// plugins.toml.
     #[setting(env = "GOOGLE_OAUTH_CLIENT_SECRETS_FILE")]
     pub client_secrets_file: Option<String>,
-    /// What stands in that file, instead of the file.
+    /// The content of that file, instead of the file.
     #[setting(env = "GOOGLE_OAUTH_CLIENT_SECRETS_JSON")]
     pub client_secrets_json: Option<Secret>,
     /// Where the Calendar API is served. By default Google's own address.
     #[setting(env = "GOOGLE_CALENDAR_API_BASE_URL")]
     pub api_base_url: Option<String>,
-    /// The id of the calendar that is meant when a request names none. By default `primary`, the account's own.
+    /// The id of the calendar to use when a request names none. By default `primary`, the account's own.
     #[setting(env = "GOOGLE_CALENDAR_ID")]
     pub calendar: Option<String>,
-    /// The time zone that is meant when a request names none, such as `Europe/Berlin`. By default the calendar's.
+    /// The time zone to use when a request names none, such as `Europe/Berlin`. By default the calendar's.
     #[setting(env = "GOOGLE_CALENDAR_TIME_ZONE")]
     pub time_zone: Option<String>,
     /// What consent is asked for. By default events and free/busy.
@@ -170,7 +170,7 @@ fn scopes(scopes: Option<Vec<String>>) -> Result<Vec<String>, Failure> {
 fn timeout(span: Option<Span>) -> Result<Duration, Failure> {
     match span {
         Some(Span(Duration::ZERO)) => {
-            Err(Failure::config_invalid("`timeout` is 0: expected more than nothing, such as `10s`")
+            Err(Failure::config_invalid("`timeout` is 0: expected a positive time, such as `10s`")
                 .setting("timeout"))
         }
         Some(Span(span)) => Ok(span),

@@ -1,4 +1,4 @@
-//! The plugin against a Google that keeps to a script, on a database in memory, and its pure parts.
+//! The plugin against a scripted fake of Google, on a database in memory, and its pure parts.
 
 mod peer;
 mod setup;

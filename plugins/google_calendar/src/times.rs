@@ -50,7 +50,7 @@ pub fn instant(field: &str, text: &str) -> Result<(Timestamp, Offset), Operation
         )));
     }
     let unreadable =
-        || OperationError::invalid(format!("`{field}` is `{shown}`, which is no moment: {expected}"));
+        || OperationError::invalid(format!("`{field}` is `{shown}`, which is not a time: {expected}"));
     // A zone in brackets could contradict the offset.
     let instant = (!text.contains('[')).then(|| text.parse::<Timestamp>().ok()).flatten();
     let (instant, offset) = instant.zip(offset(text)).ok_or_else(unreadable)?;
@@ -101,7 +101,7 @@ fn too_long(from: &str, to: &str, days: i64, and_more: bool) -> Result<(), Opera
         return Ok(());
     }
     Err(OperationError::invalid(format!(
-        "`{from}` to `{to}` is {days} days: at most {MOST_DAYS} can be meant at once"
+        "`{from}` to `{to}` is {days} days: at most {MOST_DAYS} can be requested at once"
     )))
 }
 
@@ -171,7 +171,7 @@ fn in_our_time(field: &str, text: &str, year: i16) -> Result<(), OperationError>
         return Ok(());
     }
     Err(OperationError::invalid(format!(
-        "`{field}` is `{}`, and nobody means the year {year}: expected {} to {}",
+        "`{field}` is `{}`, but the year is {year}: expected {} to {}",
         shown(text),
         YEARS.start(),
         YEARS.end()

@@ -150,7 +150,7 @@ impl Tokens {
         let renewal = tokio::spawn(async move { tokens.renew(&google, refused.as_ref()).await });
         match timeout_at(deadline, renewal).await {
             Ok(Ok(outcome)) => outcome.map_err(Fault::NoAccess),
-            Ok(Err(_)) => Err(Fault::NoAccess(Failure::internal("the refresh came to no end"))),
+            Ok(Err(_)) => Err(Fault::NoAccess(Failure::internal("the refresh did not complete"))),
             Err(_) => Err(Fault::OutOfTime { sent: false }),
         }
     }

@@ -181,12 +181,12 @@ impl Embedder {
 fn check(made: Embeddings, count: usize, before: Option<&Space>) -> Result<Embeddings, OperationError> {
     let is_vector = |vector: &Vec<f32>| vector.len() == made.dimensions && vectors::is_good(vector);
     if made.vectors.len() != count || !made.vectors.iter().all(is_vector) {
-        return Err(OperationError::internal("the model's answer holds what is no vector"));
+        return Err(OperationError::internal("the model's answer contains an invalid vector"));
     }
     match before {
         Some(space) if space.model == made.model && space.dimensions != made.dimensions => {
             Err(OperationError::internal(format!(
-                "the model `{}` answers vectors of {} numbers, and answered vectors of {} before: if that is meant, \
+                "the model `{}` returns vectors of {} numbers, and returned vectors of {} before: if that is intended, \
                  restart `memory_service`",
                 made.model, made.dimensions, space.dimensions
             )))

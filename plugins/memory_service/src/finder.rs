@@ -26,7 +26,7 @@ const MOST_LISTED: u32 = 500;
 const DEPTH: u32 = 4;
 const LEAST_DEEP: u32 = 40;
 
-const WAITING: &str = "some memories have no vector yet, and were looked for by their words alone";
+const WAITING: &str = "some memories have no vector yet, and were searched by their words only";
 
 /// Finds, and reads.
 pub struct Finder {

@@ -157,7 +157,7 @@ fn for_plugins(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memo
         .operation(Operation::of(MemoryService::people).about("Lists the people who are known").idempotent())
         .operation(
             Operation::of(MemoryService::embedding_progress)
-                .about("Tells how many memories can be found by what they mean")
+                .about("Reports how many memories can be found by meaning")
                 .idempotent(),
         )
 }

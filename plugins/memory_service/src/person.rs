@@ -30,7 +30,7 @@ pub fn nobody(call: &Call) -> Result<(), OperationError> {
     match call.person() {
         None => Ok(()),
         Some(_) => Err(OperationError::denied(format!(
-            "`{}` is about everybody, and not done on behalf of one person",
+            "`{}` is about everybody, and is not allowed on behalf of one person",
             call.operation()
         ))),
     }

@@ -20,7 +20,7 @@ pub struct Settings {
     #[serde(default = "summary_chunk_tokens")]
     #[schemars(range(min = 500, max = 200_000))]
     pub summary_chunk_tokens: u32,
-    /// After so many days, half of what recalling makes of a memory being new is gone.
+    /// Days after which the bonus of a memory for being new has halved.
     #[serde(default = "recency_half_life_days")]
     #[schemars(range(min = 1, max = 36500))]
     pub recency_half_life_days: u32,

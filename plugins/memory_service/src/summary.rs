@@ -146,7 +146,7 @@ impl Summariser {
                     turns: kept.as_ref().map_or(0, |kept| kept.turns) + turns.len() as u64,
                 },
                 Err(error) => {
-                    tracing::warn!(error = %error.message, "a thread could not be summed up to its end");
+                    tracing::warn!(error = %error.message, "a thread could not be summarised completely");
                     return Ok(kept);
                 }
             };

@@ -198,7 +198,7 @@ impl Embedding {
             let largest = u32::try_from(largest).unwrap_or(BATCH);
             tracing::warn!(
                 largest,
-                "the model refuses larger batches: it is asked for so many vectors at once"
+                "the model refuses larger batches: from now on it gets so many texts at once"
             );
             self.batch.store(largest, Ordering::Relaxed);
         }
@@ -233,7 +233,7 @@ impl Embedding {
         tracing::warn!(
             memory = memory.id,
             error = %error.message,
-            "the model answers other texts and not this memory: it is found by its words, and tried again in {} s",
+            "the model works on other texts, but not this memory: it is found by its words, and tried again in {} s",
             pause.as_secs()
         );
         self.embedder.note_refused(&error.message);

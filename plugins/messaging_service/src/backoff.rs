@@ -1,4 +1,4 @@
-//! What failed, and how often -> when it is tried again, if ever. Pure but for the dice.
+//! What failed, and how often -> when it is retried, if ever. Pure but for the dice.
 
 use plugin_api::error::{ErrorKind, OperationError};
 

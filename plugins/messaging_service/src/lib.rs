@@ -102,14 +102,14 @@ impl Plugin for MessagingService {
     async fn init(&self) -> Result<(), Failure> {
         if !self.pump.context.has(DATABASE) {
             return Err(Failure::config_invalid(
-                "messages cannot be kept, so none is taken: add a section `[plugins.database]` to plugins.toml",
+                "messages cannot be stored, so none is accepted: add a section `[plugins.database]` to plugins.toml",
             )
             .advise(FixAction::CorrectSetting, "Add a section `[plugins.database]` to plugins.toml, then reload"));
         }
         let pump = &self.pump;
         self.workers.get_or_init(|| pump::start(pump));
         if let Err(error) = pump.store.migrate().await {
-            tracing::warn!(%error, "messages are taken as soon as the database answers");
+            tracing::warn!(%error, "messages are accepted as soon as the database answers");
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Plugin for MessagingService {
         let Some(workers) = self.workers.get() else { return };
         workers.iter().for_each(Worker::stop);
         if let Err(error) = self.pump.store.release_all().await {
-            tracing::debug!(%error, "what is under way is taken up when the leases end");
+            tracing::debug!(%error, "work in progress is resumed when the leases end");
         }
     }
 }
@@ -140,7 +140,7 @@ fn operations(manifest: ManifestBuilder<MessagingService>) -> ManifestBuilder<Me
         .operation(Operation::of(MessagingService::threads).about("Lists the threads").idempotent())
         .operation(
             Operation::of(MessagingService::thread)
-                .about("Reads the newest messages of a thread, and what of it is not processed")
+                .about("Reads the newest messages of a thread, and what is not processed yet")
                 .idempotent(),
         )
         .operation(

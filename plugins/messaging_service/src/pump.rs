@@ -123,7 +123,7 @@ impl Pump {
                     LOOK
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "no messages can be taken up at the moment");
+                    tracing::debug!(%error, "no messages can be claimed at the moment");
                     AWAY
                 }
             };
@@ -200,7 +200,7 @@ impl Pump {
             }
         };
         if let Err(error) = self.store.release(lane, due).await {
-            tracing::debug!(person, %error, "a lane is held until its lease ends");
+            tracing::debug!(person, %error, "a lane could not be released before its lease ends");
         }
     }
 }

@@ -238,12 +238,16 @@ async fn remember(pump: &Pump, part: &mut Part) {
     match add_turn(pump, part).await {
         Ok(()) => (part.is_remembered, part.error) = (true, String::new()),
         Err(error) if backoff::policy(error.kind) == backoff::Policy::GiveUp => {
-            tracing::warn!(text = part.message, "what was sent is not remembered: {}", error.message);
+            tracing::warn!(
+                text = part.message,
+                "what was sent could not be added to the memory: {}",
+                error.message
+            );
             part.is_remembered = true;
         }
         Err(error) => {
             part.attempts += 1;
-            tracing::debug!(text = part.message, %error, "what was sent is not remembered yet");
+            tracing::debug!(text = part.message, %error, "what was sent is not in the memory yet");
             part.next_ms = now_ms() + REMEMBER_MS * i64::from(part.attempts.min(30));
         }
     }

@@ -12,13 +12,13 @@ const WAITING: &str = "I need somebody's approval for that. I will get back to y
 /// What people are told where no assistant answers, and how long a message is tried.
 #[plugin_api::settings]
 pub struct Settings {
-    /// What a message is answered where there is no assistant to answer it. Left out, it is stored, and nobody answers.
+    /// The answer to a message where there is no assistant. Left out, the message is stored, and nobody answers.
     pub acknowledgement: Option<String>,
-    /// What a message is told, once, while its answer waits for somebody's approval.
+    /// The text sent, once, while an answer waits for somebody's approval.
     pub waiting_text: Option<String>,
-    /// What a message is told that could not be processed. Left out, nothing is.
+    /// The answer to a message that could not be processed. Left out, none is sent.
     pub failure_text: Option<String>,
-    /// What HELP is answered where Twilio does not answer it. Left out, nothing is.
+    /// The answer to HELP where Twilio gives none. Left out, none is sent.
     pub help_text: Option<String>,
     /// A template of Twilio's Content API, `HX…`, that carries texts to people who have not written by WhatsApp within
     /// 24 hours. Its variable `1` holds the text. Left out, they cannot be written to by WhatsApp.

@@ -86,7 +86,7 @@ pub async fn unprocessed(pump: &Pump, request: ListUnprocessed, call: &Call) -> 
     let limit = limit(request.limit, UNPROCESSED)?;
     if request.ids.len() > MOST as usize {
         return Err(OperationError::invalid(format!(
-            "`ids` are {}: expected {MOST} at most",
+            "`ids` has {} entries: expected {MOST} at most",
             request.ids.len()
         )));
     }
@@ -145,6 +145,6 @@ fn limit(asked: Option<u32>, default: u32) -> Outcome<u32> {
 fn cursor(text: &str) -> Outcome<(i64, String)> {
     let parts = text.split_once(':').and_then(|(moment, person)| Some((moment.parse().ok()?, person)));
     let (moment, person) =
-        parts.ok_or_else(|| OperationError::invalid("`after` is not what an answer said"))?;
+        parts.ok_or_else(|| OperationError::invalid("`after` is not the `next` of an answer"))?;
     Ok((moment, person.to_owned()))
 }

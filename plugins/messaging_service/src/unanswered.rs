@@ -31,7 +31,7 @@ impl Unanswered {
     pub async fn look(&self, context: &Context, store: &Store) {
         let ends = match store.newest_ends(MANY).await {
             Ok(ends) => ends,
-            Err(error) => return tracing::debug!(%error, "how messages ended cannot be read"),
+            Err(error) => return tracing::debug!(%error, "the outcomes of messages cannot be read"),
         };
         match ends.first() {
             Some(End::Answered) => self.0.clear(context).await,
@@ -47,6 +47,6 @@ impl Unanswered {
 /// `why`: what the newest of them ended with.
 pub fn trouble(why: &str) -> Trouble {
     let failure =
-        Failure::internal(format!("messages cannot be answered, one after the other: {why}")).href(LIST);
+        Failure::internal(format!("several messages in a row could not be answered: {why}")).href(LIST);
     Trouble::raised(KEY, failure).label("See the unprocessed messages, and retry each once the cause is gone")
 }

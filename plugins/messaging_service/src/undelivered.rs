@@ -29,7 +29,7 @@ pub async fn look_for_ever(pump: Arc<Pump>, pulse: Pulse) {
     loop {
         pulse.turn();
         if let Err(error) = look(&pump, &pulse, &mut reports).await {
-            tracing::debug!(%error, "nobody knows at the moment which messages arrive");
+            tracing::debug!(%error, "reports of undelivered messages cannot be read at the moment");
         }
         pulse.rest();
         sleep(LOOK).await;

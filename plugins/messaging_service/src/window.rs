@@ -32,7 +32,7 @@ impl Ways {
         }
     }
 
-    /// How they want no messages.
+    /// The channels on which they want no messages.
     pub fn stopped(&self) -> Vec<Channel> {
         [Channel::Sms, Channel::Whatsapp].into_iter().filter(|channel| self.is_stopped(*channel)).collect()
     }

@@ -160,7 +160,7 @@ impl Draft {
     }
 
     fn malformed(&self, model: &str) -> Trouble {
-        let words = format!("the model `{model}` wrote a tool call that is none");
+        let words = format!("the model `{model}` wrote an invalid tool call");
         Trouble::new(TroubleCode::ToolUseFailed, words).advise(status::BETTER_MODEL).usage(self.usage)
     }
 

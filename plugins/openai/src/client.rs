@@ -159,7 +159,7 @@ fn trouble(error: OpenAIError, server: &str) -> Trouble {
                 Trouble::protocol(server, "with events that are none of a chat's")
             }
         },
-        OpenAIError::JSONDeserialize(..) => Trouble::protocol(server, "what is not JSON"),
+        OpenAIError::JSONDeserialize(..) => Trouble::protocol(server, "with something that is not JSON"),
         _ => Trouble::protocol(server, "what async-openai cannot read"),
     }
 }

@@ -106,7 +106,7 @@ impl Evidence {
         let context = self.context.clone();
         tokio::spawn(async move {
             if let Err(error) = context.host().note(notes).await {
-                tracing::debug!(%error, "the host did not take the note");
+                tracing::debug!(%error, "the host did not accept the note");
             }
         });
     }
@@ -115,7 +115,7 @@ impl Evidence {
         let context = self.context.clone();
         tokio::spawn(async move {
             if let Err(error) = context.host().report(report).await {
-                tracing::debug!(%error, "the host did not take the evidence");
+                tracing::debug!(%error, "the host did not accept the health report");
             }
         });
     }

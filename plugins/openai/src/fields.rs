@@ -83,7 +83,7 @@ pub fn arguments(function: &Value) -> String {
     }
 }
 
-/// What it took, if the server says so.
+/// The tokens used, if the server reports them.
 pub fn usage(body: &Value) -> Option<Usage> {
     let usage = body.get("usage").filter(|usage| usage.is_object())?;
     // Some servers write counts as `12.0`.

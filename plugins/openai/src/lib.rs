@@ -60,7 +60,7 @@ impl Plugin for OpenAi {
 
     fn manifest() -> ManifestBuilder<Self> {
         Manifest::integration("openai")
-            .about("Chats with language models, makes vectors of texts, and opens realtime sessions")
+            .about("Chats with language models, computes embeddings of texts, and opens realtime sessions")
             .multi_instance()
             .probe_every(PROBE_INTERVAL)
             .operation(
@@ -81,7 +81,7 @@ impl Plugin for OpenAi {
             )
             .operation(
                 Operation::of(Self::doctor)
-                    .about("Proves that key and models are good, by the list of models and one vector")
+                    .about("Checks that the key and the models work, by the list of models and one vector")
                     .idempotent()
                     .doctor(),
             )

@@ -51,7 +51,7 @@ pub struct Settings {
     pub timeout: Option<Span>,
     /// Longest wait for a connection, and for the list of models that verifies it. Default 10s.
     pub connect_timeout: Option<Span>,
-    /// How often a realtime connection is asked for a sign of life; after three without any it counts as broken.
+    /// How often a realtime connection is pinged; after three pings without an answer it counts as broken.
     /// Default 20s.
     pub realtime_ping: Option<Span>,
     /// The field of a chat that carries the limit of tokens. By default `max_completion_tokens` for OpenAI itself and
@@ -249,7 +249,7 @@ fn is_loopback(url: &Url) -> bool {
 fn positive(key: &str, span: Option<Span>, default: Duration) -> Result<Duration, Failure> {
     match span {
         Some(Span(Duration::ZERO)) => {
-            Err(Failure::config_invalid(format!("`{key}` is 0: expected more than nothing, such as `10s`"))
+            Err(Failure::config_invalid(format!("`{key}` is 0: expected a positive time, such as `10s`"))
                 .setting(key))
         }
         Some(Span(span)) => Ok(span),

@@ -1,4 +1,4 @@
-//! The plugin against servers that keep to a script, and its pure parts.
+//! The plugin against scripted fake servers, and its pure parts.
 
 mod peer;
 mod setup;

@@ -129,7 +129,7 @@ impl Decisions {
             match self.tell_of(&run, &untold).await {
                 Ok(sid) => self.shared.store.told(&run.id, &untold.call, &sid).await?,
                 Err(error) => {
-                    tracing::warn!(run = run.id, %error, "the approver cannot be told at the moment");
+                    tracing::warn!(run = run.id, %error, "the approver cannot be notified at the moment");
                     if is_refused(&error) {
                         self.shared.approver.raise(&self.shared.context, not_told(&error.message)).await;
                     }
@@ -263,9 +263,9 @@ fn unnamed(what: &str, plugin: &str) -> OperationError {
 
 /// Decisions wait, and their approver cannot be told, for this reason.
 pub fn not_told(why: &str) -> Trouble {
-    let message = format!("decisions wait, and the approver cannot be told of them: {why}");
+    let message = format!("decisions wait, and the approver cannot be notified: {why}");
     Trouble::raised(APPROVER, Failure::config_invalid(message).setting("approver")).label(
-        "Correct `ORCHESTRATOR_APPROVER`, or what the reason names; they are told within a minute then",
+        "Correct `ORCHESTRATOR_APPROVER`, or what the reason names; then they are notified within a minute",
     )
 }
 

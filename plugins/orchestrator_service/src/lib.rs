@@ -109,14 +109,14 @@ impl Plugin for Orchestrator {
 
 fn operations_of(manifest: ManifestBuilder<Orchestrator>) -> ManifestBuilder<Orchestrator> {
     manifest
-        .operation(Operation::of(Orchestrator::run).about("Starts a run, and tells how it goes").keyed())
+        .operation(Operation::of(Orchestrator::run).about("Starts a run, and reports its status").keyed())
         .operation(
             Operation::stream(RUN_STREAM, Orchestrator::run_stream)
-                .about("Starts a run, and tells what happens in it"),
+                .about("Starts a run, and streams what happens in it"),
         )
-        .operation(Operation::of(Orchestrator::fetch_run).about("Tells how a run goes").idempotent())
+        .operation(Operation::of(Orchestrator::fetch_run).about("Reports the status of a run").idempotent())
         .operation(
-            Operation::of(Orchestrator::show_run).about("Tells all that was done in a run").idempotent(),
+            Operation::of(Orchestrator::show_run).about("Shows all that was done in a run").idempotent(),
         )
         .operation(Operation::of(Orchestrator::list_runs).about("Lists runs, the newest first").idempotent())
         .operation(Operation::of(Orchestrator::cancel_run).about("Ends a run at its next step").idempotent())
@@ -318,7 +318,8 @@ impl Orchestrator {
         let start = starting::start(request, &asker, &self.shared.config)?;
         let kept =
             tokio::spawn(async move { self.pool.start(start.run, &start.key, &start.fingerprint).await });
-        kept.await.map_err(|error| OperationError::internal(format!("the start came to no end: {error}")))?
+        kept.await
+            .map_err(|error| OperationError::internal(format!("the start did not complete: {error}")))?
     }
 
     async fn report(&self, run: &str, until: Instant, with_links: bool) -> Result<RunReport, OperationError> {

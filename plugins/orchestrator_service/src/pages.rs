@@ -39,7 +39,7 @@ pub fn decided(approve: bool, call: &ToolRun) -> HttpResponse {
 }
 
 pub fn unknown() -> HttpResponse {
-    page(404, "This link is not known", "<p>Nothing was decided. Look whether it was copied in full.</p>")
+    page(404, "This link is not known", "<p>Nothing was decided. Check that it was copied in full.</p>")
 }
 
 pub fn used() -> HttpResponse {

@@ -121,7 +121,7 @@ impl Pool {
             pulse.turn();
             is_begun = is_begun || self.shared.store.tell_again().await.is_ok();
             if let Err(error) = self.take_up(&pulse, &mut forgotten).await {
-                tracing::debug!(%error, "runs cannot be looked after at the moment");
+                tracing::debug!(%error, "runs cannot be claimed or tidied up at the moment");
                 rest = REST;
             }
             pulse.rest();
@@ -139,7 +139,7 @@ impl Pool {
         let all = u32::try_from(self.shared.config.concurrent_runs).unwrap_or(u32::MAX);
         if timeout(LAST_CALLS, self.places.acquire_many(all)).await.is_err() {
             tracing::info!(
-                "tools are still being called: what they did is found out by whoever goes on with their runs"
+                "tools are still being called: the host that resumes their runs finds out what they did"
             );
         }
     }
@@ -209,7 +209,7 @@ impl Pool {
                 Halt::Parked | Halt::Over | Halt::Lost => {}
                 Halt::Stopped => release(&shared, &id, &claim, clock.worked_ms()).await,
                 Halt::Trouble(error) => {
-                    tracing::warn!(run = id, %error, "a run is interrupted, and taken up again later");
+                    tracing::warn!(run = id, %error, "a run is interrupted, and resumed later");
                 }
             }
             shared.changed();
@@ -239,7 +239,7 @@ async fn renew(shared: &Shared, run: &str, mut claim: Claim, worked_ms: impl Fn(
 
 async fn release(shared: &Shared, run: &str, claim: &Claim, worked_ms: i64) {
     if let Err(error) = shared.store.release(run, claim, worked_ms).await {
-        tracing::debug!(run, %error, "a run is left to itself until its lease ends");
+        tracing::debug!(run, %error, "a run could not be released before its lease ends");
     }
 }
 

@@ -94,7 +94,7 @@ pub struct ToolRun {
 }
 
 impl Run {
-    /// Tokens, asked and answered.
+    /// Tokens, input and output.
     pub fn tokens(&self) -> u64 {
         self.usage.prompt_tokens.saturating_add(self.usage.completion_tokens)
     }

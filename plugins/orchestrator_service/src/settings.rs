@@ -25,7 +25,7 @@ pub struct Settings {
     /// Most turns of the model in a run. Default 20.
     #[schemars(range(min = 1, max = 1000))]
     pub max_steps: Option<u32>,
-    /// Most tokens of a run, asked and answered. Default 200000.
+    /// Most tokens of a run, input and output. Default 200000.
     #[schemars(range(min = 1))]
     pub max_tokens: Option<u64>,
     /// Longest work on a run; waiting for a person does not count. Default 5m.
@@ -40,9 +40,9 @@ pub struct Settings {
     /// Most runs that this host works on at the same time. Default 16.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrent_runs: Option<u16>,
-    /// How long after a host was killed another one, or the same, takes up its runs. The same on all hosts. Default 30s.
+    /// How long after a host was killed another one, or the same, resumes its runs. The same on all hosts. Default 30s.
     pub lease: Option<Span>,
-    /// How long a person may take to decide; then it counts as a no. Default 24h.
+    /// How long a person may take to decide; then it counts as denied. Default 24h.
     pub approval_time: Option<Span>,
     /// Who is told that a decision is needed, with a link to make it by: an email address, through `smtp`, or a number
     /// such as `+15551234567`, by SMS through `twilio_service`. Left out, nobody is told.
@@ -117,7 +117,7 @@ impl Config {
 fn positive(key: &str, span: Option<Span>, default: Duration) -> Result<Duration, Failure> {
     match span {
         Some(Span(Duration::ZERO)) => {
-            Err(Failure::config_invalid(format!("`{key}` is 0: expected more than nothing, such as `10s`"))
+            Err(Failure::config_invalid(format!("`{key}` is 0: expected a positive time, such as `10s`"))
                 .setting(key))
         }
         Some(Span(span)) => Ok(span),

@@ -98,7 +98,7 @@ fn check(request: &Request) -> Result<(), OperationError> {
 fn limits(asked: Option<&RunLimits>, config: &Config) -> Result<Limits, OperationError> {
     let asked = asked.cloned().unwrap_or_default();
     if [asked.steps.map(u64::from), asked.tokens, asked.seconds.map(u64::from)].contains(&Some(0)) {
-        return Err(OperationError::invalid("a limit is 0: expected more than nothing"));
+        return Err(OperationError::invalid("a limit is 0: expected more than 0"));
     }
     let most_ms = millis(config.max_time);
     Ok(Limits {

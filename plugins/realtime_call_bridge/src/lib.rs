@@ -93,7 +93,9 @@ impl Plugin for Bridge {
             .operation(Operation::of(Self::hang_up).about("Ends a call that is on this host").idempotent())
             .operation(
                 Operation::of(Self::replay)
-                    .about("Feeds a recorded call to the bridge of today, and tells the first difference")
+                    .about(
+                        "Replays a recorded call through the current code, and reports the first difference",
+                    )
                     .idempotent(),
             )
     }
@@ -114,12 +116,12 @@ impl Plugin for Bridge {
         let notes = match self.config.require_signature {
             true => Vec::new(),
             false => vec![format!(
-                "`require_signature` is off: `{MEDIA_PATH}` opens to everybody, and only the token of a call protects it"
+                "`require_signature` is off: `{MEDIA_PATH}` accepts everybody, and only the token of a call protects it"
             )],
         };
         // Calls are carried whether or not the note is shown.
         if let Err(error) = self.context.host().note(notes).await {
-            tracing::warn!(%error, "the health details do not say whether the door stands open");
+            tracing::warn!(%error, "the health details may not show whether `require_signature` is off");
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ impl Config {
             ("speech_gap", settings.speech_gap),
         ];
         if let Some((key, _)) = spans.into_iter().find(|(_, span)| span.0.is_zero()) {
-            let message = format!("`{key}` is no time at all: write it as `10s`");
+            let message = format!("`{key}` is 0: expected a positive time, such as `10s`");
             return Err(Failure::config_invalid(message).setting(key));
         }
         if settings.ahead.0 < SHORTEST_AHEAD {

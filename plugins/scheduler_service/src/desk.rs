@@ -122,7 +122,7 @@ impl Desk {
         now: i64,
     ) -> Result<(Rule, i64), OperationError> {
         if request.until.is_some() && request.cron.is_none() {
-            return Err(OperationError::invalid("`until` needs `cron`: what comes once has no end"));
+            return Err(OperationError::invalid("`until` needs `cron`: a job that runs once has no end"));
         }
         match (&request.at, request.in_minutes, &request.cron, &request.before_event) {
             (Some(at), None, None, None) => {
@@ -293,9 +293,9 @@ fn recurring(
 ) -> Result<(Rule, i64), OperationError> {
     let until = until.map(|until| times::moment("until", until, zone)).transpose()?;
     let rule = Rule::cron(cron, until.map(jiff::Timestamp::as_millisecond))?;
-    let first = rule.next_after(zone, now).ok_or_else(|| {
-        OperationError::invalid(format!("by `cron` `{}` no moment ever comes", times::shown(cron)))
-    })?;
+    let first = rule
+        .next_after(zone, now)
+        .ok_or_else(|| OperationError::invalid(format!("`cron` `{}` never comes due", times::shown(cron))))?;
     Ok((rule, first))
 }
 
@@ -325,7 +325,7 @@ fn for_operators(person: Option<&str>) -> Result<(), OperationError> {
 }
 
 fn settled(id: &str) -> OperationError {
-    OperationError::conflict(format!("somebody has dealt with dead letter `{}`", times::shown(id)))
+    OperationError::conflict(format!("somebody has already dealt with dead letter `{}`", times::shown(id)))
 }
 
 fn page(limit: Option<u32>, after: Option<&str>) -> Result<Page, OperationError> {

@@ -96,7 +96,7 @@ impl Engine {
         // What takes longer is found by its lease.
         let _ = tokio::time::timeout(FAREWELL, self.room.acquire_many(all)).await;
         if let Err(error) = self.store.release(&self.owner, now_ms()).await {
-            plugin_api::tracing::warn!("jobs could not be left to others before their leases end: {error}");
+            plugin_api::tracing::warn!("jobs could not be released before their leases end: {error}");
         }
     }
 

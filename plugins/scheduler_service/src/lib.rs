@@ -62,7 +62,7 @@ impl Plugin for Scheduler {
 
     fn manifest() -> ManifestBuilder<Self> {
         let manifest = Manifest::service("scheduler_service")
-            .about("Reminders, messages, emails and runs at their time, safe with several hosts")
+            .about("Schedules reminders, messages, emails and runs, safely with several hosts")
             .requires(DATABASE)
             .wants(GOOGLE_CALENDAR)
             .wants(MESSAGING)
@@ -132,21 +132,21 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
                 .tool()
                 .idempotent(),
         )
-        .operation(Operation::of(Scheduler::fetch).about("Tells how a job stands, and what it asks for").idempotent())
-        .operation(Operation::of(Scheduler::overview).about("Tells how all jobs stand").idempotent())
+        .operation(Operation::of(Scheduler::fetch).about("Shows the state of a job, and what it asks for").idempotent())
+        .operation(Operation::of(Scheduler::overview).about("Shows the state of all jobs").idempotent())
 }
 
 fn letters(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
     manifest
         .operation(
             Operation::of(Scheduler::dead_letters)
-                .about("Lists what nobody could do, and what nobody knows of")
+                .about("Lists jobs that could not be done, or whose outcome is unknown")
                 .idempotent(),
         )
         .operation(
-            Operation::of(Scheduler::retry).about("Does what a dead letter holds, now, as a job of its own"),
+            Operation::of(Scheduler::retry).about("Runs the task of a dead letter again, now, as a new job"),
         )
-        .operation(Operation::of(Scheduler::dismiss).about("Notes that a dead letter needs nobody any more"))
+        .operation(Operation::of(Scheduler::dismiss).about("Marks a dead letter as dealt with"))
 }
 
 fn routes_of(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {

@@ -17,7 +17,7 @@ pub struct Settings {
     /// How often it looks for jobs whose moment has come, and whether what was missing is there again.
     #[serde(default = "poll")]
     pub poll: Span,
-    /// How long a job stays with a host that does not answer for it any more. The same on all hosts of a database.
+    /// How long a job stays claimed by a host that no longer renews the claim. The same on all hosts of a database.
     #[serde(default = "lease")]
     pub lease: Span,
     /// How long one attempt may take.
@@ -36,7 +36,7 @@ pub struct Settings {
     /// How late a job is still worth doing, where it does not say so itself.
     #[serde(default = "late")]
     pub late: Span,
-    /// The longest time between two looks at the event of a reminder; the nearer it is, the more often.
+    /// The longest time between two checks of the event of a reminder; shorter as it comes nearer.
     #[serde(default = "event_check")]
     pub event_check: Span,
     /// How many jobs of one person may wait at once.
@@ -80,7 +80,7 @@ impl Config {
             [("poll", settings.poll), ("timeout", settings.timeout), ("event_check", settings.event_check)]
         {
             if span.0.is_zero() {
-                let message = format!("`{key}` is no time at all: write it as `10s`");
+                let message = format!("`{key}` is 0: expected a positive time, such as `10s`");
                 return Err(Failure::config_invalid(message).setting(key));
             }
         }

@@ -19,21 +19,21 @@ pub fn moment(field: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Ope
     let pieces = Pieces::parse(text).ok().filter(|pieces| pieces.time().is_some() && !text.contains('['));
     let pieces = pieces.ok_or_else(|| {
         OperationError::invalid(format!(
-            "`{field}` is `{}`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, or as the local time \
+            "`{field}` is `{}`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, or as the local time \
              `2026-03-29T10:00`",
             shown(text)
         ))
     })?;
     if !YEARS.contains(&pieces.date().year()) {
         return Err(OperationError::invalid(format!(
-            "`{field}` is `{}`, and nobody means the year {}: expected {} to {}",
+            "`{field}` is `{}`, but the year is {}: expected {} to {}",
             shown(text),
             pieces.date().year(),
             YEARS.start(),
             YEARS.end()
         )));
     }
-    let unknown = |_| OperationError::invalid(format!("`{field}` is `{}`, which is no moment", shown(text)));
+    let unknown = |_| OperationError::invalid(format!("`{field}` is `{}`, which is not a time", shown(text)));
     if pieces.offset().is_some() {
         return text.parse().map_err(unknown);
     }

@@ -61,7 +61,7 @@ impl Plugin for Smtp {
             )
             .operation(
                 Operation::of(Self::doctor)
-                    .about("Proves that mail can be handed over: by a login, and with `effects` by a mail to the sender")
+                    .about("Checks that mail can be sent: by a login, and with `effects` by a mail to the sender")
                     .doctor(),
             )
     }

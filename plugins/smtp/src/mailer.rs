@@ -37,7 +37,7 @@ use crate::{
 /// The answer leaves this long before the caller's deadline, so that it still reaches the caller.
 const MARGIN: Duration = Duration::from_millis(200);
 
-const NO_END: &str = "the sending came to no end";
+const NO_END: &str = "the sending did not complete";
 
 /// Sends mails.
 pub struct Mailer {
@@ -187,7 +187,7 @@ impl Reporter {
         let context = self.0.clone();
         tokio::spawn(async move {
             if let Err(error) = context.host().report(report).await {
-                tracing::debug!(%error, "the host did not take the evidence");
+                tracing::debug!(%error, "the host did not accept the health report");
             }
         });
     }

@@ -39,7 +39,7 @@ pub struct Settings {
     /// An access token to log in with instead of a password (XOAUTH2), where something else renews it.
     #[setting(env = "SMTP_OAUTH_TOKEN")]
     pub oauth_token: Option<Secret>,
-    /// The refresh token by which access tokens are got, instead of a password.
+    /// The refresh token used to get access tokens, instead of a password.
     #[setting(env = "SMTP_OAUTH_REFRESH_TOKEN")]
     pub oauth_refresh_token: Option<Secret>,
     /// The id of the OAuth client that the refresh token was given to.
@@ -48,7 +48,7 @@ pub struct Settings {
     /// The secret of that client, if it has one.
     #[setting(env = "SMTP_OAUTH_CLIENT_SECRET")]
     pub oauth_client_secret: Option<Secret>,
-    /// Where access tokens are given. By default that of Google or Microsoft, by `server`; elsewhere it must be given.
+    /// The token endpoint. By default that of Google or Microsoft, by `server`; elsewhere it must be given.
     #[setting(env = "SMTP_OAUTH_TOKEN_URL")]
     pub oauth_token_url: Option<String>,
     /// The sender of every mail: `bot@example.com` or `Example Bot <bot@example.com>`.
@@ -250,7 +250,7 @@ fn credentials(settings: &Settings) -> Result<Option<Credentials>, Failure> {
              `SMTP_OAUTH_REFRESH_TOKEN`, or unset it",
         ),
         (None, Some(_)) => {
-            wrong("username", "there is something to log in with, and no name: set `SMTP_USERNAME`")
+            wrong("username", "a password or token is set without a user name: set `SMTP_USERNAME`")
         }
     }
 }
@@ -338,7 +338,7 @@ fn is_full_name(domain: &str) -> bool {
 fn positive(key: &str, span: Option<Span>, default: Duration) -> Result<Duration, Failure> {
     match span {
         Some(Span(Duration::ZERO)) => {
-            Err(Failure::config_invalid(format!("`{key}` is 0: expected more than nothing, such as `10s`"))
+            Err(Failure::config_invalid(format!("`{key}` is 0: expected a positive time, such as `10s`"))
                 .setting(key))
         }
         Some(Span(span)) => Ok(span),

@@ -64,12 +64,12 @@ impl Plugin for Twilio {
             .probe_every(PROBE_INTERVAL)
             .operation(
                 Operation::of(Self::request)
-                    .about("Asks Twilio's REST API something under the account, for twilio_service"),
+                    .about("Sends a request to Twilio's REST API under the account, for twilio_service"),
             )
-            .operation(Operation::of(Self::identify).about("Tells the account and the number").idempotent())
+            .operation(Operation::of(Self::identify).about("Reports the account and the number").idempotent())
             .operation(
                 Operation::of(Self::verify_signature)
-                    .about("Tells whether Twilio signed a request; the guard of routes is twilio_service.verify_webhook")
+                    .about("Checks if Twilio signed a request; the guard of routes is twilio_service.verify_webhook")
                     .idempotent(),
             )
             .operation(

@@ -50,7 +50,7 @@ async fn follow(rest: &Rest, mut url: Url, most: usize) -> Result<Media, Operati
             }
         }
     }
-    Err(OperationError::unavailable("Twilio sends on and on in search of the file"))
+    Err(OperationError::unavailable("Twilio redirects too often on the way to the file"))
 }
 
 async fn take(client: &Client, response: Response, most: usize) -> Result<Media, OperationError> {
@@ -82,7 +82,7 @@ fn next(client: &Client, url: &Url, response: &Response) -> Result<Url, Operatio
         next.scheme() == "https" || (next.scheme() == "http" && client.config().base_url.scheme() == "http")
     };
     next.filter(is_safe)
-        .ok_or_else(|| OperationError::unavailable("Twilio sends to an address that cannot be followed"))
+        .ok_or_else(|| OperationError::unavailable("Twilio redirects to an address that cannot be followed"))
 }
 
 fn refused(rest: &Rest, status: u16) -> OperationError {

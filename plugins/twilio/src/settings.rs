@@ -203,7 +203,7 @@ fn is_exposed(url: &Url) -> bool {
 fn timeout(span: Option<Span>) -> Result<Duration, Failure> {
     match span {
         Some(Span(Duration::ZERO)) => {
-            Err(Failure::config_invalid("`timeout` is 0: expected more than nothing, such as `10s`")
+            Err(Failure::config_invalid("`timeout` is 0: expected a positive time, such as `10s`")
                 .setting("timeout"))
         }
         Some(Span(span)) => Ok(span),

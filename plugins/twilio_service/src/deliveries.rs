@@ -281,7 +281,7 @@ impl Deliveries {
                 Ok(()) => drop(told.insert(class.key, verdict)),
                 // An older host shows no troubles.
                 Err(error) if error.kind == ErrorKind::NotFound => drop(told.insert(class.key, verdict)),
-                Err(error) => tracing::warn!(%error, "the host did not take a trouble of deliveries"),
+                Err(error) => tracing::warn!(%error, "the host did not accept a trouble about deliveries"),
             }
         }
     }

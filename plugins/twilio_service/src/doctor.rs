@@ -76,10 +76,10 @@ async fn unsigned(twilio: &Dependency, base: &str) -> Check {
     const NAME: &str = "webhook_unsigned";
     match post(twilio, base, PATH, "", false).await {
         Ok(Heard { status: 403, .. }) => {
-            Check::ok(NAME, format!("`{base}` refuses what Twilio did not sign"))
+            Check::ok(NAME, format!("`{base}` refuses requests that Twilio did not sign"))
         }
         Ok(Heard { status: 200, .. }) => {
-            Check::failed(NAME, format!("`{base}` takes what Twilio did not sign: {ELSEWHERE}"))
+            Check::failed(NAME, format!("`{base}` accepts requests that Twilio did not sign: {ELSEWHERE}"))
                 .fix(lead(base))
         }
         Ok(heard) => unexpected(NAME, base, &heard),
@@ -112,7 +112,7 @@ const ELSEWHERE: &str = "something else answers there";
 fn unexpected(name: &str, base: &str, heard: &Heard) -> Check {
     let status = heard.status;
     let seen = match status {
-        503 => format!("`{base}` answers 503: the guard cannot be asked, or a proxy finds nobody behind it"),
+        503 => format!("`{base}` answers 503: the guard cannot be reached, or a proxy has no backend"),
         200 | 404 => format!("`{base}{PATH}` answers {status} and not as this host does: {ELSEWHERE}"),
         _ => format!("`{base}{PATH}` answers {status}"),
     };
@@ -180,7 +180,7 @@ impl Wiring {
         if let Some(application) = text(self.application) {
             let seen = format!("`{known}` hands its {what} to the application `{application}`");
             return Check::skipped(check, seen).fix(format!(
-                "see to it that the application (in Twilio's console, TwiML Apps) has `{expected}` as its Request URL"
+                "in Twilio's console, TwiML Apps: set `{expected}` as the Request URL of the application"
             ));
         }
         let found = text(self.url);

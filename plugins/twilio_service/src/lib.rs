@@ -151,13 +151,13 @@ fn reading(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
     manifest
         .operation(
             Operation::of(TwilioService::fetch_message)
-                .about("Tells what became of a message, by the SID that sending it gave")
+                .about("Reports the outcome of a message, by the SID that sending it returned")
                 .tool()
                 .idempotent(),
         )
         .operation(
             Operation::of(TwilioService::fetch_call)
-                .about("Tells what became of a call, by the SID that placing it gave")
+                .about("Reports the outcome of a call, by the SID that placing it returned")
                 .tool()
                 .idempotent(),
         )
@@ -168,7 +168,7 @@ fn reading(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
         )
         .operation(
             Operation::of(TwilioService::read_delivery)
-                .about("Tells the newest status that Twilio reported of a message or call")
+                .about("Reads the newest status that Twilio reported for a message or call")
                 .idempotent(),
         )
         .operation(
@@ -199,7 +199,7 @@ fn webhooks(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioS
         )
         .operation(
             Operation::of(TwilioService::claim_webhook)
-                .about("Tells whether a webhook is to be handled, once"),
+                .about("Decides whether a webhook is to be handled, once"),
         )
         .operation(Operation::of(TwilioService::settle_webhook).about("Ends the claim of a webhook"))
         .operation(

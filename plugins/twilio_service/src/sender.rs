@@ -266,7 +266,7 @@ impl Sender {
             pulse.turn();
             self.deliveries.look(&self.ledger).await;
             if let Err(error) = self.look_into_open_entries(&pulse).await {
-                tracing::debug!(%error, "open messages and calls cannot be looked into at the moment");
+                tracing::debug!(%error, "the outcomes of open messages and calls cannot be checked at the moment");
             }
             pulse.rest();
             sleep(SWEEP).await;
@@ -306,7 +306,7 @@ impl Sender {
         let task = tokio::spawn(async move { sender.hand_over(draft, task_entry, trace).await });
         match timeout_at(deadline, task).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(unknown(&entry, "the sending came to no end", Vec::new())),
+            Ok(Err(_)) => Err(unknown(&entry, "the sending did not complete", Vec::new())),
             Err(_) => {
                 Err(unknown(&entry, "Twilio had not answered when the caller's time ended", Vec::new()))
             }
@@ -362,7 +362,7 @@ impl Sender {
         match self.ledger.sent(&entry.id, sid, status).await {
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(entry = entry.id, sid, %error, "sent, and the ledger does not know it yet")
+                tracing::warn!(entry = entry.id, sid, %error, "sent, but not recorded in the ledger yet")
             }
         }
     }
@@ -377,7 +377,7 @@ impl Sender {
             self.ledger.not_sent(entry, State::Failed).await
         };
         if let Err(error) = noted.await {
-            tracing::warn!(entry = entry.id, %error, "not sent, and the ledger does not know it yet");
+            tracing::warn!(entry = entry.id, %error, "not sent, but not recorded in the ledger yet");
         }
         let error = OperationError { message: format!("not sent: {}", error.message), ..error };
         match draft.own_sender {
@@ -391,7 +391,7 @@ impl Sender {
     /// No answer: perhaps Twilio has it all the same.
     async fn look_at_once(&self, entry: &Entry, why: &str) -> Result<Sent, OperationError> {
         if let Err(error) = self.ledger.not_sent(entry, State::Unknown).await {
-            tracing::warn!(entry = entry.id, %error, "the outcome is unknown, and the ledger does not know that yet");
+            tracing::warn!(entry = entry.id, %error, "the outcome is unknown, which is not recorded in the ledger yet");
         }
         match self.reconcile(entry).await {
             Ok(Verdict::Sent { sid, status }) => Ok(Sent { sid, status, repeated: false }),

@@ -278,7 +278,7 @@ impl Desk {
             }
             Ok(_) => {}
             Err(error) if self.is_beyond_all_limits(call) => {
-                tracing::warn!(call = call.call, %error, "a call is closed whose end nobody knows");
+                tracing::warn!(call = call.call, %error, "a call is closed, but its end is unknown");
                 self.ended(&call.call, "nobody knows when it ended").await;
                 return Ok(());
             }

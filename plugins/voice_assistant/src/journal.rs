@@ -164,7 +164,7 @@ impl Journal {
     /// Writes what it still can; the rest ends with the host.
     pub async fn close(&self) {
         if timeout(CLOSING, self.flush()).await.is_err() {
-            tracing::debug!("the database takes longer to write what happened in calls than this host lives");
+            tracing::debug!("the host ends before the database has written what happened in calls");
         }
         let lost = locked(&self.waiting).len() as u64;
         let untold = self.voicemails().len() as u64;

@@ -134,7 +134,7 @@ fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<Voic
     manifest
         .operation(
             Operation::stream(SESSION, VoiceAssistant::session)
-                .about("The conversation of a call in real time, for whoever carries its audio"),
+                .about("The conversation of a call in real time, for the plugin that carries its audio"),
         )
         .operation(
             Operation::of(VoiceAssistant::respond).about("Answers one turn of a conversation in text, as on the phone"),
@@ -200,7 +200,8 @@ fn webhooks(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<VoiceA
     let serving = [
         Operation::new("receive_voice", VoiceAssistant::receive_voice).about("Answers a call"),
         Operation::new("receive_turn", VoiceAssistant::receive_turn).about("Answers what was said in a call"),
-        Operation::new("receive_wait", VoiceAssistant::receive_wait).about("Answers what takes its time"),
+        Operation::new("receive_wait", VoiceAssistant::receive_wait)
+            .about("Answers while the assistant needs time"),
         Operation::new("receive_stream_ended", VoiceAssistant::receive_stream_ended)
             .about("Goes on with a call whose audio ended"),
         Operation::new("receive_stream_status", VoiceAssistant::receive_stream_status)

@@ -105,7 +105,7 @@ pub async fn cancel(context: &Context, brief: &CallBrief, run: &str) {
         orchestrator(context, brief)?.deadline(SHOWING).call(cancel).await
     };
     if let Err(error) = cancelled.await {
-        tracing::debug!(run, %error, "a run goes on that nobody waits for");
+        tracing::debug!(run, %error, "a run goes on, but nobody waits for it");
     }
 }
 

@@ -67,7 +67,7 @@ impl Once {
         match claimed.await {
             Ok(claim) => Self { key, is_first: claim.state == WebhookState::Claimed, claim: claim.claim },
             Err(error) => {
-                tracing::warn!(call = hook.call, %error, "nobody knows whether a webhook came before");
+                tracing::warn!(call = hook.call, %error, "it is unknown whether a webhook was handled before");
                 Self { key, claim: None, is_first: true }
             }
         }
@@ -80,7 +80,7 @@ impl Once {
         let settled =
             async { desk.context.dependency(TWILIO_SERVICE)?.deadline(CLAIM_TIME).call(settle).await };
         if let Err(error) = settled.await {
-            tracing::debug!(%error, "a webhook is forgotten as if it had not come");
+            tracing::debug!(%error, "a webhook could not be marked as handled");
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Settings {
     pub record_calls: Option<bool>,
     /// To whom a call may be transferred: numbers by the names that the assistant knows them by.
     pub transfer: Option<BTreeMap<String, String>>,
-    /// What a machine is told that answers a call of ours. Left out, and without a message of the request, it is hung up
+    /// The message for an answering machine on an outbound call. Left out, and without one in the request, it is hung up
     /// on.
     pub machine_message: Option<String>,
     /// Said when nothing was heard.

@@ -154,6 +154,6 @@ impl Desk {
 fn cursor(text: &str) -> Outcome<(i64, String)> {
     let parts = text.split_once(':').and_then(|(moment, call)| Some((moment.parse().ok()?, call)));
     let (moment, call) =
-        parts.ok_or_else(|| OperationError::invalid("`before` is not what an answer said"))?;
+        parts.ok_or_else(|| OperationError::invalid("`before` is not the `next` of an answer"))?;
     Ok((moment, call.to_owned()))
 }

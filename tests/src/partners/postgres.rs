@@ -103,7 +103,7 @@ impl Postgres {
         assert_eq!(ready, Ok(true), "PostgreSQL does not come up: {output}");
     }
 
-    /// After a crash the orphans of the old server may keep a new one from starting: then it is tried again.
+    /// After a crash the orphans of the old server may keep a new one from starting: then it is retried.
     fn comes_up(&mut self) -> bool {
         if !self.server.as_mut().is_some_and(Process::is_running) {
             self.server = Some(self.spawn());

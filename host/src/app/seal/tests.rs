@@ -65,7 +65,7 @@ fn a_key_is_made_once_and_nobody_else_may_read_it() {
     let error = sealer().seal("calendar", "x").unwrap_err().to_string();
     let shown = error.replace(&folder.path().display().to_string(), "<folder>");
     expect![
-        "denied: the secret key in `<folder>/secret.key` cannot be used: others may read it: `chmod 600` it, or \
+        "denied: the secret key in `<folder>/secret.key` cannot be used: other users can read it: `chmod 600` it, or \
          replace it if they did; or set `SWITCHBOARD_SECRET_KEY`"
     ]
     .assert_eq(&shown);

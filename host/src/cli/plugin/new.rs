@@ -21,10 +21,10 @@ pub struct New {
     /// An integration connects to an outside system; a service works with other plugins.
     #[arg(long, value_enum, default_value_t)]
     kind: Kind,
-    /// The folder `plugin-api` of Switchboard's sources: makes a crate outside of them.
+    /// The folder `plugin-api` of Switchboard's sources: creates the crate outside of them.
     #[arg(long, value_name = "PATH")]
     sdk: Option<std::path::PathBuf>,
-    /// Where the crate goes with `--sdk`; by default a folder of its name, here.
+    /// Where to create the crate with `--sdk`; by default a folder of its name in the current one.
     #[arg(long, value_name = "PATH", requires = "sdk")]
     dir: Option<std::path::PathBuf>,
 }
@@ -55,7 +55,11 @@ pub fn new(config: &Path, wish: &New) -> Result<Exit, Failed> {
             .map_err(|error| failed(format!("`{}` cannot be written: {error}", path.display())))?;
     }
     section.write().map_err(failed)?;
-    show(format_args!("made `{}`, and named it in `{}`", place.folder.display(), section.path().display()));
+    show(format_args!(
+        "created `{}`, and added it to `{}`",
+        place.folder.display(),
+        section.path().display()
+    ));
     show(format_args!("\nnext:\n{}", next(&wish.name, wish.kind, &place)));
     Ok(Exit::Success)
 }

@@ -74,7 +74,7 @@ mod manager {
 
     fn tell(state: &[NotifyState<'_>]) {
         if let Err(error) = sd_notify::notify(state) {
-            tracing::warn!("the service manager cannot be told: {error}");
+            tracing::warn!("the service manager cannot be notified: {error}");
         }
     }
 }

@@ -257,7 +257,7 @@ fn a_manifest_whose_schema_is_none() {
                     key: "",
                     name: "plugins.mail.settings",
                     line: None,
-                    problem: "the plugin's own schema of its settings is not a JSON Schema",
+                    problem: "the plugin's schema of its settings is not a valid JSON Schema",
                 },
             ],
         )

@@ -116,13 +116,13 @@ fn what_no_schema_says() {
     refused(
         "[plugins.a]\ninit = { timeout = '0s' }\nretry = { base = '1m', cap = '1s' }\n",
         expect![[r#"
-        plugins.toml:2: `plugins.a.init.timeout` must be more than no time at all
+        plugins.toml:2: `plugins.a.init.timeout` must be more than zero
         plugins.toml:3: `plugins.a.retry` has a `cap` shorter than its `base`
           hint: `base` is 60s, `cap` is 1s"#]],
     );
     refused(
         "[plugins.a]\nprobe = { interval = '0ms' }\n",
-        expect!["plugins.toml:2: `plugins.a.probe.interval` must be more than no time at all"],
+        expect!["plugins.toml:2: `plugins.a.probe.interval` must be more than zero"],
     );
     refused(
         "[plugins.a]\nlibrary = 'libfoo.so'\n",
@@ -133,19 +133,19 @@ fn what_no_schema_says() {
     refused(
         "[plugins.a]\ntools = ['everything']\n",
         expect![[r#"
-        plugins.toml:2: `plugins.a.tools` has `everything`, which cannot be read
+        plugins.toml:2: `plugins.a.tools` has `everything`, which is invalid
           hint: write it as `smtp.send_email` or `smtp.*`"#]],
     );
     refused(
         "[host]\ntrusted_proxies = ['10.0.0.1', 'proxy']\n",
         expect![[r#"
-        plugins.toml:2: `host.trusted_proxies` has `proxy`, which cannot be read
+        plugins.toml:2: `host.trusted_proxies` has `proxy`, which is invalid
           hint: write an address as `10.0.0.1`, a network as `10.0.0.0/8`"#]],
     );
     refused(
         "[host]\npublic_base_url = 'switchboard.example.com'\n",
         expect![[r#"
-        plugins.toml:2: `host.public_base_url` is not the address of a web site
+        plugins.toml:2: `host.public_base_url` is not the URL of a web site
           hint: write it as `https://switchboard.example.com`"#]],
     );
 }
@@ -204,7 +204,7 @@ fn addresses() {
         "[host]\n",
         &[("PUBLIC_BASE_URL", "here")],
         expect![[r#"
-        plugins.toml: the variable `PUBLIC_BASE_URL` is not the address of a web site
+        plugins.toml: the variable `PUBLIC_BASE_URL` is not the URL of a web site
           hint: write it as `https://switchboard.example.com`"#]],
     );
     good("[host]\nlisten = '127.1.2.3:1'\n", &[]);
@@ -247,11 +247,11 @@ fn unset_variables_inside_longer_text() {
         "[plugins.a.settings]\nurl = '${NOT CLOSED'\nb = '${}'\nc = '${A:-${B}}'\n",
         expect![[r#"
         plugins.toml:2: `plugins.a.settings.url` has a `${` that is not `${NAME}` or `${NAME:-default}`
-          hint: for the characters themselves write `$${`
+          hint: for a literal `${` write `$${`
         plugins.toml:3: `plugins.a.settings.b` has a `${` that is not `${NAME}` or `${NAME:-default}`
-          hint: for the characters themselves write `$${`
+          hint: for a literal `${` write `$${`
         plugins.toml:4: `plugins.a.settings.c` has a `${` that is not `${NAME}` or `${NAME:-default}`
-          hint: for the characters themselves write `$${`"#]],
+          hint: for a literal `${` write `$${`"#]],
     );
     refused(
         "[plugins.a]\nretry = { attempts = '${NAME}' }\n",

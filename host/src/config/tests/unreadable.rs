@@ -15,8 +15,8 @@ fn a_bad_line_beside_it_is_refused_without_being_shown() {
     let problems = load(&path, &Environment::default()).unwrap_err().to_string();
     let problems = problems.replace(&format!("{}/", folder.path().display()), "");
     expect![[r#"
-        plugins.toml: line 2 of the `.env` beside it has blanks in its value, and no quotes
-          hint: put a value that is meant literally between single quotes: `NAME='a value'`"#]]
+        plugins.toml: line 2 of the `.env` beside it has blanks in its value, but no quotes
+          hint: put a literal value in single quotes: `NAME='a value'`"#]]
     .assert_eq(&problems);
 }
 
@@ -40,7 +40,7 @@ fn a_folder_and_a_file_that_is_not_text() {
         |path: &Path| load(path, &Environment::default()).unwrap_err().iter().next().unwrap().clone();
     expect![[r#"
         it is a folder
-          hint: `--config` wants the file in it"#]]
+          hint: give `--config` the file in it"#]]
     .assert_eq(&problem(&path).to_string());
     std::fs::remove_dir(&path).unwrap();
     std::fs::write(&path, b"[host]\n# caf\xe9\n").unwrap();
@@ -62,7 +62,7 @@ fn an_empty_file() {
         "",
         expect![[r#"
             plugins.toml: it is empty
-              hint: a plugin is named by a section, for example:
+              hint: a section declares a plugin, for example:
                     [plugins.database]
                     required = true"#]],
     );
@@ -70,7 +70,7 @@ fn an_empty_file() {
         "# only a comment\n\n",
         expect![[r#"
             plugins.toml: it is empty
-              hint: a plugin is named by a section, for example:
+              hint: a section declares a plugin, for example:
                     [plugins.database]
                     required = true"#]],
     );
@@ -111,14 +111,14 @@ fn a_section_or_key_that_is_there_twice() {
     refused(
         "[plugins.smtp]\n\n[plugins.smtp]\n",
         expect![[r#"
-            plugins.toml:3: `smtp` is there for the second time
-              hint: a section or key may be written once: merge the two, or rename one"#]],
+            plugins.toml:3: `smtp` is defined a second time
+              hint: a section or key may appear only once: merge the two, or rename one"#]],
     );
     refused(
         "[plugins.smtp]\nrequired = true\nrequired = false\n",
         expect![[r#"
-            plugins.toml:3: `required` is there for the second time
-              hint: a section or key may be written once: merge the two, or rename one"#]],
+            plugins.toml:3: `required` is defined a second time
+              hint: a section or key may appear only once: merge the two, or rename one"#]],
     );
 }
 
@@ -127,7 +127,7 @@ fn numbers_that_json_has_not() {
     refused(
         "[plugins.a.settings]\nn = 99999999999999999999\nm = nan\n",
         expect![[r#"
-        plugins.toml:2: `plugins.a.settings.n` is not a number that can be counted with
-        plugins.toml:3: `plugins.a.settings.m` is not a number that can be counted with"#]],
+        plugins.toml:2: `plugins.a.settings.n` is not a finite number that fits into 64 bits
+        plugins.toml:3: `plugins.a.settings.m` is not a finite number that fits into 64 bits"#]],
     );
 }

@@ -91,7 +91,7 @@ impl Endpoint {
             Who::Anybody => "anybody".to_owned(),
             Who::AnybodySeesLess => "anybody; operators see details".to_owned(),
             Who::Operators => "operators".to_owned(),
-            Who::Guarded(guard) => format!("whom `{guard}` admits"),
+            Who::Guarded(guard) => format!("anybody whom `{guard}` admits"),
         }
     }
 
@@ -155,7 +155,7 @@ fn segments(path: &str) -> Vec<Parameter> {
     let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let parameter = |name: &str| {
         let rest = name.strip_prefix('*');
-        let about = if rest.is_some() { "All that follows, slashes included." } else { "One segment." };
+        let about = if rest.is_some() { "The rest of the path, slashes included." } else { "One segment." };
         let name = rest.unwrap_or(name).to_owned();
         Parameter { name, place: "path", about: about.to_owned(), schema: json!({ "type": "string" }) }
     };

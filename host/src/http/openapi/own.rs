@@ -10,9 +10,12 @@ use super::{
 };
 
 pub(super) const TAGS: [(&str, &str); 4] = [
-    ("health", "How everything stands. Every answer is read from memory: no request causes a probe."),
+    (
+        "health",
+        "The health of the host and its plugins. Every answer is read from memory: no request causes a probe.",
+    ),
     ("process", "For Kubernetes and Prometheus."),
-    ("operations", "What operators and the command line do."),
+    ("operations", "Calls by operators and the command line."),
     ("pages", "For people."),
 ];
 
@@ -53,7 +56,7 @@ fn health(components: &mut Components) -> Vec<Endpoint> {
     let verify = |path: &str, schema: &Value| {
         Endpoint::new("POST", path, "health", "Probes now, and answers with the new status.")
             .who(Who::Operators)
-            .answer("200", "How it stands now.", [(JSON, schema.clone())])
+            .answer("200", "Its health now.", [(JSON, schema.clone())])
     };
     vec![
         view("/api/health", "The host as a whole; 503 when it is unhealthy.", &overview),
@@ -77,16 +80,21 @@ fn view(endpoint: Endpoint, schema: &Value) -> Endpoint {
     let strict = json!({ "type": "string", "enum": ["0", "1"] });
     endpoint
         .who(Who::AnybodySeesLess)
-        .takes("query", "strict", strict, "1 turns what is not healthy into a 503.")
-        .takes("header", "If-None-Match", json!({ "type": "string" }), "The `ETag` of what the client has.")
-        .answer("200", "How it stands.", [(JSON, schema.clone())])
-        .answer("304", "As the client has it.", [])
-        .answer("503", "The same, as bad news.", [(JSON, schema.clone())])
+        .takes("query", "strict", strict, "1 answers 503 if the status is not healthy.")
+        .takes(
+            "header",
+            "If-None-Match",
+            json!({ "type": "string" }),
+            "The `ETag` of the answer that the client has.",
+        )
+        .answer("200", "The health.", [(JSON, schema.clone())])
+        .answer("304", "Unchanged since the client's copy.", [])
+        .answer("503", "The same, if the status calls for a 503.", [(JSON, schema.clone())])
 }
 
 fn events(change: &Value) -> Endpoint {
     const ABOUT: &str = "Server-sent events with ids `<boot>-<revision>`: a `snapshot` with what `/api/health/connections` \
-        answers, a `transition` with each change of a status, a `resync` with everything anew for who missed something.";
+        answers, a `transition` with each change of a status, a `resync` with everything again if the client missed something.";
     let stream = json!({ "type": "string", "x-switchboard-transition": change });
     Endpoint::new("GET", "/api/health/events", "health", "Everything, and then each change as it happens.")
         .who(Who::AnybodySeesLess)
@@ -110,8 +118,8 @@ fn process() -> Vec<Endpoint> {
     let kinds = [metrics::CONTENT_TYPE, metrics::OPENMETRICS].map(|kind| (kind, text()));
     vec![
         probe("/livez", "Whether the process works.", "alive"),
-        probe("/readyz", "Whether everything has settled, and nothing drains.", "ready"),
-        Endpoint::new("GET", "/metrics", "process", "Metrics; OpenMetrics for who asks for it.")
+        probe("/readyz", "Whether everything has settled, and the host is not stopping.", "ready"),
+        Endpoint::new("GET", "/metrics", "process", "Metrics; OpenMetrics if `Accept` asks for it.")
             .who(Who::Operators)
             .answer("200", "All metrics.", kinds),
     ]
@@ -145,7 +153,7 @@ pub(super) fn called(endpoint: Endpoint) -> Endpoint {
         "header",
         "Idempotency-Key",
         text(),
-        "Makes a repeat harmless where the operation honours it.",
+        "Makes a repeated call harmless if the operation supports it.",
     )
 }
 
@@ -160,19 +168,23 @@ fn pages(problem: &Value) -> Vec<Endpoint> {
         "type": "object", "required": ["token"], "properties": { "token": { "type": "string" } },
     });
     vec![
-        page("/", "How everything stands.")
+        page("/", "The dashboard.")
             .who(Who::Operators)
             .answer("303", "A browser is sent to `/login`.", [])
-            .answer("304", "As the browser has it.", []),
+            .answer("304", "Unchanged since the browser's copy.", []),
         page("/api/docs", "This document for people.").who(Who::AnybodySeesLess),
         page("/login", "Where a browser logs in; 404 on a host without a token."),
         Endpoint::new("POST", "/login", "pages", "Exchanges the token for a cookie.")
             .body("application/x-www-form-urlencoded", form)
-            .answer("303", "It is right.", [])
-            .answer("401", "It is wrong.", refused),
+            .answer("303", "The token is right.", [])
+            .answer("401", "The token is wrong.", refused),
         Endpoint::new("GET", "/assets/{fingerprint}/{name}", "pages", "A file of the pages of this build.")
             .answer("200", "Its contents, which never change.", [("*/*", json!(true))])
-            .answer("304", "As the browser has it.", []),
-        Endpoint::new("POST", "/logout", "pages", "Ends the session.").answer("303", "It is over.", []),
+            .answer("304", "Unchanged since the browser's copy.", []),
+        Endpoint::new("POST", "/logout", "pages", "Ends the session.").answer(
+            "303",
+            "The session has ended.",
+            [],
+        ),
     ]
 }

@@ -14,7 +14,7 @@ pub(super) fn render(description: &Description) -> Markup {
     let Description { version, schemas, is_partial, .. } = description;
     let content = html! {
         main.docs {
-            h1 { "What can be asked of this host" }
+            h1 { "The API of this host" }
             p { "Switchboard " (version) "; for programs: " a href="/api/openapi.json" { "/api/openapi.json" } }
             @if *is_partial {
                 p {
@@ -29,7 +29,7 @@ pub(super) fn render(description: &Description) -> Markup {
             }
         }
     };
-    frame("Switchboard: what can be asked", html! {}, content)
+    frame("Switchboard: API", html! {}, content)
 }
 
 fn groups(Description { tags, endpoints, .. }: &Description) -> Markup {

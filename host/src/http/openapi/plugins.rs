@@ -89,5 +89,5 @@ fn endpoint(route: &PluginRoute, about: String) -> Endpoint {
         );
     }
     let endpoint = if method == "GET" { endpoint } else { endpoint.body("*/*", Value::Bool(true)) };
-    endpoint.answer("default", format!("Whatever `{}` answers, or what is wrong.", route.plugin), anything())
+    endpoint.answer("default", format!("The answer of `{}`, or what is wrong.", route.plugin), anything())
 }

@@ -39,7 +39,7 @@ fn counts(snapshot: &Snapshot) -> Markup {
                 }
             }
             @if snapshot.blocked() > 0 {
-                li { (words::glyph("blocked")) b { (snapshot.blocked()) } " kept from working" }
+                li { (words::glyph("blocked")) b { (snapshot.blocked()) } " blocked" }
             }
         }
     }
@@ -53,7 +53,7 @@ fn sentence(rendered: &Rendered) -> String {
     let (stale, flapping) = (count(|plugin| plugin.stale), count(|plugin| plugin.flapping));
     let failing = count(|plugin| !plugin.failing.is_empty());
     if rendered.is_stale() {
-        "The checker has not looked for a while: nothing below can be relied on.".to_owned()
+        "The health checker has not run for a while: do not rely on anything below.".to_owned()
     } else if !snapshot.settled {
         let up = snapshot.counts.connected;
         format!("Starting: {up} of {} are up.", words::many(snapshot.plugins.len(), "plugin"))
@@ -71,7 +71,7 @@ fn sentence(rendered: &Rendered) -> String {
     } else if flapping > 0 {
         format!("{} changed its status too often in the last ten minutes.", words::many(flapping, "plugin"))
     } else if bare > 0 {
-        format!("What is set up works. {} not set up yet.", be(bare))
+        format!("Everything that is set up works. {} not set up yet.", be(bare))
     } else {
         "Everything works.".to_owned()
     }
@@ -99,7 +99,7 @@ fn of_causes(causes: &[Cause]) -> String {
     };
     let trouble = if causes.len() == 1 { "is in trouble" } else { "are in trouble" };
     match affected.len() {
-        0 => format!("{names} {trouble}; nothing else is kept from working."),
+        0 => format!("{names} {trouble}; nothing else is affected."),
         1 => format!("{names} {trouble}, and keeps {} from working.", affected[0]),
         others if causes.len() == 1 => format!("{names} {trouble}, and keeps {others} others from working."),
         others => format!("{names} {trouble}, and keep {others} others from working."),

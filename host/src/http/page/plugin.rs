@@ -129,9 +129,9 @@ pub(super) fn doubt(plugin: &PluginHealth) -> Markup {
         }
         @if !plugin.failing.is_empty() {
             button.acknowledge type="button" hidden data-acknowledge=(plugin.name)
-                aria-label={ "Acknowledge what fails of " (plugin.name) } { "Acknowledge" }
+                aria-label={ "Acknowledge the failures of " (plugin.name) } { "Acknowledge" }
         }
-        @if plugin.stale { p.reason { "no check has ended for three intervals: what is told of it may be old" } }
+        @if plugin.stale { p.reason { "no check has ended for three intervals: what is shown may be out of date" } }
         @if plugin.flapping { p.reason { "its status changed more than five times in ten minutes: see its history" } }
     }
 }

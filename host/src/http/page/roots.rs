@@ -69,7 +69,7 @@ fn cause(plugin: &PluginHealth, affected: Option<&Vec<&str>>) -> Markup {
             (plugin::verify(plugin))
             @if let Some(affected) = affected {
                 p.victims {
-                    (words::glyph("blocked")) "keeps from working: " (words::links(affected.iter().copied()))
+                    (words::glyph("blocked")) "blocks: " (words::links(affected.iter().copied()))
                 }
             }
         }

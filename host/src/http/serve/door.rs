@@ -29,7 +29,7 @@ impl Door {
         ["idle", "unread", "room"].iter().for_each(|cause| cut.with_label_values(&[cause]).inc_by(0));
         let failed = IntCounter::new(
             "switchboard_accept_errors_total",
-            "How often the system could not hand over a connection, such as for want of file descriptors.",
+            "How often the system could not hand over a connection, such as for lack of file descriptors.",
         );
         let failed = failed.expect("the name and the text are well-formed");
         registry.register(Box::new(cut.clone())).expect("the registry is new, and the names differ");

@@ -112,7 +112,7 @@ impl Entrance {
             _ if self.without_at.is_some_and(|at| at.elapsed() >= OVER_AFTER) => {
                 self.without_at = None;
                 self.door.tell(None);
-                tracing::info!("there are file descriptors again: connections are accepted");
+                tracing::info!("file descriptors are available again: connections are accepted");
             }
             _ => {}
         }

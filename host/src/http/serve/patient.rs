@@ -46,7 +46,7 @@ impl Patient {
         let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(limit)));
         std::task::ready!(waits.as_mut().poll(context));
         self.door.cut_unread();
-        let words = format!("the client has taken nothing of its answer for {limit:?}");
+        let words = format!("the client has read nothing of its answer for {limit:?}");
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, words)))
     }
 

@@ -166,7 +166,7 @@ async fn what_is_not_the_token_opens_nothing() {
           "title":"Unauthorized",
           "status":401,
           "detail":"the bearer token is not the operator's token",
-          "hint":"it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names"
+          "hint":"it is the value of `SWITCHBOARD_TOKEN`, or is in the file that `token_file` names"
         }
     "#]]);
     host.read("/metrics", &[("cookie", "switchboard_session=1.2.3")]).await.check(expect![[r#"

@@ -117,10 +117,10 @@ async fn what_is_asked_wrongly() {
           -> `/api/health/services` lists them
         400 the query parameter `strict` is `yes`
           -> `strict` is 0 or 1
-        404 nothing is at `/api/heatlh`
+        404 there is no route `/api/heatlh`
           -> the nearest are `/api/health`, `/api/health/events`, `/api/health/services`
         400 this route takes no query, not `_=1`
-          -> leave the query out: what the route needs stands in the path and the body
+          -> remove the query: the route reads only the path and the body
         404 the pages of this build have no file `main.js`
           -> reload the page: it was made by another build of the host
         404 there is nothing to log in with: the host has no operator's token
@@ -191,11 +191,11 @@ async fn who_may_not_ask() {
         401 the session has ended
           -> log in again at `/login`; programs send `Authorization: Bearer <token>`
         401 the bearer token is not the operator's token
-          -> it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names
-        400 the login is no form with a field `token`
+          -> it is the value of `SWITCHBOARD_TOKEN`, or is in the file that `token_file` names
+        400 the login is not a form with a field `token`
           -> programs need no login: they send `Authorization: Bearer <token>`
         401 this is not the operator's token
-          -> it is the value of `SWITCHBOARD_TOKEN`, or stands in the file that `token_file` names
+          -> it is the value of `SWITCHBOARD_TOKEN`, or is in the file that `token_file` names
         403 the `Origin` is `https://evil.example`, which is not this host
           -> use the host's own pages, at the address where it is reached: behind a proxy set `public_base_url` to that address; programs send no `Origin`
         403 the request has a cookie, and neither `Origin` nor `Sec-Fetch-Site`
@@ -235,22 +235,22 @@ async fn what_the_host_cannot_do_now() {
     table.read(&host, "/readyz").await;
     table.read(&host, "/api/health/events").await;
     expect![[r#"
-        503 the checker has not ticked for a while
+        503 the health checker has not run for a while
           -> the process hangs or gets no processor time: if this lasts, restart it and report it with its log
         503 1 of 1 plugins have not settled yet
           -> see `/api/health/connections` for what each of them waits for
-        500 `database.query` answered what is no JSON
+        500 `database.query` gave an answer that is not JSON
           -> report it to the plugin's author: the request is not at fault
-        500 `web.serve` answered what is no HTTP response: expected ident at line 1 column 2
+        500 `web.serve` gave an answer that is not an HTTP response: expected ident at line 1 column 2
           -> report it to the plugin's author: the request is not at fault
         500 `host.operations`: expected ident at line 1 column 2
           -> report it with the log of this time
         403 the key may not use the model
           -> Allow the key to use the model
         503 the host is stopping
-          -> come back when it has been started again
+          -> try again once it has been restarted
         503 the host is stopping
-          -> come back when it has been started again
+          -> try again once it has been restarted
     "#]]
     .assert_eq(&table.0);
 }

@@ -231,7 +231,7 @@ async fn when_all_seats_are_taken_others_may_poll() {
           "title":"Service Unavailable",
           "status":503,
           "detail":"512 event streams are open, which is the limit",
-          "hint":"come back later, or poll `/api/health` with `If-None-Match`"
+          "hint":"try again later, or poll `/api/health` with `If-None-Match`"
         }
     "#]]);
     assert!(host.get("/metrics").await.body.contains("\nswitchboard_event_streams_open 512\n"));

@@ -109,7 +109,7 @@ async fn plugins_are_documented_as_their_manifests_tell() {
     assert_eq!(socket["responses"]["101"]["description"], "A WebSocket.");
     let guarded = &document["paths"]["/mail/all/{rest}"]["post"];
     assert_eq!(guarded["x-switchboard-guard"], "mail_eu.admit");
-    assert_eq!(guarded["parameters"][0]["description"], "All that follows, slashes included.");
+    assert_eq!(guarded["parameters"][0]["description"], "The rest of the path, slashes included.");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn a_page_for_people() {
         &causes,
         &[
             "What is wrong",
-            "keeps from working: messaging_service, twilio_service",
+            "blocks: messaging_service, twilio_service",
             "libacme.so is a text file, not a library",
         ],
     );

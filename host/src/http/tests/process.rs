@@ -41,7 +41,7 @@ async fn ready_once_everything_has_settled_and_until_it_drains() {
           "title":"Service Unavailable",
           "status":503,
           "detail":"the host is stopping",
-          "hint":"come back when it has been started again"
+          "hint":"try again once it has been restarted"
         }
     "#]]);
     assert_eq!(host.get("/livez").await.status, StatusCode::OK);
@@ -57,19 +57,19 @@ async fn the_metrics_of_one_plugin() {
         # HELP switchboard_build_info Which build of the host this is; always 1.
         # TYPE switchboard_build_info gauge
         switchboard_build_info{version="0.1.0"} 1
-        # HELP switchboard_event_streams_open Clients that follow the events of health.
+        # HELP switchboard_event_streams_open Clients that follow the health events.
         # TYPE switchboard_event_streams_open gauge
         switchboard_event_streams_open 0
-        # HELP switchboard_plugin_failing Whether the work of the plugin fails in use; without an operation: as a whole, or nothing does.
+        # HELP switchboard_plugin_failing Whether the plugin fails in use, by operation; with an empty one: 1 as a whole, 0 not at all.
         # TYPE switchboard_plugin_failing gauge
         switchboard_plugin_failing{operation="",plugin="database"} 0
         # HELP switchboard_plugin_healthy Whether the plugin is connected and everything that it requires is healthy.
         # TYPE switchboard_plugin_healthy gauge
         switchboard_plugin_healthy{kind="integration",plugin="database"} 1
-        # HELP switchboard_plugin_instances_abandoned Hung instances of the plugin that were given up, each with its threads, since the host started.
+        # HELP switchboard_plugin_instances_abandoned Hung instances of the plugin that were abandoned, each with its threads, since the host started.
         # TYPE switchboard_plugin_instances_abandoned gauge
         switchboard_plugin_instances_abandoned{kind="integration",plugin="database"} 0
-        # HELP switchboard_plugin_instances_abandoned_limit After so many abandoned instances no further one is made.
+        # HELP switchboard_plugin_instances_abandoned_limit How many instances may be abandoned before no more are made.
         # TYPE switchboard_plugin_instances_abandoned_limit gauge
         switchboard_plugin_instances_abandoned_limit 5
         # HELP switchboard_plugin_probe_duration_seconds How long probes took.

@@ -73,7 +73,7 @@ async fn what_is_not_there_is_answered_with_where_to_look() {
           "type":"about:blank",
           "title":"Not Found",
           "status":404,
-          "detail":"nothing is at `/api/heatlh`",
+          "detail":"there is no route `/api/heatlh`",
           "hint":"the nearest are `/api/health`, `/api/health/events`, `/api/health/services`"
         }
     "#]]);

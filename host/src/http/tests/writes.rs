@@ -160,7 +160,7 @@ async fn what_is_no_json_goes_nowhere() {
           "title":"Bad Request",
           "status":400,
           "detail":"this route takes no query, not `dry=1`",
-          "hint":"leave the query out: what the route needs stands in the path and the body"
+          "hint":"remove the query: the route reads only the path and the body"
         }
     "#]]);
     assert_eq!(host.operations.calls.lock().unwrap().len(), 1);

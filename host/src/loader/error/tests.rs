@@ -79,10 +79,10 @@ fn every_refusal_says_what_mends_it() {
             Correct what the plugin declares and rebuild the library, then restart the host
         `/opt/plugins/libmail.so` has a manifest that cannot be used: `mail` depends on itself
             Correct what the plugin declares and rebuild the library, then restart the host
-        `/opt/plugins/libmail.so` (built by rustc 1.80) lays out the boundary otherwise than this host (built by rustc 1.90): rebuild both from one lock file; `--verbose` shows the difference
+        `/opt/plugins/libmail.so` (built by rustc 1.80) has a different boundary layout than this host (built by rustc 1.90): rebuild both from one lock file; `--verbose` shows the difference
             Rebuild the library and the host from one lock file, then restart the host
         `/opt/plugins/libmail.so` does not finish loading within 10s: its initialisers block
-            Replace the library by one that loads, then restart the host"#]].assert_eq(&lines.collect::<Vec<_>>().join("\n"));
+            Replace the library with one that loads, then restart the host"#]].assert_eq(&lines.collect::<Vec<_>>().join("\n"));
 }
 
 /// Only what the linker never mapped may be opened again in this process.

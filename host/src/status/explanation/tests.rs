@@ -169,7 +169,7 @@ fn what_a_dependency_denies_is_granted_there() {
         expect![[r#"
             forbidden: the database's user may not do this
             retryable false, missing [], invalid []
-            SeeDependency: Grant what the reason says that it lacks, then verify it -> None"#]],
+            SeeDependency: Grant what the reason says is missing, then verify it -> None"#]],
     );
 }
 

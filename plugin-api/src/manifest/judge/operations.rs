@@ -32,18 +32,16 @@ fn check_marks(operation: &OperationManifest, problems: &mut Vec<String>) {
         add("is a tool and a stream: a language model can only make calls");
     }
     if operation.tool && operation.request.get("type").and_then(Value::as_str) != Some("object") {
-        add(
-            "is a tool and takes something else than an object, which is all that a language model can give it",
-        );
+        add("is a tool whose request is not an object, but a language model can send only an object");
     }
     if operation.needs_approval && !operation.tool {
-        add("waits for a person's agreement and is no tool: nobody else is asked for one");
+        add("needs approval and is no tool: only tool calls are approved");
     }
     if operation.idempotent && operation.keyed {
-        add("is idempotent and keyed: what may be repeated in any case needs no key for it");
+        add("is idempotent and keyed: an operation that may be repeated anyway needs no key");
     }
     if operation.doctor && (is_stream || !takes(&operation.request, &Examine::default())) {
-        add("is for the doctor, and is no call that takes an `Examine`");
+        add("is for the doctor, but is not a call that takes an `Examine`");
     }
 }
 

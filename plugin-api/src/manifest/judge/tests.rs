@@ -84,12 +84,12 @@ fn integrations_have_a_probe_with_a_pause_that_ends() {
     );
     check(
         |manifest| manifest.probe_interval_ms = Some(0),
-        expect!["it wants a probe every 0 ms: an interval has 100 ms at least, 86400000 ms at most"],
+        expect!["its probe interval is 0 ms: expected 100 ms at least, 86400000 ms at most"],
     );
     check(
         |manifest| manifest.probe_interval_ms = Some(u64::MAX),
         expect![
-            "it wants a probe every 18446744073709551615 ms: an interval has 100 ms at least, 86400000 ms at most"
+            "its probe interval is 18446744073709551615 ms: expected 100 ms at least, 86400000 ms at most"
         ],
     );
     check(|manifest| manifest.probe_interval_ms = Some(100), expect![""]);
@@ -197,11 +197,11 @@ fn marks_do_not_contradict_each_other() {
             doctor.request = schema::<String>();
         },
         expect![[r#"
-            operation `show` waits for a person's agreement and is no tool: nobody else is asked for one
+            operation `show` needs approval and is no tool: only tool calls are approved
             operation `talk` is a tool and a stream: a language model can only make calls
             an operation is named `Send-Mail`: a name is snake_case, begins with a letter and has at most 64 characters
-            operation `Send-Mail` is a tool and takes something else than an object, which is all that a language model can give it
-            operation `doctor` is idempotent and keyed: what may be repeated in any case needs no key for it
-            operation `doctor` is for the doctor, and is no call that takes an `Examine`"#]],
+            operation `Send-Mail` is a tool whose request is not an object, but a language model can send only an object
+            operation `doctor` is idempotent and keyed: an operation that may be repeated anyway needs no key
+            operation `doctor` is for the doctor, but is not a call that takes an `Examine`"#]],
     );
 }

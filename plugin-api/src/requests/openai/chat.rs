@@ -18,7 +18,7 @@ use crate::{error::OperationError, message, requests::Request};
 /// - `overloaded`: too many requests (`rate_limited`), with the time to wait where the server says so.
 /// - `unavailable`: the server, the way there, the key (`auth_invalid`) or the account (`quota`).
 /// - `deadline`: no answer in time. Nothing but the cost is left of it.
-/// - `internal`: the server answers what is no answer (`protocol`); the model wrote a tool call that is none
+/// - `internal`: the server's answer is not a valid one (`protocol`); the model wrote an invalid tool call
 ///   (`tool_use_failed`): asked again, it may do better.
 #[message]
 #[derive(Default, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Chat {
     /// The tools that the model may want called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolDefinition>,
-    /// Whether it must. Left out, it decides.
+    /// Whether it must call one. Left out, it decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
     /// Whether it may want several called at once. Left out, it may.
@@ -41,7 +41,7 @@ pub struct Chat {
     /// The form of the answer. Left out, words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputFormat>,
-    /// 0 to 2: from always the same to very free. Many models take none.
+    /// The sampling temperature, 0 to 2. Many models take none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// The longest answer, in tokens, thoughts included.
@@ -123,7 +123,7 @@ pub struct ChatAnswer {
     /// The server's name for this answer, for asking its operator about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What it took, if the server says so.
+    /// The tokens used, if the server reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// What the server's message holds beside these, such as thoughts: nothing for people. Some servers refuse a chat in

@@ -34,7 +34,7 @@ pub struct Embeddings {
     pub dimensions: usize,
     /// The model that made them, as the server calls it.
     pub model: String,
-    /// What it took, if the server says so.
+    /// The tokens used, if the server reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }

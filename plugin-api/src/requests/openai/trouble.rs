@@ -47,7 +47,7 @@ pub enum TroubleCode {
     ContextTooLong,
     /// The model, or its server as it was started, calls no tools.
     ToolsUnsupported,
-    /// The model wrote a tool call that is none.
+    /// The model wrote an invalid tool call.
     ToolUseFailed,
     /// The server refuses the request for another reason.
     InvalidRequest,
@@ -61,13 +61,13 @@ pub enum TroubleCode {
     Timeout,
     /// Nobody listens there.
     ConnectionRefused,
-    /// The server's name leads nowhere.
+    /// The server's name does not resolve.
     Dns,
     /// No trustworthy encryption.
     Tls,
     /// A setting cannot work.
     ConfigInvalid,
-    /// It answers what is no answer.
+    /// Its answer is not a valid one.
     Protocol,
 }
 

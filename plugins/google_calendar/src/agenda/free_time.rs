@@ -38,7 +38,7 @@ impl Agenda {
         let calendars = self.calendars(&request.calendars)?;
         let search = self.search(&request)?;
         if search.from >= search.to {
-            return Err(OperationError::invalid("`to` has passed: only what is to come can be free"));
+            return Err(OperationError::invalid("`to` has passed: only future times can be free"));
         }
         let busy = self.busy(&calendars, search.from, search.to, deadline).await?;
         let slots = slots::find(&search, &stretches(&busy)?);
@@ -145,7 +145,7 @@ fn stretches(busy: &Busy) -> Result<Vec<Stretch>, OperationError> {
     for (calendar, known) in &busy.calendars {
         if let Some(error) = &known.error {
             return Err(OperationError::not_found(format!(
-                "nothing is known of calendar `{calendar}` (`{error}`), so nobody can say when it is free"
+                "busy times are unknown for calendar `{calendar}` (`{error}`), so its free times are unknown too"
             )));
         }
         for Period { start, end } in &known.busy {

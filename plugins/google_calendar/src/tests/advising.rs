@@ -1,5 +1,5 @@
 //! Google's answers, and how it is not reached, with what mends it. The host's words for the code alone have to fit
-//! where the plugin says nothing itself.
+//! where the plugin has no description itself.
 
 use expect_test::expect;
 use plugin_api::prelude::*;

@@ -66,7 +66,7 @@ async fn everything_that_google_may_answer_has_a_page() {
         let body = json!({ "error": error });
         move |_: &Heard| Reply::Json(status, body.clone())
     };
-    assert_eq!(page_after(answer(400, "invalid_grant")).await, (400, "The code is not good any more".into()));
+    assert_eq!(page_after(answer(400, "invalid_grant")).await, (400, "The code is no longer valid".into()));
     for page in [
         page_after(answer(401, "invalid_client")).await,
         page_after(answer(400, "invalid_request")).await,

@@ -68,7 +68,7 @@ fn what_cannot_work_is_refused() {
     );
     refused(
         json!({ "timeout": "0s" }),
-        expect!["config_invalid [timeout] -> -: `timeout` is 0: expected more than nothing, such as `10s`"],
+        expect!["config_invalid [timeout] -> -: `timeout` is 0: expected a positive time, such as `10s`"],
     );
     refused(
         json!({ "scopes": [] }),

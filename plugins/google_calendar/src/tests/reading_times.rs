@@ -50,20 +50,18 @@ fn what_two_people_could_read_differently_is_refused() {
     refused(
         times::instant("start", "tomorrow at ten"),
         expect![
-            "invalid: `start` is `tomorrow at ten`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, with the offset of its place, or `Z`"
+            "invalid: `start` is `tomorrow at ten`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, with the offset of its place, or `Z`"
         ],
     );
     refused(
         times::instant("start", "20260-03-29T10:00:00Z"),
         expect![
-            "invalid: `start` is `20260-03-29T10:00:00Z`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, with the offset of its place, or `Z`"
+            "invalid: `start` is `20260-03-29T10:00:00Z`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, with the offset of its place, or `Z`"
         ],
     );
     refused(
         times::instant("start", "0026-03-29T10:00:00Z"),
-        expect![
-            "invalid: `start` is `0026-03-29T10:00:00Z`, and nobody means the year 26: expected 1970 to 2200"
-        ],
+        expect!["invalid: `start` is `0026-03-29T10:00:00Z`, but the year is 26: expected 1970 to 2200"],
     );
     refused(
         times::minutes("day_starts", "9:00"),
@@ -91,11 +89,11 @@ fn an_event_that_nobody_can_mean_is_refused() {
     );
     refused(
         create("2026-03-29T10:00:00Z", "2036-03-29T10:00:00Z"),
-        expect!["invalid: `start` to `end` is 3653 days: at most 366 can be meant at once"],
+        expect!["invalid: `start` to `end` is 3653 days: at most 366 can be requested at once"],
     );
     refused(
         create("2026-03-29", "2036-03-29"),
-        expect!["invalid: `start` to `end` is 3653 days: at most 366 can be meant at once"],
+        expect!["invalid: `start` to `end` is 3653 days: at most 366 can be requested at once"],
     );
 }
 

@@ -306,7 +306,7 @@ async fn every_refusal_has_its_kind() {
     }
     let peer = scripted(|_, _| Reply::Text(200, "<html>a portal</html>"));
     let refused = list(&connected(&peer).await).await.unwrap_err();
-    check(&refused, &peer, expect!["internal: `127.0.0.1` answers what is not the Calendar API"]);
+    check(&refused, &peer, expect!["internal: `127.0.0.1` does not answer as the Calendar API"]);
 }
 
 /// The trouble of a change that Google refuses so, and the setting that it names.
@@ -402,7 +402,7 @@ async fn a_calendar_of_which_nothing_is_known_is_not_free() {
         &refused,
         &peer,
         expect![
-            "not_found: nothing is known of calendar `bob@example.com` (`notFound`), so nobody can say when it is free"
+            "not_found: busy times are unknown for calendar `bob@example.com` (`notFound`), so its free times are unknown too"
         ],
     );
 }
@@ -548,7 +548,7 @@ async fn a_zone_that_google_does_not_take_by_any_name_is_named() {
     let error =
         plugin.call(CreateEvent { time_zone: Some("Europe/Kyiv".into()), ..tea() }).await.unwrap_err();
     let id = peer.heard("POST /cal")[0].json()["id"].as_str().unwrap().to_owned();
-    expect!["invalid: Google does not take the time zone `Europe/Kyiv` for event `ID` of calendar `primary`, by none of its names: give another one with the same clock"].assert_eq(&error.to_string().replace(&id, "ID"));
+    expect!["invalid: Google does not take the time zone `Europe/Kyiv` for event `ID` of calendar `primary`, by any of its names: give another one with the same clock"].assert_eq(&error.to_string().replace(&id, "ID"));
     let sent = zones_sent(&peer, "POST /cal");
     assert_eq!(&sent[..2], ["Europe/Kyiv", "Europe/Kiev"], "{sent:?}");
     assert!(sent.len() <= 4, "{sent:?}");

@@ -154,7 +154,7 @@ async fn a_text_that_is_refused_holds_up_nobody() {
     assert!(!found.semantic, "the question holds the word, too");
     let found = world.recall(ADA, "dog").await;
     assert_eq!(found.memories.len(), 3);
-    expect!["some memories have no vector yet, and were looked for by their words alone"]
+    expect!["some memories have no vector yet, and were searched by their words only"]
         .assert_eq(found.note.as_deref().unwrap_or_default());
     assert_eq!(world.progress().await.pending, 1);
 }
@@ -281,7 +281,7 @@ async fn one_model_has_vectors_of_one_length() {
     tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("it is told");
     let progress = world.progress().await;
     assert_eq!((progress.dimensions, progress.embedded), (8, 1));
-    expect!["the model `ideas-1` answers vectors of 12 numbers, and answered vectors of 8 before: if that is meant, restart `memory_service`"]
+    expect!["the model `ideas-1` returns vectors of 12 numbers, and returned vectors of 8 before: if that is intended, restart `memory_service`"]
         .assert_eq(&progress.trouble.unwrap_or_default());
 }
 

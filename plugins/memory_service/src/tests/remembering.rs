@@ -28,7 +28,7 @@ async fn nobody_is_told_what_to_do() {
         assert_eq!(refused.kind, ErrorKind::Invalid, "{operation}: {refused}");
     }
     let refused = world.ask(ADA, ListPeople::default()).await.expect_err("it is about everybody");
-    expect!["denied: `people` is about everybody, and not done on behalf of one person"]
+    expect!["denied: `people` is about everybody, and is not allowed on behalf of one person"]
         .assert_eq(&refused.to_string());
     let refused = world.ask("  ", turn("hello")).await.expect_err("that is nobody");
     assert_eq!(refused.kind, ErrorKind::Invalid);

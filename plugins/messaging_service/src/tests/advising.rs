@@ -23,6 +23,6 @@ async fn what_the_plugin_tells_of_itself() {
     let failures = [Config::check(template).unwrap_err(), alone.init().await.unwrap_err()];
     expect![[r#"
         config_invalid [whatsapp_template]: `whatsapp_template` is `HX1`: expected `HX` and 32 hexadecimal digits
-        config_invalid [-]: messages cannot be kept, so none is taken: add a section `[plugins.database]` to plugins.toml => Add a section `[plugins.database]` to plugins.toml, then reload"#]].assert_eq(&table(failures, failure));
-    expect!["unanswered: internal [-] -> /api/messages/unprocessed: messages cannot be answered, one after the other: the run failed => See the unprocessed messages, and retry each once the cause is gone"].assert_eq(&trouble(&unanswered::trouble("the run failed")));
+        config_invalid [-]: messages cannot be stored, so none is accepted: add a section `[plugins.database]` to plugins.toml => Add a section `[plugins.database]` to plugins.toml, then reload"#]].assert_eq(&table(failures, failure));
+    expect!["unanswered: internal [-] -> /api/messages/unprocessed: several messages in a row could not be answered: the run failed => See the unprocessed messages, and retry each once the cause is gone"].assert_eq(&trouble(&unanswered::trouble("the run failed")));
 }

@@ -105,7 +105,7 @@ async fn without_a_database_nothing_is_taken() {
     let failure = plugin.init().await.unwrap_err();
     assert_eq!(
         failure.message,
-        "messages cannot be kept, so none is taken: add a section `[plugins.database]` to plugins.toml"
+        "messages cannot be stored, so none is accepted: add a section `[plugins.database]` to plugins.toml"
     );
     assert_eq!(failure.code, plugin_api::error::ReasonCode::ConfigInvalid, "waiting does not mend it");
     let webhook = request(&[("MessageSid", "SM1"), ("From", ADA)]);

@@ -184,7 +184,7 @@ async fn reports_that_are_not_ours_are_looked_for_once() {
     world.wait_for_looks().await;
     world.database.set_down(true);
     let complains = |words: &str| host.logs().iter().any(|log| log.message.contains(words));
-    let unknown = "nobody knows at the moment which messages arrive";
+    let unknown = "reports of undelivered messages cannot be read at the moment";
     world.wait_for_looks().await;
     assert!(!complains(unknown), "{:#?}", host.logs());
     world.state().undelivered.push(report("SMnew"));

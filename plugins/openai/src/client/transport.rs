@@ -99,7 +99,7 @@ impl Transport {
         let status = response.status();
         let body = self.body(response, LARGEST_ANSWER).await?;
         if serde_json::from_slice::<IgnoredAny>(&body).is_err() {
-            return Err(Trouble::protocol(&self.config.server(), "what is not JSON"));
+            return Err(Trouble::protocol(&self.config.server(), "with something that is not JSON"));
         }
         let mut whole = http::Response::new(Body::from(body));
         *whole.status_mut() = status;

@@ -1,5 +1,5 @@
 //! Every trouble that the plugin can build, with its setting and what mends it: as a reason of its health, and as what fails
-//! in use. The host's words for the code alone have to fit where the plugin says nothing itself.
+//! in use. The host's words for the code alone have to fit where the plugin has no description itself.
 
 use std::{io, path::Path, time::Duration};
 
@@ -82,10 +82,10 @@ fn no_trustworthy_encryption() {
         tls [-]: the certificate of `api.example.com` has expired: it must be renewed there => Renew the certificate of `api.example.com`
         tls [-]: the certificate of `api.example.com` is not valid yet: check the clocks of both machines => Correct the clock of this machine or of `api.example.com`, then verify it
         tls [base_url]: the certificate of `api.example.com` is for another name: write `OPENAI_BASE_URL` with the name that it is for
-        tls [ca_file]: the certificate of `api.example.com` is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in `OPENAI_CA_FILE`
+        tls [ca_file]: the certificate of `api.example.com` is signed by no trusted authority: if it is a private one, give the certificate of its authority in `OPENAI_CA_FILE`
         tls [ca_file]: the certificate of `api.example.com` cannot be trusted
         tls [base_url]: `api.example.com` does not answer in TLS: if it serves without encryption, write `OPENAI_BASE_URL` with `http://` or `ws://`
-        tls [-]: no TLS connection with `api.example.com` comes about: no common version or method => Let `api.example.com` speak TLS 1.2 or later
+        tls [-]: no TLS connection with `api.example.com` can be made: no common version or cipher suite => Let `api.example.com` speak TLS 1.2 or later
         config_invalid [ca_file]: `/etc/ca.pem` does not exist
         config_invalid [ca_file]: `/etc/ca.pem` may not be read by this process
         config_invalid [ca_file]: `/etc/ca.pem` cannot be read: is a directory
@@ -148,7 +148,7 @@ fn every_refusal_as_a_reason_of_health() {
         config_invalid [model]: `api.example.com` calls no tools (HTTP 400): choose a model that calls tools in `OPENAI_MODEL` => Choose a model that calls tools in `OPENAI_MODEL`
         config_invalid [-]: `api.example.com` calls no tools (HTTP 400): start vLLM with `--enable-auto-tool-choice` and the `--tool-call-parser` of the model => Start vLLM with `--enable-auto-tool-choice` and the `--tool-call-parser` of the model
         config_invalid [-]: `api.example.com` calls no tools (HTTP 500): start llama-server with `--jinja` => Start llama-server with `--jinja`
-        protocol [-]: `api.example.com` says that the model wrote a tool call that is none (HTTP 400) => Choose a model that is better at calling tools in `OPENAI_MODEL`
+        protocol [-]: `api.example.com` says that the model wrote an invalid tool call (HTTP 400) => Choose a model that is better at calling tools in `OPENAI_MODEL`
         protocol [-]: `api.example.com` says that the request is too long for the model: shorten it (HTTP 400)
         forbidden [-]: `api.example.com` filters the words of the request (HTTP 400)
         config_invalid [embedding_batch]: `api.example.com` takes fewer texts in one request: set `embedding_batch` to as many as it takes (HTTP 400)
@@ -180,7 +180,7 @@ fn every_refusal_of_a_chat_that_names_no_model() {
         400 does not support tools: config_invalid [model]: `api.example.com` calls no tools (HTTP 400): choose a model that calls tools in `OPENAI_MODEL` => Choose a model that calls tools in `OPENAI_MODEL`
         400 requires --enable-auto-tool-choice and --tool-call-parser to be set: config_invalid [-]: `api.example.com` calls no tools (HTTP 400): start vLLM with `--enable-auto-tool-choice` and the `--tool-call-parser` of the model => Start vLLM with `--enable-auto-tool-choice` and the `--tool-call-parser` of the model
         500 tools param requires --jinja flag: config_invalid [-]: `api.example.com` calls no tools (HTTP 500): start llama-server with `--jinja` => Start llama-server with `--jinja`
-        400 tool_use_failed: protocol [-]: `api.example.com` says that the model wrote a tool call that is none (HTTP 400) => Choose a model that is better at calling tools in `OPENAI_MODEL`
+        400 tool_use_failed: protocol [-]: `api.example.com` says that the model wrote an invalid tool call (HTTP 400) => Choose a model that is better at calling tools in `OPENAI_MODEL`
         400 context_length_exceeded: nobody's [-]: `api.example.com` says that the request is too long for the model: shorten it (HTTP 400)
         400 content_filter: nobody's [-]: `api.example.com` filters the words of the request (HTTP 400)
         400 array_above_max_length: config_invalid [embedding_batch]: `api.example.com` takes fewer texts in one request: set `embedding_batch` to as many as it takes (HTTP 400)
@@ -217,5 +217,5 @@ fn an_answer_that_is_none() {
         nobody's [-]: the model `m` refuses to answer
         nobody's [-]: `api.example.com` filters the words of the answer
         unavailable [-]: `api.example.com` broke the answer off before it was whole
-        protocol [-]: the model `m` wrote a tool call that is none => Choose a model that is better at calling tools in `OPENAI_MODEL`"#]].assert_eq(&told.join("\n"));
+        protocol [-]: the model `m` wrote an invalid tool call => Choose a model that is better at calling tools in `OPENAI_MODEL`"#]].assert_eq(&told.join("\n"));
 }

@@ -106,7 +106,7 @@ async fn something_else_than_a_server_of_this_kind() {
     fails(
         Peer::answering(200, &[], "<html>VENDOR</html>").port,
         json!({}),
-        expect!["internal protocol: `127.0.0.1:PORT` answers what is not JSON"],
+        expect!["internal protocol: `127.0.0.1:PORT` answers with something that is not JSON"],
     )
     .await;
     fails(
@@ -183,11 +183,11 @@ async fn a_private_certificate_is_trusted_when_its_authority_is_given() {
     let https = |host: &str| format!("https://{host}:{port}/v1");
     let trusting = plugin(port, json!({ "base_url": https("localhost"), "ca_file": file }));
     assert_eq!(trusting.call(question()).await.unwrap().content.as_deref(), Some("encrypted"));
-    fails(port, json!({ "base_url": https("localhost") }), expect!["unavailable tls: the certificate of `localhost:PORT` is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in `OPENAI_CA_FILE`"]).await;
+    fails(port, json!({ "base_url": https("localhost") }), expect!["unavailable tls: the certificate of `localhost:PORT` is signed by no trusted authority: if it is a private one, give the certificate of its authority in `OPENAI_CA_FILE`"]).await;
     fails(port, json!({ "base_url": https("127.0.0.1"), "ca_file": file }), expect!["unavailable tls: the certificate of `127.0.0.1:PORT` is for another name: write `OPENAI_BASE_URL` with the name that it is for"]).await;
     let wss = json!({ "realtime_url": format!("wss://localhost:{port}/v1/realtime") });
     let error = plugin(port, wss).open("realtime", &json!({})).await.err().expect("it is refused");
-    expect!["unavailable tls: the certificate of `localhost:PORT` is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in `OPENAI_CA_FILE`"].assert_eq(&shown(&error, port));
+    expect!["unavailable tls: the certificate of `localhost:PORT` is signed by no trusted authority: if it is a private one, give the certificate of its authority in `OPENAI_CA_FILE`"].assert_eq(&shown(&error, port));
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ fn what_cannot_be_a_key_a_project_or_a_time_is_named_and_the_key_is_not_shown() 
     );
     refused(
         json!({ "timeout": "0s" }),
-        expect!["config_invalid [timeout]: `timeout` is 0: expected more than nothing, such as `10s`"],
+        expect!["config_invalid [timeout]: `timeout` is 0: expected a positive time, such as `10s`"],
     );
     refused(
         json!({ "max_tokens_field": "tokens" }),

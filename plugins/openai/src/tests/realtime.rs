@@ -237,7 +237,7 @@ async fn refusals_refuse_the_stream() {
         "not_found model_not_found: `127.0.0.1:PORT` has no model `gpt-realtime-2.1`, or this key may not use it: set `OPENAI_REALTIME_MODEL`"
     ]
     .assert_eq(&refused(Peer::answering(404, &[], r#"{"error":{"code":"model_not_found"}}"#)).await);
-    expect!["internal protocol: `127.0.0.1:PORT` answers with HTTP 200, which is no answer"]
+    expect!["internal protocol: `127.0.0.1:PORT` answers with HTTP 200, which is not a valid answer"]
         .assert_eq(&refused(Peer::answering(200, &[], "{}")).await);
     expect!["deadline timeout: no connection with `127.0.0.1:PORT` within 300ms"]
         .assert_eq(&refused(Peer::start(Talk::fall_silent)).await);

@@ -103,7 +103,7 @@ async fn of_the_request() {
         expect!["denied content_filter: `127.0.0.1:PORT` filters the words of the request (HTTP 400)"],
     )
     .await;
-    refused(400, &[], r#"{"error":{"message":"VENDOR","code":"tool_use_failed"}}"#, expect!["internal tool_use_failed: `127.0.0.1:PORT` says that the model wrote a tool call that is none (HTTP 400)"]).await;
+    refused(400, &[], r#"{"error":{"message":"VENDOR","code":"tool_use_failed"}}"#, expect!["internal tool_use_failed: `127.0.0.1:PORT` says that the model wrote an invalid tool call (HTTP 400)"]).await;
     refused(
         400,
         &[],

@@ -197,7 +197,7 @@ async fn an_error_in_the_middle_and_garbage_are_told_in_our_words() {
         talk.end_events()
     });
     let error = ends(&garbage, json!({})).await;
-    expect!["internal protocol: `127.0.0.1:PORT` answers what is not JSON"]
+    expect!["internal protocol: `127.0.0.1:PORT` answers with something that is not JSON"]
         .assert_eq(&shown(&error, garbage.port));
 }
 

@@ -95,7 +95,7 @@ async fn what_is_no_list_of_models_is_told_apart() {
     fails(
         &Peer::answering(200, &[], "<html>welcome</html>"),
         json!({}),
-        expect!["protocol [-]: `127.0.0.1:PORT` answers what is not JSON"],
+        expect!["protocol [-]: `127.0.0.1:PORT` answers with something that is not JSON"],
     )
     .await;
     fails(

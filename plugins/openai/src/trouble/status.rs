@@ -318,7 +318,7 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
             Trouble { setting: (fix == OTHER_MODEL).then_some("model"), ..trouble }
         }
         400 | 422 if refusal.says(TOOL_USE) => {
-            trouble(TroubleCode::ToolUseFailed, "says that the model wrote a tool call that is none")
+            trouble(TroubleCode::ToolUseFailed, "says that the model wrote an invalid tool call")
                 .advise(BETTER_MODEL)
         }
         400..=404 if refusal.says(MODEL) => no_model(server, status),
@@ -365,7 +365,7 @@ fn judge(way: Way<'_>, status: u16, refusal: &Refusal) -> Trouble {
             &format!("leads elsewhere, where the key is not sent: give the final address in `{variable}`"),
         )
         .setting(setting),
-        _ => Trouble::protocol(server, &format!("with HTTP {status}, which is no answer")),
+        _ => Trouble::protocol(server, &format!("with HTTP {status}, which is not a valid answer")),
     }
 }
 

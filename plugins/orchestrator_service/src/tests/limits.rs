@@ -32,7 +32,7 @@ async fn a_request_narrows_the_limits_and_never_widens_them() {
     let expected = "given up: it is limited to 20 tokens, and was not done by then";
     assert_eq!((tokens.usage.steps, tokens.error.as_deref()), (2, Some(expected)));
     let none = host.call(with(RunLimits { seconds: Some(0), ..RunLimits::default() })).await.unwrap_err();
-    assert_eq!(none.message, "a limit is 0: expected more than nothing");
+    assert_eq!(none.message, "a limit is 0: expected more than 0");
 }
 
 #[tokio::test]

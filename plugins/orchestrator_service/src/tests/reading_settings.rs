@@ -14,7 +14,7 @@ fn check(settings: Value, expected: &str) {
 
 #[test]
 fn what_cannot_work_is_refused() {
-    check(json!({ "max_time": "0s" }), "`max_time` is 0: expected more than nothing, such as `10s`");
+    check(json!({ "max_time": "0s" }), "`max_time` is 0: expected a positive time, such as `10s`");
     check(json!({ "lease": "100ms" }), "`lease` is shorter than a second: expected such as `30s`");
     check(
         json!({ "approver": "the boss" }),

@@ -72,7 +72,9 @@ impl Worker {
         while let Some(made) = under_way.join_next().await {
             let noted = match made {
                 Ok((index, outcome, call)) => self.note(index, call, outcome).await,
-                Err(error) => Err(OperationError::internal(format!("a call came to no end: {error}")).into()),
+                Err(error) => {
+                    Err(OperationError::internal(format!("a call did not complete: {error}")).into())
+                }
             };
             halt = halt.and(noted);
         }

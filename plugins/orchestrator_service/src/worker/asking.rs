@@ -198,7 +198,7 @@ fn our_model(error: &OperationError, chat: &Chat) -> Option<Trouble> {
 }
 
 pub fn no_model(model: &str, why: &str) -> Trouble {
-    let message = format!("no run gets on: the model `{model}` of the settings cannot be used: {why}");
+    let message = format!("no run makes progress: the model `{model}` of the settings cannot be used: {why}");
     Trouble::raised(MODEL, Failure::config_invalid(message).setting("model"))
 }
 

@@ -18,12 +18,12 @@ fn settings_that_cannot_be_used() {
     let refused = refused
         .map(|settings| Config::check(serde_json::from_value::<Settings>(settings).unwrap()).unwrap_err());
     expect![[r#"
-        config_invalid [start_timeout]: `start_timeout` is no time at all: write it as `10s`
-        config_invalid [session_timeout]: `session_timeout` is no time at all: write it as `10s`
-        config_invalid [idle_timeout]: `idle_timeout` is no time at all: write it as `10s`
-        config_invalid [media_timeout]: `media_timeout` is no time at all: write it as `10s`
-        config_invalid [max_duration]: `max_duration` is no time at all: write it as `10s`
-        config_invalid [speech_gap]: `speech_gap` is no time at all: write it as `10s`
+        config_invalid [start_timeout]: `start_timeout` is 0: expected a positive time, such as `10s`
+        config_invalid [session_timeout]: `session_timeout` is 0: expected a positive time, such as `10s`
+        config_invalid [idle_timeout]: `idle_timeout` is 0: expected a positive time, such as `10s`
+        config_invalid [media_timeout]: `media_timeout` is 0: expected a positive time, such as `10s`
+        config_invalid [max_duration]: `max_duration` is 0: expected a positive time, such as `10s`
+        config_invalid [speech_gap]: `speech_gap` is 0: expected a positive time, such as `10s`
         config_invalid [ahead]: `ahead` is 500ms: the caller would hear gaps, give it 1s or more"#]]
     .assert_eq(&table(refused, failure));
 }

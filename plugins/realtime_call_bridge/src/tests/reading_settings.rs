@@ -30,7 +30,7 @@ fn a_time_that_is_none_is_refused() {
         (
             json!({ "idle_timeout": "0s" }),
             "idle_timeout",
-            "`idle_timeout` is no time at all: write it as `10s`",
+            "`idle_timeout` is 0: expected a positive time, such as `10s`",
         ),
         (
             json!({ "ahead": "500ms" }),

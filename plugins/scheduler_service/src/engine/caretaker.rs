@@ -67,7 +67,7 @@ impl Engine {
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
                 looked = Some(Instant::now());
                 if let Err(error) = self.look_after_sent(&mut seen).await {
-                    tracing::debug!(%error, "what became of messages is looked for later");
+                    tracing::debug!(%error, "the outcome of messages is looked up later");
                 }
             }
             pulse.rest();
@@ -108,7 +108,7 @@ impl Engine {
             return Ok(false);
         }
         let message =
-            format!("{faults} jobs could not be done, or nobody knows whether they were: see {LETTERS_PATH}");
+            format!("{faults} jobs could not be done, or their outcome is unknown: see {LETTERS_PATH}");
         let failure = Failure::internal(message).href(LETTERS_PATH);
         let trouble =
             Trouble::raised(LOST_JOBS, failure).label("See the dead letters, and retry or dismiss each");

@@ -78,7 +78,7 @@ impl Engine {
             let doubtful = Job { doubt: true, ..job.clone() };
             return self.attempt(&doubtful, fire, fire, None).await;
         }
-        let error = "a host began it and went away before it wrote what became of it";
+        let error = "a host began it and was lost before it recorded the outcome";
         Some(outcome::ended(job, End::Unknown, fire, fire, now_ms(), Some(error.to_owned())))
     }
 
@@ -123,7 +123,7 @@ impl Engine {
         let now = now_ms();
         let start = event.start.as_deref().and_then(|start| times::event_start(start, &job.zone));
         let Some(start) = start.map(Timestamp::as_millisecond) else {
-            return write(outcome::cancelled(job, now, "its event has no beginning any more"));
+            return write(outcome::cancelled(job, now, "its event has no start time any more"));
         };
         let fire = start - lead;
         if start <= now {
@@ -242,7 +242,7 @@ impl Engine {
     /// The outcome of the message is looked for later. That nobody will know is no reason to send it again.
     async fn note_sent(&self, message: &str, job: &Job, fire: i64) {
         if let Err(error) = self.store.sent(message, &job.id, fire, now_ms()).await {
-            tracing::warn!(job = %job.id, "whether a message arrives is not looked for: {error}");
+            tracing::warn!(job = %job.id, "the delivery of a message is not tracked: {error}");
         }
     }
 
@@ -259,7 +259,7 @@ impl Engine {
                 }
                 Err(error) if error.kind == ErrorKind::Cancelled => return,
                 Err(error) => {
-                    tracing::warn!(job = %record.job_id, "what became of a job cannot be written yet: {error}");
+                    tracing::warn!(job = %record.job_id, "the outcome of a job cannot be written yet: {error}");
                 }
             }
             sleep(pause).await;
@@ -291,8 +291,10 @@ fn begun_without(job: &Job, fire: i64, now: i64) -> Record {
 
 fn late(job: &Job, fire: i64, next_after: i64, now: i64) -> Record {
     let (end, error) = match job.if_late {
-        plugin_api::requests::scheduler::IfLate::Skip => (End::Skipped, "it was late, and is not done late"),
-        _ => (End::Missed, "nobody could do it in time, and it is too late now"),
+        plugin_api::requests::scheduler::IfLate::Skip => {
+            (End::Skipped, "it was late, and late moments are skipped")
+        }
+        _ => (End::Missed, "no host could run it in time, and it is too late now"),
     };
     outcome::ended(job, end, fire, next_after, now, Some(error.to_owned()))
 }

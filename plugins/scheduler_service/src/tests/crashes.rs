@@ -70,7 +70,7 @@ async fn what_was_begun_is_shown_where_they_are_not() {
     let letter = plugin.call(ListDeadLetters::default()).await.unwrap().dead_letters.remove(0);
     assert_eq!(
         (letter.outcome.as_str(), letter.error.as_str()),
-        ("unknown_outcome", "a host began it and went away before it wrote what became of it")
+        ("unknown_outcome", "a host began it and was lost before it recorded the outcome")
     );
 }
 

@@ -105,7 +105,10 @@ async fn what_fails_for_good_is_a_dead_letter_that_an_operator_may_send_again() 
     assert_ne!(keys[0], keys[1], "the old key stands for the refusal");
     assert!(letters(&plugin).await.is_empty());
     let error = plugin.call(retry()).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("conflict: somebody has dealt with dead letter `{}`", letter.id));
+    assert_eq!(
+        error.to_string(),
+        format!("conflict: somebody has already dealt with dead letter `{}`", letter.id)
+    );
     wait_until("no note", || world.notes().is_empty()).await;
 }
 
@@ -221,7 +224,7 @@ async fn what_is_too_late_is_shown_and_not_done() {
     let job = wait_for(&plugin, &job.id, JobState::Missed).await;
     assert_eq!(
         job.last.unwrap().error.as_deref(),
-        Some("nobody could do it in time, and it is too late now")
+        Some("no host could run it in time, and it is too late now")
     );
     assert!(world.calls("orchestrator_service").is_empty());
     assert_eq!(letters(&plugin).await[0].outcome, "missed");

@@ -48,36 +48,34 @@ fn what_nobody_can_mean_is_refused() {
         "tomorrow",
         "UTC",
         expect![
-            "invalid: `at` is `tomorrow`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
+            "invalid: `at` is `tomorrow`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
         ],
     );
     check(
         "2026-03-29",
         "UTC",
         expect![
-            "invalid: `at` is `2026-03-29`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
+            "invalid: `at` is `2026-03-29`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
         ],
     );
     check(
         "2027-02-29T10:00",
         "UTC",
         expect![
-            "invalid: `at` is `2027-02-29T10:00`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
+            "invalid: `at` is `2027-02-29T10:00`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
         ],
     );
     check(
         "2026-03-29T10:00[Europe/Berlin]",
         "UTC",
         expect![
-            "invalid: `at` is `2026-03-29T10:00[Europe/Berlin]`, which is no moment: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
+            "invalid: `at` is `2026-03-29T10:00[Europe/Berlin]`, which is not a time: write it as `2026-03-29T10:00:00+02:00`, or as the local time `2026-03-29T10:00`"
         ],
     );
     check(
         "0026-03-29T10:00:00Z",
         "UTC",
-        expect![
-            "invalid: `at` is `0026-03-29T10:00:00Z`, and nobody means the year 26: expected 1970 to 2200"
-        ],
+        expect!["invalid: `at` is `0026-03-29T10:00:00Z`, but the year is 26: expected 1970 to 2200"],
     );
 }
 

@@ -69,13 +69,13 @@ async fn what_cannot_be_meant_is_refused() {
     refused(
         None,
         json!({ "run": run, "cron": "0 0 30 2 *" }),
-        expect!["invalid: by `cron` `0 0 30 2 *` no moment ever comes"],
+        expect!["invalid: `cron` `0 0 30 2 *` never comes due"],
     )
     .await;
     refused(
         None,
         json!({ "run": run, "in_minutes": 1, "until": "2150-03-01T10:00Z" }),
-        expect!["invalid: `until` needs `cron`: what comes once has no end"],
+        expect!["invalid: `until` needs `cron`: a job that runs once has no end"],
     )
     .await;
     refused(

@@ -188,7 +188,7 @@ impl Connector {
             let mut answers = answers.into_iter();
             let mut reply = connection.ask(&command).await?;
             while reply.is_question() {
-                tracing::debug!(question = reply.lines.join(" "), "the mail server asks on");
+                tracing::debug!(question = reply.lines.join(" "), "the mail server sends another challenge");
                 reply = connection.ask(&answers.next().unwrap_or(CANCEL.to_owned())).await?;
             }
             Ok(reply)

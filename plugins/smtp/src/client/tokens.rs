@@ -86,7 +86,7 @@ impl Tokens {
         let renewal = tokio::spawn(async move { renewer.access().await });
         match timeout_at(until, renewal).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Failure::internal("the renewal of the access token came to no end")),
+            Ok(Err(_)) => Err(Failure::internal("the renewal of the access token did not complete")),
             Err(_) => Err(tokens::out_of_reach(&host, true)),
         }
     }

@@ -42,7 +42,7 @@ pub fn no_starttls(config: &Config) -> Failure {
 pub fn words_ahead(config: &Config) -> Failure {
     let server = config.address();
     Failure::tls(format!(
-        "`{server}` said more than yes to STARTTLS before the encryption began: somebody on the way may have added it, so \
+        "`{server}` sent extra data after its reply to STARTTLS: an attacker in between may have injected it, so \
          that the connection was closed"
     ))
     .advise(

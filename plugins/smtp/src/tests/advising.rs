@@ -1,5 +1,5 @@
 //! Every failure that the plugin can build, with its setting and what mends it. The host's words for the code alone
-//! have to fit where the plugin says nothing itself.
+//! have to fit where the plugin has no description itself.
 
 use std::{io, path::Path, path::PathBuf};
 
@@ -200,12 +200,12 @@ fn no_trustworthy_encryption() {
         tls [-]: the certificate of `smtp.example.com:587` has expired: it must be renewed there => Renew the certificate of `smtp.example.com:587`
         tls [-]: the certificate of `smtp.example.com:587` is not valid yet: check the clocks of both machines => Correct the clock of this machine or of `smtp.example.com:587`, then verify it
         tls [server]: the certificate of `smtp.example.com:587` is for another name: set `SMTP_SERVER` to the name that it is for
-        tls [ca_file]: the certificate of `smtp.example.com:587` is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in `SMTP_CA_FILE`
+        tls [ca_file]: the certificate of `smtp.example.com:587` is signed by no trusted authority: if it is a private one, give the certificate of its authority in `SMTP_CA_FILE`
         tls [ca_file]: the certificate of `smtp.example.com:587` cannot be trusted
         tls [tls]: `smtp.example.com:587` does not answer in TLS: if the port begins unencrypted, set `SMTP_TLS=starttls`
-        tls [-]: no TLS connection with `smtp.example.com:587` comes about: no common version or method => Let `smtp.example.com:587` speak TLS 1.2 or later
+        tls [-]: no TLS connection with `smtp.example.com:587` can be made: no common version or cipher suite => Let `smtp.example.com:587` speak TLS 1.2 or later
         tls [tls]: `smtp.example.com:587` offers no STARTTLS: set `SMTP_TLS=implicit` if the port expects TLS from the first byte, or `SMTP_TLS=none` to send unencrypted
-        tls [-]: `smtp.example.com:587` said more than yes to STARTTLS before the encryption began: somebody on the way may have added it, so that the connection was closed => Set `SMTP_TLS=implicit` if `smtp.example.com:587` has a port for it, or look into the network on the way there
+        tls [-]: `smtp.example.com:587` sent extra data after its reply to STARTTLS: an attacker in between may have injected it, so that the connection was closed => Set `SMTP_TLS=implicit` if `smtp.example.com:587` has a port for it, or look into the network on the way there
         config_invalid [ca_file]: `/etc/ca.pem` does not exist
         config_invalid [ca_file]: `/etc/ca.pem` may not be read by this process
         config_invalid [ca_file]: `/etc/ca.pem` cannot be read: is a directory

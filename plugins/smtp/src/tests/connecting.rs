@@ -169,7 +169,7 @@ async fn words_that_come_with_the_reply_to_starttls_end_the_connection() {
             talk.say_bytes(format!("220 2.0.0 Ready to start TLS\r\n{more}").as_bytes())?;
             tell.send(talk.hear()).ok()
         });
-        fails(peer.port, json!({ "tls": "starttls", "ca_file": trusted.file() }), expect!["tls [-]: `127.0.0.1:PORT` said more than yes to STARTTLS before the encryption began: somebody on the way may have added it, so that the connection was closed => Set `SMTP_TLS=implicit` if `127.0.0.1:PORT` has a port for it, or look into the network on the way there"]).await;
+        fails(peer.port, json!({ "tls": "starttls", "ca_file": trusted.file() }), expect!["tls [-]: `127.0.0.1:PORT` sent extra data after its reply to STARTTLS: an attacker in between may have injected it, so that the connection was closed => Set `SMTP_TLS=implicit` if `127.0.0.1:PORT` has a port for it, or look into the network on the way there"]).await;
         assert_eq!(told.recv().unwrap(), None, "nothing is said after it: {more:?}");
     }
 }

@@ -86,7 +86,7 @@ fn what_cannot_be_a_server_a_sender_or_a_time_is_named() {
     );
     refused(
         json!({ "timeout": "0s" }),
-        expect!["config_invalid [timeout]: `timeout` is 0: expected more than nothing, such as `10s`"],
+        expect!["config_invalid [timeout]: `timeout` is 0: expected a positive time, such as `10s`"],
     );
     refused(
         json!({ "tls": "ssl" }),
@@ -101,7 +101,7 @@ fn a_login_is_a_name_and_one_thing_to_log_in_with() {
     for proof in ["password", "oauth_token"] {
         assert_eq!(
             config(json!({ proof: "hidden" })).unwrap_err(),
-            "config_invalid [username]: there is something to log in with, and no name: set `SMTP_USERNAME`"
+            "config_invalid [username]: a password or token is set without a user name: set `SMTP_USERNAME`"
         );
         assert!(config(json!({ "username": "ada", proof: "hidden" })).is_ok());
     }

@@ -102,13 +102,13 @@ async fn a_certificate_that_cannot_be_trusted() {
     check(
         theirs.certify("127.0.0.1"),
         "implicit",
-        expect!["tls [ca_file]: the certificate of `127.0.0.1:PORT` is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in `SMTP_CA_FILE`"],
+        expect!["tls [ca_file]: the certificate of `127.0.0.1:PORT` is signed by no trusted authority: if it is a private one, give the certificate of its authority in `SMTP_CA_FILE`"],
     )
     .await;
     check(
         theirs.certify("127.0.0.1"),
         "starttls",
-        expect!["tls [ca_file]: the certificate of `127.0.0.1:PORT` is signed by nobody who is trusted: if it is a private one, give the certificate of its authority in `SMTP_CA_FILE`"],
+        expect!["tls [ca_file]: the certificate of `127.0.0.1:PORT` is signed by no trusted authority: if it is a private one, give the certificate of its authority in `SMTP_CA_FILE`"],
     )
     .await;
     check(ours.certify("mail.example.com"), "implicit", expect!["tls [server]: the certificate of `127.0.0.1:PORT` is for another name: set `SMTP_SERVER` to the name that it is for"]).await;

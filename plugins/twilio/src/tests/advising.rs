@@ -1,5 +1,5 @@
 //! Every failure and refusal that the plugin can tell, with its setting and what mends it. The host's words for the
-//! code alone have to fit where the plugin says nothing itself.
+//! code alone have to fit where the plugin has no description itself.
 
 use std::{io, time::Duration};
 

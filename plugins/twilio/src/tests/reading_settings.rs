@@ -59,6 +59,6 @@ fn what_cannot_work_says_what_is_expected() {
     );
     refused(
         json!({ "timeout": "0s" }),
-        expect!["config_invalid [timeout]: `timeout` is 0: expected more than nothing, such as `10s`"],
+        expect!["config_invalid [timeout]: `timeout` is 0: expected a positive time, such as `10s`"],
     );
 }

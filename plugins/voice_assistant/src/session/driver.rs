@@ -181,7 +181,7 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
             Happened::Bridge(Ok(Frame::Binary(audio))) => self.core.audio(&audio),
             Happened::Bridge(Ok(Frame::Text(text))) => match serde_json::from_str::<BridgeEvent>(&text) {
                 Ok(event) => self.core.bridge(now, event),
-                Err(error) => tracing::warn!(%error, "the bridge says what nobody understands"),
+                Err(error) => tracing::warn!(%error, "the bridge sent something that is not understood"),
             },
             Happened::Bridge(Err(reason)) => {
                 self.has_bridge = false;
@@ -192,7 +192,7 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
                 tracing::warn!(
                     reason = loss.reason,
                     is_final = loss.is_final,
-                    "the model is gone from a call"
+                    "the model was lost during a call"
                 );
                 self.disconnect();
                 self.core.lost(now, loss);

@@ -199,7 +199,7 @@ pub fn translate(event: ServerEvent, listening: &Listening) -> Event {
         ServerEvent::WordsDone(words) => Event::WordsDone { item: words.item_id, text: words.transcript },
         ServerEvent::Session(_) => Event::Other,
         ServerEvent::Unknown(body) => {
-            tracing::trace!(kind = body["type"].as_str(), "an event that is of no use here");
+            tracing::trace!(kind = body["type"].as_str(), "an event is ignored");
             Event::Other
         }
     }

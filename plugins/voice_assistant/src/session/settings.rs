@@ -48,9 +48,9 @@ pub struct Settings {
     /// How often in a row it asks so; then the call ends. Default 3.
     #[schemars(range(min = 1, max = 20))]
     pub idle_questions: Option<u8>,
-    /// The model that puts into words what the caller says. Default `gpt-transcribe`.
+    /// The model that transcribes what the caller says. Default `gpt-transcribe`.
     pub transcription_model: Option<String>,
-    /// Which noise is taken out of what the caller says: `near_field`, `far_field` or `none`. Default `near_field`.
+    /// Which noise is removed from what the caller says: `near_field`, `far_field` or `none`. Default `near_field`.
     pub noise_reduction: Option<NoiseReduction>,
     /// Longest wait for what is known of the caller. Default 2s.
     pub memory_timeout: Option<Span>,
@@ -59,7 +59,7 @@ pub struct Settings {
     /// What the model is shown of the result of a tool, in bytes. Default 8192.
     #[schemars(range(min = 256, max = 262_144))]
     pub tool_result_bytes: Option<usize>,
-    /// After how long a wait for a tool the assistant says that it is still at it. Default 2s; `0s`: never.
+    /// How long to wait for a tool before the assistant says that it is still working. Default 2s; `0s`: never.
     pub filler_after: Option<Span>,
     /// How long a session with the model may last. Default 60m, as OpenAI has it.
     pub session_limit: Option<Span>,
@@ -253,7 +253,7 @@ fn within(
 
 fn positive(key: &str, span: Option<Span>, default: Duration) -> Result<Duration, Failure> {
     match span {
-        Some(Span(Duration::ZERO)) => Err(wrong(key, "it is 0: expected more than nothing, such as `10s`")),
+        Some(Span(Duration::ZERO)) => Err(wrong(key, "it is 0: expected a positive time, such as `10s`")),
         Some(Span(span)) => Ok(span),
         None => Ok(default),
     }

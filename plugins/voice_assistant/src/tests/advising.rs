@@ -51,7 +51,7 @@ fn settings_that_cannot_be_used() {
         config_invalid [realtime.idle]: `realtime.idle`: it is 1000 ms: expected `5s` to `30s`
         config_invalid [realtime.vad_silence]: `realtime.vad_silence`: it is 0: expected such as `500ms`
         config_invalid [realtime.vad_threshold]: `realtime.vad_threshold`: it is 2: expected 0 to 1
-        config_invalid [realtime.connect_timeout]: `realtime.connect_timeout`: it is 0: expected more than nothing, such as `10s`"#]].assert_eq(&table(of_calls.into_iter().chain(of_sessions).map(refused), failure));
+        config_invalid [realtime.connect_timeout]: `realtime.connect_timeout`: it is 0: expected a positive time, such as `10s`"#]].assert_eq(&table(of_calls.into_iter().chain(of_sessions).map(refused), failure));
 }
 
 #[test]

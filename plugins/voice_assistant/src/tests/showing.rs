@@ -39,7 +39,7 @@ async fn the_newest_come_first_in_pages() {
     assert_eq!(wrong.message, "`limit` is 0: expected 1 to 200");
     let wrong =
         host.call(ListCalls { before: Some("x".to_owned()), ..ListCalls::default() }).await.unwrap_err();
-    assert_eq!(wrong.message, "`before` is not what an answer said");
+    assert_eq!(wrong.message, "`before` is not the `next` of an answer");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 /// What means something else already: to the host, to the SDK, or to every crate.
 const RESERVED: [(&str, &str); 10] = [
     ("host", "is the host's own name"),
-    ("sdk", "is what every instance serves by itself"),
+    ("sdk", "is what every instance serves on its own"),
     ("switchboard", "is the host's crate"),
     ("plugin_api", "is the SDK's crate"),
     ("plugin_abi", "is the SDK's crate"),
@@ -46,7 +46,7 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     let close = snake_case(name);
     let hint = if is_snake_case(&close) { format!("; did you mean `{close}`?") } else { String::new() };
     Err(format!(
-        "`{name}` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`{hint}"
+        "`{name}` is not a plugin name: use snake_case that begins with a letter, such as `weather`{hint}"
     ))
 }
 
@@ -95,25 +95,23 @@ mod tests {
         refused(
             "my-plugin",
             expect![
-                "`my-plugin` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`; did you mean `my_plugin`?"
+                "`my-plugin` is not a plugin name: use snake_case that begins with a letter, such as `weather`; did you mean `my_plugin`?"
             ],
         );
         refused(
             "WeatherService",
             expect![
-                "`WeatherService` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`; did you mean `weather_service`?"
+                "`WeatherService` is not a plugin name: use snake_case that begins with a letter, such as `weather`; did you mean `weather_service`?"
             ],
         );
         refused(
             "9",
-            expect![
-                "`9` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`"
-            ],
+            expect!["`9` is not a plugin name: use snake_case that begins with a letter, such as `weather`"],
         );
         refused(
             "../escape",
             expect![
-                "`../escape` is no name of a plugin: it is snake_case and begins with a letter, such as `weather`; did you mean `escape`?"
+                "`../escape` is not a plugin name: use snake_case that begins with a letter, such as `weather`; did you mean `escape`?"
             ],
         );
         refused(&"a".repeat(65), expect!["the name has 65 characters: a name has at most 64"]);
@@ -122,7 +120,7 @@ mod tests {
     #[test]
     fn a_name_that_means_something_else_is_refused() {
         refused("host", expect!["`host` is the host's own name: choose another name"]);
-        refused("sdk", expect!["`sdk` is what every instance serves by itself: choose another name"]);
+        refused("sdk", expect!["`sdk` is what every instance serves on its own: choose another name"]);
         refused(
             "match",
             expect!["`match` is a keyword of Rust: choose another name, such as `match_service`"],

@@ -25,7 +25,7 @@ impl Place {
         let here = env::current_dir().map_err(|error| format!("the current folder is gone: {error}"))?;
         let root = here.ancestors().find(|folder| is_switchboard(folder)).ok_or_else(|| {
             format!(
-                "`{}` is no part of Switchboard's sources: go there, or say where their `plugin-api` is with `--sdk \
+                "`{}` is not inside Switchboard's sources: go there, or give the path of `plugin-api` with `--sdk \
                  PATH`",
                 here.display()
             )

@@ -67,8 +67,7 @@ fn added(text: &str, name: &str, library: Option<&Path>) -> Result<String, Strin
         let path = Value::String(path.to_string_lossy().into_owned());
         format!("# A release build is in `release` instead of `debug`.\nlibrary = {path}\n")
     });
-    let about =
-        "# Made by `switchboard plugin new`: its README tells what it does, and by what it is set up.\n";
+    let about = "# Made by `switchboard plugin new`: its README says what it does and how to configure it.\n";
     let new = format!("{head}\n{about}[plugins.{name}]\n{}", library.unwrap_or_default());
     match new.parse::<Table>() {
         Ok(_) => Ok(new),
@@ -93,7 +92,7 @@ mod tests {
             required = true
 
 
-            # Made by `switchboard plugin new`: its README tells what it does, and by what it is set up.
+            # Made by `switchboard plugin new`: its README says what it does and how to configure it.
             [plugins.weather]
         "#]]
         .assert_eq(&added(text, "weather", None).unwrap());
@@ -104,7 +103,7 @@ mod tests {
         expect![[r#"
             # What this host runs; `switchboard schema` prints every key there is.
 
-            # Made by `switchboard plugin new`: its README tells what it does, and by what it is set up.
+            # Made by `switchboard plugin new`: its README says what it does and how to configure it.
             [plugins.weather]
             # A release build is in `release` instead of `debug`.
             library = "weather/target/debug/libweather.so"

@@ -23,7 +23,7 @@ use super::{
 
 /// How the SDK is left to do its work.
 const LEAVE: &str =
-    "take typed requests, no `unwrap` on what came, and block in `tokio::task::spawn_blocking` only";
+    "take typed requests, never `unwrap` input, and block only in `tokio::task::spawn_blocking`";
 
 /// Adds a line for each promise.
 pub(super) async fn check(bench: &Bench, usable: Option<&Usable>, list: &mut Checklist) {
@@ -40,8 +40,8 @@ pub(super) async fn check(bench: &Bench, usable: Option<&Usable>, list: &mut Che
             ],
         },
     };
-    list.add("calls.garbage", "requests that fit nothing are `invalid`, and panic nowhere", garbage);
-    list.add("calls.unknown", "an operation that there is not is `not_found`", unknown);
+    list.add("calls.garbage", "malformed requests are `invalid`, and cause no panic", garbage);
+    list.add("calls.unknown", "an unknown operation is `not_found`", unknown);
     list.add("calls.deadline", "a call whose deadline has passed ends", deadline);
     list.add("calls.streams", "a stream that was closed ends", streams);
     list.add("calls.cancelled", "when callers go away, the instance still answers", cancelled);
@@ -55,8 +55,8 @@ pub(super) fn no_instance() -> Outcome {
 /// An instance could be made before, and now no more.
 pub(super) fn again(failure: &str) -> Outcome {
     Outcome::failed(
-        format!("an instance can be made once, and not again: {failure}"),
-        "keep nothing in statics, and let go of files and ports in `stop`",
+        format!("an instance can be created only once: {failure}"),
+        "keep nothing in statics, and release files and ports in `stop`",
     )
 }
 
@@ -101,7 +101,7 @@ async fn answer(
         }
         Some(Err(OperationError { kind: ErrorKind::Invalid, .. })) => None,
         Some(Err(error)) if is_invalid => Some(format!("{what}: the error is `{error}`")),
-        Some(Ok(())) if is_invalid => Some(format!("{what}: it takes what its own schema does not allow")),
+        Some(Ok(())) if is_invalid => Some(format!("{what}: it accepts what its own schema does not allow")),
         Some(_) => None,
     }
 }
@@ -126,7 +126,7 @@ async fn passed(bench: &Bench, instance: &Arc<dyn Instance>) -> Outcome {
             }
         }
     }
-    Outcome::none(late, "mind `call.remaining()` in loops, and `.await` between steps")
+    Outcome::none(late, "check `call.remaining()` in loops, and `.await` between steps")
 }
 
 /// Streams that could be opened without harm: those that need to be told nothing.

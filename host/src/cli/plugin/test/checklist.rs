@@ -60,7 +60,7 @@ impl Outcome {
         }
     }
 
-    /// What is said beside the word, and how to mend it.
+    /// What is said beside the word, and how to fix it.
     fn parts(&self) -> (&str, &str) {
         match self {
             Self::Ok(note) => (note, ""),
@@ -101,7 +101,7 @@ impl Checklist {
             let why = if why.is_empty() { String::new() } else { format!(": {}", self.clean(why)) };
             lines.push(format!("{:<8} {:<20} {}{why}", line.outcome.word(), line.check, line.promise));
             if !mend.is_empty() {
-                lines.push(format!("{:<30}mend: {}", "", self.clean(mend)));
+                lines.push(format!("{:<30}fix: {}", "", self.clean(mend)));
             }
         }
         let [ok, failed, skipped] = ["ok", "failed", "skipped"].map(|word| self.count(word));
@@ -160,9 +160,9 @@ mod tests {
             ok       manifest.about       it says what it is
             ok       init                 `init` ends: connected
             failed   secrets              it keeps its secrets: it said `[secret]`
-                                          mend: say less
+                                          fix: say less
             skipped  probe                `probe` ends: `create` failed
-                                          mend: mend that
+                                          fix: mend that
 
             2 ok, 1 failed, 1 skipped"#]]
         .assert_eq(&list.text(&plugin));

@@ -23,14 +23,14 @@ pub(super) struct Usable(pub(super) Value);
 pub(super) async fn check(bench: &Bench, list: &mut Checklist) {
     let schema = &bench.manifest().settings;
     let mut all = garbage::settings(schema);
-    all.push(("a key that there is not", json!({ UNKNOWN: true })));
+    all.push(("an unknown key", json!({ UNKNOWN: true })));
     let mut problems = Vec::new();
     for (what, settings) in all {
         let refused = bench.create(settings, "off", &Witness::default()).await.err();
         problems.extend(refused.and_then(|failure| Some(format!("{what}: {}", broken(&failure)?))));
     }
     let outcome = Outcome::none(problems, "no `unwrap` and no waiting in `create`: return a `Failure`");
-    list.add("create.garbage", "`create` neither panics nor hangs by settings that fit nothing", outcome);
+    list.add("create.garbage", "`create` neither panics nor hangs on malformed settings", outcome);
 }
 
 /// Adds the line on the settings that are given; they are gone on with if an instance can be made.

@@ -34,11 +34,11 @@ pub(super) async fn check(bench: &Bench, usable: Option<&Usable>, list: &mut Che
         None => std::array::from_fn(|_| no_instance()),
         Some(usable) => live(bench, usable, &mut lasting).await,
     };
-    list.add("init", "`init` succeeds, or says why not in words and a code", init);
-    list.add("probe", "`probe` succeeds, or says why not in words and a code", probe);
+    list.add("init", "`init` succeeds, or fails with a message and a code", init);
+    list.add("probe", "`probe` succeeds, or fails with a message and a code", probe);
     list.add("stop", "`stop` ends", stop);
     list.add("stop.early", "`stop` ends also before `init` has succeeded", early);
-    list.add("reload", "it can be stopped and made anew in the same process", reload);
+    list.add("reload", "it can be stopped and created again in the same process", reload);
     lasting
 }
 
@@ -74,7 +74,7 @@ fn entry(bench: &Bench, name: &str, outcome: Option<Result<(), Failure>>, ends: 
     match outcome {
         None => Outcome::failed(
             format!("it does not end within {:?}", bench.limit),
-            "give every wait outside a limit of its own, shorter than the host's; or raise `--limit`",
+            "give every wait for the outside system a limit, shorter than the host's; or raise `--limit`",
         ),
         Some(Ok(())) => Outcome::ok(),
         Some(Err(failure)) => judge(name, &failure),
@@ -89,14 +89,14 @@ fn judge(name: &str, failure: &Failure) -> Outcome {
     match (failure.code, failure.policy()) {
         (ReasonCode::Panicked, _) => Outcome::failed(failure.message.clone(), "return a `Failure` instead"),
         (_, Policy::NotConfigured | Policy::Quarantined | Policy::Dependency) | (ReasonCode::Crashed, _) => {
-            Outcome::failed(format!("{seen} is for the host alone to say"), "choose the code that fits")
+            Outcome::failed(format!("{seen} is reserved for the host"), "choose the code that fits")
         }
         (ReasonCode::Internal, _) => Outcome::failed(
             format!("{seen}: {}", failure.message),
             "`internal` is the plugin's own fault: choose the code that says what happened outside",
         ),
         (ReasonCode::AuthInvalid | ReasonCode::ConfigInvalid, _) if !names_setting => Outcome::failed(
-            format!("{seen} does not say which setting to mend: {}", failure.message),
+            format!("{seen} does not say which setting to fix: {}", failure.message),
             "add `.setting(\"key\")`",
         ),
         (_, Policy::NeedsPerson) if failure.href.is_none() => {
@@ -106,7 +106,7 @@ fn judge(name: &str, failure: &Failure) -> Outcome {
             Outcome::failed(format!("{seen} has no words"), "say what happened")
         }
         _ if failure.message.chars().any(char::is_control) || shown > LONGEST => Outcome::failed(
-            format!("{seen} says what no one can read: {}", failure.message),
+            format!("{seen} has a message that nobody can read: {}", failure.message),
             "a reason is one line of your own words, not what came from outside",
         ),
         _ => Outcome::Ok(format!("{seen}, {} ({name} works as it should)", failure.message)),
@@ -121,7 +121,7 @@ async fn stopped(bench: &Bench, instance: &Arc<dyn Instance>, ends: &mut bool) -
         Some(Err(failure)) => Outcome::failed(failure.message, "stop what there is, and return"),
         None => Outcome::failed(
             format!("it does not end within {:?}", bench.limit),
-            "give every goodbye a limit; what still runs is ended with the instance",
+            "give every step of `stop` a limit; what still runs is ended with the instance",
         ),
     }
 }

@@ -12,8 +12,8 @@ use super::checklist::{Checklist, Outcome};
 pub(super) fn check(plugin: &Manifest, library: &Path, list: &mut Checklist) {
     list.add("manifest.load", "the library loads, and its manifest can be used", Outcome::ok());
     list.add("manifest.name", "the library is found by the plugin's name", named(plugin, library));
-    list.add("manifest.about", "the plugin and its operations say what they are", about(plugin));
-    list.add("manifest.version", "its version is one of Cargo's", version(&plugin.version));
+    list.add("manifest.about", "the plugin and its operations have descriptions", about(plugin));
+    list.add("manifest.version", "its version is a valid Cargo version", version(&plugin.version));
 }
 
 fn named(plugin: &Manifest, library: &Path) -> Outcome {
@@ -23,7 +23,7 @@ fn named(plugin: &Manifest, library: &Path) -> Outcome {
     }
     Outcome::failed(
         format!(
-            "it is in `{}`, and `{}` is looked for in `{}`",
+            "it is in `{}`, but `{}` is looked for in `{}`",
             library.display(),
             plugin.name,
             expected.display()
@@ -35,10 +35,10 @@ fn named(plugin: &Manifest, library: &Path) -> Outcome {
 fn about(plugin: &Manifest) -> Outcome {
     let mut silent = Vec::new();
     if plugin.about.trim().is_empty() {
-        silent.push("the plugin says nothing".to_owned());
+        silent.push("the plugin has no description".to_owned());
     }
     let operations = plugin.operations.iter().filter(|operation| operation.about.trim().is_empty());
-    silent.extend(operations.map(|operation| format!("`{}` says nothing", operation.name)));
+    silent.extend(operations.map(|operation| format!("`{}` has no description", operation.name)));
     Outcome::none(
         silent,
         "add `.about(\"…\")`: a sentence for people, and for a tool also for the language model",
@@ -94,7 +94,7 @@ mod tests {
             },
             expect![[r#"
                 it is in `/plugins/libmail.so`, and `post` is looked for in `libpost.so`
-                the plugin says nothing; `send` says nothing
+                the plugin has no description; `send` has no description
                 it is `1.0`"#]],
         );
     }

@@ -18,12 +18,12 @@ const HARMLESS_ENDS: [&str; 10] =
 /// Adds a line for each promise.
 pub(super) fn check(plugin: &Manifest, list: &mut Checklist) {
     let settings = properties(&plugin.settings);
-    list.add("settings.schema", "its settings are a JSON Schema of a table", table(&plugin.settings));
+    list.add("settings.schema", "the JSON Schema of its settings describes a table", table(&plugin.settings));
     list.add("settings.about", "every setting says what it is", described(settings));
-    list.add("settings.secrets", "what is named like a secret is marked as one", secrets(settings));
+    list.add("settings.secrets", "every setting named like a secret is marked as one", secrets(settings));
     list.add("settings.variables", "its variables are named once each, in capitals", variables(settings));
-    list.add("operations.schemas", "what operations take and give is JSON Schema", schemas(plugin));
-    list.add("operations.tools", "a language model can tell what to give a tool", tools(plugin));
+    list.add("operations.schemas", "requests and responses have valid JSON Schemas", schemas(plugin));
+    list.add("operations.tools", "every tool tells a language model what to pass to it", tools(plugin));
 }
 
 /// The properties of an object's schema.

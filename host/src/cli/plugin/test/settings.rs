@@ -15,7 +15,7 @@ pub(super) const UNKNOWN: &str = "surely_no_setting_of_this_plugin";
 
 /// Adds a line for each promise.
 pub(super) fn check(plugin: &Manifest, list: &mut Checklist) {
-    list.add("settings.unknown", "a setting that there is not is refused", unknown(plugin));
+    list.add("settings.unknown", "an unknown setting is refused", unknown(plugin));
     list.add("settings.types", "a setting of the wrong type is refused", types(plugin));
     list.add("settings.missing", "without its required settings it is not configured", missing(plugin));
 }
@@ -73,7 +73,7 @@ fn missing(plugin: &Manifest) -> Outcome {
         }
         _ => Outcome::failed(
             "it is made without them",
-            "require what it cannot do without: a field that is no `Option`",
+            "require what it cannot do without: use a field that is not an `Option`",
         ),
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn check(bench: &Bench, usable: Option<&Usable>, lasting: Lasti
         Some(usable) => logs(bench, usable, lasting).await,
         None => no_instance(),
     };
-    list.add("logs", "it logs no more than it is asked for", logs);
+    list.add("logs", "it logs only what its level allows", logs);
     list.hide(&[CANARY.to_owned()]);
     list.add("secrets", "its secrets are in no log, error or reason", secrets(bench, lasting).await);
 }
@@ -66,7 +66,7 @@ async fn logs(bench: &Bench, usable: &Usable, lasting: Lasting) -> Outcome {
             above.map(|record| format!("at `{level}` it logs at {}: {}", record.level, record.message)),
         );
     }
-    let outcome = Outcome::none(loud, "log by `tracing` or `log` alone, and leave the levels to the SDK");
+    let outcome = Outcome::none(loud, "log only through `tracing` or `log`, and leave the levels to the SDK");
     match outcome {
         Outcome::Ok(_) => Outcome::Ok(format!("{seen} records came")),
         failed => failed,

@@ -9,7 +9,10 @@ use crate::place::Place;
 /// A server that follows another one.
 pub fn standby(place: &Place) -> Failure {
     Failure::unavailable(format!("{place} is a standby, which takes no writes"))
-        .advise(FixAction::Retry, "Promote it, or let `url` name the primary; it is noticed by itself")
+        .advise(
+            FixAction::Retry,
+            "Promote it, or point `url` at the primary; the change is noticed automatically",
+        )
         .certain()
 }
 
@@ -38,7 +41,7 @@ pub fn read_only(place: &Place) -> Failure {
     Failure::unavailable(format!("{place} takes no writes: it is a standby, or set read-only"))
         .advise(
             FixAction::Retry,
-            "Promote it, take `default_transaction_read_only` back, or let `url` name the primary",
+            "Promote it, reset `default_transaction_read_only`, or point `url` at the primary",
         )
         .certain()
 }
@@ -214,7 +217,7 @@ mod tests {
             ],
             expect![[r#"
                 unavailable: PostgreSQL at `db:5432` is a standby, which takes no writes
-                    Promote it, or let `url` name the primary; it is noticed by itself
+                    Promote it, or point `url` at the primary; the change is noticed automatically
                 unavailable: PostgreSQL at `db:5432` is set read-only: its `default_transaction_read_only` is on
                     Take it back: `alter system reset default_transaction_read_only` and `select pg_reload_conf()`; make room first if it was set for a full disk
                 unavailable: PostgreSQL at `db:5432` is set read-only: its `default_transaction_read_only` is on
@@ -222,7 +225,7 @@ mod tests {
                 unavailable: PostgreSQL at `db:5432` is set read-only: its `default_transaction_read_only` is on
                     Remove `default_transaction_read_only` from `options` in `url`
                 unavailable: PostgreSQL at `db:5432` takes no writes: it is a standby, or set read-only
-                    Promote it, take `default_transaction_read_only` back, or let `url` name the primary
+                    Promote it, reset `default_transaction_read_only`, or point `url` at the primary
                 unavailable: no disk space is left for PostgreSQL at `db:5432`
                     Make room on the disk of the server, or enlarge it
                 timeout: PostgreSQL at `db:5432` does not confirm a commit in time

@@ -600,7 +600,7 @@ const GROQ: Family = Family {
         Unavailable,
     ),
     thoughts: "`reasoning`, taken back",
-    mind: "vectors from another section; a request beyond a minute's tokens is too long, and not too early",
+    mind: "vectors from another section; a request beyond a minute's tokens counts as too long, not as rate-limited",
 };
 
 /// Empty choices first: AbanteAI/archive-old-cli-mentat#429; a choice without a delta: microsoft/autogen#6465; deployments

@@ -33,7 +33,7 @@ fn every_mistake_is_named() {
         (json!({ "vad_silence": "0ms" }), "`realtime.vad_silence`: it is 0: expected such as `500ms`"),
         (
             json!({ "tool_timeout": "0s" }),
-            "`realtime.tool_timeout`: it is 0: expected more than nothing, such as `10s`",
+            "`realtime.tool_timeout`: it is 0: expected a positive time, such as `10s`",
         ),
         (
             json!({ "session_limit": "1m", "renewal_margin": "2m" }),

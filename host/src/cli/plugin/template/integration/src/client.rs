@@ -1,5 +1,5 @@
 //! The outside system, here a file with a note on each line. An error there becomes a [`Failure`], whose code decides
-//! what the host does: wait and retry, ask a person, or say which setting to mend.
+//! what the host does: wait and retry, ask a person, or say which setting to fix.
 
 use std::{
     fs::{self, OpenOptions},
@@ -43,7 +43,7 @@ impl Client {
     ) -> Result<T, Failure> {
         let file = self.file.clone();
         let done = tokio::task::spawn_blocking(move || work(&file).map_err(|error| failure(&file, &error)));
-        done.await.unwrap_or_else(|error| Err(Failure::internal(format!("the work was broken off: {error}"))))
+        done.await.unwrap_or_else(|error| Err(Failure::internal(format!("the work was aborted: {error}"))))
     }
 }
 

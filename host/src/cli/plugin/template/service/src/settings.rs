@@ -16,7 +16,7 @@ impl Settings {
     /// Refuses what cannot work, and names the setting.
     pub fn check(&self) -> Result<(), Failure> {
         if self.greeting.trim().is_empty() {
-            let message = "`greeting` is blank: give it a word such as `Hello`, or take it out";
+            let message = "`greeting` is blank: give it a word such as `Hello`, or remove it";
             return Err(Failure::config_invalid(message).setting("greeting"));
         }
         Ok(())
