@@ -353,7 +353,7 @@ fn a_press_of_acknowledge_ends_what_fails_in_use() -> Outcome {
     browser.check("failing in use");
     browser.run("await page.click('.cause[data-key=faulty] .acknowledge')");
     browser.wait(
-        "document.querySelector('#told p').innerText.startsWith('what fails of faulty is acknowledged')",
+        "document.querySelector('#told p').innerText.startsWith('the failures of faulty are acknowledged')",
     );
     browser.wait("document.querySelector('h1').innerText === 'Healthy'");
     Ok(())

@@ -183,7 +183,7 @@ fn an_outage_is_noticed_and_healed_without_a_restart() {
         |line: &&str| line.trim().starts_with("dependent ") && line.trim().ends_with("blocked by faulty");
     assert_eq!(status.stdout.lines().filter(row).count(), 1, "{}", status.stdout);
     let doctor = host.command(&["doctor"]);
-    assert!(doctor.stdout.contains("\n  dependent: mend `faulty` first\n"), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("\n  dependent: fix `faulty` first\n"), "{}", doctor.stdout);
 
     become_faulty(&host, &json!({}));
     let faulty = host.wait_for_status("faulty", "connected");

@@ -51,7 +51,7 @@ fn patience(text: &str) -> Result<Span, String> {
 
 fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or("expected such as `https://switchboard.example.com`")?;
+    let url = url.ok_or("expected a URL such as `https://switchboard.example.com`")?;
     if !url.username().is_empty()
         || url.password().is_some()
         || url.query().is_some()
@@ -323,7 +323,7 @@ mod tests {
         for bad in ["switchboard.example.com", "ftp://example.com", "10.0.0.5:8080", ""] {
             assert_eq!(
                 address(bad).unwrap_err(),
-                "expected such as `https://switchboard.example.com`",
+                "expected a URL such as `https://switchboard.example.com`",
                 "{bad}"
             );
         }

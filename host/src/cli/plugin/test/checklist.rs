@@ -107,7 +107,7 @@ impl Checklist {
         let [ok, failed, skipped] = ["ok", "failed", "skipped"].map(|word| self.count(word));
         lines.push(format!("\n{ok} ok, {failed} failed, {skipped} skipped"));
         if self.exit() == Exit::Incomplete {
-            lines.push("not passed yet: what was skipped proves nothing".to_owned());
+            lines.push("not passed yet: skipped checks prove nothing".to_owned());
         }
         lines.join("\n")
     }
@@ -153,7 +153,7 @@ mod tests {
         list.add("manifest.about", "it says what it is", Outcome::ok());
         list.add("init", "`init` ends", Outcome::Ok("connected".into()));
         list.add("secrets", "it keeps its secrets", Outcome::failed("it said\n`hunter22`", "say less"));
-        list.add("probe", "`probe` ends", Outcome::skipped("`create` failed", "mend that"));
+        list.add("probe", "`probe` ends", Outcome::skipped("`create` failed", "fix that"));
         expect![[r#"
             mail 0.1.0 (service)
 
@@ -162,7 +162,7 @@ mod tests {
             failed   secrets              it keeps its secrets: it said `[secret]`
                                           fix: say less
             skipped  probe                `probe` ends: `create` failed
-                                          fix: mend that
+                                          fix: fix that
 
             2 ok, 1 failed, 1 skipped"#]]
         .assert_eq(&list.text(&plugin));

@@ -93,7 +93,7 @@ mod tests {
                 manifest.version = "1.0".into();
             },
             expect![[r#"
-                it is in `/plugins/libmail.so`, and `post` is looked for in `libpost.so`
+                it is in `/plugins/libmail.so`, but `post` is looked for in `libpost.so`
                 the plugin has no description; `send` has no description
                 it is `1.0`"#]],
         );
