@@ -74,7 +74,7 @@ async fn without_a_model_it_says_what_is_missing() {
     assert_eq!(part.summary, "Summary 2.");
     assert!(part.summarised_turns > 0 && part.missing_turns > 0, "{part:?}");
     assert_eq!(part.summarised_turns + part.missing_turns + part.turns.len() as u64, 200);
-    let logged = world.plugin.logs().iter().any(|log| log.message.contains("could not be summed up"));
+    let logged = world.plugin.logs().iter().any(|log| log.message.contains("could not be summarised"));
     assert!(logged, "{:?}", world.plugin.logs());
 
     world.model.answer_chats(usize::MAX);

@@ -168,5 +168,5 @@ async fn those_that_somebody_names_are_listed_alone() {
     let texts: Vec<_> = listed.messages.iter().map(|message| message.text.as_str()).collect();
     assert_eq!((texts, listed.failed), (vec!["one", "three"], 3));
     let error = host.call(named(vec!["x".to_owned(); 501])).await.unwrap_err();
-    assert_eq!(error.to_string(), "invalid: `ids` are 501: expected 500 at most");
+    assert_eq!(error.to_string(), "invalid: `ids` has 501 entries: expected 500 at most");
 }
