@@ -274,7 +274,7 @@ impl Journal {
         Some((refused.len() as u64, refused.pop()?.refused))
     }
 
-    /// Nobody could be told of it: it is tried again then.
+    /// Nobody could be told of it: it is retried then.
     pub fn refused(&self, recording: &str, why: &str, retry_ms: i64) {
         self.change(recording, |voicemail| {
             (voicemail.refused, voicemail.retry_ms) = (why.to_owned(), retry_ms);
