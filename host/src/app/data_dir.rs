@@ -100,8 +100,9 @@ impl DataDir {
             let path = path.to_owned();
             move |reason| DataDirError::Unusable { path, reason }
         };
+        private::from_now_on();
         std::fs::create_dir_all(path).map_err(unusable(path))?;
-        private::make(path)?;
+        private::close_all(path)?;
         let file = path.join(LOCK);
         // Not emptied: it may be another host's.
         let options = OpenOptions::new().create(true).truncate(false).write(true).open(&file);

@@ -55,13 +55,16 @@ pub enum Exposed {
     },
 }
 
-/// Closes the folder to other users, and sees to it that all files that this process makes from now on are closed to
-/// them. Blocks.
+/// Every file and folder that this process makes from now on is closed to other users.
+pub(super) fn from_now_on() {
+    umask(Mode::from_raw_mode(OTHERS));
+}
+
+/// Closes the folder and everything in it to other users. Blocks.
 ///
 /// # Errors
 /// What stays open to others.
-pub(super) fn make(folder: &Path) -> Result<(), Exposed> {
-    umask(Mode::from_raw_mode(OTHERS));
+pub(super) fn close_all(folder: &Path) -> Result<(), Exposed> {
     let unreadable = |reason| Exposed::Unreadable { path: folder.to_owned(), reason };
     let mut closed = close(folder, &fs::metadata(folder).map_err(unreadable)?)?;
     let mut folders = vec![folder.to_owned()];
@@ -132,7 +135,8 @@ mod tests {
             fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
         }
         symlink(outside.path(), folder.path().join("link")).unwrap();
-        make(folder.path()).unwrap();
+        from_now_on();
+        close_all(folder.path()).unwrap();
         assert_eq!([folder.path(), &inner].map(mode), [0o700; 2]);
         assert_eq!(files.each_ref().map(|file| mode(file)), [0o600; 2]);
         assert_eq!(mode(outside.path()), 0o644);
@@ -154,7 +158,7 @@ mod tests {
         if user == ROOT {
             let folder = tempfile::tempdir().unwrap();
             std::os::unix::fs::chown(folder.path(), Some(4711), None).unwrap();
-            assert!(matches!(make(folder.path()), Err(Exposed::Foreign { owner: 4711, .. })));
+            assert!(matches!(close_all(folder.path()), Err(Exposed::Foreign { owner: 4711, .. })));
         }
     }
 }
