@@ -238,3 +238,18 @@ fn warn(warning: impl std::fmt::Display) {
 fn show(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_the_one_that_is_named_the_one_here_or_the_installed_one() {
+        let installed = tempfile::NamedTempFile::new().unwrap();
+        let named = Path::new("elsewhere/plugins.toml");
+        assert_eq!(place(Some(named), installed.path()), named);
+        // Tests run in the folder of this crate, where there is none.
+        assert_eq!(place(None, installed.path()), installed.path());
+        assert_eq!(place(None, Path::new("/nowhere/plugins.toml")), Path::new(HERE));
+    }
+}
