@@ -99,7 +99,7 @@ fn the_command_line_has_the_token_and_a_wrong_one_opens_nothing() {
 }
 
 fn the_change_of_access_is_told_where_operators_look() {
-    let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect("it is there");
+    let read = |path: &str| fs::read_to_string(repository().join(path)).expect("it is there");
     let log = read("host/docs/CHANGELOG.md");
     let first = log.lines().find(|line| line.starts_with("- ")).expect("it lists changes");
     assert!(first.contains("operator's token") && first.contains("required"), "{first}");
