@@ -13,7 +13,7 @@
 //! - `models`: the list of models -> whether those of the settings are there.
 //! - `evidence`: what calls show -> what the host is told.
 //! - `service`: all of this together, one method an operation.
-//! - `doctor`: the models of the settings, and one vector.
+//! - `doctor`: the models of the settings, one chat with a tool, and one vector.
 
 mod settings;
 mod turns;
@@ -81,7 +81,10 @@ impl Plugin for OpenAi {
             )
             .operation(
                 Operation::of(Self::doctor)
-                    .about("Checks that the key and the models work, by the list of models and one vector")
+                    .about(
+                        "Checks that the key and the models work, by the list of models, one chat with a tool, and \
+                         one vector",
+                    )
                     .idempotent()
                     .doctor(),
             )

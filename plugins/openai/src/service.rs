@@ -24,7 +24,7 @@ use crate::{
     evidence::Evidence,
     models,
     realtime::{bridge, dial::dial},
-    settings::{Config, Model},
+    settings::{Choice, Config, Model},
     trouble::Trouble,
     wire,
 };
@@ -251,7 +251,7 @@ impl Service {
     /// Vectors, by as many requests as it takes.
     pub async fn embed(&self, request: &Embed) -> Result<Embeddings, OperationError> {
         embedding::check(request)?;
-        if self.embedding_model(request) == self.config.embedding_model.name {
+        if self.is_of_our_vectors(request) {
             self.vectors.note_use();
         }
         Ok(self.try_embed(request).await?)
@@ -261,7 +261,7 @@ impl Service {
     pub async fn try_embed(&self, request: &Embed) -> Result<Embeddings, Trouble> {
         let (choice, model) = (self.config.embedding_choice(), self.embedding_model(request));
         let outcome = self.collect(request, model).await;
-        if model == choice.model && !request.texts.is_empty() {
+        if self.is_of_our_vectors(request) {
             self.vectors.note(&outcome);
         }
         outcome.map_err(|trouble| trouble.about_model(&self.config.server(), model, choice))
@@ -292,6 +292,11 @@ impl Service {
         Ok(embeddings)
     }
 
+    /// Whether it asks the server for vectors of the model of the settings; without texts it asks nothing.
+    fn is_of_our_vectors(&self, request: &Embed) -> bool {
+        self.embedding_model(request) == self.config.embedding_model.name && !request.texts.is_empty()
+    }
+
     fn embedding_model<'a>(&'a self, request: &'a Embed) -> &'a str {
         wire::model(request.model.as_deref(), &self.config.embedding_model.name)
     }
@@ -304,7 +309,7 @@ impl Service {
             match &dialled {
                 Ok(_) => self.evidence.success(),
                 // Whether there is a Realtime API says nothing of the rest.
-                Err(trouble) if is_about_the_key(trouble) => self.evidence.failure(trouble),
+                Err(trouble) if trouble.is_about_the_key() => self.evidence.failure(trouble),
                 Err(_) => {}
             }
         }
@@ -338,37 +343,48 @@ impl Service {
         Trouble { code, message, setting: Some(setting), ..trouble }
     }
 
-    /// Whether a model is not there: neither in the list nor when it is asked for by its name, as a short form may be.
-    async fn lacks(&self, names: &[&str], model: &Model) -> Result<bool, Trouble> {
-        if !models::lacks(names, model) {
-            return Ok(false);
-        }
-        is_missing(self.client.model(&model.name).await)
-    }
-
-    /// The same of the model of chats, unless a chat proves it: gateways have names that no list tells, such as Azure's
-    /// deployments.
+    /// Whether the model of chats is not there, unless a chat proves it: gateways have names that no list tells, such as
+    /// Azure's deployments.
     pub async fn lacks_chat_model(&self, names: &[&str]) -> Result<bool, Trouble> {
-        let model = &self.config.model;
-        if self.chats.is_proven() || !self.lacks(names, model).await? {
+        if self.chats.is_proven() {
             return Ok(false);
-        }
-        if !model.chosen {
-            return Ok(true);
         }
         let question = Chat { max_tokens: Some(16), ..Chat::new([Message::user("Say yes.")]) };
-        is_missing(self.try_chat(&question).await)
+        let (model, choice) = (&self.config.model, self.config.chat_choice());
+        self.lacks(names, model, choice, self.try_chat(&question)).await
     }
 
     async fn lacks_embedding_model(&self, names: &[&str]) -> Result<bool, Trouble> {
-        let model = &self.config.embedding_model;
-        if self.vectors.is_proven() || !self.lacks(names, model).await? {
+        if self.vectors.is_proven() {
             return Ok(false);
         }
-        if !model.chosen {
-            return Ok(true);
+        let (model, choice) = (&self.config.embedding_model, self.config.embedding_choice());
+        self.lacks(names, model, choice, self.try_embed(&Embed::new(["yes"]))).await
+    }
+
+    /// Whether a model is not there: neither in the list, nor when it is asked for by its name, as a short form may be, nor,
+    /// if somebody chose it, when it is asked this question.
+    async fn lacks<T>(
+        &self,
+        names: &[&str],
+        model: &Model,
+        choice: Choice<'_>,
+        question: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<bool, Trouble> {
+        if !models::lacks(names, model) {
+            return Ok(false);
         }
-        is_missing(self.try_embed(&Embed::new(["yes"])).await)
+        match self.client.model(&model.name).await {
+            Ok(_) => return Ok(false),
+            Err(trouble) if !trouble.says_missing() => return Err(trouble.about_unlisted(choice)),
+            Err(_) if !model.chosen => return Ok(true),
+            Err(_) => {}
+        }
+        match question.await {
+            Ok(_) => Ok(false),
+            Err(trouble) if trouble.says_missing() && !trouble.gives_reason() => Ok(true),
+            Err(trouble) => Err(trouble.about_unlisted(choice)),
+        }
     }
 
     /// Once, until they are there again.
@@ -389,17 +405,4 @@ async fn send(stream: &Stream, delta: &ChatDelta) -> Result<(), OperationError> 
     let text = serde_json::to_string(delta)
         .map_err(|_| OperationError::internal("what is new of the answer cannot be written as JSON"))?;
     stream.send(Frame::Text(text)).await.map_err(|reason| OperationError::cancelled(reason.message))
-}
-
-/// Whether a model is not there, by the outcome of asking for it. Any other trouble says nothing of the model.
-fn is_missing<T>(outcome: Result<T, Trouble>) -> Result<bool, Trouble> {
-    match outcome {
-        Ok(_) => Ok(false),
-        Err(trouble) if trouble.says_missing() => Ok(true),
-        Err(trouble) => Err(trouble),
-    }
-}
-
-fn is_about_the_key(trouble: &Trouble) -> bool {
-    matches!(trouble.code, TroubleCode::AuthInvalid | TroubleCode::Account | TroubleCode::Quota)
 }

@@ -1,6 +1,6 @@
 //! What went wrong between us and the server: a code, our own words, and what follows for the plugin and for the caller.
-//! The server's words go into no message: they may repeat the key, or what a person said. Bounded, and without what may be
-//! a key, they are in the log at `debug` and in an error's details, for the operator.
+//! The server's words go into no message of a call: they may repeat the key, or what a person said. Bounded, and without
+//! what may be a key, they are in the log at `debug` and in an error's details, for the operator.
 //! - [`status`]: an answer that is a refusal -> a [`Trouble`].
 //! - [`connecting`]: no answer at all -> a [`Trouble`].
 
@@ -123,6 +123,22 @@ impl Trouble {
         self
     }
 
+    /// The same of a model of the settings that no list has. What is refused here is a question of our own, so that the
+    /// server's words repeat nobody's: they tell its reason.
+    pub fn about_unlisted(mut self, choice: Choice<'_>) -> Self {
+        if self.is_about_the_key() {
+            return self;
+        }
+        let Choice { model, setting, variable } = choice;
+        self.message += &format!("; its list of models does not have `{model}` (`{variable}`)");
+        if self.code == TroubleCode::InvalidRequest {
+            (self.code, self.setting) = (TroubleCode::ConfigInvalid, Some(setting));
+            let said = self.words.as_ref().or(self.vendor_code.as_ref());
+            self.message += &said.map(|said| format!("; it says: {said}")).unwrap_or_default();
+        }
+        self
+    }
+
     /// The code under which it counts against the plugin; `None` where the request itself is at fault.
     pub fn fault(&self) -> Option<ReasonCode> {
         let is_of_the_request = match self.code {
@@ -157,6 +173,16 @@ impl Trouble {
     /// Whether the server says that what was asked for is not there, or not for this key.
     pub fn says_missing(&self) -> bool {
         matches!(self.code, TroubleCode::ModelNotFound | TroubleCode::InvalidRequest | TroubleCode::Forbidden)
+    }
+
+    /// Whether a server that refuses the request says why: that need not be that the model is missing.
+    pub fn gives_reason(&self) -> bool {
+        self.code == TroubleCode::InvalidRequest && (self.words.is_some() || self.vendor_code.is_some())
+    }
+
+    /// Whether the server refuses the key or its account, whatever was asked for.
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(self.code, TroubleCode::AuthInvalid | TroubleCode::Account | TroubleCode::Quota)
     }
 
     /// Whether it asks for fewer texts at once.

@@ -1,5 +1,6 @@
 //! Models of the settings: whether they are there whatever the list calls them, and for how long.
 
+use expect_test::expect;
 use plugin_api::{
     requests::{
         doctor::{Examine, Verdict},
@@ -157,6 +158,8 @@ async fn a_model_that_nobody_chose_is_missed_as_soon_as_somebody_uses_it() {
     let peer = server(json!([{ "id": "gpt-6-luna" }]), |model| model == "gpt-6-luna");
     let plugin = unchosen(peer.port);
     plugin.init().await.unwrap();
+    plugin.call(Embed::default()).await.unwrap();
+    plugin.probe().await.expect("without texts nothing is asked of a model");
     plugin.call(Embed::new(["a"])).await.unwrap_err();
     let failure = plugin.probe().await.unwrap_err();
     assert_eq!(failure.setting.as_deref(), Some("embedding_model"));
@@ -284,6 +287,52 @@ async fn a_server_that_cannot_answer_now_lacks_no_model() {
         assert_eq!(of_vectors.code.to_string(), code, "{status}: {of_vectors:?}");
         assert_eq!(of_chats.retry_after_ms.is_some(), status == 429);
     }
+}
+
+/// What the status says while the test questions are answered so: of the model of chats, and of the one of vectors.
+async fn unproven(status: u16, body: &'static str) -> [String; 2] {
+    let peer = lists_others(status, &[], body);
+    let of_chats = plugin(peer.port, json!({})).init().await.unwrap_err();
+    let settings = json!({ "model": "other", "embedding_model": "vectors" });
+    let of_vectors = plugin(peer.port, settings).init().await.unwrap_err();
+    [of_chats, of_vectors].map(|failure| shown_failure(&failure, peer.port))
+}
+
+#[tokio::test]
+async fn a_failure_of_a_test_question_names_the_model_that_no_list_has() {
+    let [chats, vectors] = unproven(503, "").await;
+    expect!["unavailable [-]: `127.0.0.1:PORT` cannot serve at the moment (HTTP 503); its list of models does not have `test-model` (`OPENAI_MODEL`)"].assert_eq(&chats);
+    expect!["unavailable [-]: `127.0.0.1:PORT` cannot serve at the moment (HTTP 503); its list of models does not have `vectors` (`OPENAI_EMBEDDING_MODEL`)"].assert_eq(&vectors);
+    let [chats, vectors] = unproven(200, r#"{"error":{"message":"no"}}"#).await;
+    expect!["unavailable [-]: `127.0.0.1:PORT` breaks off the answer with an error; its list of models does not have `test-model` (`OPENAI_MODEL`)"].assert_eq(&chats);
+    expect!["unavailable [-]: `127.0.0.1:PORT` breaks off the answer with an error; its list of models does not have `vectors` (`OPENAI_EMBEDDING_MODEL`)"].assert_eq(&vectors);
+    let [chats, _] = unproven(401, "").await;
+    expect![
+        "auth_invalid [api_key]: `127.0.0.1:PORT` does not know the key: check `OPENAI_API_KEY` (HTTP 401)"
+    ]
+    .assert_eq(&chats);
+}
+
+#[tokio::test]
+async fn a_reason_to_refuse_a_test_question_is_quoted_and_not_guessed() {
+    // As DashScope refuses a model that only streams.
+    let streams = r#"{"error":{"message":"This model only support stream mode, please enable the stream parameter to access the model.","code":"invalid_parameter_error"}}"#;
+    let [chats, _] = unproven(400, streams).await;
+    expect!["config_invalid [model]: `127.0.0.1:PORT` refuses the request (HTTP 400); its list of models does not have `test-model` (`OPENAI_MODEL`); it says: This model only support stream mode, please enable the stream parameter to access the model."].assert_eq(&chats);
+    // As LiteLLM refuses a model that it does not know.
+    let unknown = r#"{"error":{"message":"/chat/completions: Invalid model name passed in model=test-model. Call `/v1/models` to view available models for your key.","type":"None","param":"None","code":"400"}}"#;
+    let [chats, _] = unproven(400, unknown).await;
+    expect!["config_invalid [model]: `127.0.0.1:PORT` refuses the request (HTTP 400); its list of models does not have `test-model` (`OPENAI_MODEL`); it says: /chat/completions: Invalid model name passed in model=test-model. Call `/v1/models` to view available models for your key."].assert_eq(&chats);
+    let [chats, vectors] = unproven(422, r#"{"detail":"inputs must be chats"}"#).await;
+    expect!["config_invalid [model]: `127.0.0.1:PORT` refuses the request (HTTP 422); its list of models does not have `test-model` (`OPENAI_MODEL`); it says: inputs must be chats"].assert_eq(&chats);
+    expect!["config_invalid [embedding_model]: `127.0.0.1:PORT` refuses the request (HTTP 422); its list of models does not have `vectors` (`OPENAI_EMBEDDING_MODEL`); it says: inputs must be chats"].assert_eq(&vectors);
+    let [chats, _] = unproven(400, r#"{"error":{"code":"bad_request"}}"#).await;
+    expect!["config_invalid [model]: `127.0.0.1:PORT` refuses the request (HTTP 400); its list of models does not have `test-model` (`OPENAI_MODEL`); it says: bad_request"].assert_eq(&chats);
+    let secret = r#"{"error":{"message":"sk-correct-horse-battery may not do this"}}"#;
+    let [chats, _] = unproven(400, secret).await;
+    expect!["config_invalid [model]: `127.0.0.1:PORT` refuses the request (HTTP 400); its list of models does not have `test-model` (`OPENAI_MODEL`); it says: [hidden] may not do this"].assert_eq(&chats);
+    let [chats, _] = unproven(400, "").await;
+    expect!["config_invalid [model]: `127.0.0.1:PORT` has no model `test-model`, or this key may not use it: set `OPENAI_MODEL`; it lists `other`"].assert_eq(&chats);
 }
 
 #[tokio::test]
