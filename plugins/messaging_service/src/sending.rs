@@ -25,10 +25,12 @@ use crate::{
 /// How long Twilio may take: less than a lane's lease.
 const SENDING: Duration = Duration::from_secs(20);
 const CALL: Duration = Duration::from_secs(15);
-/// How long an outcome is looked for. `twilio_service` is sure of it after two minutes, if it can be.
+/// How long an outcome is looked for at least. `twilio_service` is sure of it after two minutes, if it can be.
 const LOOKING_MS: i64 = 5 * 60_000;
 /// How often.
 const LOOK_MS: i64 = 5_000;
+/// Why a part failed whose attempts had no answer.
+const UNANSWERED: &str = "not sent: no attempt within `give_up_after` succeeded, and Twilio has none of them";
 /// After each part that is not in the memory yet.
 const REMEMBER_MS: i64 = 2_000;
 
@@ -72,6 +74,7 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
 async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome<()> {
     let is_stopped = ways.is_stopped(part.channel);
     if is_stopped || part.state == PartState::Looking {
+        pump.store.hold(lane).await?;
         match find(pump, part).await {
             Ok(Some(sid)) => {
                 sent(pump, part, sid).await;
@@ -82,6 +85,12 @@ async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome
                     ("the person opted out".to_owned(), ErrorKind::Denied.as_str().to_owned());
                 return drop_out(pump, lane, part).await;
             }
+            // Attempts without an answer are given up like any others.
+            Ok(None) if now_ms() - part.since_ms >= pump.config.give_up_ms => {
+                note(part, &OperationError::unavailable(UNANSWERED));
+                fail(pump, part).await;
+                return Ok(());
+            }
             Ok(None) => part.state = PartState::Pending,
             Err(error) => return trouble(pump, lane, part, error).await,
         }
@@ -89,10 +98,11 @@ async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome
     let request = match request(pump, part, ways) {
         Ok(request) => request,
         Err(error) => {
-            give_up(pump, part, &error).await;
-            return Ok(());
+            note(part, &error);
+            return give_up(pump, lane, part).await;
         }
     };
+    pump.store.hold(lane).await?;
     let twilio = pump.context.dependency(TWILIO_SERVICE)?.person(&part.person).deadline(SENDING);
     match twilio.idempotency_key(key(part)).call(request).await {
         Ok(SentMessage { sid, .. }) => sent(pump, part, sid).await,
@@ -172,39 +182,39 @@ async fn trouble(pump: &Pump, lane: &Lane, part: &mut Part, error: OperationErro
         part.since_ms = now;
     }
     part.attempts += 1;
-    (part.error, part.kind) = (error.message.clone(), error.kind.as_str().to_owned());
-    let opted_out = error.kind == ErrorKind::Denied && is_opted_out(pump, part).await;
+    note(part, &error);
     if error.kind == ErrorKind::UnknownOutcome {
         look_again(pump, part, now).await;
         return Ok(());
     }
-    if opted_out {
+    if error.kind == ErrorKind::Denied && is_opted_out(pump, lane, part).await? {
         pump.store.set_stopped(&part.person, part.channel, true).await?;
         return drop_out(pump, lane, part).await;
     }
     match backoff::next(&error, part.attempts, now - part.since_ms, pump.config.give_up_ms) {
-        Some(wait) => part.next_ms = now + wait,
-        None => give_up(pump, part, &error).await,
+        Some(wait) => {
+            part.next_ms = now + wait;
+            Ok(())
+        }
+        None => give_up(pump, lane, part).await,
+    }
+}
+
+/// It fails, unless it went or may have gone.
+async fn give_up(pump: &Pump, lane: &Lane, part: &mut Part) -> Outcome<()> {
+    pump.store.hold(lane).await?;
+    match find(pump, part).await {
+        Ok(Some(sid)) => sent(pump, part, sid).await,
+        Ok(None) => fail(pump, part).await,
+        // Whatever keeps the answer away: only an answer says that it did not go.
+        Err(_) => look_again(pump, part, now_ms()).await,
     }
     Ok(())
 }
 
-/// It fails, unless it went or may have gone.
-async fn give_up(pump: &Pump, part: &mut Part, error: &OperationError) {
-    match find(pump, part).await {
-        Ok(Some(sid)) => return sent(pump, part, sid).await,
-        Err(doubt) if doubt.kind == ErrorKind::UnknownOutcome => {
-            return look_again(pump, part, now_ms()).await;
-        }
-        Err(_) if part.state == PartState::Looking => part.state = PartState::Unknown,
-        Ok(None) | Err(_) => fail(part, error),
-    }
-    pump.count("failed").await;
-}
-
 async fn look_again(pump: &Pump, part: &mut Part, now: i64) {
     if part.state == PartState::Pending {
-        (part.state, part.since_ms) = (PartState::Looking, now);
+        (part.state, part.looking_ms) = (PartState::Looking, now);
         tracing::warn!(
             text = part.message,
             part = part.part,
@@ -213,24 +223,29 @@ async fn look_again(pump: &Pump, part: &mut Part, now: i64) {
         );
     }
     part.next_ms = now + LOOK_MS;
-    if now - part.since_ms > LOOKING_MS {
+    if now - part.looking_ms > LOOKING_MS {
         part.state = PartState::Unknown;
         pump.count("failed").await;
     }
 }
 
 /// Twilio refuses those who opted out at the carrier, whom nobody here heard of.
-async fn is_opted_out(pump: &Pump, part: &Part) -> bool {
+async fn is_opted_out(pump: &Pump, lane: &Lane, part: &Part) -> Outcome<bool> {
+    pump.store.hold(lane).await?;
     let address = part.channel.address(&part.person);
-    let Ok(twilio) = pump.context.dependency(TWILIO_SERVICE) else { return false };
+    let Ok(twilio) = pump.context.dependency(TWILIO_SERVICE) else { return Ok(false) };
     let listed = twilio.deadline(CALL).call(ListOptOuts { address: Some(address) }).await;
-    listed.is_ok_and(|listed| !listed.addresses.is_empty())
+    Ok(listed.is_ok_and(|listed| !listed.addresses.is_empty()))
 }
 
-fn fail(part: &mut Part, error: &OperationError) {
-    tracing::warn!(text = part.message, part = part.part, "a message could not be sent: {}", error.message);
-    part.state = PartState::Failed;
+fn note(part: &mut Part, error: &OperationError) {
     (part.error, part.kind) = (error.message.clone(), error.kind.as_str().to_owned());
+}
+
+async fn fail(pump: &Pump, part: &mut Part) {
+    tracing::warn!(text = part.message, part = part.part, "a message could not be sent: {}", part.error);
+    part.state = PartState::Failed;
+    pump.count("failed").await;
 }
 
 /// What cannot be remembered now is remembered later, and holds nothing up; what never can be is let be.

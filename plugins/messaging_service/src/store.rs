@@ -7,8 +7,8 @@
 //! - `wanted` of a lane counts what was put into it: nothing comes in unseen while a host lets go of it.
 //! - Tables are always locked in one order: threads, lanes, messages.
 //!
-//! Texts are kept here only until they are processed, and those that were sent until it is clear that they arrive; what
-//! was said is kept by `memory_service`.
+//! Texts are kept here only until they are processed, and those that were sent as long as a report may come that they did
+//! not arrive; what was said is kept by `memory_service`.
 //! - [`tables`]: the tables.
 //! - [`inbox`]: what came.
 //! - [`outbox`]: what is to go.

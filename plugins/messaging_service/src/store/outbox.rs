@@ -120,7 +120,10 @@ pub struct Part {
     /// How often it is sent again after it was not delivered.
     pub round: u32,
     pub at_ms: i64,
+    /// When the first attempt failed.
     pub since_ms: i64,
+    /// Since when its outcome is looked for.
+    pub looking_ms: i64,
     pub next_ms: i64,
 }
 
@@ -246,7 +249,7 @@ fn update(part: &Part) -> Statement {
     Statement::new(format!(
         "update messaging_service_outbox set {text}
             state = $3, attempts = $4, sid = $5, error = $6, kind = $7, remembered = $8, since_ms = $9,
-            next_ms = $10
+            next_ms = $10, looking_ms = $11
         where message = $1 and part = $2 and state <> 'undelivered'"
     ))
     .bind(&part.message)
@@ -259,6 +262,7 @@ fn update(part: &Part) -> Statement {
     .bind(i64::from(part.is_remembered))
     .bind(part.since_ms)
     .bind(part.next_ms)
+    .bind(part.looking_ms)
 }
 
 fn give_up_behind(part: &Part) -> Statement {
@@ -324,6 +328,7 @@ fn part(row: Row<'_>) -> Outcome<Part> {
         round: row.get("round")?,
         at_ms: row.get("at_ms")?,
         since_ms: row.get("since_ms")?,
+        looking_ms: row.get("looking_ms")?,
         next_ms: row.get("next_ms")?,
     })
 }

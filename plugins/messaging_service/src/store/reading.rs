@@ -175,7 +175,7 @@ fn again_out(id: &str) -> Statement {
         "update messaging_service_outbox
         set remembered = 0, round = case state when 'undelivered' then round + 1 else round end,
             state = case state when 'unknown' then 'looking' else 'pending' end,
-            attempts = 0, error = '', kind = '', advice = '', since_ms = $2, next_ms = 0
+            attempts = 0, error = '', kind = '', advice = '', since_ms = $2, looking_ms = $2, next_ms = 0
         where message = $1 and state in {FAILED_OUT}"
     ))
     .bind(id)

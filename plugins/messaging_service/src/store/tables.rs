@@ -84,6 +84,11 @@ const UNDELIVERED: &str = "
     alter table messaging_service_outbox add column round bigint not null default 0;
     create index messaging_service_outbox_sid on messaging_service_outbox (sid)";
 
+/// `looking_ms` is when an outcome began to be looked for; `since_ms` stays that of the first attempt.
+const LOOKING: &str = "
+    alter table messaging_service_outbox add column looking_ms bigint not null default 0;
+    update messaging_service_outbox set looking_ms = since_ms where state = 'looking'";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
@@ -91,4 +96,5 @@ pub fn migrations() -> Migrate {
         .version("how and when messages ended", ENDS)
         .version("our RCS sender that somebody wrote to", RCS)
         .version("messages that were not delivered", UNDELIVERED)
+        .version("since when an outcome is looked for", LOOKING)
 }

@@ -1,7 +1,10 @@
 //! A text goes once, in parts, by a way that works, and whoever asks learns what became of it.
 
+use std::sync::Arc;
+
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    prelude::Duration,
     protocol::CallHeader,
     requests::{
         messaging::{ListUnprocessed, Retry, Send, SendState},
@@ -12,6 +15,7 @@ use plugin_api::{
 };
 
 use super::setup::{ADA, World, away, text, wait, whatsapp};
+use crate::store::now_ms;
 
 fn to_ada(words: &str) -> Send {
     Send { to: Some(ADA.to_owned()), text: words.to_owned(), ..Send::default() }
@@ -204,7 +208,7 @@ async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
     let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
     host.call_with(header, to_ada("hello")).await.unwrap_err();
     // Five minutes later.
-    world.database.run("update messaging_service_outbox set since_ms = since_ms - 400000, next_ms = 0");
+    world.database.run("update messaging_service_outbox set looking_ms = looking_ms - 400000, next_ms = 0");
     world.database.run("update messaging_service_lanes set due_ms = 0");
     world.settles(&host).await;
     let shown = host.call(ListUnprocessed { failed_only: true, ..ListUnprocessed::default() }).await.unwrap();
@@ -216,6 +220,77 @@ async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
     world.settles(&host).await;
     assert_eq!(host.call(ListUnprocessed::default()).await.unwrap().failed, 0);
     assert_eq!(world.texts(), ["hello", "re: hi"], "it was there, and did not go again");
+}
+
+/// Twilio answers no attempt in time, and its list shows each time that nothing came of it.
+#[tokio::test]
+async fn attempts_without_an_answer_come_to_an_end() {
+    let world = World::default();
+    world.state().twilio = Some((OperationError::unknown_outcome("no answer came"), false));
+    world.state().find = Some(Arc::new(|| Ok(None)));
+    let host = world.host_with(json!({ "give_up_after": "6s" })).await;
+    let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
+    host.call_with(header, to_ada("hello")).await.unwrap_err();
+    world.wait_for_failed(&host, 1).await;
+    let shown = host.call(ListUnprocessed::default()).await.unwrap();
+    let why = "not sent: no attempt within `give_up_after` succeeded, and Twilio has none of them";
+    assert_eq!((shown.messages[0].state.as_str(), shown.messages[0].error.as_deref()), ("failed", Some(why)));
+}
+
+/// An earlier attempt may still be under way, or its outcome out of reach.
+#[tokio::test]
+async fn what_is_given_up_is_not_called_failed_before_it_is_known() {
+    for doubt in [OperationError::deadline("it is being sent: ask again"), away()] {
+        let world = World::default();
+        world.state().twilio = Some((away(), true));
+        world.state().find = Some(Arc::new(move || Err(doubt.clone())));
+        let host = world.host_with(json!({ "give_up_after": "1s" })).await;
+        let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
+        let id = host.call_with(header, to_ada("hello")).await.unwrap().id;
+        let place = std::panic::Location::caller();
+        let state = async |state: &str| {
+            let query = format!("select count(*) from messaging_service_outbox where state = '{state}'");
+            world.database.number(&query)
+        };
+        wait(place, || state("looking"), |looking| *looking == 1).await;
+        // Five minutes later.
+        world
+            .database
+            .run("update messaging_service_outbox set looking_ms = looking_ms - 400000, next_ms = 0");
+        world.database.run("update messaging_service_lanes set due_ms = 0");
+        wait(place, || state("unknown"), |unknown| *unknown == 1).await;
+        (world.state().find, world.state().twilio) = (None, None);
+        host.call(Retry { id }).await.unwrap();
+        wait(place, || state("sent"), |sent| *sent == 1).await;
+        assert_eq!(world.texts(), ["hello"]);
+    }
+}
+
+/// The look-up outlasts the lease, and another host takes the lane meanwhile.
+#[tokio::test]
+async fn nothing_is_sent_on_a_lane_that_was_lost_during_a_call() {
+    let world = World::default();
+    world.state().twilio = Some((OperationError::unknown_outcome("no answer came"), false));
+    let host = world.host().await;
+    let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
+    host.call_with(header, to_ada("hello")).await.unwrap_err();
+    let database = world.database.clone();
+    world.state().find = Some(Arc::new(move || {
+        let lease = "select lease_ms from messaging_service_lanes where direction = 'out'";
+        let is_long = || database.number(lease) - now_ms() > 21_000;
+        while tokio::task::block_in_place(is_long) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let later = now_ms() + 3_600_000;
+        database.run(&format!("update messaging_service_lanes set owner = 'other', lease_ms = {later}"));
+        Ok(None)
+    }));
+    world.state().twilio = None;
+    let place = std::panic::Location::caller();
+    let overtaken =
+        || async { host.logs().iter().any(|log| log.message.contains("another claim took over")) };
+    wait(place, overtaken, |told| *told).await;
+    assert_eq!(world.texts(), [""; 0]);
 }
 
 #[tokio::test]
