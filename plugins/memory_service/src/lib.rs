@@ -11,6 +11,7 @@
 //! - `worker`: in the background, every memory gets its vector.
 //! - `fuse`: two rankings and the age of what they hold -> one ranking. Pure.
 //! - `finder`: a question -> memories.
+//! - `pauses`: people whose threads are left alone for a while.
 //! - `summary`: a thread of any length -> what fits into so many tokens.
 
 mod settings;
@@ -24,6 +25,7 @@ mod keeper;
 mod worker;
 mod fuse;
 mod finder;
+mod pauses;
 mod summary;
 #[cfg(test)]
 mod tests;

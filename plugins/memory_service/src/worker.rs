@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(60);
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 const BACKOFF_CAP: Duration = Duration::from_secs(60);
-/// A text that the model refuses is tried again after so long, and later ever more seldom.
+/// What the model refuses is tried again after so long, and later ever more seldom.
 const REFUSED_BASE: Duration = Duration::from_secs(300);
 const REFUSED_CAP: Duration = Duration::from_secs(24 * 3600);
 /// How often progress is logged.
@@ -227,8 +227,7 @@ impl Embedding {
         memory: &Claimed,
         error: &OperationError,
     ) -> Result<(), OperationError> {
-        let times = u32::try_from(memory.attempts).unwrap_or(u32::MAX).min(16);
-        let pause = REFUSED_BASE.saturating_mul(1 << times).min(REFUSED_CAP);
+        let pause = pause_after(u32::try_from(memory.attempts).unwrap_or(u32::MAX));
         self.store.postpone(&space.id, memory.seq, pause).await?;
         tracing::warn!(
             memory = memory.id,
@@ -313,6 +312,11 @@ impl Progress {
             tracing::info!("all memories have their vectors");
         }
     }
+}
+
+/// How long what the model fails on is left alone, after so many failures before this one.
+pub fn pause_after(failures: u32) -> Duration {
+    REFUSED_BASE.saturating_mul(1 << failures.min(16)).min(REFUSED_CAP)
 }
 
 /// Ever longer, and never the same for two hosts.

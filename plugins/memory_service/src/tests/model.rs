@@ -35,8 +35,8 @@ struct State {
     asked: Vec<String>,
     /// So many more chats are answered.
     chats: usize,
-    /// How chats end.
-    ends: FinishReason,
+    /// So many more chats are cut off.
+    cut: usize,
 }
 
 impl Model {
@@ -50,7 +50,7 @@ impl Model {
             embedded: Vec::new(),
             asked: Vec::new(),
             chats: usize::MAX,
-            ends: FinishReason::Stop,
+            cut: 0,
         })))
     }
 
@@ -91,9 +91,9 @@ impl Model {
         self.lock().chats = chats;
     }
 
-    /// Ends every chat in this way.
-    pub fn end_chats(&self, reason: FinishReason) {
-        self.lock().ends = reason;
+    /// Cuts so many more answers off.
+    pub fn cut_off(&self, chats: usize) {
+        self.lock().cut = chats;
     }
 
     pub fn embedded(&self) -> Vec<String> {
@@ -136,9 +136,11 @@ impl Model {
         };
         state.asked.push(text.clone());
         let content = format!("Summary {}.", state.asked.len());
+        let is_cut_off = state.cut > 0;
+        state.cut = state.cut.saturating_sub(1);
         Ok(ChatAnswer {
             content: Some(content),
-            finish_reason: state.ends,
+            finish_reason: if is_cut_off { FinishReason::Length } else { FinishReason::Stop },
             model: "writer-1".to_owned(),
             ..ChatAnswer::default()
         })

@@ -2,15 +2,12 @@
 
 use expect_test::expect;
 use plugin_api::{
-    requests::{
-        memory::{AddTurn, Attachment, ReadThread, Summarise},
-        openai::FinishReason,
-    },
+    requests::memory::{AddTurn, Attachment, ReadThread, Summarise},
     serde_json::json,
     tokio,
 };
 
-use super::setup::{ADA, World, turn};
+use super::setup::{ADA, BOB, World, instance, on_behalf_of, turn};
 
 async fn talk(world: &World, turns: std::ops::Range<i64>) {
     for number in turns {
@@ -83,20 +80,43 @@ async fn without_a_model_it_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn half_a_summary_is_not_kept() {
+async fn half_a_summary_is_not_kept_nor_paid_for_again_and_again() {
     let world = World::start().await;
     talk(&world, 0..200).await;
-    world.model.end_chats(FinishReason::Length);
-    let without = world.ask(ADA, within(400)).await.expect("the newest turns");
-    assert_eq!((without.summary.as_str(), without.summarised_turns), ("", 0));
-    assert_eq!(without.missing_turns + without.turns.len() as u64, 200);
+    world.model.cut_off(usize::MAX);
+    for _ in 0..3 {
+        let without = world.ask(ADA, within(400)).await.expect("the newest turns");
+        assert_eq!((without.summary.as_str(), without.summarised_turns), ("", 0));
+        assert_eq!(without.missing_turns + without.turns.len() as u64, 200);
+    }
+    assert_eq!(world.model.asked().len(), 2, "once, and once more in fewer words");
     let kept = world.ask(ADA, ReadThread { limit: Some(1), before: None }).await.expect("read");
     assert_eq!(kept.summary, None);
-    assert!(format!("{:?}", world.plugin.logs()).contains("cut off"), "{:?}", world.plugin.logs());
+    let logs = format!("{:?}", world.plugin.logs());
+    assert!(logs.contains("cut off") && logs.contains("tried again in 300 s"), "{logs}");
 
-    world.model.end_chats(FinishReason::Stop);
-    let whole = world.ask(ADA, within(400)).await.expect("summed up");
+    // Another person's thread does not wait, nor does this one in a plugin that was restarted.
+    world.model.cut_off(0);
+    for number in 0..200 {
+        world.say(BOB, &format!("this is turn number {number}")).await;
+    }
+    assert_eq!(world.ask(BOB, within(400)).await.expect("summed up").missing_turns, 0);
+    world.plugin.stop().await.expect("it stops");
+    let next = instance(&world.database, &world.model, json!({}));
+    next.init().await.expect("the database is there");
+    let whole = next.call_with(on_behalf_of(ADA), within(400)).await.expect("summed up");
     assert_eq!(whole.missing_turns, 0);
+}
+
+#[tokio::test]
+async fn a_summary_that_was_cut_off_is_asked_for_in_fewer_words() {
+    let world = World::start().await;
+    talk(&world, 0..200).await;
+    world.model.cut_off(1);
+    let whole = world.ask(ADA, within(400)).await.expect("summed up");
+    assert_eq!((whole.summary.as_str(), whole.missing_turns), ("Summary 2.", 0));
+    let wish = "Your last answer was cut off, because it was too long. Give the whole summary again, in at most 100 words.";
+    assert_eq!(world.model.asked()[1], wish);
 }
 
 #[tokio::test]
