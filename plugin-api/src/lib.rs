@@ -55,6 +55,7 @@
 //! - [`phone`]: what is a telephone number, and a name of Twilio's.
 //! - [`files`]: small files that the settings name, which hold nobody up.
 //! - [`process`]: which process work was claimed by.
+//! - [`lease`]: until when, by the database's clock.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
 //! - `tools` (feature): tools as a language model is offered them.
@@ -78,6 +79,7 @@ pub mod web;
 pub mod phone;
 pub mod files;
 pub mod process;
+pub mod lease;
 pub mod protocol;
 pub mod pipe;
 mod logging;

@@ -13,6 +13,9 @@
 //! Parameters are `$1`, `$2` …, each as often as wanted. Each has the type of its [`Value`]; where PostgreSQL
 //! needs another one, the statement says so: `cast($1 as uuid)`. For a list, bind JSON and select from it.
 //!
+//! `now_ms()` is the database's time, in milliseconds since 1970: hosts whose clocks differ agree on it. It stays the same
+//! within a statement. Leases are set and judged by it, see [`crate::lease`]. It is not for migrations.
+//!
 //! # Errors
 //! | kind | when |
 //! |---|---|
@@ -302,6 +305,15 @@ impl Dialect {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+        }
+    }
+
+    /// What `now_ms()` stands for in a statement.
+    pub fn now_ms(self) -> &'static str {
+        match self {
+            Self::Sqlite => "cast(unixepoch('subsec') * 1000 as integer)",
+            // As stable as a parameter: an index can be used.
+            Self::Postgres => "cast(extract(epoch from statement_timestamp()) * 1000 as bigint)",
         }
     }
 }

@@ -248,6 +248,7 @@ fn expecting(
 }
 
 fn run(connection: &Connection, sql: &str, params: &[Value]) -> Result<Executed, OperationError> {
+    let sql = &sql.replace("now_ms()", Dialect::Sqlite.now_ms());
     let mut statement = connection.prepare(sql).map_err(wrong(sql))?;
     for (index, value) in params.iter().enumerate() {
         let name = format!("${}", index + 1);

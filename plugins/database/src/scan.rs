@@ -1,5 +1,7 @@
 //! SQL into the little that must be known before the database sees it: how many statements there are, what each one
-//! does, and its parameters. It reads words, quotes and comments; it never judges the grammar.
+//! does, its parameters, and where it asks for the time. It reads words, quotes and comments; it never judges the grammar.
+
+use std::borrow::Cow;
 
 use plugin_api::requests::sql::Dialect;
 
@@ -12,11 +14,27 @@ pub struct Sketch {
     pub parameters: usize,
     /// The sign of a parameter of another form, which SQLite would take and leave null.
     pub foreign: Option<char>,
+    /// Where each [`NOW`] begins, in bytes of the whole SQL.
+    clocks: Vec<usize>,
+}
+
+/// The database's time, in both dialects.
+const NOW: &str = "now_ms()";
+
+impl Sketch {
+    /// The statement as the database understands it.
+    pub fn translate<'s>(&self, sql: &'s str, dialect: Dialect) -> Cow<'s, str> {
+        let mut translated = Cow::Borrowed(sql);
+        for at in self.clocks.iter().rev() {
+            translated.to_mut().replace_range(*at..at + NOW.len(), dialect.now_ms());
+        }
+        translated
+    }
 }
 
 /// The statements of a piece of SQL.
 pub fn scan(sql: &str, dialect: Dialect) -> Vec<Sketch> {
-    let mut scanner = Scanner { rest: sql, dialect, depth: 0, current: None, done: Vec::new() };
+    let mut scanner = Scanner { sql, rest: sql, dialect, depth: 0, current: None, done: Vec::new() };
     while scanner.step() {}
     scanner.done.extend(scanner.current);
     scanner.done
@@ -26,6 +44,7 @@ pub fn scan(sql: &str, dialect: Dialect) -> Vec<Sketch> {
 const USES: [&str; 7] = ["select", "values", "insert", "update", "delete", "replace", "merge"];
 
 struct Scanner<'a> {
+    sql: &'a str,
     rest: &'a str,
     dialect: Dialect,
     depth: usize,
@@ -151,8 +170,12 @@ impl Scanner<'_> {
             self.quoted('\'', true);
             return;
         }
-        let depth = self.depth;
+        let (depth, start) = (self.depth, self.sql.len() - self.rest.len() - length);
+        let is_clock = self.sql.get(start..).is_some_and(|sql| sql.starts_with(NOW));
         let sketch = self.sketch();
+        if is_clock {
+            sketch.clocks.push(start);
+        }
         let uses = sketch.verb == "with" && depth == 0 && USES.contains(&word.as_str());
         if sketch.verb.is_empty() || uses {
             sketch.verb = word;
@@ -216,6 +239,16 @@ mod tests {
             assert!(scan(sql, Dialect::Sqlite)[0].foreign.is_some(), "{sql}");
         }
         assert_eq!(scan("select '{}'::jsonb ? 'a', b[1:2]", Dialect::Postgres)[0].foreign, None);
+    }
+
+    #[test]
+    fn the_time_is_the_databases() {
+        let sql = "select now_ms(), 'now_ms()' -- now_ms()\n where a < now_ms() and now_ms > b";
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let now = dialect.now_ms();
+            let expected = format!("select {now}, 'now_ms()' -- now_ms()\n where a < {now} and now_ms > b");
+            assert_eq!(scan(sql, dialect)[0].translate(sql, dialect), expected);
+        }
     }
 
     proptest! {

@@ -40,12 +40,13 @@ const BARRED: [&str; 18] = [
 impl Client {
     /// Reads rows.
     pub async fn query(&self, request: &Query, caller: Option<Duration>) -> Result<Rows, Trouble> {
-        self.check(&request.sql, &request.params)?;
+        let sketch = self.check(&request.sql, &request.params)?;
+        let sql = sketch.translate(&request.sql, self.dialect());
         let limit = request.row_limit.and_then(|limit| usize::try_from(limit).ok());
         let cap = Cap { rows: limit.unwrap_or(self.limits.rows), bytes: self.limits.bytes, truncate: true };
         let budget = self.budget(caller);
         let mut session = Session::begin(self, Mode::Read, &budget).await?;
-        let outcome = budget.run(session.run(&request.sql, &request.params, cap)).await;
+        let outcome = budget.run(session.run(&sql, &request.params, cap)).await;
         session.finish(outcome).await.map(|(rows, _)| rows)
     }
 
@@ -123,7 +124,8 @@ impl Client {
         sketch: &Sketch,
     ) -> Result<Executed, Trouble> {
         let cap = Cap { rows: self.limits.rows, bytes: self.limits.bytes, truncate: false };
-        let (returned, affected) = session.run(&statement.sql, &statement.params, cap).await?;
+        let sql = sketch.translate(&statement.sql, self.dialect());
+        let (returned, affected) = session.run(&sql, &statement.params, cap).await?;
         // SQLite would repeat the number of the statement before.
         let rows_affected = if changes_rows(sketch) { affected } else { returned.len() as u64 };
         match statement.expect_rows {

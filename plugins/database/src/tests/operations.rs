@@ -1,13 +1,14 @@
 //! query, execute, transaction and describe.
 
 use expect_test::expect;
-use plugin_api::requests::sql::{Dialect, Execute, Query, Statement, Transaction};
+use plugin_api::requests::sql::{Dialect, Execute, Query, Rows, Statement, Transaction};
 
 use super::support::{Fixture, on_both, on_postgres, on_sqlite, refusal};
 
 on_both! {
     parameters_may_be_repeated_and_out_of_order,
     execute_counts_and_returns,
+    the_time_is_the_databases,
     a_transaction_is_all_or_nothing,
     an_unexpected_number_of_rows_rolls_back,
     a_select_in_a_transaction_counts_its_rows,
@@ -30,6 +31,20 @@ async fn parameters_may_be_repeated_and_out_of_order(fixture: Fixture) {
     let rows = fixture.client.query(&query, None).await.expect("a good query");
     expect![[r#"{"columns":["b","a","c","d"],"rows":[[2,"one",2,"$3"]],"truncated":false}"#]]
         .assert_eq(&plugin_api::serde_json::to_string(&rows).expect("JSON"));
+}
+
+async fn the_time_is_the_databases(fixture: Fixture) {
+    let now = || plugin_api::jiff::Timestamp::now().as_millisecond();
+    let rows = |rows: Rows| rows.first().expect("a row").get::<i64>("at").expect("a whole number");
+    let before = now();
+    let read = rows(fixture.query("select now_ms() as at").await);
+    fixture.execute("create table leases (until_ms bigint)").await;
+    let insert = Execute::new("insert into leases select now_ms() + $1 returning until_ms - $1 as at").bind(30_000);
+    let written = rows(fixture.client.execute(insert, None).await.expect("a lease").returned);
+    // A millisecond that has begun is not counted.
+    assert!(before - 1 <= read && read <= written && written <= now(), "{before} {read} {written} {}", now());
+    let judge = "select count(*) as at from leases where until_ms > now_ms() and until_ms <= now_ms() + 30000";
+    assert_eq!(rows(fixture.query(judge).await), 1);
 }
 
 async fn execute_counts_and_returns(fixture: Fixture) {
