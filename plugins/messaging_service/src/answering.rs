@@ -3,6 +3,7 @@
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    lease::has_come,
     prelude::{Arc, Duration},
     requests::{
         memory::{AddTurn, Medium, Speaker},
@@ -19,7 +20,7 @@ use crate::{
     keyword::{self, Keyword},
     pump::{LONGEST_STEP, Pump},
     rate, split,
-    store::{InState, Lane, Outgoing, Received, now_ms},
+    store::{InState, LONGEST_WAIT, Lane, Outgoing, Received},
 };
 
 /// How long a call may take: less than a lane's lease.
@@ -41,12 +42,13 @@ type Outcome<T> = Result<T, OperationError>;
 pub async fn work(pump: &Arc<Pump>, lane: &Lane) -> Outcome<Option<i64>> {
     loop {
         let messages = pump.store.open_messages(&lane.person).await?;
-        let now = now_ms();
+        let now = pump.store.now_ms();
         let follows = |message: &&Received| message.state == InState::Following;
         let head = messages.iter().find(|message| !follows(message));
         let followed = messages.iter().filter(follows);
         let next = head.into_iter().chain(followed.clone()).map(|message| message.next_ms).min();
-        let due = head.into_iter().chain(followed).find(|message| message.next_ms <= now);
+        let due =
+            head.into_iter().chain(followed).find(|message| has_come(message.next_ms, now, LONGEST_WAIT));
         let Some(message) = due else { return Ok(next) };
         step(pump, lane, message.clone()).await?;
     }
@@ -69,6 +71,8 @@ enum Step {
 }
 
 async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<()> {
+    // The clock may have been put back since.
+    message.since_ms = message.since_ms.min(pump.store.now_ms());
     let step = timeout(LONGEST_STEP, process(pump, lane, &mut message)).await.unwrap_or_else(|_| Err(hung()));
     let mut outgoing = None;
     match step {
@@ -76,14 +80,15 @@ async fn step(pump: &Arc<Pump>, lane: &Lane, mut message: Received) -> Outcome<(
             (message.state, message.error) = (state, String::new());
             outgoing = text;
         }
-        Ok(Step::Later(wait)) => message.next_ms = now_ms() + wait,
+        Ok(Step::Later(wait)) => message.next_ms = pump.store.now_ms() + wait,
         Ok(Step::Follow(state, run, text)) => {
             // Its time counts from when it began, not from when the message came.
             if message.run.is_none() {
-                message.since_ms = now_ms();
+                message.since_ms = pump.store.now_ms();
             }
             let aside = state == InState::Following;
-            message.next_ms = now_ms() + if aside { pace(&message) } else { BREATH_MS };
+            let now = pump.store.now_ms();
+            message.next_ms = now + if aside { pace(now - message.since_ms) } else { BREATH_MS };
             (message.state, message.run, message.attempts) = (state, Some(run), 0);
             message.error.clear();
             outgoing = text;
@@ -238,7 +243,7 @@ fn lead(pump: &Pump, message: &Received, progress: Progress) -> Step {
     match progress {
         Progress::Answered(text) => Step::Done(InState::Answered, reply(message, "answer", &text)),
         Progress::Running(run) => {
-            let is_slow = message.run.is_some() && now_ms() - message.since_ms > PATIENCE_MS;
+            let is_slow = message.run.is_some() && pump.store.now_ms() - message.since_ms > PATIENCE_MS;
             let aside = is_slow || message.state == InState::Following;
             Step::Follow(if aside { InState::Following } else { InState::Running }, run, None)
         }
@@ -268,7 +273,7 @@ fn reply(message: &Received, kind: &str, text: &str) -> Option<Outgoing> {
 
 /// What an error leads to: another try, or the end.
 fn trouble(pump: &Pump, message: &mut Received, error: OperationError) -> Option<Outgoing> {
-    let now = now_ms();
+    let now = pump.store.now_ms();
     // An outage counts from when it was noticed: the host may have been away itself.
     if message.attempts == 0 {
         message.since_ms = now;
@@ -309,8 +314,8 @@ fn give_up(message: &mut Received, why: String) {
 }
 
 /// The longer it takes, the less often it is looked at.
-fn pace(message: &Received) -> i64 {
-    ((now_ms() - message.since_ms) / 20).clamp(LEAST_FOLLOW_MS, MOST_FOLLOW_MS)
+fn pace(age_ms: i64) -> i64 {
+    (age_ms / 20).clamp(LEAST_FOLLOW_MS, MOST_FOLLOW_MS)
 }
 
 /// WhatsApp delivers reactions and the like without a text.

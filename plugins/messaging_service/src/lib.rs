@@ -61,7 +61,6 @@ use crate::{
     keyword::Keyword,
     pump::Pump,
     settings::{Config, Settings},
-    store::now_ms,
 };
 
 const TWILIO_SERVICE: &str = "twilio_service";
@@ -195,7 +194,7 @@ impl MessagingService {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let message = inbound::read(&request, call.person(), now_ms())?;
+        let message = inbound::read(&request, call.person(), self.pump.store.now_ms())?;
         if !self.pump.store.receive(&message).await.map_err(not_taken)? {
             self.pump.count("repeated").await;
             return Ok(routes::taken());

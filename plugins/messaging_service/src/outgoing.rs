@@ -17,7 +17,7 @@ use ring::digest::{SHA256, digest};
 use crate::{
     pump::Pump,
     sending, split,
-    store::{Outgoing, Part, PartState, now_ms, random_id},
+    store::{Outgoing, Part, PartState, random_id},
     window::Ways,
 };
 
@@ -119,21 +119,21 @@ async fn compose(
 ) -> Outcome<Outgoing> {
     let ways = pump.store.ways(to).await?;
     let text = request.text.replace('\0', "");
-    let channel = request.channel.unwrap_or_else(|| ways.best(to, now_ms()));
+    let channel = request.channel.unwrap_or_else(|| ways.best(to, pump.store.now_ms()));
     let has_text = !text.trim().is_empty() && request.media_urls.is_empty();
     sending::check_way(pump, to, channel, &ways, has_text)?;
     Ok(Outgoing {
         message,
         person: to.to_owned(),
         channel,
-        parts: split::split(&text, limit(&ways, channel)),
+        parts: split::split(&text, limit(pump, &ways, channel)),
         media: request.media_urls.clone(),
         fingerprint,
     })
 }
 
-fn limit(ways: &Ways, channel: Channel) -> usize {
-    if ways.is_open(channel, now_ms()) { split::LIMIT } else { TEMPLATE_LIMIT }
+fn limit(pump: &Pump, ways: &Ways, channel: Channel) -> usize {
+    if ways.is_open(channel, pump.store.now_ms()) { split::LIMIT } else { TEMPLATE_LIMIT }
 }
 
 async fn wait(

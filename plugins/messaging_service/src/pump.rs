@@ -20,7 +20,7 @@ use plugin_api::{
 use crate::{
     answering, sending,
     settings::Config,
-    store::{Direction, Lane, Store, is_lost, now_ms},
+    store::{Direction, Lane, Store, is_lost},
     unanswered::Unanswered,
     undelivered,
 };
@@ -196,7 +196,7 @@ impl Pump {
             }
             Err(error) => {
                 tracing::warn!(person, %error, "a thread cannot be worked on at the moment");
-                Some(now_ms() + AGAIN_MS)
+                Some(self.store.now_ms() + AGAIN_MS)
             }
         };
         if let Err(error) = self.store.release(lane, due).await {

@@ -3,10 +3,7 @@
 
 use plugin_api::error::OperationError;
 
-use crate::{
-    pump::Pump,
-    store::{Received, now_ms},
-};
+use crate::{pump::Pump, store::Received};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -20,7 +17,7 @@ pub async fn excess(pump: &Pump, message: &Received) -> Result<Option<String>, O
         return Ok(None);
     }
     let most = pump.config.answers_per_hour;
-    let answered = pump.store.answered_since(&message.person, now_ms() - HOUR_MS, most).await?;
+    let answered = pump.store.answered_since(&message.person, pump.store.now_ms() - HOUR_MS, most).await?;
     Ok((answered >= most).then(|| {
         format!(
             "{} was answered {most} times within an hour, which is all that `answers_per_hour` allows: perhaps a program \

@@ -4,6 +4,7 @@
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    lease::has_come,
     prelude::{Arc, Duration},
     requests::{
         memory::{AddTurn, Attachment, Speaker},
@@ -18,7 +19,7 @@ use crate::{
     answering::medium,
     backoff,
     pump::{LONGEST_STEP, Pump},
-    store::{Lane, Part, PartState, now_ms},
+    store::{LONGEST_WAIT, Lane, Part, PartState},
     window::Ways,
 };
 
@@ -40,17 +41,20 @@ type Outcome<T> = Result<T, OperationError>;
 pub async fn work(pump: &Arc<Pump>, lane: &Lane) -> Outcome<Option<i64>> {
     loop {
         let parts = pump.store.open_parts(&lane.person).await?;
-        let now = now_ms();
+        let now = pump.store.now_ms();
         let head = parts.iter().find(|part| part.state.is_open());
         let forgotten = parts.iter().filter(|part| part.state == PartState::Sent);
         let next = head.into_iter().chain(forgotten.clone()).map(|part| part.next_ms).min();
-        let due = head.into_iter().chain(forgotten).find(|part| part.next_ms <= now);
+        let due = head.into_iter().chain(forgotten).find(|part| has_come(part.next_ms, now, LONGEST_WAIT));
         let Some(part) = due else { return Ok(next) };
         step(pump, lane, part.clone()).await?;
     }
 }
 
 async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
+    // The clock may have been put back since.
+    let now = pump.store.now_ms();
+    (part.since_ms, part.looking_ms) = (part.since_ms.min(now), part.looking_ms.min(now));
     if part.state.is_open() {
         let ways = pump.store.ways(&part.person).await?;
         match timeout(LONGEST_STEP, send(pump, lane, &mut part, &ways)).await {
@@ -86,7 +90,7 @@ async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome
                 return drop_out(pump, lane, part).await;
             }
             // Attempts without an answer are given up like any others.
-            Ok(None) if now_ms() - part.since_ms >= pump.config.give_up_ms => {
+            Ok(None) if pump.store.now_ms() - part.since_ms >= pump.config.give_up_ms => {
                 note(part, &OperationError::unavailable(UNANSWERED));
                 fail(pump, part).await;
                 return Ok(());
@@ -148,7 +152,7 @@ fn request(pump: &Pump, part: &Part, ways: &Ways) -> Outcome<SendMessage> {
         media_urls: part.media.clone(),
         ..SendMessage::default()
     };
-    if ways.is_open(part.channel, now_ms()) {
+    if ways.is_open(part.channel, pump.store.now_ms()) {
         return Ok(plain);
     }
     let template = pump.config.whatsapp_template.clone().filter(|_| !part.body.is_empty());
@@ -176,7 +180,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 async fn trouble(pump: &Pump, lane: &Lane, part: &mut Part, error: OperationError) -> Outcome<()> {
-    let now = now_ms();
+    let now = pump.store.now_ms();
     // An outage counts from when it was noticed: the host may have been away itself.
     if part.attempts == 0 {
         part.since_ms = now;
@@ -207,7 +211,7 @@ async fn give_up(pump: &Pump, lane: &Lane, part: &mut Part) -> Outcome<()> {
         Ok(Some(sid)) => sent(pump, part, sid).await,
         Ok(None) => fail(pump, part).await,
         // Whatever keeps the answer away: only an answer says that it did not go.
-        Err(_) => look_again(pump, part, now_ms()).await,
+        Err(_) => look_again(pump, part, pump.store.now_ms()).await,
     }
     Ok(())
 }
@@ -263,7 +267,7 @@ async fn remember(pump: &Pump, part: &mut Part) {
         Err(error) => {
             part.attempts += 1;
             tracing::debug!(text = part.message, %error, "what was sent is not in the memory yet");
-            part.next_ms = now_ms() + REMEMBER_MS * i64::from(part.attempts.min(30));
+            part.next_ms = pump.store.now_ms() + REMEMBER_MS * i64::from(part.attempts.min(30));
         }
     }
 }
@@ -292,5 +296,5 @@ pub fn check_way(pump: &Pump, person: &str, channel: Channel, ways: &Ways, has_t
         )));
     }
     let has_template = pump.config.whatsapp_template.is_some() && has_text;
-    if ways.is_open(channel, now_ms()) || has_template { Ok(()) } else { Err(closed(person)) }
+    if ways.is_open(channel, pump.store.now_ms()) || has_template { Ok(()) } else { Err(closed(person)) }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::AtomicU64;
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
-    jiff::Timestamp,
+    lease::DatabaseClock,
     prelude::Duration,
     process,
     requests::{
@@ -43,9 +43,9 @@ pub use outbox::{Outgoing, Part, PartState};
 use crate::DATABASE;
 
 /// A lane belongs to its host for so long after its last step.
-pub const LEASE_MS: i64 = 30_000;
-/// The moment of what is not due.
-const NEVER: i64 = i64::MAX;
+const LEASE: Duration = Duration::from_secs(30);
+/// Between two steps on a message.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long a step may take.
 const STEP: Duration = Duration::from_secs(10);
 
@@ -57,13 +57,27 @@ pub struct Store {
     /// Begins the names of all claims of this instance, and of nothing else.
     owner: String,
     claims: AtomicU64,
+    working: lanes::Working,
+    clock: DatabaseClock,
     dialect: OnceCell<Dialect>,
 }
 
 impl Store {
     pub fn new(context: Context) -> Self {
         let owner = format!("{}{}:", process::name(), random_id());
-        Self { context, owner, claims: AtomicU64::new(0), dialect: OnceCell::new() }
+        Self {
+            context,
+            owner,
+            claims: AtomicU64::new(0),
+            working: lanes::Working::default(),
+            clock: DatabaseClock::default(),
+            dialect: OnceCell::new(),
+        }
+    }
+
+    /// Now by the database's clock, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// Brings the tables to their newest version, once.
@@ -100,11 +114,6 @@ impl Store {
     async fn commit(&self, statements: Vec<Statement>) -> Outcome<Committed> {
         self.database().await?.call(Transaction { statements }).await.map_err(named)
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
 }
 
 /// A name that nothing else has.

@@ -9,7 +9,7 @@ use plugin_api::{
     serde_json,
 };
 
-use super::{Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into, now_ms};
+use super::{Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into};
 use crate::{inbound::Inbound, keyword::Keyword, unanswered::End, window::Ways};
 
 /// Messages of a person that are looked at together.
@@ -102,7 +102,7 @@ pub struct Received {
 impl Store {
     /// Stores a message; false if it is there already, whoever stored it. A keyword has its effect with it.
     pub async fn receive(&self, message: &Inbound) -> Outcome<bool> {
-        let lane = put_into(Direction::In, &message.person, &is_new(5)).bind(&message.sid);
+        let lane = put_into(Direction::In, &message.person, &is_new(4)).bind(&message.sid);
         let committed = self.commit(vec![touch(message), lane, insert(message)]).await?;
         Ok(committed.results.last().is_some_and(|inserted| inserted.rows_affected == 1))
     }
@@ -240,7 +240,7 @@ fn update(message: &Received) -> Statement {
     Statement::new(format!(
         "update messaging_service_inbox set {text}
             state = $2, attempts = $3, run = $4, error = $5, since_ms = $6, next_ms = $7, is_refused = $8,
-            ended_ms = $9
+            ended_ms = case when $9 = 1 then now_ms() else 0 end
         where sid = $1"
     ))
     .bind(&message.sid)
@@ -251,7 +251,7 @@ fn update(message: &Received) -> Statement {
     .bind(message.since_ms)
     .bind(message.next_ms)
     .bind(i64::from(message.is_refused))
-    .bind(if message.state == InState::Answered || message.is_refused { now_ms() } else { 0 })
+    .bind(i64::from(message.state == InState::Answered || message.is_refused))
 }
 
 pub(super) fn stopped_column(channel: Channel) -> &'static str {
@@ -311,9 +311,8 @@ pub(super) fn thread_of(person: &str) -> Statement {
     Statement::new(
         "insert into messaging_service_threads
             (person, first_ms, last_ms, last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped)
-        values ($1, $2, $2, '', 0, 0, 0)
+        values ($1, now_ms(), now_ms(), '', 0, 0, 0)
         on conflict (person) do update set last_ms = excluded.last_ms",
     )
     .bind(person)
-    .bind(now_ms())
 }

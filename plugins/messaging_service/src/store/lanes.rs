@@ -1,13 +1,20 @@
-//! Who is at work on whose messages: taken by a lease, let go with the moment of the next work.
+//! Who is at work on whose messages: taken by a lease, let go with the moment of the next work. Leases and moments are those
+//! of the database's clock; a lane that this host is at work on is not taken by it again, whatever that clock says.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
-    requests::sql::{Dialect, Execute, Query, Row, Statement},
+    lease::{self, NEVER},
+    requests::sql::{Dialect, Execute, Query, Row, Statement, Value},
+    serde_json::json,
 };
 
-use super::{LEASE_MS, NEVER, Outcome, Store, now_ms};
+use super::{LEASE, LONGEST_WAIT, Outcome, Store, texts};
 
 /// Which messages of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +38,34 @@ impl Direction {
 }
 
 /// A call may take almost as long as this.
-const LEAST_LEFT_MS: i64 = 22_000;
+const LEAST_LEFT: Duration = Duration::from_secs(22);
+
+/// The lanes that this host is at work on, each with the name of its claim.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Working(Arc<Mutex<BTreeSet<(String, String)>>>);
+
+impl Working {
+    fn lanes(&self) -> Value {
+        Value::Json(self.lock().iter().map(|(lane, _)| json!(lane)).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// That somebody here is at work on a lane.
+#[derive(Debug)]
+struct AtWork {
+    working: Working,
+    claim: (String, String),
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.working.lock().remove(&self.claim);
+    }
+}
 
 /// A lane that is ours for now.
 #[derive(Debug)]
@@ -43,40 +77,54 @@ pub struct Lane {
     /// What had been put into it when it was taken.
     wanted: i64,
     /// Until when it is ours.
-    until_ms: AtomicI64,
+    until: Mutex<Instant>,
+    at_work: AtWork,
 }
 
 impl Store {
     /// Takes lanes that are due and nobody's, those first that wait longest.
     pub async fn claim(&self, most: usize) -> Outcome<Vec<Lane>> {
-        let now = now_ms();
+        let dialect = self.dialect().await?;
         // Mostly there is nothing: that is learned without writing.
-        let due = "select lane from messaging_service_lanes where due_ms <= $1 and lease_ms < $1";
-        if self.query(Query::new(due).bind(now).row_limit(1)).await?.is_empty() {
-            return Ok(Vec::new());
+        let due = format!(
+            "select now_ms() as now_ms, case when exists
+                (select 1 from messaging_service_lanes where {} and lane not in {}) then 1 else 0 end as is_any",
+            is_free(),
+            texts(dialect, 1)
+        );
+        let due = self.query(Query::new(due).bind(self.working.lanes())).await?;
+        if let Some(row) = due.first() {
+            self.clock.set(row)?;
+            if !row.get::<bool>("is_any")? {
+                return Ok(Vec::new());
+            }
         }
-        let skip = if self.dialect().await? == Dialect::Postgres { "for update skip locked" } else { "" };
+        let skip = if dialect == Dialect::Postgres { "for update skip locked" } else { "" };
         let claim = format!(
-            "update messaging_service_lanes set owner = $1, lease_ms = $2
+            "update messaging_service_lanes set owner = $1, lease_ms = now_ms() + $2
             where lane in (
-                select lane from messaging_service_lanes where due_ms <= $3 and lease_ms < $3
-                order by due_ms limit $4 {skip})
-            returning person, direction, wanted"
+                select lane from messaging_service_lanes where {} and lane not in {}
+                order by due_ms limit $3 {skip})
+            returning person, direction, wanted",
+            is_free(),
+            texts(dialect, 4)
         );
         let owner = self.claim_name();
-        let claim = Execute::new(claim).bind(&owner).bind(now + LEASE_MS).bind(now).bind(count(most));
-        self.take(claim, &owner).await
+        let claim = Execute::new(claim).bind(&owner).bind(lease::millis(LEASE)).bind(count(most));
+        self.take(claim.bind(self.working.lanes()), &owner).await
     }
 
     /// Takes this lane, if it is due and nobody's.
     pub async fn claim_of(&self, direction: Direction, person: &str) -> Outcome<Option<Lane>> {
-        let now = now_ms();
-        let claim = "update messaging_service_lanes set owner = $1, lease_ms = $2
-            where lane = $3 and due_ms <= $4 and lease_ms < $4 returning person, direction, wanted";
+        let claim = format!(
+            "update messaging_service_lanes set owner = $1, lease_ms = now_ms() + $2
+            where lane = $3 and {} and lane not in {} returning person, direction, wanted",
+            is_free(),
+            texts(self.dialect().await?, 4)
+        );
         let owner = self.claim_name();
-        let claim =
-            Execute::new(claim).bind(&owner).bind(now + LEASE_MS).bind(direction.of(person)).bind(now);
-        Ok(self.take(claim, &owner).await?.into_iter().next())
+        let claim = Execute::new(claim).bind(&owner).bind(lease::millis(LEASE)).bind(direction.of(person));
+        Ok(self.take(claim.bind(self.working.lanes()), &owner).await?.into_iter().next())
     }
 
     fn claim_name(&self) -> String {
@@ -84,13 +132,30 @@ impl Store {
     }
 
     async fn take(&self, claim: Execute, owner: &str) -> Outcome<Vec<Lane>> {
-        let until = now_ms() + LEASE_MS;
-        self.execute(claim).await?.returned.iter().map(|row| lane(row, owner, until)).collect()
+        let until = Instant::now() + LEASE;
+        self.execute(claim).await?.returned.iter().map(|row| self.lane(row, owner, until)).collect()
+    }
+
+    fn lane(&self, row: Row<'_>, owner: &str, until: Instant) -> Outcome<Lane> {
+        let direction: String = row.get("direction")?;
+        let direction = if direction == Direction::Out.as_str() { Direction::Out } else { Direction::In };
+        let person: String = row.get("person")?;
+        let claim = (direction.of(&person), owner.to_owned());
+        self.working.lock().insert(claim.clone());
+        let at_work = AtWork { working: self.working.clone(), claim };
+        Ok(Lane {
+            person,
+            direction,
+            owner: owner.to_owned(),
+            wanted: row.get("wanted")?,
+            until: until.into(),
+            at_work: at_work,
+        })
     }
 
     /// Sees to it that a lane is ours for longer than a call takes; `conflict` if it was lost.
     pub async fn hold(&self, lane: &Lane) -> Outcome<()> {
-        if lane.until_ms.load(Ordering::Relaxed) - now_ms() > LEAST_LEFT_MS {
+        if lane.until().saturating_duration_since(Instant::now()) > LEAST_LEFT {
             return Ok(());
         }
         self.commit(vec![self.renewal(lane)]).await.map(drop)
@@ -100,35 +165,48 @@ impl Store {
     /// meanwhile.
     pub async fn release(&self, lane: &Lane, due_ms: Option<i64>) -> Outcome<()> {
         let release = "update messaging_service_lanes
-            set owner = '', lease_ms = 0, due_ms = case when wanted = $3 then $4 else $5 end
+            set owner = '', lease_ms = 0, due_ms = case when wanted = $3 then $4 else now_ms() end
             where lane = $1 and owner = $2";
         let release = Execute::new(release)
             .bind(lane.direction.of(&lane.person))
             .bind(&lane.owner)
             .bind(lane.wanted)
-            .bind(due_ms.unwrap_or(NEVER))
-            .bind(now_ms());
+            .bind(due_ms.unwrap_or(NEVER));
+        // Whatever is put into it from now on may be taken up at once.
+        self.working.lock().remove(&lane.at_work.claim);
         self.execute(release).await.map(drop)
     }
 
     /// Lets all lanes go, as they are.
     pub async fn release_all(&self) -> Outcome<()> {
-        let release = "update messaging_service_lanes set owner = '', lease_ms = 0, due_ms = $2
+        let release = "update messaging_service_lanes set owner = '', lease_ms = 0, due_ms = now_ms()
             where substr(owner, 1, length($1)) = $1";
-        self.execute(Execute::new(release).bind(&self.owner).bind(now_ms())).await.map(drop)
+        self.execute(Execute::new(release).bind(&self.owner)).await.map(drop)
     }
 
     /// The first statement of every step on a lane: it is still ours, and for another while.
     pub(super) fn renewal(&self, lane: &Lane) -> Statement {
-        let until = now_ms() + LEASE_MS;
         // Should the step fail, the lane is given up as a whole.
-        lane.until_ms.store(until, Ordering::Relaxed);
-        Statement::new("update messaging_service_lanes set lease_ms = $3 where lane = $1 and owner = $2")
+        *lane.until() = Instant::now() + LEASE;
+        let renew =
+            "update messaging_service_lanes set lease_ms = now_ms() + $3 where lane = $1 and owner = $2";
+        Statement::new(renew)
             .bind(lane.direction.of(&lane.person))
             .bind(&lane.owner)
-            .bind(until)
+            .bind(lease::millis(LEASE))
             .expect_rows(1)
     }
+}
+
+impl Lane {
+    fn until(&self) -> MutexGuard<'_, Instant> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lane is due and nobody's.
+fn is_free() -> String {
+    format!("{} and {}", lease::is_over("due_ms", LONGEST_WAIT), lease::is_over("lease_ms", LEASE))
 }
 
 /// Whether the error of a step says that the lane is somebody else's by now.
@@ -141,7 +219,7 @@ pub fn is_lost(error: &OperationError) -> bool {
 pub(super) fn put_into(direction: Direction, person: &str, condition: &str) -> Statement {
     Statement::new(format!(
         "insert into messaging_service_lanes (lane, person, direction, wanted, owner, lease_ms, due_ms)
-        select $1, $2, $3, 1, '', 0, $4 where {condition}
+        select $1, $2, $3, 1, '', 0, now_ms() where {condition}
         on conflict (lane) do update set
             wanted = messaging_service_lanes.wanted + 1,
             due_ms = case when messaging_service_lanes.due_ms < excluded.due_ms
@@ -150,18 +228,6 @@ pub(super) fn put_into(direction: Direction, person: &str, condition: &str) -> S
     .bind(direction.of(person))
     .bind(person)
     .bind(direction.as_str())
-    .bind(now_ms())
-}
-
-fn lane(row: Row<'_>, owner: &str, until_ms: i64) -> Outcome<Lane> {
-    let direction: String = row.get("direction")?;
-    Ok(Lane {
-        person: row.get("person")?,
-        direction: if direction == Direction::Out.as_str() { Direction::Out } else { Direction::In },
-        owner: owner.to_owned(),
-        wanted: row.get("wanted")?,
-        until_ms: until_ms.into(),
-    })
 }
 
 fn count(most: usize) -> i64 {

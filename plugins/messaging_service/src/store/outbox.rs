@@ -15,7 +15,7 @@ use super::{
     Direction, Lane, Outcome, Store, channel_named,
     inbox::{some, thread_of},
     lanes::put_into,
-    now_ms, texts,
+    texts,
 };
 
 /// Parts of a person's texts that are looked at together.
@@ -141,8 +141,8 @@ impl Outgoing {
             "insert into messaging_service_outbox
                 (message, part, person, seq, channel, fingerprint, body, media, state, attempts, sid, error, kind,
                  remembered, at_ms, since_ms, next_ms)
-            select $1, $2, $3, wanted, $4, $5, $6, $7, 'pending', 0, '', '', '', 0, $8, $8, 0
-            from messaging_service_lanes where lane = $9
+            select $1, $2, $3, wanted, $4, $5, $6, $7, 'pending', 0, '', '', '', 0, now_ms(), now_ms(), 0
+            from messaging_service_lanes where lane = $8
             on conflict (message, part) do nothing",
         )
         .bind(&self.message)
@@ -152,7 +152,6 @@ impl Outgoing {
         .bind(&self.fingerprint)
         .bind(body)
         .bind(Value::Text(serde_json::to_string(media).expect("text is always JSON")))
-        .bind(now_ms())
         .bind(Direction::Out.of(&self.person))
     }
 }

@@ -1,6 +1,7 @@
 //! What is shown of messages, tried again by a person, and forgotten.
 
 use plugin_api::{
+    lease,
     requests::{
         messaging::{ThreadState, Threads, Unprocessed, UnprocessedMessage},
         sql::{Execute, Query, Row, Statement, Value},
@@ -13,7 +14,7 @@ use super::{
     Direction, Outcome, Store, channel_named,
     inbox::{some, ways},
     lanes::put_into,
-    now_ms, texts,
+    texts,
 };
 use crate::undelivered::TEXTS_KEPT;
 
@@ -35,7 +36,7 @@ impl Store {
             thread_states()
         );
         let rows = self.query(Query::new(query).bind(moment).bind(person).row_limit(limit)).await?;
-        let threads: Vec<_> = rows.iter().map(thread_state).collect::<Outcome<_>>()?;
+        let threads: Vec<_> = rows.iter().map(|row| self.thread_state(row)).collect::<Outcome<_>>()?;
         let last = threads.last().filter(|_| rows.truncated);
         let next = last.map(|thread: &ThreadState| format!("{}:{}", thread.last_ms, thread.person));
         Ok(Threads { threads, next })
@@ -44,7 +45,11 @@ impl Store {
     /// One thread; `None` if there is none.
     pub async fn thread(&self, person: &str) -> Outcome<Option<ThreadState>> {
         let query = format!("{} where t.person = $1", thread_states());
-        self.query(Query::new(query).bind(person)).await?.first().map(thread_state).transpose()
+        self.query(Query::new(query).bind(person))
+            .await?
+            .first()
+            .map(|row| self.thread_state(row))
+            .transpose()
     }
 
     /// What is not processed: of everybody, or of one person; all, or those of these names.
@@ -130,28 +135,41 @@ impl Store {
         self.query(Query::new(query).bind(sid)).await?.first().map(|row| row.get("person")).transpose()
     }
 
+    fn thread_state(&self, row: Row<'_>) -> Outcome<ThreadState> {
+        let ways = ways(row)?;
+        Ok(ThreadState {
+            person: row.get("person")?,
+            first_ms: row.get("first_ms")?,
+            last_ms: row.get("last_ms")?,
+            last_channel: ways.last,
+            whatsapp_until_ms: ways.open_until(self.now_ms()),
+            opted_out: ways.stopped(),
+            open: row.get("open")?,
+            failed: row.get("failed")?,
+        })
+    }
+
     /// Forgets what was processed or given up long ago, and the texts of which no report is to be expected any more.
     pub async fn forget_old(&self) -> Outcome<()> {
-        let now = now_ms();
-        for (forget, before_ms) in [
+        for (forget, age_ms) in [
             (
                 "delete from messaging_service_inbox
-                where state in ('answered', 'noted', 'unanswerable', 'failed') and at_ms < $1 and since_ms < $1",
-                now - KEPT_MS,
+                where state in ('answered', 'noted', 'unanswerable', 'failed') and at_ms < now_ms() - $1 and since_ms < now_ms() - $1",
+                KEPT_MS,
             ),
             (
                 "delete from messaging_service_outbox
                 where (state in ('dropped', 'failed', 'undelivered', 'unknown') or (state = 'sent' and remembered = 1))
-                    and at_ms < $1 and since_ms < $1",
-                now - KEPT_MS,
+                    and at_ms < now_ms() - $1 and since_ms < now_ms() - $1",
+                KEPT_MS,
             ),
             (
                 "update messaging_service_outbox set body = ''
-                where state = 'sent' and remembered = 1 and body <> '' and at_ms < $1 and since_ms < $1",
-                now - i64::try_from(TEXTS_KEPT.as_millis()).unwrap_or(i64::MAX),
+                where state = 'sent' and remembered = 1 and body <> '' and at_ms < now_ms() - $1 and since_ms < now_ms() - $1",
+                lease::millis(TEXTS_KEPT),
             ),
         ] {
-            self.execute(Execute::new(forget).bind(before_ms)).await?;
+            self.execute(Execute::new(forget).bind(age_ms)).await?;
         }
         Ok(())
     }
@@ -161,12 +179,11 @@ impl Store {
 fn again_in(id: &str) -> Statement {
     Statement::new(
         "update messaging_service_inbox
-        set state = 'received', attempts = 0, round = round + 1, run = '', error = '', since_ms = $2, next_ms = 0,
+        set state = 'received', attempts = 0, round = round + 1, run = '', error = '', since_ms = now_ms(), next_ms = 0,
             is_refused = 0, ended_ms = 0
         where sid = $1 and state = 'failed'",
     )
     .bind(id)
-    .bind(now_ms())
 }
 
 /// A part that may have been sent keeps its key: it is looked for, not sent again. An undelivered one is a new message.
@@ -175,11 +192,10 @@ fn again_out(id: &str) -> Statement {
         "update messaging_service_outbox
         set remembered = 0, round = case state when 'undelivered' then round + 1 else round end,
             state = case state when 'unknown' then 'looking' else 'pending' end,
-            attempts = 0, error = '', kind = '', advice = '', since_ms = $2, looking_ms = $2, next_ms = 0
+            attempts = 0, error = '', kind = '', advice = '', since_ms = now_ms(), looking_ms = now_ms(), next_ms = 0
         where message = $1 and state in {FAILED_OUT}"
     ))
     .bind(id)
-    .bind(now_ms())
 }
 
 fn thread_states() -> String {
@@ -193,20 +209,6 @@ fn thread_states() -> String {
                 as failed
         from messaging_service_threads t"
     )
-}
-
-fn thread_state(row: Row<'_>) -> Outcome<ThreadState> {
-    let ways = ways(row)?;
-    Ok(ThreadState {
-        person: row.get("person")?,
-        first_ms: row.get("first_ms")?,
-        last_ms: row.get("last_ms")?,
-        last_channel: ways.last,
-        whatsapp_until_ms: ways.open_until(now_ms()),
-        opted_out: ways.stopped(),
-        open: row.get("open")?,
-        failed: row.get("failed")?,
-    })
 }
 
 fn unprocessed(row: Row<'_>) -> Outcome<UnprocessedMessage> {

@@ -10,8 +10,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, BOB, Instance, World, away, done, report, text, wait};
-use crate::store::now_ms;
+use super::setup::{ADA, BOB, Instance, World, away, done, now_ms, report, text, wait};
 
 async fn attempts(host: &Instance) -> u32 {
     let open = host.call(ListUnprocessed::default()).await.map(|open| open.messages).unwrap_or_default();
@@ -201,7 +200,7 @@ async fn an_outage_is_told_by_the_plugin_that_is_away() {
     assert_eq!(host.troubles(), []);
 }
 
-/// A process that is gone holds a lane for an hour: on SQLite there is no other process, and nobody waits for it.
+/// A process that is gone holds a lane: on SQLite there is no other process, and nobody waits for it.
 #[tokio::test]
 async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
     let world = World::default();
@@ -209,17 +208,17 @@ async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
     let before = world.host().await;
     text(&before, ADA, "SM1", "hello").await;
     before.stop().await.unwrap();
-    let later = now_ms() + 3_600_000;
+    let later = now_ms() + 30_000;
     world.database.run(&format!("update messaging_service_lanes set owner = 'gone', lease_ms = {later}"));
     world.state().assistant = None;
     let host = world.host().await;
     world.wait_for_texts(&host, &["re: hello"]).await;
 }
 
-/// The lease of a step that takes long is over, and this host itself takes the lane again: what the first step writes then
-/// counts no more.
+/// The lease of a step that takes long is over: the host that is at it does not take the lane again, but another one does.
+/// What the first step writes then counts no more.
 #[tokio::test]
-async fn a_claim_that_was_overtaken_by_the_same_host_writes_nothing() {
+async fn a_claim_that_was_overtaken_writes_nothing() {
     let world = World::default();
     let first = world.holds_a_run();
     let host = world.host().await;
@@ -228,11 +227,44 @@ async fn a_claim_that_was_overtaken_by_the_same_host_writes_nothing() {
     wait(place, || async { world.is_holding() }, |holding| *holding).await;
     let second = world.holds_a_run();
     world.database.run("update messaging_service_lanes set lease_ms = 0");
+    let _other = world.host().await;
     wait(place, || async { world.is_holding() }, |holding| *holding).await;
     first.send(()).unwrap();
     let overtaken =
         || async { host.logs().iter().any(|log| log.message.contains("another claim took over")) };
     wait(place, overtaken, |told| *told).await;
     second.send(()).unwrap();
+    world.wait_for_texts(&host, &["re: hello"]).await;
+}
+
+/// The clock was put back by an hour while a message and its answer waited, and their lanes were somebody's.
+#[tokio::test]
+async fn a_clock_that_was_put_back_strands_no_thread() {
+    let world = World::default();
+    world.state().assistant = Some(away());
+    let before = world.host().await;
+    text(&before, ADA, "SM1", "hello").await;
+    before.stop().await.unwrap();
+    let ahead = now_ms() + 3_600_000;
+    for set in
+        ["lanes set owner = 'other', lease_ms", "lanes set due_ms", "inbox set since_ms", "inbox set next_ms"]
+    {
+        world.database.run(&format!("update messaging_service_{set} = {ahead}"));
+    }
+    world.state().assistant = None;
+    world.state().twilio = Some((away(), false));
+    let host = world.host().await;
+    let place = std::panic::Location::caller();
+    let part = "select count(*) from messaging_service_outbox where attempts > 0";
+    wait(place, || async { world.database.number(part) }, |parts| *parts == 1).await;
+    for set in [
+        "lanes set owner = 'other', lease_ms",
+        "lanes set due_ms",
+        "outbox set since_ms",
+        "outbox set next_ms",
+    ] {
+        world.database.run(&format!("update messaging_service_{set} = {ahead}"));
+    }
+    world.state().twilio = None;
     world.wait_for_texts(&host, &["re: hello"]).await;
 }

@@ -14,8 +14,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, World, away, text, wait, whatsapp};
-use crate::store::now_ms;
+use super::setup::{ADA, World, away, now_ms, text, wait, whatsapp};
 
 fn to_ada(words: &str) -> Send {
     Send { to: Some(ADA.to_owned()), text: words.to_owned(), ..Send::default() }
@@ -281,7 +280,7 @@ async fn nothing_is_sent_on_a_lane_that_was_lost_during_a_call() {
         while tokio::task::block_in_place(is_long) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        let later = now_ms() + 3_600_000;
+        let later = now_ms() + 30_000;
         database.run(&format!("update messaging_service_lanes set owner = 'other', lease_ms = {later}"));
         Ok(None)
     }));

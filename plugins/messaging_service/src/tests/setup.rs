@@ -496,3 +496,8 @@ pub async fn route<T: DeserializeOwned>(
     let answer: HttpResponse = serde_json::from_value(answer).unwrap();
     Ok(serde_json::from_slice(&answer.body.bytes()?).unwrap())
 }
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    plugin_api::jiff::Timestamp::now().as_millisecond()
+}

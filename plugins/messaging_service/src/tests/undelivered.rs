@@ -18,7 +18,7 @@ fn report(sid: &str) -> NotDelivered {
         error_code: Some(30007),
         why: "carriers filter them as unwanted (Twilio 30007)".to_owned(),
         advice: "See what carriers permit".to_owned(),
-        at_ms: crate::store::now_ms(),
+        at_ms: super::setup::now_ms(),
     }
 }
 
@@ -154,7 +154,7 @@ async fn what_was_given_up_long_ago_is_forgotten() {
     age(&world, 2);
     world.database.run(&format!(
         "update messaging_service_outbox set since_ms = {} where message = 'unknown'",
-        crate::store::now_ms()
+        super::setup::now_ms()
     ));
     let _another = world.host().await;
     wait(place, left, |left| *left == (0, 1)).await;
@@ -179,7 +179,7 @@ async fn of_many_reports_of_one_moment_none_is_lost() {
 async fn reports_that_are_not_ours_are_looked_for_once() {
     let world = World::default();
     let host = world.host().await;
-    let hour_ago = crate::store::now_ms() - 60 * 60 * 1000;
+    let hour_ago = super::setup::now_ms() - 60 * 60 * 1000;
     world.state().undelivered = vec![NotDelivered { at_ms: hour_ago, ..report("SMother") }];
     world.wait_for_looks().await;
     world.database.set_down(true);
