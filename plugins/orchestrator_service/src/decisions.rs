@@ -22,7 +22,7 @@ use plugin_api::{
 };
 
 use crate::{
-    pool::{Shared, now_ms},
+    pool::Shared,
     random,
     run::{Run, ToolRun},
     settings::Approver,
@@ -37,9 +37,9 @@ pub const TWILIO_SERVICE: &str = "twilio_service";
 pub const LINK_PATH: &str = "/approve";
 
 /// When the approver is told again, if telling failed.
-const TELL_AGAIN_MS: i64 = 60_000;
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// When an SMS that did not arrive is sent again: what is in its way is seldom gone within minutes.
-const SEND_AGAIN_MS: i64 = 60 * 60 * 1000;
+pub const SEND_AGAIN: Duration = Duration::from_secs(60 * 60);
 const TELL_TIME: Duration = Duration::from_secs(30);
 /// Links that this host gives out again as they are.
 const REMEMBERED: usize = 10_000;
@@ -97,7 +97,7 @@ impl Decisions {
             return Err(made_before(decision));
         }
         let verdict = if approve { approved(call) } else { denied(call, "a person refused it", note) };
-        match self.shared.store.decide(run, &verdict, now_ms()).await? {
+        match self.shared.store.decide(run, &verdict).await? {
             Decided::Now => self.go_on(),
             Decided::Before => return Err(made_before(decision)),
             Decided::TooLate => return Err(OperationError::conflict(format!("the run `{run}` is over"))),
@@ -107,9 +107,9 @@ impl Decisions {
 
     /// What nobody decided in time counts as denied.
     pub async fn expire(&self) -> Result<(), OperationError> {
-        for (run, call) in self.shared.store.expired(now_ms()).await? {
+        for (run, call) in self.shared.store.expired().await? {
             let verdict = denied(&call, "nobody allowed it in time", None);
-            self.shared.store.decide(&run, &verdict, now_ms()).await?;
+            self.shared.store.decide(&run, &verdict).await?;
             tracing::info!(run, tool = call.tool, "nobody decided in time: it counts as refused");
         }
         self.go_on();
@@ -122,8 +122,7 @@ impl Decisions {
         if self.shared.config.approver.is_none() {
             return Ok(());
         }
-        let now = now_ms();
-        for untold in self.shared.store.take_untold(now, now + TELL_AGAIN_MS).await? {
+        for untold in self.shared.store.take_untold(TELL_AGAIN).await? {
             pulse.turn();
             let Some(run) = self.shared.store.run(&untold.run).await? else { continue };
             match self.tell_of(&run, &untold).await {
@@ -142,7 +141,7 @@ impl Decisions {
     /// Whether it is the SMS that told the approver: they are told again later.
     pub async fn not_delivered(&self, report: &NotDelivered) -> Result<bool, OperationError> {
         let NotDelivered { sid, why, .. } = report;
-        let Some(run) = self.shared.store.not_delivered(sid, now_ms() + SEND_AGAIN_MS).await? else {
+        let Some(run) = self.shared.store.not_delivered(sid, SEND_AGAIN).await? else {
             return Ok(false);
         };
         tracing::warn!(run, sid, "the approver was not told: the SMS was not delivered: {why}");
@@ -157,7 +156,9 @@ impl Decisions {
         let Some(run) = self.shared.store.run(&link.run).await? else { return Ok(None) };
         let call = self.shared.store.asked(&link.run, &link.decision).await?;
         let is_open = |call: &ToolRun| {
-            call.state == ToolState::Waiting && call.decision() == link.decision && call.expires_ms > now_ms()
+            call.state == ToolState::Waiting
+                && call.decision() == link.decision
+                && call.expires_ms > self.shared.store.now_ms()
         };
         Ok(Some(Linked { run, call: call.filter(is_open), decision: link.decision }))
     }

@@ -49,7 +49,7 @@ use plugin_api::{
 
 use crate::{
     decisions::{APPROVER, Decisions, LINK_PATH, SMTP, TWILIO_SERVICE},
-    pool::{Pool, Shared, now_ms},
+    pool::{Pool, Shared},
     report::Reporter,
     settings::{Config, Settings},
     starting::Asker,
@@ -86,7 +86,7 @@ impl Plugin for Orchestrator {
 
     fn create(settings: Settings, context: Context) -> Result<Self, Failure> {
         let config = Config::check(settings)?;
-        let store = Store::new(context.clone());
+        let store = Store::new(context.clone(), config.lease);
         let (changes, stopping) = (watch::Sender::new(0), watch::Sender::new(false));
         let (wake, model, approver) = (Notify::new(), Standing::new(MODEL), Standing::new(APPROVER));
         let shared = Arc::new(Shared { context, config, store, changes, wake, stopping, model, approver });
@@ -200,7 +200,7 @@ impl Orchestrator {
         let run = self.visible(&request.run, call.person()).await?;
         let by = if call.person().is_some() { "cancelled by the person" } else { "cancelled by an operator" };
         let by = call.caller().map_or(by.to_owned(), |caller| format!("cancelled by `{caller}`"));
-        if !self.shared.store.cancel(&run.id, &by, now_ms()).await? {
+        if !self.shared.store.cancel(&run.id, &by).await? {
             let now = self.visible(&run.id, call.person()).await?;
             if now.state != RunState::Cancelled {
                 return Err(OperationError::conflict(format!("the run `{}` is over", run.id)));
@@ -315,7 +315,7 @@ impl Orchestrator {
 
     /// To its end, even if the caller goes away.
     async fn keep(self: Arc<Self>, request: Run, asker: Asker) -> Result<store::Started, OperationError> {
-        let start = starting::start(request, &asker, &self.shared.config)?;
+        let start = starting::start(request, &asker, &self.shared.config, self.shared.store.now_ms())?;
         let kept =
             tokio::spawn(async move { self.pool.start(start.run, &start.key, &start.fingerprint).await });
         kept.await

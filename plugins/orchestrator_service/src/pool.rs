@@ -1,12 +1,14 @@
 //! The runs that this host works on: taken up when they are started here, when a person decided, and when whoever had
 //! them is gone. One worker a run; its claim is renewed as long as it works, and when it cannot be, the work ends.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use plugin_api::{
     context::Context,
     error::OperationError,
-    jiff::Timestamp,
     prelude::*,
     process,
     standing::Standing,
@@ -75,6 +77,34 @@ pub struct Pool {
     shared: Arc<Shared>,
     decisions: Arc<Decisions>,
     places: Arc<Semaphore>,
+    working: Working,
+}
+
+/// The runs that this host works on: it does not take them up again, whatever a clock says of their leases.
+#[derive(Debug, Clone, Default)]
+struct Working(Arc<Mutex<BTreeSet<String>>>);
+
+/// While it lives, the run is worked on here.
+struct AtWork {
+    working: Working,
+    run: String,
+}
+
+impl Working {
+    fn begin(&self, run: &str) -> AtWork {
+        self.lock().insert(run.to_owned());
+        AtWork { working: self.clone(), run: run.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.working.lock().remove(&self.run);
+    }
 }
 
 impl Shared {
@@ -83,20 +113,16 @@ impl Shared {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    /// A new claim, until a lease from now.
+    /// A new claim.
     pub fn claim(&self) -> Claim {
-        Claim { owner: format!("{}{}", process::name(), random::id()), until_ms: self.lease_end() }
-    }
-
-    pub fn lease_end(&self) -> i64 {
-        now_ms() + millis(self.config.lease)
+        Claim { owner: format!("{}{}", process::name(), random::id()), lease: self.config.lease }
     }
 }
 
 impl Pool {
     pub fn new(shared: Arc<Shared>, decisions: Arc<Decisions>) -> Self {
         let places = Arc::new(Semaphore::new(shared.config.concurrent_runs));
-        Self { shared, decisions, places }
+        Self { shared, decisions, places, working: Working::default() }
     }
 
     /// Keeps a new run, and begins it if there is a place for it; if not, it is taken up later, here or elsewhere.
@@ -145,7 +171,7 @@ impl Pool {
     }
 
     async fn take_up(&self, pulse: &Pulse, forgotten: &mut Option<Instant>) -> Result<(), OperationError> {
-        let Due { runs, expired, untold, unheard } = self.shared.store.due(now_ms()).await?;
+        let Due { runs, expired, untold, unheard } = self.shared.store.due().await?;
         if runs > 0 {
             self.claim_free().await?;
         }
@@ -161,7 +187,7 @@ impl Pool {
         }
         let keep = self.shared.config.keep;
         if forgotten.is_none_or(|last| last.elapsed() > keep.min(FORGET)) {
-            self.shared.store.forget(now_ms() - millis(keep)).await?;
+            self.shared.store.forget(keep).await?;
             *forgotten = Some(Instant::now());
         }
         Ok(())
@@ -176,7 +202,8 @@ impl Pool {
             return Ok(());
         }
         let claim = self.shared.claim();
-        for id in self.shared.store.claim(places.len(), &claim, now_ms()).await? {
+        let working = self.working.lock().clone();
+        for id in self.shared.store.claim(places.len(), &claim, &working).await? {
             match self.shared.store.run(&id).await {
                 Ok(run) => {
                     run.zip(places.pop()).map_or((), |(run, place)| self.work(place, claim.clone(), run))
@@ -190,6 +217,7 @@ impl Pool {
 
     fn work(&self, place: OwnedSemaphorePermit, claim: Claim, run: Run) {
         let shared = self.shared.clone();
+        let at_work = self.working.begin(&run.id);
         tokio::spawn(async move {
             let _place = place;
             let id = run.id.clone();
@@ -205,6 +233,7 @@ impl Pool {
             });
             let halt = worker.drive().await;
             drop(renewing);
+            drop(at_work);
             match halt {
                 Halt::Parked | Halt::Over | Halt::Lost => {}
                 Halt::Stopped => release(&shared, &id, &claim, clock.worked_ms()).await,
@@ -219,17 +248,17 @@ impl Pool {
 }
 
 /// Ends when the claim is not good any more, or nobody could say so for as long as it holds.
-async fn renew(shared: &Shared, run: &str, mut claim: Claim, worked_ms: impl Fn() -> i64) {
+async fn renew(shared: &Shared, run: &str, claim: Claim, worked_ms: impl Fn() -> i64) {
+    let mut until = Instant::now() + claim.lease;
     loop {
-        sleep(shared.config.lease / 3).await;
-        let until_ms = shared.lease_end();
-        let renewed = Claim { until_ms, ..claim.clone() };
-        match shared.store.renew(run, &renewed, worked_ms()).await {
-            Ok(true) => claim = renewed,
+        sleep(claim.lease / 3).await;
+        let asked = Instant::now();
+        match shared.store.renew(run, &claim, worked_ms()).await {
+            Ok(true) => until = asked + claim.lease,
             Ok(false) => return,
             Err(error) => {
                 tracing::debug!(run, %error, "a claim cannot be renewed at the moment");
-                if now_ms() > claim.until_ms {
+                if Instant::now() > until {
                     return;
                 }
             }
@@ -241,13 +270,4 @@ async fn release(shared: &Shared, run: &str, claim: &Claim, worked_ms: i64) {
     if let Err(error) = shared.store.release(run, claim, worked_ms).await {
         tracing::debug!(run, %error, "a run could not be released before its lease ends");
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
-}
-
-pub fn millis(span: Duration) -> i64 {
-    span.as_millis().try_into().unwrap_or(i64::MAX)
 }

@@ -2,11 +2,11 @@
 
 use plugin_api::{
     error::OperationError,
+    lease::millis,
     requests::orchestrator::{Run as Request, RunLimits, RunState, RunUsage},
 };
 
 use crate::{
-    pool::{millis, now_ms},
     random::{self, hash_of},
     run::{Limits, Run},
     settings::Config,
@@ -33,10 +33,9 @@ pub struct Start {
     pub fingerprint: String,
 }
 
-/// Checks a request.
-pub fn start(request: Request, asker: &Asker, config: &Config) -> Result<Start, OperationError> {
+/// Checks a request, which comes now.
+pub fn start(request: Request, asker: &Asker, config: &Config, now: i64) -> Result<Start, OperationError> {
     check(&request)?;
-    let now = now_ms();
     let person = asker.person.as_deref().unwrap_or_default();
     let run = Run {
         id: random::run_id(now),

@@ -8,9 +8,12 @@ mod rows;
 mod tables;
 mod work;
 
+use std::time::Duration;
+
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
+    lease::{DatabaseClock, millis},
     process,
     requests::{
         orchestrator::ListRuns,
@@ -43,6 +46,8 @@ type Outcome<T> = Result<T, OperationError>;
 /// Remembers runs.
 pub struct Store {
     context: Context,
+    lease: Duration,
+    clock: DatabaseClock,
     dialect: OnceCell<Dialect>,
 }
 
@@ -66,8 +71,13 @@ pub struct Due {
 }
 
 impl Store {
-    pub fn new(context: Context) -> Self {
-        Self { context, dialect: OnceCell::new() }
+    pub fn new(context: Context, lease: Duration) -> Self {
+        Self { context, lease, clock: DatabaseClock::default(), dialect: OnceCell::new() }
+    }
+
+    /// Now by the database's clock, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// Keeps a new run, unless one with the same key is there.
@@ -177,22 +187,23 @@ impl Store {
     }
 
     /// Ends a run, whoever works on it; false if it was over already.
-    pub async fn cancel(&self, run: &str, why: &str, now_ms: i64) -> Outcome<bool> {
+    pub async fn cancel(&self, run: &str, why: &str) -> Outcome<bool> {
         let cancel = "
-            update orchestrator_service_runs set state = 'cancelled', error = $2, changed_ms = $3
+            update orchestrator_service_runs set state = 'cancelled', error = $2, changed_ms = now_ms()
             where id = $1 and state in ('running', 'waiting')";
         let leave = "
             update orchestrator_service_calls set state = 'failed', result = $2
             where run = $1 and state in ('waiting', 'approved')";
-        let cancel = Statement::new(cancel).bind(run).bind(why).bind(now_ms).expect_rows(1);
+        let cancel = Statement::new(cancel).bind(run).bind(why).expect_rows(1);
         let leave = Statement::new(leave).bind(run).bind(why);
         Ok(self.transaction(Transaction::default().then(cancel).then(leave)).await?.is_ok())
     }
 
     /// What there is to do, at the price of one read.
-    pub async fn due(&self, now_ms: i64) -> Outcome<Due> {
-        let rows = self.query(Query::new(tables::DUE).bind(now_ms).bind(decisions::TOLD)).await?;
+    pub async fn due(&self) -> Outcome<Due> {
+        let rows = self.query(Query::new(tables::due(self.lease)).bind(decisions::TOLD)).await?;
         let row = rows.first().ok_or_else(|| OperationError::internal("the database counts nothing"))?;
+        self.clock.set(row)?;
         Ok(Due {
             runs: row.get("runs")?,
             expired: row.get("expired")?,
@@ -201,15 +212,15 @@ impl Store {
         })
     }
 
-    /// Forgets runs that were over before then.
-    pub async fn forget(&self, before_ms: i64) -> Outcome<()> {
+    /// Forgets runs that have been over for so long.
+    pub async fn forget(&self, keep: Duration) -> Outcome<()> {
         let over = "(select id from orchestrator_service_runs
-            where state in ('done', 'failed', 'cancelled') and changed_ms < $1)";
+            where state in ('done', 'failed', 'cancelled') and changed_ms < now_ms() - $1)";
         for (table, key) in
             [("links", "run"), ("messages", "run"), ("calls", "run"), ("steps", "run"), ("runs", "id")]
         {
             let delete = format!("delete from orchestrator_service_{table} where {key} in {over}");
-            self.execute(Execute::new(delete).bind(before_ms)).await?;
+            self.execute(Execute::new(delete).bind(millis(keep))).await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod asking;
 use std::sync::Arc;
 
 use plugin_api::{
+    lease::millis,
     prelude::*,
     requests::orchestrator::RunState,
     tokio::{
@@ -21,7 +22,7 @@ use plugin_api::{
 pub use asking::no_model;
 
 use crate::{
-    pool::{Shared, millis, now_ms},
+    pool::Shared,
     run::{Run, Step},
     store::{Claim, End, Progress},
 };
@@ -135,7 +136,7 @@ impl Worker {
     }
 
     fn progress(&self) -> Progress {
-        Progress { usage: self.run.usage, worked_ms: self.clock.worked_ms(), now_ms: now_ms() }
+        Progress { usage: self.run.usage, worked_ms: self.clock.worked_ms() }
     }
 
     /// The tools that are there now.

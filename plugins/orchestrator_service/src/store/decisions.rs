@@ -1,12 +1,17 @@
 //! What people decide, and the links by which they do. Of a link only its hash is kept.
 
-use plugin_api::requests::sql::{Execute, Query, Row, Statement, Transaction};
+use std::time::Duration;
+
+use plugin_api::{
+    lease::{self, NEVER},
+    requests::sql::{Execute, Query, Row, Statement, Transaction},
+};
 
 use super::{Outcome, Store, rows, tables};
 use crate::run::ToolRun;
 
 /// Told, and never to be told again.
-pub(super) const TOLD: i64 = i64::MAX;
+pub(super) const TOLD: i64 = NEVER;
 
 /// What a decision leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +40,10 @@ pub struct Link {
 
 impl Store {
     /// Decides, once. `verdict` holds the call as it is from now on: approved, or failed with what the model is told.
-    pub async fn decide(&self, run: &str, verdict: &ToolRun, now_ms: i64) -> Outcome<Decided> {
+    pub async fn decide(&self, run: &str, verdict: &ToolRun) -> Outcome<Decided> {
         // First of all it waits for whoever is about to let the run wait.
         let goes_on = "
-            update orchestrator_service_runs set changed_ms = $2 where id = $1 and state in ('running', 'waiting')";
+            update orchestrator_service_runs set changed_ms = now_ms() where id = $1 and state in ('running', 'waiting')";
         let decide = "
             update orchestrator_service_calls set state = $5, result = $6
             where run = $1 and step = $2 and position = $3 and attempts = $4 and state = 'waiting'";
@@ -47,7 +52,7 @@ impl Store {
             where id = $1 and state = 'waiting' and not exists
                 (select 1 from orchestrator_service_calls where run = $1 and state = 'waiting')";
         let transaction = Transaction::default()
-            .then(Statement::new(goes_on).bind(run).bind(now_ms).expect_rows(1))
+            .then(Statement::new(goes_on).bind(run).expect_rows(1))
             .then(
                 Statement::new(decide)
                     .bind(run)
@@ -76,23 +81,26 @@ impl Store {
     }
 
     /// Calls that nobody decided in time, with their runs.
-    pub async fn expired(&self, now_ms: i64) -> Outcome<Vec<(String, ToolRun)>> {
-        let query = format!("{} where state = 'waiting' and expires_ms < $1 limit 100", tables::CALL);
-        let rows = self.query(Query::new(query).bind(now_ms)).await?;
+    pub async fn expired(&self) -> Outcome<Vec<(String, ToolRun)>> {
+        let query = format!("{} where state = 'waiting' and expires_ms <= now_ms() limit 100", tables::CALL);
+        let rows = self.query(Query::new(query)).await?;
         rows.iter().map(|row| Ok((row.get("run")?, rows::call(row)?))).collect()
     }
 
-    /// Takes the calls that the approver is to be told of; if that fails, they are taken again after `again_ms`.
-    pub async fn take_untold(&self, now_ms: i64, again_ms: i64) -> Outcome<Vec<Untold>> {
-        let take = "
+    /// Takes the calls that the approver is to be told of; if that fails, they are taken again after this time.
+    pub async fn take_untold(&self, again: Duration) -> Outcome<Vec<Untold>> {
+        let is_due = tables::is_to_be_told();
+        let take = format!(
+            "
             with untold as (select run, step, position from orchestrator_service_calls
-                where state = 'waiting' and tell_ms < $1 order by run, step, position limit 20)
-            update orchestrator_service_calls set tell_ms = $2
+                where state = 'waiting' and {is_due} order by run, step, position limit 20)
+            update orchestrator_service_calls set tell_ms = now_ms() + $1
             where (run, step, position) in (select run, step, position from untold)
-                and state = 'waiting' and tell_ms < $1
+                and state = 'waiting' and {is_due}
             returning run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms,
-                told_by";
-        let taken = self.execute(Execute::new(take).bind(now_ms).bind(again_ms)).await?;
+                told_by"
+        );
+        let taken = self.execute(Execute::new(take).bind(lease::millis(again))).await?;
         let untold = |row: Row<'_>| {
             Ok(Untold { run: row.get("run")?, call: rows::call(row)?, lost: row.get("told_by")? })
         };
@@ -116,12 +124,12 @@ impl Store {
         self.execute(told.bind(sid)).await.map(drop)
     }
 
-    /// The SMS that told the approver did not arrive: they are told again at this moment. `None` if it told of nothing, the
+    /// The SMS that told the approver did not arrive: they are told again after this time. `None` if it told of nothing, the
     /// decision was made, or that is known already.
-    pub async fn not_delivered(&self, sid: &str, again_ms: i64) -> Outcome<Option<String>> {
-        let set = "update orchestrator_service_calls set tell_ms = $2
+    pub async fn not_delivered(&self, sid: &str, again: Duration) -> Outcome<Option<String>> {
+        let set = "update orchestrator_service_calls set tell_ms = now_ms() + $2
             where told_by = $1 and tell_ms = $3 and state = 'waiting' returning run";
-        let set = self.execute(Execute::new(set).bind(sid).bind(again_ms).bind(TOLD)).await?;
+        let set = self.execute(Execute::new(set).bind(sid).bind(lease::millis(again)).bind(TOLD)).await?;
         set.returned.first().map(|row| row.get("run")).transpose()
     }
 

@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
+    lease::millis,
     requests::{
         orchestrator::{Question, RunState, RunUsage, ToolState},
         sql::{Execute, Row, Statement},
@@ -69,7 +70,7 @@ pub fn insert(run: &Run, key: &str, fingerprint: &str, claim: Option<&Claim>) ->
         .bind(signed(run.limits.tokens))
         .bind(run.limits.ms)
         .bind(claim.map_or("", |claim| claim.owner.as_str()))
-        .bind(claim.map_or(0, |claim| claim.until_ms))
+        .bind(claim.map_or(0, |claim| millis(claim.lease)))
         .bind(run.created_ms)
 }
 

@@ -1,5 +1,11 @@
 //! The tables, and the statements that several places share. No I/O.
 
+use std::time::Duration;
+
+use plugin_api::lease;
+
+use crate::decisions::SEND_AGAIN;
+
 pub const TABLES: &str = "
     create table orchestrator_service_runs (
         id text primary key,
@@ -113,7 +119,8 @@ pub const INSERT_RUN: &str = "
     insert into orchestrator_service_runs
         (id, start_key, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, max_steps,
          max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, owner, lease_ms, created_ms, changed_ms)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', '', '', $10, $11, $12, 0, 0, 0, 0, $13, $14, $15, $15)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', '', '', $10, $11, $12, 0, 0, 0, 0, $13,
+        case when $14 > 0 then now_ms() + $14 else 0 end, $15, $15)
     on conflict do nothing";
 
 pub const INSERT_CALL: &str = "
@@ -122,16 +129,31 @@ pub const INSERT_CALL: &str = "
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
     on conflict do nothing";
 
-/// Runs that nobody works on, the longest waiting first.
-pub const CLAIMABLE: &str = "
-    select id from orchestrator_service_runs where state = 'running' and lease_ms < $1 order by lease_ms limit $2";
+/// That nobody works on a run.
+pub fn is_free(lease: Duration) -> String {
+    // Hosts may have different settings.
+    format!("state = 'running' and {}", lease::is_over("lease_ms", lease * 10))
+}
 
-pub const DUE: &str = "
-    select
-        (select count(*) from orchestrator_service_runs where state = 'running' and lease_ms < $1) as runs,
-        (select count(*) from orchestrator_service_calls where state = 'waiting' and expires_ms < $1) as expired,
-        (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $1) as untold,
-        (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $2) as unheard";
+/// That the approver is to be told of a decision now.
+pub fn is_to_be_told() -> String {
+    lease::is_over("tell_ms", SEND_AGAIN)
+}
+
+/// What there is to do.
+pub fn due(lease: Duration) -> String {
+    format!(
+        "select
+            now_ms() as now_ms,
+            (select count(*) from orchestrator_service_runs where {}) as runs,
+            (select count(*) from orchestrator_service_calls where state = 'waiting' and expires_ms <= now_ms())
+                as expired,
+            (select count(*) from orchestrator_service_calls where state = 'waiting' and {}) as untold,
+            (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $1) as unheard",
+        is_free(lease),
+        is_to_be_told()
+    )
+}
 
 /// That whoever has this claim still has it, and the run goes on.
 pub const IS_OURS: &str = "id = $1 and owner = $2 and state = 'running'";

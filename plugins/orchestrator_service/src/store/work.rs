@@ -1,29 +1,31 @@
 //! What whoever works on a run writes. Each of these holds only under a claim that is still good, and extends it.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use plugin_api::{
+    lease::millis,
     requests::{
         orchestrator::{Question, RunState, RunUsage},
-        sql::{Dialect, Execute, Statement, Transaction},
+        sql::{Dialect, Execute, Statement, Transaction, Value},
     },
-    serde_json,
+    serde_json::{self, json},
 };
 
 use super::{Outcome, Store, did_something, rows, tables};
 use crate::run::{Step, ToolRun};
 
-/// Who works on a run, and until when at least.
+/// Who works on a run, and how long after each step at least.
 #[derive(Debug, Clone)]
 pub struct Claim {
     pub owner: String,
-    pub until_ms: i64,
+    pub lease: Duration,
 }
 
-/// What was used up so far, and by when it is.
+/// What was used up so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub usage: RunUsage,
     pub worked_ms: i64,
-    pub now_ms: i64,
 }
 
 /// How a run ends.
@@ -47,34 +49,42 @@ impl End {
 }
 
 impl Store {
-    /// Takes up to so many runs that nobody works on.
-    pub async fn claim(&self, most: usize, claim: &Claim, now_ms: i64) -> Outcome<Vec<String>> {
+    /// Takes up to so many runs that nobody works on, those that wait longest first; none of `working`.
+    pub async fn claim(
+        &self,
+        most: usize,
+        claim: &Claim,
+        working: &BTreeSet<String>,
+    ) -> Outcome<Vec<String>> {
         // Elsewhere than on PostgreSQL there is one writer at a time, and nothing to skip.
-        let lock = match self.dialect().await? {
-            Dialect::Postgres => "for update skip locked",
-            Dialect::Sqlite => "",
+        let (list, lock) = match self.dialect().await? {
+            Dialect::Postgres => ("select jsonb_array_elements_text($1)", "for update skip locked"),
+            Dialect::Sqlite => ("select value from json_each($1)", ""),
         };
         let update = format!(
-            "with free as ({} {lock})
-            update orchestrator_service_runs set owner = $3, lease_ms = $4 where id in (select id from free)
-            returning id",
-            tables::CLAIMABLE
+            "with free as (
+                select id from orchestrator_service_runs where {} and id not in ({list})
+                order by lease_ms limit $2 {lock})
+            update orchestrator_service_runs set owner = $3, lease_ms = now_ms() + $4
+            where id in (select id from free) returning id",
+            tables::is_free(claim.lease)
         );
         let update = Execute::new(update)
-            .bind(now_ms)
+            .bind(Value::Json(json!(working)))
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .bind(&claim.owner)
-            .bind(claim.until_ms);
+            .bind(millis(claim.lease));
         self.execute(update).await?.returned.iter().map(|row| row.get("id")).collect()
     }
 
     /// Keeps a claim; false if it is not good any more.
     pub async fn renew(&self, run: &str, claim: &Claim, worked_ms: i64) -> Outcome<bool> {
         let renew = format!(
-            "update orchestrator_service_runs set lease_ms = $3, worked_ms = $4 where {}",
+            "update orchestrator_service_runs set lease_ms = now_ms() + $3, worked_ms = $4 where {}",
             tables::IS_OURS
         );
-        let renew = Execute::new(renew).bind(run).bind(&claim.owner).bind(claim.until_ms).bind(worked_ms);
+        let renew =
+            Execute::new(renew).bind(run).bind(&claim.owner).bind(millis(claim.lease)).bind(worked_ms);
         self.execute(renew).await.map(did_something)
     }
 
@@ -112,7 +122,7 @@ impl Store {
         let finish = format!(
             "update orchestrator_service_runs
             set state = $3, {column} = $4, steps = $5, prompt_tokens = $6, completion_tokens = $7, worked_ms = $8,
-                changed_ms = $9, detail = $10
+                changed_ms = now_ms(), detail = $9
             where {}",
             tables::IS_OURS
         );
@@ -125,7 +135,6 @@ impl Store {
             .bind(rows::signed(progress.usage.prompt_tokens))
             .bind(rows::signed(progress.usage.completion_tokens))
             .bind(progress.worked_ms)
-            .bind(progress.now_ms)
             .bind(end.detail.as_deref().unwrap_or_default());
         self.execute(finish).await.map(did_something)
     }
@@ -143,7 +152,7 @@ impl Store {
     }
 
     /// Keeps the result of a call, also of a run that was cancelled meanwhile.
-    pub async fn settle(&self, run: &str, claim: &Claim, call: &ToolRun, now_ms: i64) -> Outcome<bool> {
+    pub async fn settle(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
         let settle = "
             update orchestrator_service_calls set state = $5, result = $6
             where run = $1 and step = $3 and position = $4 and state not in ('waiting') and exists
@@ -156,8 +165,8 @@ impl Store {
             .bind(rows::call_state_name(call.state))
             .bind(call.result.as_deref().unwrap_or_default())
             .expect_rows(1);
-        let touch = "update orchestrator_service_runs set changed_ms = $2 where id = $1";
-        let touch = Statement::new(touch).bind(run).bind(now_ms);
+        let touch = "update orchestrator_service_runs set changed_ms = now_ms() where id = $1";
+        let touch = Statement::new(touch).bind(run);
         Ok(self.transaction(Transaction::default().then(settle).then(touch)).await?.is_ok())
     }
 
@@ -193,7 +202,8 @@ impl Store {
 fn advance(run: &str, claim: &Claim, progress: Progress) -> Statement {
     let advance = format!(
         "update orchestrator_service_runs
-        set steps = $3, prompt_tokens = $4, completion_tokens = $5, worked_ms = $6, changed_ms = $7, lease_ms = $8
+        set steps = $3, prompt_tokens = $4, completion_tokens = $5, worked_ms = $6, changed_ms = now_ms(),
+            lease_ms = now_ms() + $7
         where {}",
         tables::IS_OURS
     );
@@ -204,8 +214,7 @@ fn advance(run: &str, claim: &Claim, progress: Progress) -> Statement {
         .bind(rows::signed(progress.usage.prompt_tokens))
         .bind(rows::signed(progress.usage.completion_tokens))
         .bind(progress.worked_ms)
-        .bind(progress.now_ms)
-        .bind(claim.until_ms)
+        .bind(millis(claim.lease))
         .expect_rows(1)
 }
 

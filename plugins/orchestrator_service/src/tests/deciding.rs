@@ -154,7 +154,7 @@ async fn an_approver_with_a_number_is_told_how_to_decide_without_a_link() {
     // It could not be told, and is told again a minute later.
     let again = world.database.run("select tell_ms from orchestrator_service_calls where state = 'waiting'");
     let again: i64 = again.first().unwrap().get("tell_ms").unwrap();
-    assert!(again > crate::pool::now_ms() && again < i64::MAX, "{again}");
+    assert!(again > super::setup::now_ms() && again < i64::MAX, "{again}");
 }
 
 /// Whether it is a trouble now that the approver cannot be told; `None` if nothing was said of it.
@@ -212,7 +212,7 @@ async fn an_approver_whom_the_text_does_not_reach_is_not_told() {
         error_code: Some(30006),
         why: "the number is a landline".to_owned(),
         advice: "Call them".to_owned(),
-        at_ms: crate::pool::now_ms(),
+        at_ms: super::setup::now_ms(),
     };
     *world.undelivered.lock().unwrap() = vec![report("SM0"), report("SM1"), report("SM1")];
     wait_until("the trouble", || is_trouble(&host) == Some(true)).await;

@@ -15,8 +15,8 @@ use plugin_api::{
     tokio::{self, task::JoinSet, time::sleep},
 };
 
+use super::setup::now_ms;
 use super::setup::{Instance, World, decide, goal, keys, once, says, wait_for, wait_until, wants};
-use crate::pool::now_ms;
 
 const ALL: &[(&str, &str)] = &[
     ("toolbox-look", r#"{"what":"x"}"#),
@@ -111,11 +111,53 @@ async fn the_claim_of_a_process_that_is_gone_ends_at_once() {
     drop(host);
     world.database.run(&format!(
         "update orchestrator_service_runs set state = 'running', answer = '', owner = 'gone', lease_ms = {}",
-        now_ms() + 3_600_000
+        now_ms() + 60_000
     ));
     let next = world.host(|_: &_| says("done again")).await;
     let done = wait_for(&next, &report.run, RunState::Done).await;
     assert_eq!(done.answer.as_deref(), Some("done again"));
+}
+
+/// The clock was put back by an hour while somebody worked on the run.
+#[tokio::test]
+async fn a_clock_that_was_put_back_strands_no_run() {
+    let world = World::new();
+    let host = world.host(|_: &_| says("done")).await;
+    let report = host.call(goal("everything")).await.unwrap();
+    world.database.run(&format!(
+        "update orchestrator_service_runs set state = 'running', answer = '', owner = 'other', lease_ms = {}",
+        now_ms() + 3_600_000
+    ));
+    wait_for(&host, &report.run, RunState::Done).await;
+}
+
+/// The clock jumps ahead while the model is asked: the lease is over, and a run that is at work here is not taken up again,
+/// while another one is.
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_makes_no_run_of_ours_begin_again() {
+    let world = World::new();
+    let (database, chats) = (world.database.clone(), world.seen.chats.clone());
+    let asked = AtomicUsize::new(0);
+    let host = world
+        .host(move |_| {
+            if asked.fetch_add(1, Ordering::SeqCst) == 1 {
+                database
+                    .run("update orchestrator_service_runs set state = 'running', answer = '', lease_ms = 1");
+                let begun = std::time::Instant::now();
+                while chats.lock().unwrap().len() < 3 {
+                    assert!(begun.elapsed() < Duration::from_secs(60), "the other run is not taken up");
+                    tokio::task::block_in_place(std::thread::yield_now);
+                }
+            }
+            says("done")
+        })
+        .await;
+    let other = host.call(goal("everything")).await.unwrap();
+    let report = host.call(Run { wait_seconds: None, ..goal("more") }).await.unwrap();
+    for run in [&report.run, &other.run] {
+        assert_eq!(wait_for(&host, run, RunState::Done).await.answer.as_deref(), Some("done"));
+    }
+    assert_eq!(world.seen.chats.lock().unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -213,8 +255,9 @@ async fn a_host_that_lost_its_claim_acts_no_more() {
             if asked.fetch_add(1, Ordering::SeqCst) > 0 {
                 return says("done by somebody else");
             }
-            let stolen = "update orchestrator_service_runs set owner = 'other', lease_ms = 9000000000000000";
-            database.run(stolen);
+            let later = now_ms() + 60_000;
+            database
+                .run(&format!("update orchestrator_service_runs set owner = 'other', lease_ms = {later}"));
             wants(&[("toolbox-push", r#"{"what":"x"}"#)])
         })
         .await;

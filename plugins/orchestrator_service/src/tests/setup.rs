@@ -262,3 +262,8 @@ pub fn keys(seen: &Seen, tool: &str) -> BTreeSet<String> {
     let of_tool = calls.iter().filter(|(_, call)| call.name == tool);
     of_tool.map(|(header, _)| header.idempotency_key.clone().expect("every call has a key")).collect()
 }
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    plugin_api::jiff::Timestamp::now().as_millisecond()
+}

@@ -44,7 +44,7 @@ fn report(world: &World, sid: &str) {
         error_code: Some(30006),
         why: "the number is a landline (Twilio 30006)".to_owned(),
         advice: "Call them".to_owned(),
-        at_ms: crate::pool::now_ms(),
+        at_ms: super::setup::now_ms(),
     };
     *world.undelivered.lock().unwrap() = ["SM0", sid, sid].map(report).into();
 }

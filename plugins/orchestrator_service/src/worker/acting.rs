@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use plugin_api::{
+    lease::millis,
     prelude::*,
     requests::{
         host::Tool,
@@ -16,9 +17,8 @@ use plugin_api::{
 use super::{Halt, Worker, held};
 use crate::{
     messages::{self, Sent},
-    pool::{Shared, millis, now_ms},
+    pool::Shared,
     run::{Run, ToolRun},
-    store::Claim,
 };
 
 /// How often a call that may be repeated is begun by itself, over all hosts.
@@ -130,14 +130,14 @@ impl Worker {
     }
 
     async fn settle(&mut self, index: usize, call: ToolRun) -> Result<(), Halt> {
-        let settle = || async { self.shared.store.settle(&self.run.id, &self.claim, &call, now_ms()).await };
+        let settle = || async { self.shared.store.settle(&self.run.id, &self.claim, &call).await };
         held(self.write(settle).await?)?;
         self.keep(index, call);
         Ok(())
     }
 
     async fn leave_to_a_person(&mut self, index: usize, call: ToolRun) -> Result<(), Halt> {
-        let expires_ms = now_ms() + millis(self.shared.config.approval_time);
+        let expires_ms = self.shared.store.now_ms() + millis(self.shared.config.approval_time);
         let question = Some(Question::UnknownOutcome);
         let waiting = ToolRun { state: ToolState::Waiting, question, expires_ms, is_ours: false, ..call };
         let ask = || async { self.shared.store.ask(&self.run.id, &self.claim, &waiting).await };
@@ -171,11 +171,6 @@ impl Worker {
 
     fn last_calls(&self) -> impl Iterator<Item = &ToolRun> {
         self.steps.last().into_iter().flat_map(|step| &step.calls)
-    }
-
-    /// The claim, a lease from now.
-    pub(super) fn renewed(&self) -> Claim {
-        Claim { until_ms: self.shared.lease_end(), ..self.claim.clone() }
     }
 }
 

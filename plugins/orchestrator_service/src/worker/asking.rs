@@ -3,6 +3,7 @@
 
 use plugin_api::{
     jiff::Timestamp,
+    lease::millis,
     prelude::*,
     requests::{
         host::Trouble,
@@ -17,9 +18,7 @@ use plugin_api::{
 
 use super::{Halt, Worker, held};
 use crate::{
-    MODEL,
-    pool::{millis, now_ms},
-    prompt,
+    MODEL, prompt,
     run::{Step, ToolRun, Wire, WireCall},
     store::End,
 };
@@ -62,9 +61,8 @@ impl Worker {
         let content = content.map(|content| cut_off(content, LONGEST_CONTENT).to_owned());
         let calls = self.plan(number, &answer.tool_calls, &toolbox);
         let step = Step { number, content, wire: wire(&answer), calls };
-        let write = || async {
-            self.shared.store.add_step(&self.run.id, &self.renewed(), &step, self.progress()).await
-        };
+        let write =
+            || async { self.shared.store.add_step(&self.run.id, &self.claim, &step, self.progress()).await };
         held(self.write(write).await?)?;
         self.steps.push(step);
         Ok(())
@@ -114,7 +112,7 @@ impl Worker {
                     attempts: 0,
                     is_ours: false,
                     question: Some(Question::Approval),
-                    expires_ms: now_ms() + millis(self.shared.config.approval_time),
+                    expires_ms: self.shared.store.now_ms() + millis(self.shared.config.approval_time),
                     ..planned
                 },
                 Verdict::Refuse(why) => refused(planned, why),
