@@ -39,11 +39,13 @@ async fn the_time_is_the_databases(fixture: Fixture) {
     let before = now();
     let read = rows(fixture.query("select now_ms() as at").await);
     fixture.execute("create table leases (until_ms bigint)").await;
-    let insert = Execute::new("insert into leases select now_ms() + $1 returning until_ms - $1 as at").bind(30_000);
+    let insert =
+        Execute::new("insert into leases select now_ms() + $1 returning until_ms - $1 as at").bind(30_000);
     let written = rows(fixture.client.execute(insert, None).await.expect("a lease").returned);
     // A millisecond that has begun is not counted.
     assert!(before - 1 <= read && read <= written && written <= now(), "{before} {read} {written} {}", now());
-    let judge = "select count(*) as at from leases where until_ms > now_ms() and until_ms <= now_ms() + 30000";
+    let judge =
+        "select count(*) as at from leases where until_ms > now_ms() and until_ms <= now_ms() + 30000";
     assert_eq!(rows(fixture.query(judge).await), 1);
 }
 
