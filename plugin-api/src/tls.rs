@@ -3,7 +3,7 @@
 
 use std::{io, path::Path, sync::Once};
 
-use rustls::{CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::{
     error::{Failure, FixAction, ReasonCode},
@@ -57,11 +57,45 @@ impl Server<'_> {
             (Error::InvalidMessage(_), Some((hint, setting))) => {
                 NoTrust::new(format!("`{address}` does not answer in TLS: {hint}")).setting(setting)
             }
-            _ => NoTrust::new(format!(
-                "no TLS connection with `{address}` can be made: no common version or cipher suite"
-            ))
-            .advise(FixAction::SeeVendor, format!("Let `{address}` speak TLS 1.2 or later")),
+            (Error::PeerIncompatible(_), _) => self.nothing_common(),
+            (Error::AlertReceived(alert), _) => self.alert(*alert, error),
+            _ => self.handshake(error),
         }
+    }
+
+    /// What the server refuses us with (RFC 8446, 6.2).
+    fn alert(&self, alert: AlertDescription, error: &Error) -> NoTrust {
+        let Self { address, .. } = self;
+        match alert {
+            AlertDescription::HandshakeFailure
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity => self.nothing_common(),
+            // No plugin has a client certificate, so that the server misses it rather than its authority.
+            AlertDescription::CertificateRequired | AlertDescription::UnknownCA => NoTrust::new(format!(
+                "`{address}` requires a client certificate, which Switchboard does not send"
+            ))
+            .advise(FixAction::SeeVendor, format!("Let `{address}` accept clients without a certificate")),
+            AlertDescription::AccessDenied => NoTrust::new(format!("`{address}` denies this client access"))
+                .advise(
+                    FixAction::SeeVendor,
+                    format!("Let `{address}` accept connections from this machine"),
+                ),
+            _ => self.handshake(error),
+        }
+    }
+
+    fn nothing_common(&self) -> NoTrust {
+        let Self { address, .. } = self;
+        NoTrust::new(format!(
+            "no TLS connection with `{address}` can be made: no common version or cipher suite"
+        ))
+        .advise(FixAction::SeeVendor, format!("Let `{address}` speak TLS 1.2 or later"))
+    }
+
+    fn handshake(&self, error: &Error) -> NoTrust {
+        let Self { address, .. } = self;
+        NoTrust::new(format!("the TLS handshake with `{address}` failed: {error}"))
+            .advise(FixAction::SeeVendor, format!("Check the TLS configuration and the log of `{address}`"))
     }
 
     fn certificate(&self, error: &CertificateError) -> NoTrust {

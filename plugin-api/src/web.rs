@@ -1,8 +1,8 @@
 //! What plugins that serve pages, name links or speak HTTP have in common.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use jiff::fmt::rfc2822;
+use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::error::Failure;
 
@@ -57,25 +57,50 @@ pub fn public_base_url(text: &str, reader: &str) -> Result<String, Failure> {
     .setting("public_base_url"))
 }
 
-/// How long the header `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3). `None` if it is
-/// neither, or the date has passed.
+/// Nobody is asked to wait longer than this, whatever a server says: a day.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the header `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3). Fractions of
+/// seconds are read too, because some servers send them. At most a day; `None` if it is neither, or the date has passed.
 ///
 /// ```
 /// use std::time::Duration;
 /// use plugin_api::web::retry_after;
 ///
 /// assert_eq!(retry_after(" 120 "), Some(Duration::from_secs(120)));
-/// assert!(retry_after("Tue, 31 Dec 2199 23:59:59 GMT").is_some());
+/// assert_eq!(retry_after("0.5"), Some(Duration::from_millis(500)));
+/// assert_eq!(retry_after("18446744073709551615"), Some(Duration::from_secs(86_400)));
+/// assert_eq!(retry_after("Tue, 31 Dec 2199 23:59:59 GMT"), Some(Duration::from_secs(86_400)));
 /// assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
 /// assert_eq!(retry_after("soon"), None);
 /// ```
 pub fn retry_after(value: &str) -> Option<Duration> {
+    wait_from(value, Timestamp::now())
+}
+
+/// As long as a server asks to wait, in seconds. At most a day; `None` if they are negative or no number.
+///
+/// ```
+/// use std::time::Duration;
+/// use plugin_api::web::seconds_to_wait;
+///
+/// assert_eq!(seconds_to_wait(1.25), Some(Duration::from_millis(1250)));
+/// assert_eq!(seconds_to_wait(1e30), Some(Duration::from_secs(86_400)));
+/// assert_eq!(seconds_to_wait(-1.0), None);
+/// assert_eq!(seconds_to_wait(f64::NAN), None);
+/// ```
+pub fn seconds_to_wait(seconds: f64) -> Option<Duration> {
+    let is_length = seconds.is_finite() && seconds >= 0.0;
+    is_length.then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())))
+}
+
+fn wait_from(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+        return seconds_to_wait(seconds);
     }
     let until = rfc2822::parse(value).ok()?.timestamp();
-    SystemTime::from(until).duration_since(SystemTime::now()).ok()
+    seconds_to_wait(until.duration_since(now).as_secs_f64())
 }
 
 #[cfg(test)]
@@ -83,6 +108,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_time_to_wait_is_read_in_every_form_and_never_for_ever() {
+        let now: Timestamp = "1994-11-06T08:49:00Z".parse().unwrap();
+        let wait = |value: &str| wait_from(value, now).map(|wait| wait.as_millis());
+        assert_eq!(wait("3"), Some(3_000));
+        assert_eq!(wait(" 0.25 "), Some(250));
+        assert_eq!(wait("0"), Some(0));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(37_000));
+        for forever in ["86401", "18446744073709551615", "1e300", "Thu, 06 Nov 2194 08:49:37 GMT"] {
+            assert_eq!(wait(forever), Some(86_400_000), "{forever}");
+        }
+        for nothing in ["", "soon", "NaN", "inf", "-1", "Sun, 06 Nov 1994 08:00:00 GMT"] {
+            assert_eq!(wait(nothing), None, "{nothing}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -24,6 +24,7 @@ use switchboard_tests::{
 use browser::{Browser, heading};
 use own_google::{
     a_meeting_of_three_in_three_zones_suits_all_of_them, a_renamed_zone_goes_by_the_name_that_google_takes,
+    a_token_that_google_repeats_is_not_in_the_log,
     google_is_asked_by_the_proxy_of_the_environment_and_this_machine_is_not,
     moves_are_told_across_a_restart_on_postgresql, moves_are_told_across_a_restart_on_sqlite,
 };
@@ -35,6 +36,7 @@ pub fn tests() -> Vec<Trial> {
         events_come_and_go_as_operations,
         a_free_slot_lies_beside_what_is_busy,
         the_token_survives_a_restart_and_lies_nowhere_in_the_clear,
+        a_token_that_google_repeats_is_not_in_the_log,
         another_secret_key_is_refused_by_name,
         the_key_that_a_host_made_itself_is_kept,
         the_access_can_be_given_back,

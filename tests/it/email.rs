@@ -39,6 +39,7 @@ pub fn tests() -> Vec<Trial> {
         a_name_that_is_refused_is_told_and_blames_no_recipient,
         a_connection_that_the_server_ends_after_a_mail_is_replaced,
         an_access_token_is_renewed_and_lets_in_also_after_a_restart,
+        a_token_that_the_provider_repeats_is_not_in_the_log,
         access_tokens_come_by_the_proxy_of_the_environment_and_this_machine_is_asked_without,
         what_a_provider_wants_instead_of_a_password_is_told,
         a_domain_beyond_ascii_goes_to_a_server_without_smtputf8,
@@ -298,6 +299,38 @@ fn an_access_token_is_renewed_and_lets_in_also_after_a_restart() {
             );
         }
     }
+}
+
+fn a_token_that_the_provider_repeats_is_not_in_the_log() {
+    // The first one is replaced, which then has ended.
+    let authority = Peer::start(|request| match request.body.contains("refresh_token=refresh-token-one") {
+        true => (
+            200,
+            json!({
+                "access_token": "ya29.secret-token", "token_type": "Bearer", "expires_in": 3599,
+                "refresh_token": "refresh-token-two",
+            }),
+        ),
+        false => {
+            (400, json!({ "error": "invalid_grant", "error_description": "`refresh-token-two` is revoked" }))
+        }
+    });
+    let server = RawSmtp::start(|heard| match heard.line.split(' ').next() {
+        Some("EHLO") => Answer::line("250-raw\r\n250 AUTH LOGIN XOAUTH2"),
+        _ => Answer::Good,
+    });
+    let setup = Setup::new("[plugins.smtp]\nlog_level = \"debug\"\n")
+        .env("SMTP_SERVER", "127.0.0.1")
+        .env("SMTP_PORT", &server.port().to_string())
+        .env("SMTP_TLS", "none")
+        .env("SMTP_FROM_EMAIL", "switchboard@example.com")
+        .env("SMTP_USERNAME", "operator@example.com")
+        .env("SMTP_OAUTH_REFRESH_TOKEN", "refresh-token-one")
+        .env("SMTP_OAUTH_CLIENT_ID", "switchboard")
+        .env("SMTP_OAUTH_TOKEN_URL", &format!("http://{}/token", authority.address()));
+    let host = connected(connected(setup).terminate().1);
+    let log = host.wait_for_output("is revoked");
+    assert!(!log.contains("refresh-token-"), "{log}");
 }
 
 fn access_tokens_come_by_the_proxy_of_the_environment_and_this_machine_is_asked_without() {

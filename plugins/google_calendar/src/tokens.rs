@@ -309,15 +309,25 @@ impl Tokens {
 
     async fn open(&self, sealed: &str) -> Result<Grant, Failure> {
         let text = self.context.host().open(sealed).await.map_err(unsealed)?;
-        Grant::read(&text).ok_or_else(|| errors::consent_ended("the grant in the database cannot be read"))
+        let grant = Grant::read(&text)
+            .ok_or_else(|| errors::consent_ended("the grant in the database cannot be read"))?;
+        // Before they are used: Google may repeat them in what is logged.
+        self.scrub(&grant).await?;
+        Ok(grant)
+    }
+
+    /// Keeps its tokens out of the log.
+    async fn scrub(&self, grant: &Grant) -> Result<(), OperationError> {
+        for token in [&grant.access, &grant.refresh] {
+            self.context.secret(token.expose()).await?;
+        }
+        Ok(())
     }
 
     /// Holds a grant, also if the host does not take its tokens as secrets: then it is kept, and not used.
     async fn hold(&self, grant: Grant, version: i64, unsaved: bool) -> Result<(), Failure> {
         *self.lock() = Some(Held { grant: grant.clone(), version, unsaved, is_scrubbed: false });
-        for token in [&grant.access, &grant.refresh] {
-            self.context.secret(token.expose()).await?;
-        }
+        self.scrub(&grant).await?;
         if let Some(held) = self.lock().as_mut() {
             held.is_scrubbed = true;
         }

@@ -12,6 +12,7 @@ use plugin_api::{
     requests::twilio::{RestMethod, RestRequest},
     serde_json::{self, Value},
     tokio::time::timeout,
+    web::retry_after,
 };
 use reqwest::{RequestBuilder, Response, header, redirect};
 use url::Url;
@@ -86,7 +87,11 @@ impl Client {
         };
         let exchange = async {
             let response = self.send(self.authenticated(builder)).await?;
-            let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+            let status = response.status().as_u16();
+            let retry_after = response
+                .headers()
+                .get(header::RETRY_AFTER)
+                .and_then(|value| retry_after(value.to_str().ok()?));
             let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
             let date = date.map(str::to_owned);
             self.set_clock(date.as_deref());
@@ -171,10 +176,4 @@ impl Client {
 
 fn encode(pairs: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-}
-
-/// Only seconds: Twilio sends no dates.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds: f64 = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
 }

@@ -1,7 +1,10 @@
 //! A Google of our own, where the stand-in knows too little: it takes the zones that it is told, has events that move, and
 //! answers busy times with the offset of each calendar.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
 use switchboard_tests::{
@@ -117,6 +120,30 @@ fn come_back(setup: Setup) -> (TestHost, Response) {
     let back = format!("/api/calendar/oauth/callback?code=good&state={state}");
     let page = host.request("GET", &back, &[("cookie", &cookie)], None);
     (host, page)
+}
+
+pub fn a_token_that_google_repeats_is_not_in_the_log() {
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let ended = has_ended.clone();
+    let peer = Peer::start(move |asked| match asked.path.as_str() {
+        "/oauth2/token" if ended.load(Ordering::SeqCst) => {
+            let words = "`google_refresh` is revoked, and `google_access` with it";
+            (400, json!({ "error": "invalid_grant", "error_description": words }))
+        }
+        // Each is due for renewal at once.
+        "/oauth2/token" => {
+            let mut tokens = tokens();
+            tokens["expires_in"] = 0.into();
+            (200, tokens)
+        }
+        _ => (200, json!({ "kind": "calendar#events", "timeZone": "Europe/Berlin", "items": [] })),
+    });
+    let config = format!("{}log_level = \"debug\"\n", super::PLUGINS);
+    let host = connected(super::variables(Setup::new(&config), peer.address()));
+    let setup = host.terminate().1;
+    has_ended.store(true, Ordering::SeqCst);
+    let log = setup.start().wait_for_output("is revoked");
+    assert!(!log.contains("google_refresh") && !log.contains("google_access"), "{log}");
 }
 
 pub fn google_is_asked_by_the_proxy_of_the_environment_and_this_machine_is_not() {

@@ -2,9 +2,10 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use expect_test::expect;
 use plugin_api::{
     prelude::*,
@@ -160,24 +161,64 @@ async fn a_renewed_token_outlives_a_database_that_is_away() {
 async fn a_host_that_takes_no_secret_loses_no_renewed_token() {
     let peer = rotating();
     let database = Database::new();
-    let is_away = Arc::new(AtomicBool::new(false));
-    let away = is_away.clone();
+    let secrets_left = Arc::new(AtomicUsize::new(usize::MAX));
+    let left = secrets_left.clone();
     let plugin = setup::plugin_test(peer.port, &database, json!({}))
-        .fake_json(HOST, "secret", move |_, _| match away.load(Ordering::SeqCst) {
-            true => Err(OperationError::unavailable("the host is busy")),
-            false => Ok(json!(null)),
+        .fake_json(HOST, "secret", move |_, _| {
+            let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            taken.map(|_| json!(null)).map_err(|_| OperationError::unavailable("the host is busy"))
         })
         .create()
         .unwrap();
     connect(&plugin).await;
     let before = refreshes(&peer);
-    is_away.store(true, Ordering::SeqCst);
-    assert!(list(&plugin).await.is_err(), "no token is used that the host does not keep out of the log");
+    secrets_left.store(0, Ordering::SeqCst);
+    assert!(list(&plugin).await.is_err());
+    assert_eq!(refreshes(&peer), before, "no token is used that the host does not keep out of the log");
+    // Both tokens of the grant in the database; then the host is busy, and takes none of those that replace them.
+    secrets_left.store(2, Ordering::SeqCst);
+    assert!(list(&plugin).await.is_err(), "nor is a new one");
     assert_eq!(refreshes(&peer), before + 1);
-    is_away.store(false, Ordering::SeqCst);
+    secrets_left.store(usize::MAX, Ordering::SeqCst);
     list(&plugin).await.expect("what Google replaced was kept");
     let later = setup::plugin(peer.port, &database);
     list(&later).await.expect("in the database too");
+}
+
+#[tokio::test]
+async fn a_token_of_the_database_is_kept_out_of_the_log_before_it_is_used() {
+    let secrets = Arc::new(Mutex::new(Vec::new()));
+    let (noted, known) = (secrets.clone(), secrets.clone());
+    // The token holds for a while, and is due for renewal.
+    let grant = json!({
+        "refresh": "refresh-1", "access": "access-1",
+        "expires_at": "2199-01-01T00:00:00Z", "renew_at": "2020-01-01T00:00:00Z",
+    });
+    let peer = Peer::start(move |heard| {
+        let known = known.lock().unwrap().clone();
+        match heard.path.as_str() {
+            "/token" if known.contains(&heard.field("refresh_token").unwrap()) => error(503, "backendError"),
+            _ if heard.header("authorization") == Some("Bearer access-1")
+                && known.contains(&"access-1".to_owned()) =>
+            {
+                no_events()
+            }
+            _ => Reply::Json(400, json!({})),
+        }
+    });
+    let database = Database::new();
+    connect(&plugin(setup::google(|_| no_events()).port, &database)).await;
+    let sealed = format!("test-key.{}", STANDARD.encode(grant.to_string()));
+    database.run(&format!("update google_calendar_grants set sealed = '{sealed}'"));
+    let plugin = setup::plugin_test(peer.port, &database, json!({}))
+        .fake_json(HOST, "secret", move |_, secret| {
+            noted.lock().unwrap().push(secret["value"].as_str().unwrap().to_owned());
+            Ok(json!(null))
+        })
+        .create()
+        .unwrap();
+    list(&plugin).await.expect("the token still holds");
+    assert_eq!(refreshes(&peer), 1);
 }
 
 #[tokio::test]

@@ -131,6 +131,10 @@ async fn who_asks_to_wait_is_waited_for_within_the_deadline() {
     assert_eq!((refused.kind, refused.retry_after_ms), (ErrorKind::Overloaded, Some(3_600_000)));
     assert_eq!(peer.heard(&format!("GET {EVENTS}")).len() - 1, 1, "an hour is not waited for");
     assert_eq!(reported_failure(&plugin).await.0, ReasonCode::RateLimited);
+
+    let peer = scripted(move |_, _| slow_down("18446744073709551615"));
+    let refused = list(&connected(&peer).await).await.unwrap_err();
+    assert_eq!((refused.kind, refused.retry_after_ms), (ErrorKind::Overloaded, Some(86_400_000)));
 }
 
 #[tokio::test]

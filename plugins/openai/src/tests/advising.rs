@@ -6,7 +6,7 @@ use std::{io, path::Path, time::Duration};
 use expect_test::expect;
 use plugin_api::{files::Unreadable, prelude::*, serde_json::json};
 use reqwest::header::HeaderMap;
-use rustls::{CertificateError, Error as TlsError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
 use super::setup::shown_failure;
 use crate::{
@@ -71,6 +71,8 @@ fn no_trustworthy_encryption() {
         certificate(CertificateError::UnknownIssuer),
         certificate(CertificateError::Revoked),
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType),
+        TlsError::AlertReceived(AlertDescription::ProtocolVersion),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired),
         TlsError::HandshakeNotComplete,
     ];
     let errors = errors.map(|error| network(&io::Error::other(error), WAY)).into_iter();
@@ -86,6 +88,8 @@ fn no_trustworthy_encryption() {
         tls [ca_file]: the certificate of `api.example.com` cannot be trusted
         tls [base_url]: `api.example.com` does not answer in TLS: if it serves without encryption, write `OPENAI_BASE_URL` with `http://` or `ws://`
         tls [-]: no TLS connection with `api.example.com` can be made: no common version or cipher suite => Let `api.example.com` speak TLS 1.2 or later
+        tls [-]: `api.example.com` requires a client certificate, which Switchboard does not send => Let `api.example.com` accept clients without a certificate
+        tls [-]: the TLS handshake with `api.example.com` failed: handshake not complete => Check the TLS configuration and the log of `api.example.com`
         config_invalid [ca_file]: `/etc/ca.pem` does not exist
         config_invalid [ca_file]: `/etc/ca.pem` may not be read by this process
         config_invalid [ca_file]: `/etc/ca.pem` cannot be read: is a directory

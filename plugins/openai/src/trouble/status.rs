@@ -4,16 +4,14 @@
 use std::time::Duration;
 
 use plugin_api::{
-    jiff::{Timestamp, fmt::rfc2822},
     requests::openai::TroubleCode,
     serde_json::{self, Value},
+    web::{self, seconds_to_wait},
 };
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::{Trouble, connecting::Way};
 
-/// Nobody is asked to wait longer than this, whatever the server says.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_CODE: usize = 64;
 
 /// What stands in place of what may be a key.
@@ -246,7 +244,7 @@ pub fn refused(way: Way<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> T
     let trouble = judge(way, status, &refusal);
     let waits = matches!(trouble.code, TroubleCode::RateLimited | TroubleCode::Unavailable);
     Trouble {
-        retry_after: retry_after(headers, Timestamp::now()).or(refusal.retry_after).filter(|_| waits),
+        retry_after: retry_after(headers).or(refusal.retry_after).filter(|_| waits),
         http_status: Some(status),
         vendor_code: refusal.code,
         // What a server says of a key it may say with the key.
@@ -409,24 +407,10 @@ fn quota(server: &str, status: u16) -> Trouble {
     Trouble::new(TroubleCode::Quota, format!("`{server}` says that {words} (HTTP {status})"))
 }
 
-/// How long to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
-pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-    let millis = text("retry-after-ms").and_then(number).map(|millis| millis / 1000.0);
-    let seconds = millis.or_else(|| {
-        let given = text(RETRY_AFTER.as_str())?;
-        number(given).or_else(|| seconds_until(given, now))
-    })?;
-    seconds_to_wait(seconds)
-}
-
-fn seconds_to_wait(seconds: f64) -> Option<Duration> {
-    let wait = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
-    Some(wait.min(LONGEST_WAIT))
-}
-
-fn seconds_until(date: &str, now: Timestamp) -> Option<f64> {
-    let at = rfc2822::parse(date).ok()?.timestamp();
-    Some(at.duration_since(now).as_secs_f64())
+/// How long to wait: `retry-after-ms`, or `Retry-After`.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let millis = text("retry-after-ms").and_then(|millis| millis.trim().parse::<f64>().ok());
+    let wait = millis.and_then(|millis| seconds_to_wait(millis / 1000.0));
+    wait.or_else(|| web::retry_after(text(RETRY_AFTER.as_str())?))
 }

@@ -15,7 +15,7 @@ use plugin_api::{
     tokio::{
         self,
         sync::Mutex,
-        time::{Instant, timeout_at},
+        time::{Instant, timeout, timeout_at},
     },
     tracing,
     web::retry_after,
@@ -32,8 +32,12 @@ use crate::{
 const AHEAD: Duration = Duration::from_secs(60);
 /// A token that does not say how long it holds is taken to hold this long.
 const SHORT_LIFE: Duration = Duration::from_secs(300);
+/// Nor is one used longer than a day, whatever the provider says.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the provider may take. Longer than a login waits: what it replaces after that is still kept.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How much of that a stop waits for: less than the host's grace, which is 10 s by default.
+const LAST_PATIENCE: Duration = Duration::from_secs(8);
 /// The codes of OAuth by which a provider says that it cannot serve now (RFC 6749, 4.1.2.1).
 const OUTAGES: [&str; 2] = ["temporarily_unavailable", "server_error"];
 
@@ -98,10 +102,15 @@ impl Tokens {
         }
     }
 
-    /// Waits for a renewal under way: its token may be the only one that is still good.
+    /// Waits for a renewal under way: its token may be the only one that is still good. Ends within the host's grace.
     pub async fn settle(&self) {
-        if let Self::Renewed(renewer) = self {
-            drop(renewer.held.lock().await);
+        let Self::Renewed(renewer) = self else { return };
+        if timeout(LAST_PATIENCE, renewer.held.lock()).await.is_err() {
+            tracing::warn!(
+                "`{}` has not answered the request for an access token in {LAST_PATIENCE:?}, and the plugin stops: if it \
+                 replaced the refresh token meanwhile, obtain a new one and set `SMTP_OAUTH_REFRESH_TOKEN`",
+                renewer.host()
+            );
         }
     }
 }
@@ -120,6 +129,10 @@ impl Renewer {
             Some(refresh) => refresh.clone(),
             None => self.kept.read().await.unwrap_or_else(|| given.clone()),
         };
+        // Before it is used: the provider may repeat it in what is logged. The host knows that of the settings.
+        if refresh != *given {
+            self.context.secret(refresh.expose()).await?;
+        }
         let mut answer = renew(&self.renewal, &refresh).await;
         // The settings may hold a newer consent than what was kept.
         if matches!(answer, Err(NoToken::Ended(_))) && refresh != *given {
@@ -181,7 +194,7 @@ async fn renew(renewal: &Renewal, refresh: &Secret) -> Result<Answer, NoToken> {
     let answer = answer.map_err(|trouble| failure(trouble, renewal))?;
     Ok(Answer {
         access: Secret::new(answer.access_token().secret().clone()),
-        life: answer.expires_in().unwrap_or(SHORT_LIFE),
+        life: answer.expires_in().unwrap_or(SHORT_LIFE).min(LONGEST_LIFE),
         refresh: answer.refresh_token().map(|token| Secret::new(token.secret().clone())),
     })
 }

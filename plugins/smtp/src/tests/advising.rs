@@ -9,7 +9,7 @@ use plugin_api::{
     prelude::*,
     serde_json::{self, json},
 };
-use rustls::{CertificateError, Error as TlsError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
 
 use super::setup::shown_failure;
 use crate::{
@@ -189,6 +189,14 @@ fn no_trustworthy_encryption() {
         certificate(CertificateError::UnknownIssuer),
         certificate(CertificateError::Revoked),
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType),
+        TlsError::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13),
+        TlsError::AlertReceived(AlertDescription::HandshakeFailure),
+        TlsError::AlertReceived(AlertDescription::ProtocolVersion),
+        TlsError::AlertReceived(AlertDescription::InsufficientSecurity),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired),
+        TlsError::AlertReceived(AlertDescription::UnknownCA),
+        TlsError::AlertReceived(AlertDescription::AccessDenied),
+        TlsError::AlertReceived(AlertDescription::InternalError),
         TlsError::HandshakeNotComplete,
     ];
     let errors = errors.map(|error| tls::failure(&io::Error::other(error), &config).unwrap());
@@ -204,6 +212,14 @@ fn no_trustworthy_encryption() {
         tls [ca_file]: the certificate of `smtp.example.com:587` cannot be trusted
         tls [tls]: `smtp.example.com:587` does not answer in TLS: if the port begins unencrypted, set `SMTP_TLS=starttls`
         tls [-]: no TLS connection with `smtp.example.com:587` can be made: no common version or cipher suite => Let `smtp.example.com:587` speak TLS 1.2 or later
+        tls [-]: no TLS connection with `smtp.example.com:587` can be made: no common version or cipher suite => Let `smtp.example.com:587` speak TLS 1.2 or later
+        tls [-]: no TLS connection with `smtp.example.com:587` can be made: no common version or cipher suite => Let `smtp.example.com:587` speak TLS 1.2 or later
+        tls [-]: no TLS connection with `smtp.example.com:587` can be made: no common version or cipher suite => Let `smtp.example.com:587` speak TLS 1.2 or later
+        tls [-]: `smtp.example.com:587` requires a client certificate, which Switchboard does not send => Let `smtp.example.com:587` accept clients without a certificate
+        tls [-]: `smtp.example.com:587` requires a client certificate, which Switchboard does not send => Let `smtp.example.com:587` accept clients without a certificate
+        tls [-]: `smtp.example.com:587` denies this client access => Let `smtp.example.com:587` accept connections from this machine
+        tls [-]: the TLS handshake with `smtp.example.com:587` failed: received fatal alert: InternalError => Check the TLS configuration and the log of `smtp.example.com:587`
+        tls [-]: the TLS handshake with `smtp.example.com:587` failed: handshake not complete => Check the TLS configuration and the log of `smtp.example.com:587`
         tls [tls]: `smtp.example.com:587` offers no STARTTLS: set `SMTP_TLS=implicit` if the port expects TLS from the first byte, or `SMTP_TLS=none` to send unencrypted
         tls [-]: `smtp.example.com:587` sent extra data after its reply to STARTTLS: an attacker in between may have injected it, so that the connection was closed => Set `SMTP_TLS=implicit` if `smtp.example.com:587` has a port for it, or look into the network on the way there
         config_invalid [ca_file]: `/etc/ca.pem` does not exist

@@ -225,6 +225,60 @@ async fn a_provider_that_takes_long_is_named_and_its_token_is_kept_all_the_same(
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_provider_longer_than_the_grace() {
+    let server = server("ya29.good");
+    let (_open, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let (authority, _) = authority(move |_| {
+        let _ = gate.lock().unwrap().recv();
+        (503, json!({}))
+    });
+    let plugin = renewing(&server, authority.port, json!({ "timeout": "1s" }));
+    plugin.init().await.unwrap_err();
+    plugin.stop().await.unwrap();
+    let logs = format!("{:?}", plugin.logs());
+    assert!(logs.contains("`127.0.0.1` has not answered the request for an access token in 8s"), "{logs}");
+}
+
+#[tokio::test]
+async fn a_kept_token_is_kept_out_of_the_log_before_it_is_used() {
+    let server = server("ya29.good");
+    let folder = tempfile::tempdir().unwrap();
+    let (replaces, _) = replacing();
+    renewing_in(&folder, &server, replaces.port, json!({})).init().await.unwrap();
+    let secrets = Arc::new(Mutex::new(Vec::new()));
+    let (noted, known) = (secrets.clone(), secrets.clone());
+    let (ended, asked) = authority(move |refresh| {
+        let is_known = known.lock().unwrap().iter().any(|secret| secret == refresh);
+        (400, json!({ "error": "invalid_grant", "error_description": format!("{refresh}: {is_known}") }))
+    });
+    let plugin = renewing_test(&folder, &server, ended.port, json!({}))
+        .fake_json(HOST, "secret", move |_, secret| {
+            noted.lock().unwrap().push(secret["value"].as_str().unwrap().to_owned());
+            Ok(Value::Null)
+        })
+        .create()
+        .unwrap();
+    plugin.init().await.unwrap_err();
+    assert_eq!(asked.lock().unwrap().len(), 2);
+    let logs = format!("{:?}", plugin.logs());
+    assert!(logs.contains("refresh-2: true"), "{logs}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_said_to_hold_for_ever_is_used() {
+    let server = server("ya29.good");
+    let (authority, asked) = authority(|_| {
+        (200, json!({ "access_token": "ya29.good", "token_type": "Bearer", "expires_in": u64::MAX }))
+    });
+    let plugin = renewing(&server, authority.port, json!({}));
+    for _ in 0..2 {
+        plugin.init().await.unwrap();
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn what_was_kept_and_has_ended_gives_way_to_the_settings() {
     let server = server("ya29.good");
     let folder = tempfile::tempdir().unwrap();
