@@ -26,8 +26,13 @@ const DOUBT_MS: i64 = 60_000;
 /// The SQL condition that the moment in this column has come, or is impossible: further ahead than `longest`. It is not so
 /// for [`NEVER`].
 pub fn is_over(column: &str, longest: Duration) -> String {
-    let most = millis(longest).saturating_add(DOUBT_MS);
-    format!("({column} <= now_ms() or ({column} > now_ms() + {most} and {column} < {NEVER}))")
+    format!("({column} <= now_ms() or {})", is_impossible(column, &millis(longest).to_string()))
+}
+
+/// The SQL condition that the moment in this column lies further ahead than `longest`, which is SQL for a number of
+/// milliseconds.
+pub fn is_impossible(column: &str, longest: &str) -> String {
+    format!("({column} > now_ms() + {longest} + {DOUBT_MS} and {column} < {NEVER})")
 }
 
 /// The same of a moment that was read; `now_ms` is a [`DatabaseClock`]'s.

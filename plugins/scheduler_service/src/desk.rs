@@ -16,7 +16,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::{
     GOOGLE_CALENDAR,
-    engine::{Engine, now_ms, random_id},
+    engine::{Engine, random_id},
     misfire::PUNCTUAL_MS,
     rule::Rule,
     settings::Config,
@@ -93,7 +93,7 @@ impl Desk {
     ) -> Result<NewJob, OperationError> {
         let zone_name = request.time_zone.clone().unwrap_or_else(|| self.config.zone_name.clone());
         let zone = times::zone("time_zone", &zone_name)?;
-        let now_ms = now_ms();
+        let now_ms = self.store.now_ms();
         let (rule, fire_ms) = self.when(&request, &zone, now_ms).await?;
         // A reminder is looked at at once, and then as its event comes nearer.
         let due_ms = if matches!(rule, Rule::Event { .. }) { now_ms } else { fire_ms };
@@ -192,7 +192,7 @@ impl Desk {
 
     pub async fn cancel(&self, id: &str, person: Option<&str>) -> Result<Job, OperationError> {
         self.known(id, person).await?;
-        if !self.store.cancel(id, now_ms()).await? {
+        if !self.store.cancel(id, self.store.now_ms()).await? {
             let known = self.known(id, person).await?;
             if known.state == JobState::Cancelled {
                 return Ok(shown(&known));
@@ -253,7 +253,7 @@ impl Desk {
     /// What a letter holds, as a job for now. Another job has other keys: it was found to have had no effect, or
     /// somebody said that it may have it twice.
     fn again(&self, letter: &store::DeadLetter) -> Result<NewJob, OperationError> {
-        let now_ms = now_ms();
+        let now_ms = self.store.now_ms();
         Ok(NewJob {
             id: random_id(),
             fingerprint: String::new(),

@@ -14,7 +14,6 @@ mod recorder;
 
 use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
 
-use jiff::Timestamp;
 use plugin_api::{
     prelude::*,
     process,
@@ -95,7 +94,7 @@ impl Engine {
         let all = u32::try_from(self.config.concurrent).unwrap_or(u32::MAX);
         // What takes longer is found by its lease.
         let _ = tokio::time::timeout(FAREWELL, self.room.acquire_many(all)).await;
-        if let Err(error) = self.store.release(&self.owner, now_ms()).await {
+        if let Err(error) = self.store.release(&self.owner).await {
             plugin_api::tracing::warn!("jobs could not be released before their leases end: {error}");
         }
     }
@@ -103,11 +102,6 @@ impl Engine {
     fn working(&self) -> std::sync::MutexGuard<'_, Claims> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
 }
 
 /// A name that nothing else has.

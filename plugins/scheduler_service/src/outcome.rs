@@ -83,6 +83,7 @@ pub fn retried(job: &Job, doubt: bool, fire_ms: i64, at_ms: i64, now_ms: i64, er
     Record {
         new_fire: Some(fire_ms),
         new_due: Some(at_ms),
+        new_wait: Some(at_ms - now_ms),
         new_attempts: job.attempts,
         new_doubt: (job.doubt || doubt).into(),
         error: Some(error),
@@ -92,7 +93,12 @@ pub fn retried(job: &Job, doubt: bool, fire_ms: i64, at_ms: i64, now_ms: i64, er
 
 /// Its moment is this one; somebody looks at it at `due_ms`.
 pub fn waits(job: &Job, fire_ms: i64, due_ms: i64, now_ms: i64) -> Record {
-    Record { new_fire: Some(fire_ms), new_due: Some(due_ms), ..standing(job, JobState::Waiting, now_ms) }
+    Record {
+        new_fire: Some(fire_ms),
+        new_due: Some(due_ms),
+        new_wait: Some(due_ms - now_ms),
+        ..standing(job, JobState::Waiting, now_ms)
+    }
 }
 
 /// What it was for is gone.
@@ -107,6 +113,7 @@ fn standing(job: &Job, state: JobState, now_ms: i64) -> Record {
         new_state: state.as_str().to_owned(),
         new_fire: None,
         new_due: None,
+        new_wait: None,
         new_attempts: 0,
         new_doubt: 0,
         new_parked: None,

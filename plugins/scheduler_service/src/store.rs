@@ -1,7 +1,7 @@
 //! Jobs and dead letters in the database. Every step is one statement or one transaction, so that two hosts cannot both
 //! take it; what a host writes of a job counts only while the job is that host's.
 //!
-//! A job is looked at when `due_ms` has passed. The host that claims it writes the name of the claim into `owner`, and the end
+//! A job is looked at when `due_ms` has passed, by the database's clock. The host that claims it writes the name of the claim into `owner`, and the end
 //! of its lease into `due_ms`: so a job whose host is gone is simply due again. `begun` is written before anything is
 //! done; found on a job that is due again, it says that its host went away in the middle.
 
@@ -16,8 +16,9 @@ pub use letters::DeadLetter;
 
 use plugin_api::{
     context::Dependency,
+    lease::DatabaseClock,
     prelude::*,
-    process,
+    process::{self, Leases},
     requests::sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Transaction},
     tokio::sync::OnceCell,
 };
@@ -29,6 +30,7 @@ pub const DATABASE: &str = "database";
 /// The tables.
 pub struct Store {
     context: Context,
+    clock: DatabaseClock,
     dialect: OnceCell<Dialect>,
 }
 
@@ -36,17 +38,23 @@ type Outcome<T> = Result<T, OperationError>;
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, dialect: OnceCell::new() }
+        Self { context, clock: DatabaseClock::default(), dialect: OnceCell::new() }
+    }
+
+    /// Now by the database's clock, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// Brings the tables to their newest version.
     pub async fn migrate(&self) -> Outcome<()> {
         let migrate = Migrate::new(OWNER)
             .version("jobs and dead letters", tables::TABLES)
-            .version("messages that were sent", tables::SENT);
+            .version("messages that were sent", tables::SENT)
+            .version("how far ahead a job is due at most", tables::WAITS);
         let database = self.database()?;
         database.call(migrate).await?;
-        let leases = ("scheduler_service_jobs", "due_ms");
+        let leases = Leases { table: "scheduler_service_jobs", owner: "owner", until: "due_ms" };
         process::end_leases_of_others(&database, self.dialect().await?, leases, "1 = 1").await
     }
 

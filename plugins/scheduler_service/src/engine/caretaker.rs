@@ -11,8 +11,8 @@ use plugin_api::{
     worker::Pulse,
 };
 
-use super::{Engine, now_ms, presence::Presence};
-use crate::{MESSAGING, settings::millis};
+use super::{Engine, presence::Presence};
+use crate::MESSAGING;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const JOBS_KEPT_MS: i64 = 30 * DAY_MS;
@@ -28,7 +28,7 @@ pub const LOST_JOBS: &str = "lost_jobs";
 const LETTERS_PATH: &str = "/api/schedule/dead-letters";
 /// So many make it; fewer are a note.
 const FAULTS: u64 = 3;
-/// How often old things are forgotten, and leases looked at that no clock can mean.
+/// How often old things are forgotten.
 const TIDY: Duration = Duration::from_secs(60);
 
 impl Engine {
@@ -42,8 +42,7 @@ impl Engine {
             if jobs.is_empty() {
                 continue;
             }
-            let until = now_ms() + millis(self.config.lease);
-            if let Err(error) = self.store.renew(&jobs, until).await {
+            if let Err(error) = self.store.renew(&jobs, self.config.lease).await {
                 tracing::warn!("the leases of {} jobs cannot be renewed: {error}", jobs.len());
             }
         }
@@ -55,6 +54,9 @@ impl Engine {
         let mut seen = String::new();
         loop {
             pulse.turn();
+            if let Err(error) = self.store.look_at_clock().await {
+                tracing::debug!(%error, "the database's clock cannot be read at the moment");
+            }
             if let Ok(notes) = self.resume_and_note().await
                 && told.as_ref() != Some(&notes)
                 && self.context.host().note(notes.clone()).await.is_ok()
@@ -81,7 +83,7 @@ impl Engine {
         for (plugin, jobs) in self.store.parked().await? {
             let why = match self.presences.ask(&plugin).await {
                 Presence::Connected => {
-                    let resumed = self.store.resume(&plugin, now_ms()).await?;
+                    let resumed = self.store.resume(&plugin).await?;
                     tracing::info!("`{plugin}` is back: {resumed} parked jobs go on");
                     self.wake();
                     continue;
@@ -133,7 +135,7 @@ impl Engine {
                 failed.messages.iter().rev().map(|message| (&message.id, message.error.as_deref())).collect();
             for (message, why) in lost {
                 let why = why.unwrap_or("it was not sent");
-                if self.store.lost_message(message, why, now_ms()).await? {
+                if self.store.lost_message(message, why, self.store.now_ms()).await? {
                     tracing::warn!(text = message, "what a job sent did not reach its recipient: {why}");
                 }
             }
@@ -143,9 +145,8 @@ impl Engine {
     }
 
     async fn tidy(&self) -> Result<(), OperationError> {
-        let now = now_ms();
+        let now = self.store.now_ms();
         self.store.forget_sent(now - SENT_KEPT_MS).await?;
-        self.store.end_impossible_leases(now, now + 10 * millis(self.config.lease)).await?;
         self.store.forget_jobs(now - JOBS_KEPT_MS).await?;
         self.store.forget_letters(now - LETTERS_KEPT_MS).await
     }

@@ -13,8 +13,8 @@ use plugin_api::{
     worker::Pulse,
 };
 
-use super::{Engine, now_ms};
-use crate::{settings::millis, store::Job};
+use super::Engine;
+use crate::store::Job;
 
 /// Room that becomes free within this time is filled by one claim.
 const GATHER: Duration = Duration::from_millis(5);
@@ -64,10 +64,9 @@ impl Engine {
     }
 
     async fn claim(self: &Arc<Self>, room: Vec<OwnedSemaphorePermit>) -> Result<usize, OperationError> {
-        let now = now_ms();
-        let until = now + millis(self.config.lease);
         let owner = format!("{}{}", self.owner, self.claims.fetch_add(1, Ordering::Relaxed));
-        let jobs = self.store.claim(&owner, now, until, room.len()).await?;
+        let working = self.working().clone();
+        let jobs = self.store.claim(&owner, self.config.lease, room.len(), &working).await?;
         let claimed = jobs.len();
         self.working().extend(jobs.iter().map(claim_of));
         for (job, permit) in jobs.into_iter().zip(room) {

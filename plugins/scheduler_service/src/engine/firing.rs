@@ -12,7 +12,7 @@ use plugin_api::{
     tracing,
 };
 
-use super::{Engine, now_ms, presence::Presence};
+use super::{Engine, presence::Presence};
 use crate::{
     GOOGLE_CALENDAR,
     misfire::{self, Due},
@@ -45,7 +45,7 @@ impl Engine {
 
     /// `None`: the job is another host's by now, or cancelled.
     async fn work_on(&self, job: &Job) -> Option<Record> {
-        let now = now_ms();
+        let now = self.store.now_ms();
         let Some(fire) = job.fire_ms else {
             return Some(outcome::cancelled(job, now, "it has no moment"));
         };
@@ -79,7 +79,7 @@ impl Engine {
             return self.attempt(&doubtful, fire, fire, None).await;
         }
         let error = "a host began it and was lost before it recorded the outcome";
-        Some(outcome::ended(job, End::Unknown, fire, fire, now_ms(), Some(error.to_owned())))
+        Some(outcome::ended(job, End::Unknown, fire, fire, self.store.now_ms(), Some(error.to_owned())))
     }
 
     /// The reminder follows its event: wherever that is, and whether it is at all.
@@ -87,7 +87,7 @@ impl Engine {
         let lead = i64::from(minutes) * MINUTE_MS;
         let known = job.fire_ms.unwrap_or_default();
         let presence = self.presences.of(GOOGLE_CALENDAR).await;
-        let now = now_ms();
+        let now = self.store.now_ms();
         if now >= known + lead {
             return write(begun_without(job, known, now));
         }
@@ -120,7 +120,7 @@ impl Engine {
     }
 
     fn follow(&self, job: &Job, event: Event, lead: i64) -> Look {
-        let now = now_ms();
+        let now = self.store.now_ms();
         let start = event.start.as_deref().and_then(|start| times::event_start(start, &job.zone));
         let Some(start) = start.map(Timestamp::as_millisecond) else {
             return write(outcome::cancelled(job, now, "its event has no start time any more"));
@@ -145,13 +145,13 @@ impl Engine {
     async fn attempt(&self, job: &Job, fire: i64, next_after: i64, event: Option<&Event>) -> Option<Record> {
         let plugin = job.does.plugin();
         if self.presences.of(plugin).await != Presence::Connected && !job.begun {
-            return Some(outcome::parked(job, plugin, fire, now_ms()));
+            return Some(outcome::parked(job, plugin, fire, self.store.now_ms()));
         }
         let (task, frozen) = match self.task(job, fire, event) {
             Ok(task) => task,
             Err(error) => {
                 let text = Some(error.to_string());
-                return Some(outcome::ended(job, End::Failed, fire, next_after, now_ms(), text));
+                return Some(outcome::ended(job, End::Failed, fire, next_after, self.store.now_ms(), text));
             }
         };
         let firing = Firing {
@@ -171,7 +171,7 @@ impl Engine {
         }
         let job = &Job { attempts: job.attempts + 1, ..job.clone() };
         let called = self.call(job, fire, task).await;
-        let now = now_ms();
+        let now = self.store.now_ms();
         Some(match called {
             Ok(message) => {
                 if let Some(message) = message {
@@ -241,7 +241,7 @@ impl Engine {
 
     /// The outcome of the message is looked for later. That nobody will know is no reason to send it again.
     async fn note_sent(&self, message: &str, job: &Job, fire: i64) {
-        if let Err(error) = self.store.sent(message, &job.id, fire, now_ms()).await {
+        if let Err(error) = self.store.sent(message, &job.id, fire, self.store.now_ms()).await {
             tracing::warn!(job = %job.id, "the delivery of a message is not tracked: {error}");
         }
     }

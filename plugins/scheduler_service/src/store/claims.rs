@@ -1,10 +1,11 @@
 //! What hosts do with jobs whose moment has come: claim, begin, end, renew, release, resume. Many at once, in one
 //! statement: a claim on PostgreSQL passes over what another host is claiming.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use plugin_api::{
-    requests::sql::{Dialect, Execute, Executed, Rows, Statement, Transaction, Value as Sql},
+    lease::{is_impossible, millis},
+    requests::sql::{Dialect, Execute, Executed, Query, Rows, Statement, Transaction, Value as Sql},
     serde_json::json,
 };
 
@@ -40,6 +41,8 @@ pub struct Record {
     pub new_fire: Option<i64>,
     /// When somebody looks at it again; `None`: nobody does.
     pub new_due: Option<i64>,
+    /// How far ahead that is at most; `None`: it is a moment that a person chose.
+    pub new_wait: Option<i64>,
     pub new_attempts: u32,
     /// 1: an attempt may have had an effect.
     pub new_doubt: u8,
@@ -67,12 +70,13 @@ pub struct Letter {
     pub letter_error: Option<String>,
 }
 
-const RECORD: [(&str, &str); 17] = [
+const RECORD: [(&str, &str); 18] = [
     ("job_id", "text"),
     ("job_owner", "text"),
     ("new_state", "text"),
     ("new_fire", "bigint"),
     ("new_due", "bigint"),
+    ("new_wait", "bigint"),
     ("new_attempts", "bigint"),
     ("new_doubt", "bigint"),
     ("new_parked", "text"),
@@ -93,6 +97,7 @@ const END: &str = "update scheduler_service_jobs as j set
         state = case when j.cancel = 0 or x.ended is not null then x.new_state else 'cancelled' end,
         fire_ms = case when j.cancel = 0 then x.new_fire end,
         due_ms = case when j.cancel = 0 then x.new_due end,
+        wait_ms = case when j.cancel = 0 then x.new_wait end,
         attempts = x.new_attempts, doubt = x.new_doubt,
         frozen = case when x.new_attempts > 0 then j.frozen end,
         parked_for = case when j.cancel = 0 then x.new_parked end,
@@ -103,26 +108,37 @@ const END: &str = "update scheduler_service_jobs as j set
         ended_ms = case when j.cancel = 0 then x.ended else x.at end";
 
 impl Store {
-    /// Takes up to so many jobs whose moment has come, until `until_ms`.
-    pub async fn claim(&self, owner: &str, now_ms: i64, until_ms: i64, most: usize) -> Outcome<Vec<Job>> {
-        let due = "select id from scheduler_service_jobs where due_ms <= $3 order by due_ms limit $4";
+    /// Takes up to so many jobs whose moment has come, for as long as a lease; none of `working`.
+    pub async fn claim(
+        &self,
+        owner: &str,
+        lease: Duration,
+        most: usize,
+        working: &Claims,
+    ) -> Outcome<Vec<Job>> {
+        let due = |list| {
+            format!(
+                "select id from scheduler_service_jobs where due_ms <= now_ms() and id not in ({list})
+                order by due_ms limit $3"
+            )
+        };
         let which = match self.dialect().await? {
             // Once, before anything is updated: a plan that asked again would lock more than it takes.
-            Dialect::Postgres => format!("id = any(array({due} for update skip locked))"),
-            Dialect::Sqlite => format!("id in ({due})"),
+            Dialect::Postgres => {
+                let due = due("select jsonb_array_elements_text($4)");
+                format!("id = any(array({due} for update skip locked))")
+            }
+            Dialect::Sqlite => format!("id in ({})", due("select value from json_each($4)")),
         };
         let sql = format!(
-            "update scheduler_service_jobs set owner = $1, due_ms = $2, parked_for = null where {which}
-            returning {COLUMNS}"
+            "update scheduler_service_jobs set owner = $1, due_ms = now_ms() + $2, wait_ms = $2, parked_for = null
+            where {which} returning {COLUMNS}, now_ms() as now_ms"
         );
-        let claim = Execute::new(sql).bind(owner).bind(until_ms).bind(now_ms).bind(most as i64);
-        let mut jobs = self
-            .execute(claim)
-            .await?
-            .returned
-            .iter()
-            .map(|row| jobs::read(&row))
-            .collect::<Outcome<Vec<_>>>()?;
+        let working = Sql::Json(working.iter().map(|(id, _)| json!(id)).collect());
+        let claim = Execute::new(sql).bind(owner).bind(millis(lease)).bind(most as i64).bind(working);
+        let claimed = self.execute(claim).await?.returned;
+        claimed.first().map_or(Ok(()), |row| self.clock.set(row))?;
+        let mut jobs = claimed.iter().map(|row| jobs::read(&row)).collect::<Outcome<Vec<_>>>()?;
         jobs.sort_by(|one, two| (one.fire_ms, &one.id).cmp(&(two.fire_ms, &two.id)));
         Ok(jobs)
     }
@@ -184,36 +200,48 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// These jobs stay with their claims.
-    pub async fn renew(&self, claims: &Claims, until_ms: i64) -> Outcome<()> {
+    /// These jobs stay with their claims for another lease.
+    pub async fn renew(&self, claims: &Claims, lease: Duration) -> Outcome<()> {
         let sql = format!(
-            "update scheduler_service_jobs as j set due_ms = $2
+            "update scheduler_service_jobs as j set due_ms = now_ms() + $2, wait_ms = $2
             from {} as x where j.id = x.job_id and j.owner = x.job_owner",
             tables::rows(self.dialect().await?, &[("job_id", "text"), ("job_owner", "text")])
         );
         let row = |(id, owner): &(String, String)| json!({ "job_id": id, "job_owner": owner });
         let rows = Sql::Json(claims.iter().map(row).collect());
-        self.execute(Execute::new(sql).bind(rows).bind(until_ms)).await.map(drop)
+        self.execute(Execute::new(sql).bind(rows).bind(millis(lease))).await.map(drop)
     }
 
     /// What was claimed and not begun by claims whose names begin so is for others.
-    pub async fn release(&self, owner: &str, now_ms: i64) -> Outcome<()> {
-        let sql = "update scheduler_service_jobs set owner = null, due_ms = $2
+    pub async fn release(&self, owner: &str) -> Outcome<()> {
+        let sql = "update scheduler_service_jobs set owner = null, due_ms = now_ms(), wait_ms = null
             where substr(owner, 1, length($1)) = $1 and begun = 0";
-        self.execute(Execute::new(sql).bind(owner).bind(now_ms)).await.map(drop)
+        self.execute(Execute::new(sql).bind(owner)).await.map(drop)
     }
 
     /// What waited for this plugin is due.
-    pub async fn resume(&self, plugin: &str, now_ms: i64) -> Outcome<u64> {
-        let sql = "update scheduler_service_jobs set parked_for = null, due_ms = $2, state = 'waiting'
+    pub async fn resume(&self, plugin: &str) -> Outcome<u64> {
+        let sql = "update scheduler_service_jobs set parked_for = null, due_ms = now_ms(), state = 'waiting'
             where parked_for = $1 and owner is null";
-        Ok(self.execute(Execute::new(sql).bind(plugin).bind(now_ms)).await?.rows_affected)
+        Ok(self.execute(Execute::new(sql).bind(plugin)).await?.rows_affected)
     }
 
-    /// A lease that ends later than any can is from before the clock was put back.
-    pub async fn end_impossible_leases(&self, now_ms: i64, latest_ms: i64) -> Outcome<()> {
-        let sql = "update scheduler_service_jobs set due_ms = $1 where owner is not null and due_ms > $2";
-        self.execute(Execute::new(sql).bind(now_ms).bind(latest_ms)).await.map(drop)
+    /// Looks at the clock. A lease, or a pause, that ends later than any can is from before the clock was put back: it is
+    /// over.
+    pub async fn look_at_clock(&self) -> Outcome<()> {
+        let is_impossible = format!("wait_ms is not null and {}", is_impossible("due_ms", "wait_ms"));
+        let look = format!(
+            "select now_ms() as now_ms, case when exists
+                (select 1 from scheduler_service_jobs where {is_impossible}) then 1 else 0 end as is_any"
+        );
+        let looked = self.query(Query::new(look)).await?;
+        let Some(row) = looked.first() else { return Ok(()) };
+        self.clock.set(row)?;
+        if row.get::<bool>("is_any")? {
+            let end = format!("update scheduler_service_jobs set due_ms = now_ms() where {is_impossible}");
+            self.execute(Execute::new(end)).await?;
+        }
+        Ok(())
     }
 }
 

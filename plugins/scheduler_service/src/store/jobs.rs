@@ -130,6 +130,7 @@ impl Store {
                 cancel = 1,
                 state = case when begun = 1 then state else 'cancelled' end,
                 due_ms = case when begun = 1 then due_ms end,
+                wait_ms = case when begun = 1 then wait_ms end,
                 fire_ms = case when begun = 1 then fire_ms end,
                 owner = case when begun = 1 then owner end,
                 parked_for = null,

@@ -63,6 +63,11 @@ pub const SENT: &str = "
         at_ms bigint not null
     )";
 
+/// How far ahead `due_ms` was set at most, where that was no person's choice: the end of a lease or a pause.
+pub const WAITS: &str = "
+    alter table scheduler_service_jobs add column wait_ms bigint;
+    create index scheduler_service_jobs_wait on scheduler_service_jobs (due_ms) where wait_ms is not null";
+
 /// Rows out of the JSON list `$1`, as a table of these columns.
 pub fn rows(dialect: Dialect, columns: &[(&str, &str)]) -> String {
     match dialect {

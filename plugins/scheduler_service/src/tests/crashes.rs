@@ -1,7 +1,10 @@
 //! Hosts that go away at any moment: what they had claimed is done by others, what they had begun is repeated only where
 //! that is harmless, and what cannot be decided is shown.
 
-use std::sync::{Mutex, mpsc};
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
 
 use plugin_api::{
     error::OperationError,
@@ -116,12 +119,32 @@ async fn a_lease_that_no_clock_can_mean_ends() {
     drop(first);
     let now = jiff::Timestamp::now().as_millisecond();
     world.database.run(&format!(
-        "update scheduler_service_jobs set owner = '{}other', fire_ms = {now}, due_ms = {}",
+        "update scheduler_service_jobs set owner = '{}other', fire_ms = {now}, wait_ms = 30000, due_ms = {}",
         process::name(),
-        now + 10 * 24 * 3600 * 1000
+        now + 3_600_000
     ));
     let second = world.start(json!({})).await;
     wait_for(&second, &job.id, JobState::Done).await;
+}
+
+/// The clock was put back by an hour while a job waited for its next attempt. One whose moment a person chose stays.
+#[tokio::test]
+async fn a_pause_that_no_clock_can_mean_ends() {
+    let world = World::new();
+    world.answers("smtp", |number| match number {
+        1 => Err(OperationError::unavailable("busy").retry_after(Duration::from_secs(600))),
+        _ => Ok(json!({})),
+    });
+    let plugin = world.start(json!({})).await;
+    let (job, later) = (waiting(&plugin, email()).await, waiting(&plugin, message()).await);
+    let now = jiff::Timestamp::now().as_millisecond();
+    let due =
+        format!("update scheduler_service_jobs set fire_ms = {now}, due_ms = {now} where id = '{}'", job.id);
+    world.database.run(&due);
+    wait_for(&plugin, &job.id, JobState::Retrying).await;
+    world.database.run("update scheduler_service_jobs set due_ms = due_ms + 3600000");
+    wait_until("another attempt", || world.calls("smtp").len() == 2).await;
+    assert_eq!(fetch(&plugin, &later.id).await.state, JobState::Waiting);
 }
 
 /// On SQLite there is no other process, and nobody waits for the lease of one.
@@ -140,10 +163,10 @@ async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
     wait_for(&second, &job.id, JobState::Done).await;
 }
 
-/// The lease of a job that takes long is over, and this host itself claims it again: what the first claim writes then
-/// counts no more.
+/// The lease of a job that takes long is over: the host that is at it does not claim it again, but another one does. What
+/// the first claim writes then counts no more.
 #[tokio::test]
-async fn a_claim_that_was_overtaken_by_the_same_host_writes_nothing() {
+async fn a_claim_that_was_overtaken_writes_nothing() {
     let world = World::new();
     let (first, held_first) = mpsc::channel::<()>();
     let (second, held_second) = mpsc::channel::<()>();
@@ -163,12 +186,13 @@ async fn a_claim_that_was_overtaken_by_the_same_host_writes_nothing() {
     world.database.run(&format!("update scheduler_service_jobs set fire_ms = {now}, due_ms = {now}"));
     wait_until("the first claim", || world.calls("messaging_service").len() == 1).await;
     world.database.run("update scheduler_service_jobs set due_ms = 0");
+    let other = world.start(json!({})).await;
     wait_until("the second claim", || world.calls("messaging_service").len() == 2).await;
     first.send(()).unwrap();
     let is_told = || plugin.logs().iter().any(|log| log.message.contains("another claim took the job over"));
     wait_until("what the first claim wrote is refused", is_told).await;
     second.send(()).unwrap();
-    wait_for(&plugin, &job.id, JobState::Done).await;
+    wait_for(&other, &job.id, JobState::Done).await;
 }
 
 #[tokio::test]
