@@ -29,23 +29,33 @@ fn started(stat: &str) -> Option<String> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// Ends the leases of all other processes at once, on SQLite: `column`, which holds the end of a lease, becomes 0 in the rows
-/// of `table` for which `condition` holds and whose `owner` does not begin with [`name`].
+/// Where leases are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Leases<'a> {
+    /// The table.
+    pub table: &'a str,
+    /// The column with the name of an owner, which begins with [`name`].
+    pub owner: &'a str,
+    /// The column with the end of the lease, in milliseconds.
+    pub until: &'a str,
+}
+
+/// Ends the leases of all other processes at once, on SQLite: their end becomes 0 in the rows for which `condition` holds.
 ///
 /// # Errors
 /// The database's.
 pub async fn end_leases_of_others(
     database: &Dependency,
     dialect: Dialect,
-    (table, column): (&str, &str),
+    Leases { table, owner, until }: Leases<'_>,
     condition: &str,
 ) -> Result<(), OperationError> {
     if dialect != Dialect::Sqlite {
         return Ok(());
     }
     let end = format!(
-        "update {table} set {column} = 0
-        where {condition} and {column} > 0 and owner <> '' and substr(owner, 1, length($1)) <> $1"
+        "update {table} set {until} = 0
+        where {condition} and {until} > 0 and {owner} <> '' and substr({owner}, 1, length($1)) <> $1"
     );
     database.call(Execute::new(end).bind(name())).await.map(drop)
 }

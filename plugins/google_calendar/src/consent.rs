@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use plugin_api::{jiff::Timestamp, prelude::*, requests::http::HttpRequest};
+use plugin_api::{prelude::*, requests::http::HttpRequest};
 use reqwest::Url;
 
 use crate::{
@@ -78,9 +78,8 @@ pub async fn start(account: &Account, request: &HttpRequest) -> Result<HttpRespo
         browser: random::hash(&browser),
         sealed: account.context.host().seal(question.verifier.expose()).await?.sealed,
         back_to: back_to.to_string(),
-        expires_at: Timestamp::now().saturating_add(LIFETIME).unwrap_or(Timestamp::MAX),
     };
-    account.store.begin(&consent).await?;
+    account.store.begin(&consent, LIFETIME).await?;
     let cookie = set_cookie(&browser, LIFETIME, &back_to);
     Ok(pages::guarded(HttpResponse::redirect(question.url)).header("set-cookie", cookie))
 }

@@ -3,9 +3,12 @@
 
 use plugin_api::{
     context::Dependency,
-    jiff::Timestamp,
+    lease,
     prelude::*,
-    requests::sql::{Execute, Executed, FromValue, Migrate, Query, Row, Rows, Statement, Transaction},
+    process::{self, Leases},
+    requests::sql::{
+        Describe, Execute, Executed, FromValue, Migrate, Query, Row, Rows, Statement, Transaction,
+    },
 };
 
 const OWNER: &str = "google_calendar";
@@ -69,7 +72,6 @@ pub struct Consent {
     pub browser: String,
     pub sealed: String,
     pub back_to: String,
-    pub expires_at: Timestamp,
 }
 
 /// What became of a `state` that came back.
@@ -90,8 +92,11 @@ impl Store {
 
     /// Brings the tables to their newest version.
     pub async fn migrate(&self) -> Result<(), OperationError> {
-        self.database()?.call(Migrate::new(OWNER).version("grants and consents", TABLES)).await?;
-        Ok(())
+        let database = self.database()?;
+        database.call(Migrate::new(OWNER).version("grants and consents", TABLES)).await?;
+        let dialect = database.call(Describe {}).await?.dialect;
+        let leases = Leases { table: "google_calendar_grants", owner: "lease", until: "lease_until" };
+        process::end_leases_of_others(&database, dialect, leases, "ended = 0").await
     }
 
     /// The fingerprint of the secret key under which everything here is sealed: ours, if there is none yet.
@@ -131,11 +136,12 @@ impl Store {
 
     /// Asks to be the one host that refreshes this version. `false`: another one is at it, or has done it.
     pub async fn lease(&self, version: i64, holder: &str) -> Result<bool, OperationError> {
-        let now = Timestamp::now();
-        let sql = "update google_calendar_grants set lease = $1, lease_until = $2
-            where id = 1 and version = $3 and (lease is null or lease = $1 or lease_until < $4)";
-        let until = now.saturating_add(LEASE).unwrap_or(Timestamp::MAX).as_millisecond();
-        let claim = Execute::new(sql).bind(holder).bind(until).bind(version).bind(now.as_millisecond());
+        let sql = format!(
+            "update google_calendar_grants set lease = $1, lease_until = now_ms() + $2
+            where id = 1 and version = $3 and (lease is null or lease = $1 or {})",
+            lease::is_over("lease_until", LEASE)
+        );
+        let claim = Execute::new(sql).bind(holder).bind(lease::millis(LEASE)).bind(version);
         Ok(self.execute(claim).await?.rows_affected == 1)
     }
 
@@ -169,31 +175,30 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers a consent under way, and forgets old ones.
-    pub async fn begin(&self, consent: &Consent) -> Result<(), OperationError> {
-        let old = Timestamp::now().saturating_sub(MEMORY).unwrap_or(Timestamp::MIN).as_millisecond();
-        let forget = "delete from google_calendar_consents where expires_at < $1";
+    /// Remembers a consent under way, which may take so long, and forgets old ones.
+    pub async fn begin(&self, consent: &Consent, lifetime: Duration) -> Result<(), OperationError> {
+        let forget = "delete from google_calendar_consents where expires_at < now_ms() - $1";
         let insert = "insert into google_calendar_consents (state, browser, sealed, back_to, expires_at)
-            values ($1, $2, $3, $4, $5)";
+            values ($1, $2, $3, $4, now_ms() + $5)";
         let insert = Statement::new(insert)
             .bind(consent.state.as_str())
             .bind(consent.browser.as_str())
             .bind(consent.sealed.as_str())
             .bind(consent.back_to.as_str())
-            .bind(consent.expires_at.as_millisecond());
-        let transaction = Transaction::default().then(Statement::new(forget).bind(old)).then(insert);
+            .bind(lease::millis(lifetime));
+        let transaction =
+            Transaction::default().then(Statement::new(forget).bind(lease::millis(MEMORY))).then(insert);
         self.database()?.call(transaction).await?;
         Ok(())
     }
 
     /// Takes a consent, once. Only the browser that began it can use it up.
     pub async fn claim(&self, state: &str, browser: &str) -> Result<Claim, OperationError> {
-        let now = Timestamp::now().as_millisecond();
-        let sql = "update google_calendar_consents set used_at = $1
-            where state = $2 and browser = $3 and used_at is null and expires_at > $1";
-        let claim = Execute::new(sql).bind(now).bind(state).bind(browser);
+        let sql = "update google_calendar_consents set used_at = now_ms()
+            where state = $1 and browser = $2 and used_at is null and expires_at > now_ms()";
+        let claim = Execute::new(sql).bind(state).bind(browser);
         let won = self.execute(claim).await?.rows_affected == 1;
-        let sql = "select browser, sealed, back_to, expires_at, used_at from google_calendar_consents
+        let sql = "select browser, sealed, back_to, used_at from google_calendar_consents
             where state = $1";
         let rows = self.query(Query::new(sql).bind(state)).await?;
         let Some(row) = rows.first() else { return Ok(Claim::Unknown) };
@@ -249,7 +254,6 @@ fn read_consent(state: &str, row: &Row<'_>) -> Result<Consent, OperationError> {
         browser: row.get("browser")?,
         sealed: row.get("sealed")?,
         back_to: row.get("back_to")?,
-        expires_at: Timestamp::from_millisecond(row.get("expires_at")?).unwrap_or(Timestamp::MIN),
     })
 }
 

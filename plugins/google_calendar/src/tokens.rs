@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plugin_api::{
     jiff::Timestamp,
     prelude::*,
+    process,
     serde_json::{self, Value, json},
     tokio::{
         self,
@@ -128,7 +129,7 @@ impl Tokens {
         Ok(Self {
             context,
             store,
-            holder: random::id()?,
+            holder: format!("{}{}", process::name(), random::id()?),
             flight: tokio::sync::Mutex::default(),
             held: Mutex::default(),
             seen: Mutex::default(),

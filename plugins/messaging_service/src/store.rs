@@ -28,7 +28,7 @@ use plugin_api::{
     error::{ErrorKind, OperationError},
     lease::DatabaseClock,
     prelude::Duration,
-    process,
+    process::{self, Leases},
     requests::{
         sql::{Committed, Describe, Dialect, Execute, Executed, Query, Rows, Statement, Transaction},
         twilio_service::Channel,
@@ -90,7 +90,7 @@ impl Store {
             let database = self.context.dependency(DATABASE)?.deadline(STEP);
             database.call(tables::migrations()).await?;
             let dialect = database.call(Describe {}).await?.dialect;
-            let leases = ("messaging_service_lanes", "lease_ms");
+            let leases = Leases { table: "messaging_service_lanes", owner: "owner", until: "lease_ms" };
             process::end_leases_of_others(&database, dialect, leases, "1 = 1").await?;
             Ok(dialect)
         };

@@ -14,7 +14,7 @@ use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
     lease::{DatabaseClock, millis},
-    process,
+    process::{self, Leases},
     requests::{
         orchestrator::ListRuns,
         sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Statement, Transaction},
@@ -260,7 +260,7 @@ impl Store {
                 .version("what tools sent", tables::MESSAGES);
             database.call(migrate).await?;
             let dialect = database.call(Describe {}).await?.dialect;
-            let leases = ("orchestrator_service_runs", "lease_ms");
+            let leases = Leases { table: "orchestrator_service_runs", owner: "owner", until: "lease_ms" };
             process::end_leases_of_others(&database, dialect, leases, "state = 'running'").await?;
             Ok(dialect)
         };

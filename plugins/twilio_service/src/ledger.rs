@@ -2,17 +2,22 @@
 //! by both:
 //! - an entry goes `claimed` -> `sending` -> `sent`, `failed` or `unknown`; `sending` is written before anything is sent.
 //!   What was certainly not sent may be claimed anew.
-//! - a claim that is not settled within its lease is void.
+//! - a claim that is not settled within its lease is void. Leases are those of the database's clock, in memory those of a
+//!   monotonic one.
 //! - a status never goes back.
 
 mod database;
 mod entry;
 mod memory;
 
+use std::{sync::LazyLock, time::Instant};
+
 use plugin_api::{
     context::Context,
     error::OperationError,
     jiff::Timestamp,
+    lease::millis,
+    process,
     requests::twilio_service::{
         ClaimWebhook, Delivery, LedgerKind, NotDelivered, OptOuts, SettleWebhook, Undelivered, WebhookClaim,
         WebhookState,
@@ -78,12 +83,18 @@ impl Ledger {
 
     /// Takes the entry, unless another call has it.
     pub async fn claim(&self, entry: &Entry) -> Result<Claim, OperationError> {
-        either!(self, claim(entry, now_ms()))
+        match self {
+            Self::Database(database) => database.claim(entry).await,
+            Self::Memory(memory) => memory.claim(entry, running_ms()),
+        }
     }
 
     /// Written before anything is sent, with the moment by Twilio's clock; false if the claim is void.
     pub async fn begin(&self, entry: &Entry, lease_ms: i64) -> Result<bool, OperationError> {
-        either!(self, begin(entry, now_ms() + lease_ms))
+        match self {
+            Self::Database(database) => database.begin(entry, lease_ms).await,
+            Self::Memory(memory) => memory.begin(entry, running_ms() + lease_ms),
+        }
     }
 
     /// It was taken over by Twilio under this SID; false if the entry has another outcome already.
@@ -98,7 +109,10 @@ impl Ledger {
 
     /// An entry as it stands.
     pub async fn entry(&self, id: &str) -> Result<Option<Entry>, OperationError> {
-        either!(self, entry(id))
+        match self {
+            Self::Database(database) => database.entry(id).await,
+            Self::Memory(memory) => memory.entry(id, running_ms()),
+        }
     }
 
     /// Whether an entry was sent as this message or call.
@@ -108,13 +122,18 @@ impl Ledger {
 
     /// Entries of this age at most whose outcome is not known, some of them.
     pub async fn open_entries(&self, age_ms: i64) -> Result<Vec<Entry>, OperationError> {
-        let now = now_ms();
-        either!(self, open_entries(now, now - age_ms))
+        match self {
+            Self::Database(database) => database.open_entries(age_ms).await,
+            Self::Memory(memory) => memory.open_entries(running_ms(), age_ms),
+        }
     }
 
     /// Notes a report, unless a later step is known.
     pub async fn record(&self, report: &StatusReport) -> Result<(), OperationError> {
-        either!(self, record(report, now_ms()))
+        match self {
+            Self::Database(database) => database.record(report).await,
+            Self::Memory(memory) => memory.record(report, now_ms()),
+        }
     }
 
     /// What became of the newest messages that are over, the newest first.
@@ -138,7 +157,7 @@ impl Ledger {
     }
 
     pub async fn record_opt_out(&self, address: &str, opted_out: bool) -> Result<(), OperationError> {
-        either!(self, record_opt_out(address, opted_out, now_ms()))
+        either!(self, record_opt_out(address, opted_out))
     }
 
     pub async fn is_opted_out(&self, address: &str) -> Result<bool, OperationError> {
@@ -155,10 +174,17 @@ impl Ledger {
         caller: &str,
         request: &ClaimWebhook,
     ) -> Result<WebhookClaim, OperationError> {
-        let claim = random_id();
-        let now = now_ms();
-        let lease = i64::from(request.lease_seconds.unwrap_or(WEBHOOK_LEASE_SECONDS)) * 1000;
-        let state = either!(self, claim_webhook(caller, &request.key, &claim, now, now + lease))?;
+        let claim = format!("{}{}", process::name(), random_id());
+        let lease_ms = i64::from(request.lease_seconds.unwrap_or(WEBHOOK_LEASE_SECONDS)) * 1000;
+        let state = match self {
+            Self::Database(database) => {
+                database.claim_webhook(caller, &request.key, &claim, lease_ms).await?
+            }
+            Self::Memory(memory) => {
+                let now = running_ms();
+                memory.claim_webhook(caller, &request.key, &claim, now, now + lease_ms)?
+            }
+        };
         let claim = (state == WebhookState::Claimed).then_some(claim);
         Ok(WebhookClaim { state, claim, ledger: self.kind() })
     }
@@ -166,7 +192,7 @@ impl Ledger {
     /// Ends the claim of a webhook.
     pub async fn settle_webhook(&self, caller: &str, request: &SettleWebhook) -> Result<(), OperationError> {
         let SettleWebhook { key, claim, done } = request;
-        if either!(self, settle_webhook(caller, key, claim, *done, now_ms()))? {
+        if either!(self, settle_webhook(caller, key, claim, *done))? {
             return Ok(());
         }
         Err(OperationError::conflict(format!(
@@ -176,8 +202,11 @@ impl Ledger {
 
     /// Forgets what nobody asks for any more.
     pub async fn forget_old(&self) -> Result<(), OperationError> {
-        let now = now_ms();
-        either!(self, forget_old(now - WEBHOOKS_KEPT_MS, now - ENTRIES_KEPT_MS))
+        match self {
+            Self::Database(database) => database.forget_old(WEBHOOKS_KEPT_MS, ENTRIES_KEPT_MS).await,
+            // The newest are kept anyway.
+            Self::Memory(_) => Ok(()),
+        }
     }
 }
 
@@ -189,6 +218,12 @@ fn not_delivered(sid: String, channel: &str, error_code: Option<u32>, at_ms: i64
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// For how long this library has been in use, in milliseconds: what stays in this process is judged by no wall clock.
+fn running_ms() -> i64 {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    millis(BEGUN.elapsed())
 }
 
 /// A name that nothing else has.

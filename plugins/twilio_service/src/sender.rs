@@ -188,7 +188,7 @@ impl Sender {
     ) -> Result<Sent, OperationError> {
         loop {
             let owner = format!("{}{}", process::name(), random_id());
-            let entry = Entry::new(id.to_owned(), owner, draft, now_ms(), CLAIM_LEASE_MS);
+            let entry = Entry::new(id.to_owned(), owner, draft, CLAIM_LEASE_MS);
             let known = match self.ledger.claim(&entry).await? {
                 Claim::Fresh => return self.deliver(draft.clone(), entry, asker).await,
                 Claim::Taken(known) => known,
@@ -232,10 +232,10 @@ impl Sender {
         if known.state == State::Sent {
             return Ok(sent(known.sid, known.status));
         }
-        if known.is_free(now_ms()) {
+        if known.is_free() {
             return Ok(Standing::NotSent);
         }
-        if !known.is_open(now_ms()) || self.is_in_flight(&known.id) {
+        if !known.is_open() || self.is_in_flight(&known.id) {
             return Ok(Standing::UnderWay);
         }
         match self.reconcile(&known).await? {

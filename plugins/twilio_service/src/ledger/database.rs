@@ -1,10 +1,13 @@
 //! The ledger in the database: across restarts, and across all hosts that share it. Every step is one statement, so that
 //! two hosts cannot both take it.
 
+use std::time::Duration;
+
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
-    process,
+    lease,
+    process::{self, Leases},
     requests::{
         sql::{Describe, Execute, Migrate, Query, Row, Rows},
         twilio_service::{Delivery, OptOuts, Undelivered, WebhookState},
@@ -20,6 +23,8 @@ use crate::{
 };
 
 const OWNER: &str = "twilio_service";
+/// No entry is longer its owner's without another step.
+const LONGEST_LEASE: Duration = Duration::from_secs(20);
 /// Entries looked into at once.
 const OPEN_ENTRIES: u32 = 100;
 
@@ -72,30 +77,29 @@ const CLAIM: &str = "
     insert into twilio_service_outbox
         (id, kind, fingerprint, state, owner, lease_ms, recipient, sender, mark, body, media, status, sending_ms,
          created_ms)
-    values ($1, $2, $3, 'claimed', $4, $5, $6, $7, $8, $9, $10, '', 0, $11)
+    values ($1, $2, $3, 'claimed', $4, now_ms() + $5, $6, $7, $8, $9, $10, '', 0, now_ms())
     on conflict (id) do update set
         fingerprint = excluded.fingerprint, state = 'claimed', owner = excluded.owner, lease_ms = excluded.lease_ms,
         recipient = excluded.recipient, sender = excluded.sender, mark = excluded.mark, body = excluded.body,
         media = excluded.media, sending_ms = 0, created_ms = excluded.created_ms
-    where twilio_service_outbox.state = 'failed'
-        or (twilio_service_outbox.state = 'claimed' and twilio_service_outbox.lease_ms < $11)";
+    where twilio_service_outbox.state = 'failed' or (twilio_service_outbox.state = 'claimed' and ";
 
 const ENTRY: &str = "
-    select id, kind, fingerprint, state, owner, lease_ms, recipient, sender, mark, body, media,
-        coalesce(sid, '') as sid, status, sending_ms, created_ms
-    from twilio_service_outbox";
+    select id, kind, fingerprint, state, owner, recipient, sender, mark, body, media, coalesce(sid, '') as sid, status,
+        sending_ms, created_ms";
 
 const RECORD: &str = "
     insert into twilio_service_statuses (sid, status, step, error_code, at_ms, channel)
-    values ($1, $2, $3, $4, $5, $6)
+    values ($1, $2, $3, $4, now_ms(), $5)
     on conflict (sid) do update set
         status = excluded.status, step = excluded.step, error_code = excluded.error_code, at_ms = excluded.at_ms
     where twilio_service_statuses.step < excluded.step";
 
 const CLAIM_WEBHOOK: &str = "
-    insert into twilio_service_webhooks (caller, event, state, claim, lease_ms) values ($1, $2, 'claimed', $3, $4)
+    insert into twilio_service_webhooks (caller, event, state, claim, lease_ms)
+    values ($1, $2, 'claimed', $3, now_ms() + $4)
     on conflict (caller, event) do update set claim = excluded.claim, lease_ms = excluded.lease_ms
-    where twilio_service_webhooks.state = 'claimed' and twilio_service_webhooks.lease_ms < $5";
+    where twilio_service_webhooks.state = 'claimed' and ";
 
 /// Remembers in the database.
 pub struct Database {
@@ -110,9 +114,10 @@ impl Database {
         Self { context, migrated: OnceCell::new() }
     }
 
-    pub async fn claim(&self, entry: &Entry, now_ms: i64) -> Outcome<Claim> {
+    pub async fn claim(&self, entry: &Entry) -> Outcome<Claim> {
         let (mark, body) = written(&entry.mark);
-        let claim = Execute::new(CLAIM)
+        let is_over = lease::is_over("twilio_service_outbox.lease_ms", LONGEST_LEASE);
+        let claim = Execute::new(format!("{CLAIM}{is_over})"))
             .bind(&entry.id)
             .bind(entry.kind.as_str())
             .bind(&entry.fingerprint)
@@ -122,8 +127,7 @@ impl Database {
             .bind(&entry.from)
             .bind(mark)
             .bind(body)
-            .bind(entry.media)
-            .bind(now_ms);
+            .bind(entry.media);
         if self.execute(claim).await? {
             return Ok(Claim::Fresh);
         }
@@ -136,7 +140,7 @@ impl Database {
 
     pub async fn begin(&self, entry: &Entry, lease_ms: i64) -> Outcome<bool> {
         let begin = "
-            update twilio_service_outbox set state = 'sending', sending_ms = $3, lease_ms = $4
+            update twilio_service_outbox set state = 'sending', sending_ms = $3, lease_ms = now_ms() + $4
             where id = $1 and owner = $2 and state = 'claimed'";
         let begin = Execute::new(begin).bind(&entry.id).bind(&entry.owner);
         self.execute(begin.bind(entry.sending_ms).bind(lease_ms)).await
@@ -159,7 +163,7 @@ impl Database {
     }
 
     pub async fn entry(&self, id: &str) -> Outcome<Option<Entry>> {
-        let entries = self.entries(Query::new(format!("{ENTRY} where id = $1")).bind(id)).await?;
+        let entries = self.entries(Query::new(entries_where("id = $1")).bind(id)).await?;
         Ok(entries.into_iter().next())
     }
 
@@ -168,21 +172,21 @@ impl Database {
         Ok(!self.query(query).await?.is_empty())
     }
 
-    pub async fn open_entries(&self, now_ms: i64, since_ms: i64) -> Outcome<Vec<Entry>> {
+    pub async fn open_entries(&self, age_ms: i64) -> Outcome<Vec<Entry>> {
+        let is_over = lease::is_over("lease_ms", LONGEST_LEASE);
         let open = format!(
-            "{ENTRY} where created_ms > $2 and (state = 'unknown' or (state = 'sending' and lease_ms < $1))
+            "created_ms > now_ms() - $1 and (state = 'unknown' or (state = 'sending' and {is_over}))
             order by created_ms"
         );
-        self.entries(Query::new(open).bind(now_ms).bind(since_ms).row_limit(OPEN_ENTRIES)).await
+        self.entries(Query::new(entries_where(&open)).bind(age_ms).row_limit(OPEN_ENTRIES)).await
     }
 
-    pub async fn record(&self, report: &StatusReport, now_ms: i64) -> Outcome<()> {
+    pub async fn record(&self, report: &StatusReport) -> Outcome<()> {
         let record = Execute::new(RECORD)
             .bind(&report.sid)
             .bind(&report.status)
             .bind(report.step)
             .bind(report.error_code.unwrap_or_default())
-            .bind(now_ms)
             .bind(report.channel().unwrap_or_default());
         self.execute(record).await.map(drop)
     }
@@ -235,13 +239,13 @@ impl Database {
         })
     }
 
-    pub async fn record_opt_out(&self, address: &str, opted_out: bool, now_ms: i64) -> Outcome<()> {
+    pub async fn record_opt_out(&self, address: &str, opted_out: bool) -> Outcome<()> {
         let change = match opted_out {
             true => Execute::new(
-                "insert into twilio_service_opt_outs (address, at_ms) values ($1, $2) on conflict (address) do nothing",
+                "insert into twilio_service_opt_outs (address, at_ms) values ($1, now_ms())
+                on conflict (address) do nothing",
             )
-            .bind(address)
-            .bind(now_ms),
+            .bind(address),
             false => Execute::new("delete from twilio_service_opt_outs where address = $1").bind(address),
         };
         self.execute(change).await.map(drop)
@@ -264,11 +268,15 @@ impl Database {
         caller: &str,
         key: &str,
         claim: &str,
-        now_ms: i64,
         lease_ms: i64,
     ) -> Outcome<WebhookState> {
-        let statement =
-            Execute::new(CLAIM_WEBHOOK).bind(caller).bind(key).bind(claim).bind(lease_ms).bind(now_ms);
+        // One caller asks for leases of one length.
+        let is_over = lease::is_over(
+            "twilio_service_webhooks.lease_ms",
+            Duration::from_millis(lease_ms.unsigned_abs()),
+        );
+        let statement = Execute::new(format!("{CLAIM_WEBHOOK}{is_over}"));
+        let statement = statement.bind(caller).bind(key).bind(claim).bind(lease_ms);
         if self.execute(statement).await? {
             return Ok(WebhookState::Claimed);
         }
@@ -280,32 +288,25 @@ impl Database {
     }
 
     /// The time of a webhook that was handled is kept in place of its lease.
-    pub async fn settle_webhook(
-        &self,
-        caller: &str,
-        key: &str,
-        claim: &str,
-        done: bool,
-        now_ms: i64,
-    ) -> Outcome<bool> {
+    pub async fn settle_webhook(&self, caller: &str, key: &str, claim: &str, done: bool) -> Outcome<bool> {
         let is_ours = "where caller = $1 and event = $2 and claim = $3 and state = 'claimed'";
         let settle = match done {
             true => Execute::new(format!(
-                "update twilio_service_webhooks set state = 'done', lease_ms = $4 {is_ours}"
+                "update twilio_service_webhooks set state = 'done', lease_ms = now_ms() {is_ours}"
             )),
             false => Execute::new(format!("delete from twilio_service_webhooks {is_ours}")),
         };
         let settle = settle.bind(caller).bind(key).bind(claim);
-        self.execute(if done { settle.bind(now_ms) } else { settle }).await
+        self.execute(settle).await
     }
 
     pub async fn forget_old(&self, webhooks_ms: i64, entries_ms: i64) -> Outcome<()> {
-        for (delete, before) in [
-            ("delete from twilio_service_webhooks where lease_ms < $1", webhooks_ms),
-            ("delete from twilio_service_outbox where created_ms < $1", entries_ms),
-            ("delete from twilio_service_statuses where at_ms < $1", entries_ms),
+        for (delete, age_ms) in [
+            ("delete from twilio_service_webhooks where lease_ms < now_ms() - $1", webhooks_ms),
+            ("delete from twilio_service_outbox where created_ms < now_ms() - $1", entries_ms),
+            ("delete from twilio_service_statuses where at_ms < now_ms() - $1", entries_ms),
         ] {
-            self.execute(Execute::new(delete).bind(before)).await?;
+            self.execute(Execute::new(delete).bind(age_ms)).await?;
         }
         Ok(())
     }
@@ -333,8 +334,11 @@ impl Database {
                 .version("the channel of a status", CHANNELS);
             database.call(migrate).await?;
             let dialect = database.call(Describe {}).await?.dialect;
-            let (leases, open) = (("twilio_service_outbox", "lease_ms"), "state in ('claimed', 'sending')");
-            process::end_leases_of_others(&database, dialect, leases, open).await
+            let leases = Leases { table: "twilio_service_outbox", owner: "owner", until: "lease_ms" };
+            let open = "state in ('claimed', 'sending')";
+            process::end_leases_of_others(&database, dialect, leases, open).await?;
+            let leases = Leases { table: "twilio_service_webhooks", owner: "claim", until: "lease_ms" };
+            process::end_leases_of_others(&database, dialect, leases, "state = 'claimed'").await
         };
         self.migrated.get_or_try_init(migrate).await.map_err(named)?;
         Ok(database)
@@ -345,6 +349,14 @@ impl Database {
 fn named(error: OperationError) -> OperationError {
     let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
     OperationError { kind, message: format!("the ledger cannot be used: {}", error.message), ..error }
+}
+
+fn entries_where(condition: &str) -> String {
+    let is_over = lease::is_over("lease_ms", LONGEST_LEASE);
+    format!(
+        "{ENTRY}, case when {is_over} then 0 else lease_ms - now_ms() end as lease_ms
+        from twilio_service_outbox where {condition}"
+    )
 }
 
 fn written(mark: &Mark) -> (&'static str, &str) {

@@ -1,5 +1,6 @@
 //! An entry: a message or call that is, was or may have been sent.
 
+use super::now_ms;
 use crate::draft::{Draft, Kind, Mark};
 
 /// How far an entry is.
@@ -26,6 +27,7 @@ pub struct Entry {
     pub state: State,
     /// Which call of an operation sends it.
     pub owner: String,
+    /// For how long it is its owner's, from now on; over at 0.
     pub lease_ms: i64,
     pub to: String,
     pub from: String,
@@ -36,6 +38,7 @@ pub struct Entry {
     pub status: String,
     /// When it was about to be handed over, by Twilio's clock.
     pub sending_ms: i64,
+    /// When it was claimed, as it is told to people.
     pub created_ms: i64,
 }
 
@@ -70,14 +73,14 @@ impl State {
 
 impl Entry {
     /// A claim of this draft.
-    pub fn new(id: String, owner: String, draft: &Draft, now_ms: i64, lease_ms: i64) -> Self {
+    pub fn new(id: String, owner: String, draft: &Draft, lease_ms: i64) -> Self {
         Self {
             id,
             kind: draft.kind,
             fingerprint: draft.fingerprint.clone(),
             state: State::Claimed,
             owner,
-            lease_ms: now_ms + lease_ms,
+            lease_ms,
             to: draft.to.clone(),
             from: draft.from.clone(),
             mark: draft.mark.clone(),
@@ -85,17 +88,17 @@ impl Entry {
             sid: String::new(),
             status: String::new(),
             sending_ms: 0,
-            created_ms: now_ms,
+            created_ms: now_ms(),
         }
     }
 
     /// Whether another call may claim it: nothing was sent, and nobody is about to.
-    pub fn is_free(&self, now_ms: i64) -> bool {
-        self.state == State::Failed || (self.state == State::Claimed && self.lease_ms < now_ms)
+    pub fn is_free(&self) -> bool {
+        self.state == State::Failed || (self.state == State::Claimed && self.lease_ms <= 0)
     }
 
     /// Whether it may have been sent, and nobody waits for an answer any more.
-    pub fn is_open(&self, now_ms: i64) -> bool {
-        self.state == State::Unknown || (self.state == State::Sending && self.lease_ms < now_ms)
+    pub fn is_open(&self) -> bool {
+        self.state == State::Unknown || (self.state == State::Sending && self.lease_ms <= 0)
     }
 }

@@ -23,10 +23,23 @@ pub struct Memory(Mutex<Books>);
 
 #[derive(Default)]
 struct Books {
-    entries: Newest<String, Entry>,
+    entries: Newest<String, Kept>,
     statuses: Newest<String, (StatusReport, i64)>,
     opt_outs: BTreeSet<String>,
     webhooks: Newest<(String, String), Webhook>,
+}
+
+/// An entry, with the moments of its end of lease and of its claim.
+struct Kept {
+    entry: Entry,
+    until_ms: i64,
+    created_ms: i64,
+}
+
+impl Kept {
+    fn at(&self, now_ms: i64) -> Entry {
+        Entry { lease_ms: (self.until_ms - now_ms).max(0), ..self.entry.clone() }
+    }
 }
 
 struct Webhook {
@@ -41,27 +54,29 @@ impl Memory {
     pub fn claim(&self, entry: &Entry, now_ms: i64) -> Outcome<Claim> {
         let mut books = self.lock();
         match books.entries.get(&entry.id) {
-            Some(known) if !known.is_free(now_ms) => Ok(Claim::Taken(Box::new(known.clone()))),
+            Some(known) if !known.at(now_ms).is_free() => Ok(Claim::Taken(Box::new(known.at(now_ms)))),
             _ => {
-                books.entries.insert(entry.id.clone(), entry.clone());
+                let until_ms = now_ms + entry.lease_ms;
+                let kept = Kept { entry: entry.clone(), until_ms, created_ms: now_ms };
+                books.entries.insert(entry.id.clone(), kept);
                 Ok(Claim::Fresh)
             }
         }
     }
 
-    pub fn begin(&self, entry: &Entry, lease_ms: i64) -> Outcome<bool> {
+    pub fn begin(&self, entry: &Entry, until_ms: i64) -> Outcome<bool> {
         Ok(self.change(&entry.id, |known| {
-            let is_ours = known.owner == entry.owner && known.state == State::Claimed;
+            let is_ours = known.entry.owner == entry.owner && known.entry.state == State::Claimed;
             if is_ours {
-                (known.state, known.sending_ms, known.lease_ms) =
-                    (State::Sending, entry.sending_ms, lease_ms);
+                (known.entry.state, known.entry.sending_ms) = (State::Sending, entry.sending_ms);
+                known.until_ms = until_ms;
             }
             is_ours
         }))
     }
 
     pub fn sent(&self, id: &str, sid: &str, status: &str) -> Outcome<bool> {
-        Ok(self.change(id, |known| {
+        Ok(self.change(id, |Kept { entry: known, .. }| {
             let is_open = matches!(known.state, State::Sending | State::Unknown);
             if is_open {
                 (known.sid, known.status) = (sid.to_owned(), status.to_owned());
@@ -72,7 +87,7 @@ impl Memory {
     }
 
     pub fn not_sent(&self, entry: &Entry, state: State) -> Outcome<()> {
-        self.change(&entry.id, |known| {
+        self.change(&entry.id, |Kept { entry: known, .. }| {
             let is_ours = known.owner == entry.owner && known.state != State::Sent;
             if is_ours {
                 settle(known, state);
@@ -82,17 +97,18 @@ impl Memory {
         Ok(())
     }
 
-    pub fn entry(&self, id: &str) -> Outcome<Option<Entry>> {
-        Ok(self.lock().entries.get(&id.to_owned()).cloned())
+    pub fn entry(&self, id: &str, now_ms: i64) -> Outcome<Option<Entry>> {
+        Ok(self.lock().entries.get(&id.to_owned()).map(|kept| kept.at(now_ms)))
     }
 
     pub fn has_sid(&self, sid: &str) -> Outcome<bool> {
-        Ok(self.lock().entries.values().any(|entry| entry.sid == sid))
+        Ok(self.lock().entries.values().any(|kept| kept.entry.sid == sid))
     }
 
-    pub fn open_entries(&self, now_ms: i64, since_ms: i64) -> Outcome<Vec<Entry>> {
-        let is_wanted = |entry: &&Entry| entry.is_open(now_ms) && entry.created_ms > since_ms;
-        Ok(self.lock().entries.values().filter(is_wanted).cloned().collect())
+    pub fn open_entries(&self, now_ms: i64, age_ms: i64) -> Outcome<Vec<Entry>> {
+        let books = self.lock();
+        let young = books.entries.values().filter(|kept| kept.created_ms > now_ms - age_ms);
+        Ok(young.map(|kept| kept.at(now_ms)).filter(Entry::is_open).collect())
     }
 
     pub fn record(&self, report: &StatusReport, now_ms: i64) -> Outcome<()> {
@@ -147,7 +163,7 @@ impl Memory {
         Ok(Undelivered { messages, truncated })
     }
 
-    pub fn record_opt_out(&self, address: &str, opted_out: bool, _: i64) -> Outcome<()> {
+    pub fn record_opt_out(&self, address: &str, opted_out: bool) -> Outcome<()> {
         let mut books = self.lock();
         match opted_out {
             true => books.opt_outs.insert(address.to_owned()),
@@ -178,7 +194,7 @@ impl Memory {
         let key = (caller.to_owned(), key.to_owned());
         match books.webhooks.get(&key) {
             Some(Webhook { done: true, .. }) => Ok(WebhookState::Done),
-            Some(known) if known.lease_ms >= now_ms => Ok(WebhookState::InProgress),
+            Some(known) if known.lease_ms > now_ms => Ok(WebhookState::InProgress),
             _ => {
                 books.webhooks.insert(key, Webhook { claim: claim.to_owned(), done: false, lease_ms });
                 Ok(WebhookState::Claimed)
@@ -186,7 +202,7 @@ impl Memory {
         }
     }
 
-    pub fn settle_webhook(&self, caller: &str, key: &str, claim: &str, done: bool, _: i64) -> Outcome<bool> {
+    pub fn settle_webhook(&self, caller: &str, key: &str, claim: &str, done: bool) -> Outcome<bool> {
         let mut books = self.lock();
         let key = (caller.to_owned(), key.to_owned());
         match books.webhooks.get_mut(&key) {
@@ -201,12 +217,7 @@ impl Memory {
         }
     }
 
-    /// The newest are kept anyway.
-    pub fn forget_old(&self, _: i64, _: i64) -> Outcome<()> {
-        Ok(())
-    }
-
-    fn change(&self, id: &str, change: impl FnOnce(&mut Entry) -> bool) -> bool {
+    fn change(&self, id: &str, change: impl FnOnce(&mut Kept) -> bool) -> bool {
         self.lock().entries.get_mut(&id.to_owned()).is_some_and(change)
     }
 

@@ -10,9 +10,9 @@ use crate::{
 
 const NOW: i64 = 1_800_000_000_000;
 
-fn entry(id: &str, owner: &str, now_ms: i64) -> Entry {
+fn entry(id: &str, owner: &str) -> Entry {
     let draft = draft::message(&sms("hi"), &Config::default(), &identity(), None).unwrap();
-    Entry::new(id.to_owned(), owner.to_owned(), &draft, now_ms, 1000)
+    Entry::new(id.to_owned(), owner.to_owned(), &draft, 1000)
 }
 
 fn is_fresh(memory: &Memory, entry: &Entry, now_ms: i64) -> bool {
@@ -22,10 +22,10 @@ fn is_fresh(memory: &Memory, entry: &Entry, now_ms: i64) -> bool {
 #[test]
 fn a_claim_holds_until_its_lease_ends() {
     let memory = Memory::default();
-    let (first, second) = (entry("e", "first", NOW), entry("e", "second", NOW + 1001));
+    let (first, second) = (entry("e", "first"), entry("e", "second"));
     assert!(is_fresh(&memory, &first, NOW));
-    assert!(!is_fresh(&memory, &second, NOW + 1000));
-    assert!(is_fresh(&memory, &second, NOW + 1001), "nothing was sent");
+    assert!(!is_fresh(&memory, &second, NOW + 999));
+    assert!(is_fresh(&memory, &second, NOW + 1000), "nothing was sent");
     assert!(!memory.begin(&first, NOW).unwrap(), "it is no longer the first one's");
     assert!(memory.begin(&second, NOW + 2000).unwrap());
     assert!(!is_fresh(&memory, &first, NOW + 9999), "it may have been sent");
@@ -34,12 +34,12 @@ fn a_claim_holds_until_its_lease_ends() {
 #[test]
 fn only_what_was_certainly_not_sent_is_free_again() {
     let memory = Memory::default();
-    let (first, second) = (entry("e", "first", NOW), entry("e", "second", NOW));
+    let (first, second) = (entry("e", "first"), entry("e", "second"));
     assert!(is_fresh(&memory, &first, NOW) && memory.begin(&first, NOW + 1000).unwrap());
     memory.not_sent(&first, State::Unknown).unwrap();
     assert!(!is_fresh(&memory, &second, NOW));
-    assert_eq!(memory.open_entries(NOW, 0).unwrap().len(), 1);
-    assert_eq!(memory.open_entries(NOW, NOW).unwrap().len(), 0, "too old to be looked into by itself");
+    assert_eq!(memory.open_entries(NOW + 9, 10).unwrap().len(), 1);
+    assert_eq!(memory.open_entries(NOW + 9, 9).unwrap().len(), 0, "too old to be looked into by itself");
     memory.not_sent(&second, State::Failed).unwrap();
     assert!(!is_fresh(&memory, &second, NOW), "only its owner's word counts");
     memory.not_sent(&first, State::Failed).unwrap();
@@ -49,14 +49,14 @@ fn only_what_was_certainly_not_sent_is_free_again() {
 #[test]
 fn what_was_sent_stays_sent() {
     let memory = Memory::default();
-    let first = entry("e", "first", NOW);
+    let first = entry("e", "first");
     assert!(is_fresh(&memory, &first, NOW));
     assert!(!memory.sent("e", "SM1", "queued").unwrap(), "it has not begun");
     assert!(memory.begin(&first, NOW + 1000).unwrap());
     assert!(memory.sent("e", "SM1", "queued").unwrap());
     assert!(!memory.sent("e", "SM2", "queued").unwrap());
     memory.not_sent(&first, State::Failed).unwrap();
-    let known = memory.entry("e").unwrap().unwrap();
+    let known = memory.entry("e", NOW).unwrap().unwrap();
     assert_eq!((known.state, known.sid.as_str()), (State::Sent, "SM1"));
     assert_eq!(known.mark, draft::Mark::Body(String::new()), "the text is kept only while it is open");
     assert!(memory.has_sid("SM1").unwrap() && !memory.has_sid("SM2").unwrap());
