@@ -1,7 +1,7 @@
 //! The calendar plugin with a stand-in of Google: a browser's walk to consent and back, events, outages, keys.
 
 mod browser;
-mod own_google;
+pub mod own_google;
 
 use std::{
     fs,

@@ -29,6 +29,8 @@ mod routes;
 mod secrets;
 /// Who may ask a host for what.
 mod access;
+/// What attackers try, from their side.
+mod attacks;
 /// The machine's clock is stepped.
 mod clock;
 /// Signals, connections and commands before they reach anything.
@@ -109,6 +111,7 @@ fn main() {
         routes::tests(),
         secrets::tests(),
         access::tests(),
+        attacks::tests(),
         clock::tests(),
         door::tests(),
         health::tests(),

@@ -156,8 +156,20 @@ impl Agenda {
         self.account.ask(ask, deadline).await.map_err(|fault: Fault| fault.into_error(what))
     }
 
+    /// The calendar that a request means. Whoever asks, only those of the settings: the account reaches more, and a person
+    /// who writes to the assistant chooses the id.
     pub fn calendar(&self, calendar: Option<&str>) -> Result<String, OperationError> {
-        id("calendar", calendar.unwrap_or(&self.account.config.calendar)).map(str::to_owned)
+        let config = &self.account.config;
+        let calendar = id("calendar", calendar.unwrap_or(&config.calendar))?;
+        if config.allows(calendar) {
+            return Ok(calendar.to_owned());
+        }
+        Err(OperationError::denied(format!(
+            "calendar `{calendar}` is not one that may be used: name none to use `{}`, or have the operator add it to \
+             `calendars` in [plugins.{}.settings] of plugins.toml",
+            config.calendar,
+            self.account.context.instance()
+        )))
     }
 
     /// Whether it is the calendar of the settings.

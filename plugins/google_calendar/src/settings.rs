@@ -36,6 +36,9 @@ pub struct Settings {
     /// The id of the calendar to use when a request names none. By default `primary`, the account's own.
     #[setting(env = "GOOGLE_CALENDAR_ID")]
     pub calendar: Option<String>,
+    /// The ids of the calendars that requests may name, beside `calendar`; of a person it is the email address.
+    /// `*@example.com` stands for all that end so, `*` for all that the account can reach. By default none.
+    pub calendars: Option<Vec<String>>,
     /// The time zone to use when a request names none, such as `Europe/Berlin`. By default the calendar's.
     #[setting(env = "GOOGLE_CALENDAR_TIME_ZONE")]
     pub time_zone: Option<String>,
@@ -58,6 +61,7 @@ pub struct Config {
     pub client_secrets: Source,
     pub api_base_url: Url,
     pub calendar: String,
+    pub calendars: Vec<String>,
     pub time_zone: Option<TimeZone>,
     pub scopes: Vec<String>,
     pub redirect_uri: Option<Url>,
@@ -97,11 +101,36 @@ impl Config {
             client_secrets: source(settings.client_secrets_file, settings.client_secrets_json, resolve)?,
             api_base_url: secure_address("api_base_url", base)?,
             calendar: settings.calendar.unwrap_or_else(|| "primary".to_owned()),
+            calendars: calendars(settings.calendars)?,
             time_zone: settings.time_zone.as_deref().map(zone).transpose()?,
             scopes: scopes(settings.scopes)?,
             redirect_uri: redirect,
             timeout: timeout(settings.timeout)?,
         })
+    }
+
+    /// Whether requests may use this calendar.
+    pub fn allows(&self, calendar: &str) -> bool {
+        let is = |allowed: &str| allowed.eq_ignore_ascii_case(calendar);
+        let calendar = calendar.to_ascii_lowercase();
+        is(&self.calendar)
+            || self.calendars.iter().any(|allowed| match allowed.strip_prefix('*') {
+                Some(end) => calendar.ends_with(&end.to_ascii_lowercase()),
+                None => is(allowed),
+            })
+    }
+}
+
+fn calendars(calendars: Option<Vec<String>>) -> Result<Vec<String>, Failure> {
+    let calendars = calendars.unwrap_or_default();
+    let odd = |allowed: &&String| allowed.trim().is_empty() || allowed.rfind('*').is_some_and(|at| at > 0);
+    match calendars.iter().find(odd) {
+        None => Ok(calendars),
+        Some(odd) => Err(Failure::config_invalid(format!(
+            "`calendars` names `{odd}`: expected the id of a calendar such as `ada@example.com`, or `*@example.com` \
+             for all that end so"
+        ))
+        .setting("calendars")),
     }
 }
 

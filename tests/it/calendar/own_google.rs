@@ -79,7 +79,8 @@ impl Calendar {
     }
 }
 
-fn tokens() -> Value {
+/// What it answers to a code or a refresh token.
+pub fn tokens() -> Value {
     let scopes =
         "https://www.googleapis.com/auth/calendar.events https://www.googleapis.com/auth/calendar.freebusy";
     json!({
@@ -100,7 +101,7 @@ fn busy() -> Value {
 
 /// Walks through consent, which this Google gives without asking.
 #[track_caller]
-fn connected(setup: Setup) -> TestHost {
+pub fn connected(setup: Setup) -> TestHost {
     let (host, page) = come_back(setup);
     assert_eq!(heading(&page).0, 200, "{}", page.body);
     host.wait_for_status("google_calendar", "connected");
@@ -194,7 +195,9 @@ pub fn a_renamed_zone_goes_by_the_name_that_google_takes() {
 
 pub fn a_meeting_of_three_in_three_zones_suits_all_of_them() {
     let google = Calendar::default().start(&[]);
-    let host = connected(setup(google.address()));
+    let text =
+        format!("{}[plugins.google_calendar.settings]\ncalendars = [\"*@example.com\"]\n", super::PLUGINS);
+    let host = connected(super::variables(Setup::new(&text), google.address()));
     let request = json!({
         "duration_minutes": 30, "from": "2031-01-14T00:00:00+01:00", "to": "2031-01-15T00:00:00+01:00",
         "calendars": ["berlin@example.com", "boston@example.com", "kolkata@example.com"],

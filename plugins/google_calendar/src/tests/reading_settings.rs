@@ -34,6 +34,24 @@ fn the_least_is_enough() {
 }
 
 #[test]
+fn only_the_calendars_of_the_settings_are_allowed() {
+    let allowed = |settings: Value| {
+        let config = config(settings).unwrap();
+        let ids =
+            ["primary", "ada@example.com", "bob@example.com", "eve@bad-example.com", "Team@Group.example"];
+        ids.into_iter().filter(|id| config.allows(id)).collect::<Vec<_>>()
+    };
+    assert_eq!(allowed(json!({})), ["primary"]);
+    assert_eq!(allowed(json!({ "calendar": "ada@example.com" })), ["ada@example.com"]);
+    assert_eq!(allowed(json!({ "calendars": ["bob@EXAMPLE.com"] })), ["primary", "bob@example.com"]);
+    assert_eq!(
+        allowed(json!({ "calendar": "team@group.example", "calendars": ["*@example.com"] })),
+        ["ada@example.com", "bob@example.com", "Team@Group.example"]
+    );
+    assert_eq!(allowed(json!({ "calendars": ["*"] })).len(), 5);
+}
+
+#[test]
 fn the_public_address_makes_the_redirect() {
     let config = config(json!({ "public_base_url": "https://switchboard.example.com/" })).unwrap();
     let expected = "https://switchboard.example.com/api/calendar/oauth/callback";
@@ -48,6 +66,14 @@ fn what_cannot_work_is_refused() {
             "config_invalid [api_base_url] -> -: `api_base_url` is `http://calendar.example.com`, where tokens would travel unencrypted: expected `https://…`; `http` is for this machine alone"
         ],
     );
+    for odd in ["", "ada@*.example.com", "**"] {
+        let failure = config(json!({ "calendars": ["bob@example.com", odd] })).unwrap_err();
+        assert!(
+            failure.message.starts_with(&format!("`calendars` names `{odd}`: expected the id")),
+            "{failure:?}"
+        );
+        assert_eq!(failure.setting.as_deref(), Some("calendars"));
+    }
     refused(
         json!({ "time_zone": "Europe/Berlinn" }),
         expect![

@@ -76,9 +76,9 @@ pub fn google(script: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Peer 
     })
 }
 
-/// An instance whose account is connected.
+/// An instance whose account is connected, and which may use the calendars of its organisation.
 pub async fn connected(peer: &Peer) -> Instance {
-    let plugin = plugin(peer.port, &Database::new());
+    let plugin = plugin_with(peer.port, &Database::new(), json!({ "calendars": ["*@example.com"] }));
     connect(&plugin).await;
     plugin
 }

@@ -1,0 +1,19 @@
+//! What an attacker tries, a file a class: each test does as somebody who writes, a hostile model or a hostile server would,
+//! and looks at what they got.
+
+mod calendars;
+
+use libtest_mimic::Trial;
+use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
+
+pub fn tests() -> Vec<Trial> {
+    calendars::tests()
+}
+
+/// The same attack with each database.
+fn on_both_databases(attack: impl Fn(&dyn Fn(Setup) -> Setup)) -> Outcome {
+    attack(&|setup| setup);
+    let postgres = Postgres::start()?;
+    attack(&|setup| setup.env("DATABASE_URL", &postgres.url()));
+    Ok(())
+}
