@@ -1,6 +1,7 @@
 //! The command line: one file a command, and what they share.
 
 use std::{
+    ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -39,8 +40,9 @@ const INSTALLED: &str = "/etc/switchboard/plugins.toml";
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, about)]
 pub struct Arguments {
-    /// The configuration; by default `plugins.toml` here, or else `/etc/switchboard/plugins.toml`.
-    #[arg(long, value_name = "PATH", env = "SWITCHBOARD_CONFIG", global = true)]
+    /// The configuration; otherwise the one that `SWITCHBOARD_CONFIG` names, `plugins.toml` here, or
+    /// `/etc/switchboard/plugins.toml`.
+    #[arg(long, value_name = "PATH", global = true)]
     config: Option<PathBuf>,
     /// Shows more: details of why a library is refused, and everything the host logs.
     #[arg(long, short, global = true)]
@@ -175,37 +177,56 @@ enum GraphFormat {
 /// # Errors
 /// What it failed by, with the exit code of that.
 pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
-    let Arguments { config: named, verbose, command } = arguments;
-    let config = place(named.as_deref(), Path::new(INSTALLED));
+    let Arguments { config: given, verbose, command } = arguments;
+    let source = Source::of(given, std::env::var_os("SWITCHBOARD_CONFIG"), Path::new(INSTALLED));
+    let config = source.path.clone();
     match command.unwrap_or(Command::Run) {
         Command::Run => run::run(&config, verbose),
         Command::Check { connect, json } => check::check(&config, verbose, connect, json),
         Command::Graph { format, down } => graph::graph(&config, format, down.as_deref()),
-        Command::Status { watch, json, reach } => status::status(&config, watch, json, reach),
+        Command::Status { watch, json, reach } => status::status(&source, watch, json, reach),
         Command::Doctor { plugins, send, json, reach } => {
-            doctor::doctor(&config, &plugins, send, json, reach)
+            doctor::doctor(&source, &plugins, send, json, reach)
         }
-        Command::Log { plugin, level, reach } => log::log(&config, plugin.zip(level), reach),
-        Command::Reload { json, reach } => reload::reload(&config, json, reach),
+        Command::Log { plugin, level, reach } => log::log(&source, plugin.zip(level), reach),
+        Command::Reload { json, reach } => reload::reload(&source, json, reach),
         Command::Call { target, request, person, idempotency_key, reach } => {
             let marks = [("switchboard-person", person), ("idempotency-key", idempotency_key)];
-            call::call(&config, &target, &request, &marks, reach)
+            call::call(&source, &target, &request, &marks, reach)
         }
         Command::Plugin(PluginCommand::List { json }) => plugin::list(&config, json),
         Command::Plugin(PluginCommand::Inspect { library, json }) => plugin::inspect(&config, &library, json),
         // An installed configuration is changed only if it is named.
         Command::Plugin(PluginCommand::New(wish)) => {
-            plugin::new(named.as_deref().unwrap_or(Path::new(HERE)), &wish)
+            plugin::new(if source.is_named { &config } else { Path::new(HERE) }, &wish)
         }
-        Command::Plugin(PluginCommand::Test(wish)) => plugin::test(&config, &wish),
+        Command::Plugin(PluginCommand::Test(wish)) => plugin::test(&source, &wish),
         Command::Schema => schema::schema(&config),
     }
 }
 
-/// The configuration: the one that is named, the one here, or the installed one.
-fn place(named: Option<&Path>, installed: &Path) -> PathBuf {
-    let here = Path::new(HERE);
-    named.unwrap_or(if !here.exists() && installed.exists() { installed } else { here }).to_owned()
+/// Which configuration counts.
+struct Source {
+    path: PathBuf,
+    /// The command line names it.
+    is_given: bool,
+    /// The command line or a variable names it.
+    is_named: bool,
+}
+
+impl Source {
+    /// The one of the command line, of the variable, the one here, or the installed one.
+    fn of(given: Option<PathBuf>, variable: Option<OsString>, installed: &Path) -> Self {
+        let is_given = given.is_some();
+        let named = given.or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
+        let is_named = named.is_some();
+        let here = Path::new(HERE);
+        let path = named.unwrap_or_else(|| {
+            let is_elsewhere = !here.exists() && installed.exists();
+            if is_elsewhere { installed.to_owned() } else { here.to_owned() }
+        });
+        Self { path, is_given, is_named }
+    }
 }
 
 /// Reads the configuration and the environment.
@@ -246,10 +267,14 @@ mod tests {
     #[test]
     fn the_configuration_is_the_one_that_is_named_the_one_here_or_the_installed_one() {
         let installed = tempfile::NamedTempFile::new().unwrap();
-        let named = Path::new("elsewhere/plugins.toml");
-        assert_eq!(place(Some(named), installed.path()), named);
+        let of = |given: Option<&str>, variable: Option<&str>, installed: &Path| {
+            let source = Source::of(given.map(PathBuf::from), variable.map(OsString::from), installed);
+            (source.path, source.is_given, source.is_named)
+        };
+        assert_eq!(of(Some("a"), Some("b"), installed.path()), ("a".into(), true, true));
+        assert_eq!(of(None, Some("b"), installed.path()), ("b".into(), false, true));
         // Tests run in the folder of this crate, where there is none.
-        assert_eq!(place(None, installed.path()), installed.path());
-        assert_eq!(place(None, Path::new("/nowhere/plugins.toml")), Path::new(HERE));
+        assert_eq!(of(None, Some(""), installed.path()), (installed.path().into(), false, false));
+        assert_eq!(of(None, None, Path::new("/nowhere/plugins.toml")), (HERE.into(), false, false));
     }
 }

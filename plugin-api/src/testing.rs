@@ -100,7 +100,7 @@ impl<P: Plugin> TestPlugin<P> {
             let request = serde_json::from_value(request)
                 .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))?;
             serde_json::to_value(answer(request)?)
-                .map_err(|error| OperationError::internal(format!("the fake's response is no JSON: {error}")))
+                .map_err(|error| OperationError::internal(format!("the fake's response is not JSON: {error}")))
         })
     }
 

@@ -49,7 +49,7 @@ fn a_manifest_that_cannot_be_used_has_no_instance() {
         operation `greet` is declared twice
         operation `greet` needs approval and is no tool: only tool calls are approved
         route `GET /doubtful` leads to `greet`, which does not take an HTTP request
-        route `GET /doubtful` is guarded by `doubtful.nobody`, which is no operation
+        route `GET /doubtful` is guarded by `doubtful.nobody`, which is not an operation
         route `GET /login` is a route of the host itself
         route `GET /doubtful` is declared twice"#]]
     .assert_eq(&refused.message.replacen(": ", ":\n", 1).replace("; ", "\n"));

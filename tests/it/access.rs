@@ -2,10 +2,11 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::ErrorKind,
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    thread,
 };
 
 use libtest_mimic::Trial;
@@ -136,8 +137,27 @@ fn a_host_elsewhere_is_reached_by_its_address() {
 
     let gone = with_token.command(&["status", "--url", "http://127.0.0.1:1"]);
     assert_eq!(gone.code, Some(3), "{gone:?}");
-    let refused = "error: the host at http://127.0.0.1:1 does not answer: Connection refused";
+    let refused = "error: the host at http://127.0.0.1:1 cannot be reached: Connection refused";
     assert!(gone.stderr.starts_with(refused), "{gone:?}");
+    // A proxy answers, and the host behind it is down.
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = proxy.local_addr().expect("it has one");
+    let answers = thread::spawn(move || {
+        let (mut client, _) = proxy.accept().expect("a client comes");
+        let _ = client.read(&mut [0; 4096]);
+        let head = "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\nconnection: close\r\n\r\n";
+        client.write_all(format!("{head}<html>").as_bytes()).expect("it is read");
+    });
+    let proxied = with_token.command(&["status", "--url", &format!("http://{address}")]);
+    answers.join().expect("it answered");
+    assert_eq!(proxied.code, Some(3), "how the host is, is unknown: {proxied:?}");
+    assert!(proxied.stderr.contains("answered 502 without JSON"), "{proxied:?}");
+    let local = Setup::new("[plugins.faulty]\n").env("SWITCHBOARD_URL", &url);
+    let told = local.command(&["--config", "plugins.toml", "status"]);
+    assert!(
+        told.stderr.contains("no host runs in"),
+        "the configuration of the command line counts: {told:?}"
+    );
     let wrong = with_token.command(&["status", "--url", "http://ann:hush@127.0.0.1"]);
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     assert!(wrong.stderr.contains("the token comes from `SWITCHBOARD_TOKEN`"), "{wrong:?}");

@@ -492,7 +492,7 @@ fn a_manifest_is_judged_by_one_judge() {
     let cases = [
         (
             json!({ "routes": [route("/a", "show", "raw.nobody")] }),
-            "is guarded by `raw.nobody`, which is no operation",
+            "is guarded by `raw.nobody`, which is not an operation",
         ),
         (
             json!({ "routes": [route("/a", "send", "raw.show")] }),
@@ -531,7 +531,7 @@ fn a_guard_of_another_plugin_that_does_not_exist_refuses_the_start() {
     });
     let setup = Setup::new("[plugins.raw]\n[plugins.web]\n").env("RAW_MANIFEST", &manifest.to_string());
     let refused = expect![[r#"
-        error: plugins.toml:1: route `GET /a` of `raw` is guarded by `web.nobody`, which is no operation
+        error: plugins.toml:1: route `GET /a` of `raw` is guarded by `web.nobody`, which is not an operation
           hint: `raw` 0.1.0 does not fit `web` 0.2.0: build both from one source
     "#]];
     for command in ["check", "run"] {

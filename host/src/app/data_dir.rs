@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use plugin_api::files;
+use plugin_api::files::{self, Unreadable};
 use rustix::{
     io::Errno,
     process::{Pid, test_kill_process},
@@ -73,15 +73,33 @@ pub struct RunFile {
 impl RunFile {
     /// What the host that runs in this folder says of itself; `None` if none does. A file that a host left behind is not
     /// believed: who listens at that address by now may be anybody, and would be sent the operator's token.
-    pub fn read(data_dir: &Path) -> Option<Self> {
-        let run: Self = serde_json::from_slice(&files::read(&data_dir.join(RUN_FILE)).ok()?).ok()?;
-        let path = data_dir.join(LOCK);
-        let is_held = matches!(File::open(&path).ok()?.try_lock_shared(), Err(TryLockError::WouldBlock));
-        let holder: u32 = files::read_text(&path).ok()?.trim().parse().ok()?;
-        // A host that is starting holds the lock a moment before it names itself there.
-        let is_alive = test_kill_process(Pid::from_raw(holder.try_into().ok()?)?) != Err(Errno::SRCH);
-        (is_held && is_alive && holder == run.pid).then_some(run)
+    ///
+    /// # Errors
+    /// This user may not look.
+    pub fn read(data_dir: &Path) -> Result<Option<Self>, Unreadable> {
+        let run = match files::read(&data_dir.join(RUN_FILE)) {
+            Err(error) if error.is_missing() => return Ok(None),
+            bytes => serde_json::from_slice::<Self>(&bytes?),
+        };
+        let holder = holder(&data_dir.join(LOCK))?;
+        Ok(run.ok().filter(|run| holder == Some(run.pid)))
     }
+}
+
+/// The process that holds a lock, if one does.
+fn holder(lock: &Path) -> Result<Option<u32>, Unreadable> {
+    let file = match File::open(lock) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| Unreadable::System(error.kind()))?,
+    };
+    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return Ok(None);
+    }
+    let Ok(process) = files::read_text(lock)?.trim().parse::<i32>() else { return Ok(None) };
+    // A host that is starting holds the lock a moment before it names itself there.
+    let is_alive =
+        Pid::from_raw(process).is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH));
+    Ok(u32::try_from(process).ok().filter(|_| is_alive))
 }
 
 /// The folder, locked as long as this lives.
@@ -115,7 +133,10 @@ impl DataDir {
                     sleep(LOCK_PATIENCE / 10);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(DataDirError::Locked { path: path.to_owned(), found: RunFile::read(path) });
+                    return Err(DataDirError::Locked {
+                        path: path.to_owned(),
+                        found: RunFile::read(path).ok().flatten(),
+                    });
                 }
                 Err(TryLockError::Error(reason)) => {
                     return Err(DataDirError::Unusable { path: file, reason });

@@ -21,7 +21,7 @@ use crate::{
     switch::Caller,
 };
 
-use super::{Core, units::variables};
+use super::{Core, private, units::variables};
 
 /// Beyond it, what others sign and let expire is judged wrongly here.
 const CLOCK_TOLERANCE_MS: u64 = 30_000;
@@ -229,22 +229,11 @@ fn data_dir(folder: &Path) -> Check {
             "make the user of this process the owner of `{place}`, or set `data_dir` of `[host]`"
         ));
     }
-    if is_open_to_all(folder) {
-        return Check::failed(NAME, format!("everyone on this machine can write to `{place}`"))
-            .fix(format!("chmod o-w '{place}'"));
+    if private::is_open(folder) {
+        return Check::failed(NAME, format!("other users of this machine can use `{place}`"))
+            .fix(format!("chmod -R go= '{place}'"));
     }
     Check::ok(NAME, format!("`{place}` can be written"))
-}
-
-#[cfg(unix)]
-fn is_open_to_all(folder: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_all(_: &Path) -> bool {
-    false
 }
 
 /// Beside the clock of whoever told the time.
@@ -317,7 +306,7 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
             let open = data_dir(folder.path());
-            assert_eq!(open.fix, Some(format!("chmod o-w '{}'", folder.path().display())));
+            assert_eq!(open.fix, Some(format!("chmod -R go= '{}'", folder.path().display())));
         }
     }
 

@@ -15,7 +15,8 @@ use rustix::{
 
 /// What the group and all others may do.
 const OTHERS: u32 = 0o077;
-/// The superuser can read everything anyway.
+/// The superuser can read everything anyway, and what is theirs is not this process's to change: `lost+found` on a file
+/// system of its own.
 const ROOT: u32 = 0;
 
 /// Why other users of this machine could read or change what is kept.
@@ -67,6 +68,7 @@ pub(super) fn from_now_on() {
 pub(super) fn close_all(folder: &Path) -> Result<(), Exposed> {
     let unreadable = |reason| Exposed::Unreadable { path: folder.to_owned(), reason };
     let mut closed = close(folder, &fs::metadata(folder).map_err(unreadable)?)?;
+    let is_root = geteuid().as_raw() == ROOT;
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let unreadable = |reason| Exposed::Unreadable { path: folder.clone(), reason };
@@ -77,6 +79,9 @@ pub(super) fn close_all(folder: &Path) -> Result<(), Exposed> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 metadata => metadata.map_err(|reason| Exposed::Unreadable { path: path.clone(), reason })?,
             };
+            if metadata.uid() == ROOT && !is_root {
+                continue;
+            }
             // A link leads to what the operator keeps elsewhere.
             if metadata.is_dir() || metadata.is_file() {
                 closed += close(&path, &metadata)?;
@@ -93,6 +98,11 @@ pub(super) fn close_all(folder: &Path) -> Result<(), Exposed> {
         );
     }
     Ok(())
+}
+
+/// Whether other users of this machine can look into a folder or use it.
+pub(super) fn is_open(folder: &Path) -> bool {
+    fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0)
 }
 
 /// How many were open to others: it itself, or none.

@@ -1,19 +1,17 @@
 //! `switchboard call`: an operation of a running host, from a shell.
 
-use std::path::Path;
-
 use serde_json::Value;
 use switchboard::http::NO_TOKEN;
 
 use super::{
-    Exit, Failed,
+    Exit, Failed, Source,
     client::{HostClient, Reach},
     runtime, show,
 };
 
 /// Calls `plugin.operation` with JSON and headers, and prints the response as JSON.
 pub fn call(
-    path: &Path,
+    source: &Source,
     target: &str,
     request: &str,
     headers: &[(&str, Option<String>)],
@@ -26,7 +24,7 @@ pub fn call(
     let request: Value =
         serde_json::from_str(request).map_err(|error| usage(format!("the request is not JSON: {error}")))?;
     runtime()?.block_on(async {
-        let host = HostClient::find(path, reach)?;
+        let host = HostClient::find(source, reach)?;
         let route = format!("/api/operations/{plugin}/{operation}");
         let (status, answer) = host.post(&route, &request, headers).await?;
         if status < 400 {
@@ -50,9 +48,9 @@ pub(super) fn problem_text(problem: &Value) -> String {
     lines.extend(problem.get("details").map(|details| format!("  details: {details}")));
     let hint = match problem.get("status").and_then(Value::as_u64) {
         // A caller without a token is told where it is, not in which header; unless the host has none itself.
-        Some(401) if what != NO_TOKEN => {
-            Some("set `SWITCHBOARD_TOKEN`, or point `--config` at the configuration of that host")
-        }
+        Some(401) if what != NO_TOKEN => Some(
+            "set `SWITCHBOARD_TOKEN`, or, for a host on this machine, point `--config` at its configuration",
+        ),
         _ => text("hint"),
     };
     lines.extend(hint.map(|hint| format!("  hint: {hint}")));

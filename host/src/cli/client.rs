@@ -4,7 +4,7 @@
 use std::{
     error::Error,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use switchboard::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Exit, Failed, call::problem_text, load};
+use super::{Exit, Failed, Source, call::problem_text, load};
 
 /// The media type of server-sent events.
 const EVENTS: &str = "text/event-stream";
@@ -38,9 +38,9 @@ pub struct Reach {
     /// How long the running host may be silent before the command ends with exit code 3.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     timeout: Span,
-    /// The address of a host that runs elsewhere, such as `https://switchboard.example.com`; no configuration is read then,
-    /// and the operator's token comes from `SWITCHBOARD_TOKEN`.
-    #[arg(long, value_name = "URL", env = "SWITCHBOARD_URL", value_parser = address)]
+    /// The address of a host that runs elsewhere, such as `https://switchboard.example.com`; without `--config`, also from
+    /// `SWITCHBOARD_URL`. No configuration is read then, and the operator's token comes from `SWITCHBOARD_TOKEN`.
+    #[arg(long, value_name = "URL", value_parser = address)]
     url: Option<Url>,
 }
 
@@ -70,6 +70,8 @@ pub struct HostClient {
     base: String,
     /// How the host is named in messages.
     name: String,
+    /// Its address is given; otherwise it runs with this configuration, on this machine.
+    is_elsewhere: bool,
     token: Option<String>,
     patience: Duration,
 }
@@ -82,6 +84,11 @@ enum Trouble {
          its plugins.toml, or give its address by `--url`", folder.display()
     )]
     NoHost { folder: PathBuf },
+    #[error(
+        "`{}` is closed to this user, so that nobody can tell whether a host runs there: {reason}\n  hint: run this as the \
+         user of the host, or give the host's address by `--url`", folder.display()
+    )]
+    Closed { folder: PathBuf, reason: String },
     #[error("no HTTP client can be made: {error}\n  hint: report it: your configuration is not the cause")]
     NoClient { error: String },
     #[error(
@@ -89,14 +96,16 @@ enum Trouble {
          `switchboard run`"
     )]
     Gone { host: String, error: String },
+    #[error("{host} cannot be reached: {error}\n  hint: check the address, and that the host runs there")]
+    Away { host: String, error: String },
     #[error(
         "{host} did not answer within {patience:?}\n  hint: it may be stopped or overloaded: look at the process, or give it \
          more time by `--timeout`"
     )]
     Silent { host: String, patience: Duration },
     #[error(
-        "{base} answered {status} without JSON\n  hint: another program may be listening there: find out \
-         which process it is, and restart the host"
+        "{base} answered {status} without JSON\n  hint: another program answers there, or a proxy whose host is down: check \
+         the address, and that the host runs"
     )]
     NoJson { base: String, status: u16 },
     #[error(
@@ -109,8 +118,9 @@ enum Trouble {
 impl From<Trouble> for Failed {
     fn from(trouble: Trouble) -> Self {
         let exit = match trouble {
-            Trouble::NoHost { .. } | Trouble::Gone { .. } | Trouble::Silent { .. } => Exit::Unreachable,
-            Trouble::NoClient { .. } | Trouble::NoJson { .. } | Trouble::Unknown { .. } => Exit::Failed,
+            Trouble::NoClient { .. } | Trouble::Unknown { .. } => Exit::Failed,
+            // Exit codes 0 to 2 of `status` tell how the host is.
+            _ => Exit::Unreachable,
         };
         Self::new(exit, trouble)
     }
@@ -126,25 +136,32 @@ struct Answer {
 
 impl HostClient {
     /// The host that runs with this configuration, or at the address that is given.
-    pub fn find(path: &Path, reach: Reach) -> Result<Self, Failed> {
+    pub fn find(source: &Source, reach: Reach) -> Result<Self, Failed> {
         let patience = reach.timeout.0;
-        let Some(url) = reach.url else {
-            let HostConfig { data_dir, token, .. } = load(path)?.host;
-            let run = RunFile::read(&data_dir).ok_or(Trouble::NoHost { folder: data_dir })?;
+        let environment = Environment::of_process();
+        let variable = environment.get("SWITCHBOARD_URL").filter(|_| !source.is_given);
+        let by_variable = variable.map(address).transpose();
+        let by_variable = by_variable
+            .map_err(|problem| Failed::new(Exit::Usage, format!("`SWITCHBOARD_URL`: {problem}")))?;
+        let Some(url) = reach.url.or(by_variable) else {
+            let HostConfig { data_dir, token, .. } = load(&source.path)?.host;
+            let run = match RunFile::read(&data_dir) {
+                Ok(run) => run.ok_or(Trouble::NoHost { folder: data_dir })?,
+                Err(error) => {
+                    return Err(Trouble::Closed { folder: data_dir, reason: error.to_string() }.into());
+                }
+            };
             let base = format!("http://{}", reachable(run.address));
             let name = format!("the host at {base} (process {})", run.pid);
             let token = token.map(|token| token.expose().to_owned());
-            return Ok(Self { http: client(Client::builder().no_proxy())?, base, name, token, patience });
+            let http = client(Client::builder().no_proxy())?;
+            return Ok(Self { http, base, name, is_elsewhere: false, token, patience });
         };
         let base = url.as_str().trim_end_matches('/').to_owned();
-        let token = Environment::of_process().get("SWITCHBOARD_TOKEN").map(|token| token.trim().to_owned());
-        Ok(Self {
-            http: client(Client::builder())?,
-            name: format!("the host at {base}"),
-            base,
-            token,
-            patience,
-        })
+        let name = format!("the host at {base}");
+        let token = environment.get("SWITCHBOARD_TOKEN").map(|token| token.trim().to_owned());
+        let http = client(Client::builder())?;
+        Ok(Self { http, base, name, is_elsewhere: true, token, patience })
     }
 
     /// Reads a route of health.
@@ -227,7 +244,10 @@ impl HostClient {
     }
 
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Failed> {
-        let gone = |error: reqwest::Error| Trouble::Gone { host: self.name.clone(), error: reason(&error) };
+        let gone = |error: reqwest::Error| {
+            let (host, error) = (self.name.clone(), reason(&error));
+            if self.is_elsewhere { Trouble::Away { host, error } } else { Trouble::Gone { host, error } }
+        };
         let answer = self.with_token(request).send().await.map_err(gone)?;
         let status = answer.status();
         let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
@@ -291,7 +311,12 @@ mod tests {
         let all = [
             Trouble::NoHost { folder: "/srv/data".into() },
             Trouble::NoClient { error: "no certificates".to_owned() },
+            Trouble::Closed { folder: "/srv/data".into(), reason: "permission denied".to_owned() },
             Trouble::Gone { host: host.clone(), error: "Connection refused (os error 111)".to_owned() },
+            Trouble::Away {
+                host: "the host at https://x.example".to_owned(),
+                error: "no such name".to_owned(),
+            },
             Trouble::Silent { host, patience: Duration::from_secs(10) },
             Trouble::NoJson { base, status: 502 },
             Trouble::Unknown { what: "reload".to_owned(), error: "missing field `added`".to_owned() },
@@ -302,12 +327,16 @@ mod tests {
               hint: start one with `switchboard run`; for one that runs elsewhere, point `--config` at its plugins.toml, or give its address by `--url`
             Failed error: no HTTP client can be made: no certificates
               hint: report it: your configuration is not the cause
+            Unreachable error: `/srv/data` is closed to this user, so that nobody can tell whether a host runs there: permission denied
+              hint: run this as the user of the host, or give the host's address by `--url`
             Unreachable error: the host at http://127.0.0.1:8080 (process 4711) does not answer: Connection refused (os error 111)
               hint: it is starting, stopping, or was killed: see its log, or start it with `switchboard run`
+            Unreachable error: the host at https://x.example cannot be reached: no such name
+              hint: check the address, and that the host runs there
             Unreachable error: the host at http://127.0.0.1:8080 (process 4711) did not answer within 10s
               hint: it may be stopped or overloaded: look at the process, or give it more time by `--timeout`
-            Failed error: http://127.0.0.1:8080 answered 502 without JSON
-              hint: another program may be listening there: find out which process it is, and restart the host
+            Unreachable error: http://127.0.0.1:8080 answered 502 without JSON
+              hint: another program answers there, or a proxy whose host is down: check the address, and that the host runs
             Failed error: the host answered `host.reload` with something unknown to this command: missing field `added`
               hint: use the `switchboard` that the host was started from
         "#]].assert_eq(&told.concat());

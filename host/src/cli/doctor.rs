@@ -1,22 +1,26 @@
 //! `switchboard doctor`: what a running host and its plugins found when they examined themselves, and what to mend.
 
-use std::path::Path;
-
 use comfy_table::{Cell, Color, Table, presets};
 use plugin_api::requests::doctor::{Check, Verdict};
 use serde_json::json;
 use switchboard::app::{Diagnose, Diagnosis, Subject, output};
 
 use super::{
-    Exit, Failed,
+    Exit, Failed, Source,
     client::{HostClient, Reach},
     runtime, show,
 };
 
 /// Examines, and prints what was found. With `send`, what others see is done too, once it was said.
-pub fn doctor(path: &Path, plugins: &[String], send: bool, json: bool, reach: Reach) -> Result<Exit, Failed> {
+pub fn doctor(
+    source: &Source,
+    plugins: &[String],
+    send: bool,
+    json: bool,
+    reach: Reach,
+) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, reach)?;
+        let host = HostClient::find(source, reach)?;
         let plugins = plugins.to_vec();
         let mut diagnosis: Diagnosis =
             host.ask("doctor", &json!(Diagnose { effects: false, plugins })).await?;

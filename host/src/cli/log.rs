@@ -1,12 +1,10 @@
 //! `switchboard log`: the levels of a running host's log, as they are or as they are to be until the host ends.
 
-use std::path::Path;
-
 use serde_json::json;
 use switchboard::app::Levels;
 
 use super::{
-    Exit, Failed,
+    Exit, Failed, Source,
     client::{HostClient, Reach},
     runtime, show,
 };
@@ -15,9 +13,9 @@ use super::{
 const DEFAULT: &str = "default";
 
 /// Sets a level if one is given, and shows all.
-pub fn log(path: &Path, wanted: Option<(String, String)>, reach: Reach) -> Result<Exit, Failed> {
+pub fn log(source: &Source, wanted: Option<(String, String)>, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, reach)?;
+        let host = HostClient::find(source, reach)?;
         let Levels { levels, set } = match wanted {
             None => host.ask("log_levels", &json!({})).await?,
             Some((plugin, level)) => {

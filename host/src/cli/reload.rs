@@ -1,21 +1,19 @@
 //! `switchboard reload`: makes the running host read its configuration again.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use switchboard::app::{LIBRARY, Reloaded};
 
 use super::{
-    Exit, Failed,
+    Exit, Failed, Source,
     call::problem_text,
     client::{HostClient, Reach},
     runtime, show,
 };
 
 /// Reloads, and tells what came of it.
-pub fn reload(path: &Path, json: bool, reach: Reach) -> Result<Exit, Failed> {
+pub fn reload(source: &Source, json: bool, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, reach)?;
+        let host = HostClient::find(source, reach)?;
         let (status, answer) = host.post("/api/operations/host/reload", &json!({}), &[]).await?;
         if status >= 400 {
             return Err(refused(&answer));

@@ -1,26 +1,24 @@
 //! `switchboard status`: how a running host is.
 
-use std::path::Path;
-
 use comfy_table::{Table, presets};
 use serde_json::Value;
 use switchboard::app::output;
 
 use super::{
-    Exit, Failed,
+    Exit, Failed, Source,
     client::{HostClient, Reach},
     detail::detail,
     runtime, show, watch,
 };
 
 /// Without the token, the host tells neither reasons nor dependencies.
-const REDUCED: &str = "reasons are left out, as this command has no operator's token: set `SWITCHBOARD_TOKEN`, or point \
-     `--config` at the configuration of that host";
+const REDUCED: &str = "reasons are left out, as this command has no operator's token: set `SWITCHBOARD_TOKEN`, or, for a \
+     host on this machine, point `--config` at its configuration";
 
 /// Prints the statuses, once or whenever they change.
-pub fn status(path: &Path, watch: bool, json: bool, reach: Reach) -> Result<Exit, Failed> {
+pub fn status(source: &Source, watch: bool, json: bool, reach: Reach) -> Result<Exit, Failed> {
     runtime()?.block_on(async {
-        let host = HostClient::find(path, reach)?;
+        let host = HostClient::find(source, reach)?;
         if watch {
             let never = watch::watch(&host, json).await?;
             match never {}

@@ -73,7 +73,9 @@ impl Client {
     /// Asks the database, and writes if nothing else has shown that it can be written.
     pub async fn probe(&self) -> Result<(), Failure> {
         let short = self.look().await?;
-        let outcome = if self.writes.is_due(short) { self.write_and_judge().await } else { Ok(()) };
+        // A write has the log checkpointed, without which it is not trusted any more.
+        let is_due = self.writes.is_due(short) || self.wal.as_ref().is_some_and(|wal| wal.is_broken());
+        let outcome = if is_due { self.write_and_judge().await } else { Ok(()) };
         // Who probes is told by the outcome.
         self.writes.recovered();
         outcome

@@ -79,6 +79,7 @@ impl Session {
         let begun = async {
             loop {
                 let mut session = Self::acquire(client, mode).await?;
+                session.trust_the_log().await?;
                 let Err(error) = session.open(budget).await else { return Ok(session) };
                 // It may have died while it idled. When none idles any more, a new one is made, or says why it cannot.
                 if !connection_died(&error) || budget.left().is_zero() {
@@ -108,6 +109,23 @@ impl Session {
         }
     }
 
+    /// A write is refused while it could not be confirmed: before anything has changed.
+    async fn trust_the_log(&mut self) -> Result<(), Trouble> {
+        let (Some(Lease::Sqlite(connection)), Mode::Write) = (&mut self.lease, self.mode) else {
+            return Ok(());
+        };
+        let Some(wal) = self.wal.clone().filter(|wal| wal.is_broken()) else { return Ok(()) };
+        let checkpoint = connection.fetch_one(CHECKPOINT).await.and_then(|row| row.try_get(0));
+        if checkpoint.map_err(|error| self.explain(&error))? {
+            let busy = io::Error::other(
+                "an earlier sync of its log failed, and requests that read it keep it in use",
+            );
+            return Err(Trouble::outage(outage::not_synced(&busy, &self.place).certain()));
+        }
+        wal.mended();
+        Ok(())
+    }
+
     async fn open(&mut self, budget: &Budget) -> Result<(), sqlx::Error> {
         match &mut self.lease {
             Some(Lease::Postgres(connection)) => {
@@ -122,13 +140,6 @@ impl Session {
             Some(Lease::Sqlite(connection)) => {
                 watch(connection, &self.stop).await?;
                 let begin = if self.mode == Mode::Read { "begin" } else { "begin immediate" };
-                if let Some(wal) = self.wal.as_ref().filter(|wal| self.mode == Mode::Write && wal.is_broken())
-                {
-                    let busy: bool = connection.fetch_one(CHECKPOINT).await?.try_get(0)?;
-                    if !busy {
-                        wal.mended();
-                    }
-                }
                 connection.execute(begin).await?;
             }
             None => {}

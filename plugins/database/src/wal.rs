@@ -84,11 +84,11 @@ impl Wal {
     async fn sync(self: &Arc<Self>) -> io::Result<()> {
         let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let covered = self.covered.clone().lock_owned().await;
-        if self.is_broken() {
-            return Err(io::Error::other("an earlier sync of its log failed"));
-        }
         if covered.synced >= ticket {
             return Ok(());
+        }
+        if self.is_broken() {
+            return Err(io::Error::other("an earlier sync of its log failed"));
         }
         // A task of its own, which outlives its caller: a disk that hangs holds up one thread, not one for each caller.
         tokio::spawn(self.clone().sync_now(covered)).await.map_err(io::Error::other)?

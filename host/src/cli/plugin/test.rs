@@ -14,7 +14,7 @@ mod calls;
 mod lifecycle;
 mod traces;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use clap::Args;
 use plugin_api::settings::Span;
@@ -23,7 +23,7 @@ use switchboard::config::{Environment, PluginConfig, SettingsTable};
 
 use self::{bench::Bench, checklist::Checklist};
 use super::{is_path, open};
-use crate::cli::{Exit, Failed, load, runtime, show};
+use crate::cli::{Exit, Failed, Source, load, runtime, show};
 
 /// What is tested, and how.
 #[derive(Debug, Args)]
@@ -45,9 +45,9 @@ pub struct Test {
 }
 
 /// Runs every check, and prints what came of it.
-pub fn test(config: &Path, wish: &Test) -> Result<Exit, Failed> {
+pub fn test(source: &Source, wish: &Test) -> Result<Exit, Failed> {
     let given = given(wish)?;
-    let library = open(config, &wish.library)?;
+    let library = open(&source.path, &wish.library)?;
     let plugin = library.manifest().clone();
     let mut list = Checklist::default();
     manifest::check(&plugin, &library.origin().path, &mut list);
@@ -57,7 +57,7 @@ pub fn test(config: &Path, wish: &Test) -> Result<Exit, Failed> {
         Some(given) => {
             (section_of(&plugin.name, SettingsTable::from_values(given)), Environment::of_process())
         }
-        None => configured(config, &wish.library, &plugin.name)?,
+        None => configured(source, &wish.library, &plugin.name)?,
     };
     let bench = Bench::new(library, section, environment, wish.limit.0)
         .map_err(|error| Failed::new(Exit::Failed, format!("no folder can be made: {error}")))?;
@@ -94,12 +94,12 @@ fn given(wish: &Test) -> Result<Option<Map<String, Value>>, Failed> {
 
 /// The plugin's section of plugins.toml, and the variables with those of the `.env` beside it. A library that is named by
 /// its path needs neither.
-fn configured(path: &Path, library: &str, plugin: &str) -> Result<(PluginConfig, Environment), Failed> {
+fn configured(source: &Source, library: &str, plugin: &str) -> Result<(PluginConfig, Environment), Failed> {
     let none = section_of(plugin, SettingsTable::default());
-    if is_path(library) && !path.exists() {
+    if is_path(library) && !source.is_named && !source.path.exists() {
         return Ok((none, Environment::of_process()));
     }
-    let mut config = load(path)?;
+    let mut config = load(&source.path)?;
     let name = if is_path(library) { plugin } else { library };
     let at = config.plugins.iter().position(|section| section.name == name);
     Ok((at.map_or(none, |at| config.plugins.swap_remove(at)), config.environment))

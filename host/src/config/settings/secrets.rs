@@ -50,9 +50,9 @@ fn passwords(text: &str) -> Vec<String> {
     let userinfo = authority.and_then(|(userinfo, _)| userinfo.split_once(':'));
     let query = rest.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let named = pairs.filter(|(name, _)| name.to_ascii_lowercase().contains("password"));
-    let written = named.chain(userinfo).map(|(_, password)| password);
     let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let named = pairs.filter(|(name, _)| decoded(name).to_ascii_lowercase().contains("password"));
+    let written = named.chain(userinfo).map(|(_, password)| password);
     written.flat_map(|password| [password.to_owned(), decoded(password)]).collect()
 }
 
@@ -73,6 +73,7 @@ mod tests {
         check("postgres://ada:p%40ss@db/app", &["p%40ss", "p@ss"]);
         check("postgres://ada:sl/ash@db/app", &["sl/ash"]);
         check("postgres://db/app?user=ada&password=hidden#x", &["hidden"]);
+        check("postgres://db/app?pass%77ord=hid%64en", &["hid%64en", "hidden"]);
         check("redis://:only@db", &["only"]);
         check("https://ada@db/app", &[]);
         check("https://db:5432/app", &[]);

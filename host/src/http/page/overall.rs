@@ -97,12 +97,12 @@ fn of_causes(causes: &[Cause]) -> String {
         (names, 0) => names.concat(),
         (names, more) => format!("{} and {more} more", names.join(", ")),
     };
-    let trouble = if causes.len() == 1 { "is in trouble" } else { "are in trouble" };
+    let (trouble, block) =
+        if causes.len() == 1 { ("is in trouble", "blocks") } else { ("are in trouble", "block") };
     match affected.len() {
         0 => format!("{names} {trouble}; nothing else is affected."),
-        1 => format!("{names} {trouble}, and keeps {} from working.", affected[0]),
-        others if causes.len() == 1 => format!("{names} {trouble}, and keeps {others} others from working."),
-        others => format!("{names} {trouble}, and keep {others} others from working."),
+        1 => format!("{names} {trouble}, and {block} {}.", affected[0]),
+        others => format!("{names} {trouble}, and {block} {others} others."),
     }
 }
 

@@ -48,7 +48,7 @@ fn check_marks(operation: &OperationManifest, problems: &mut Vec<String>) {
 /// Why an operation of this plugin cannot guard a route; `None` if it can.
 pub fn cannot_guard(manifest: &Manifest, operation: &str) -> Option<&'static str> {
     match manifest.operation(operation) {
-        None => Some("is no operation"),
+        None => Some("is not an operation"),
         Some(guard) if guard.mode == OperationMode::Stream => Some("is a stream: it needs a call"),
         Some(guard) if !takes_request(&guard.request) => Some("does not take an HTTP request"),
         Some(_) => None,

@@ -52,7 +52,7 @@ fn check_address(route: &RouteManifest, add: &mut impl FnMut(String)) {
 fn check_target(manifest: &Manifest, route: &RouteManifest, add: &mut impl FnMut(String)) {
     let target = &route.operation;
     match manifest.operation(target) {
-        None => add(format!("leads to `{target}`, which is no operation")),
+        None => add(format!("leads to `{target}`, which is not an operation")),
         Some(operation) if operation.mode == OperationMode::Call && route.method == WEBSOCKET => {
             add(format!("leads to `{target}`, which is a call: it needs a stream"));
         }

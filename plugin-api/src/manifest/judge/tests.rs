@@ -108,7 +108,7 @@ fn a_route_needs_an_operation_that_can_serve_it() {
         expect![[r#"
             route `FETCH mail` has an unknown method; known are GET, POST, PUT, PATCH, DELETE, WEBSOCKET
             route `FETCH mail` does not begin with `/`
-            route `FETCH mail` leads to `hide`, which is no operation
+            route `FETCH mail` leads to `hide`, which is not an operation
             route `WEBSOCKET /show` leads to `show`, which is a call: it needs a stream
             route `POST /send` leads to `send`, which does not take an HTTP request"#]],
     );
@@ -142,7 +142,7 @@ fn a_guard_is_there_to_be_asked() {
         },
         expect![[r#"
             route `GET /0x` is guarded by `gate`: write it as `plugin.operation`
-            route `GET /1x` is guarded by `mail.nobody`, which is no operation
+            route `GET /1x` is guarded by `mail.nobody`, which is not an operation
             route `GET /2x` is guarded by `mail.talk`, which is a stream: it needs a call
             route `GET /3x` is guarded by `mail.send`, which does not take an HTTP request
             route `GET /4x` is guarded by `stranger.admit`, and `stranger` is no dependency

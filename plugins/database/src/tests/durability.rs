@@ -9,6 +9,8 @@ use plugin_api::{
     serde_json::Value as Json,
 };
 
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, sqlite::SqliteConnectOptions};
+
 use super::support::{Fixture, client, on_sqlite, run, server::Server};
 
 #[test]
@@ -50,9 +52,23 @@ fn a_disk_that_did_not_confirm_once_is_trusted_after_a_checkpoint() {
         fs::rename(&aside, &log).expect("it can be renamed");
         let seen = fixture.client.query(&Query::new("select id from a"), None).await;
         assert_eq!(seen.expect_err("it may be lost").error.kind, ErrorKind::Unavailable);
-        insert().await.expect("it is on the disk");
+
+        // One that reads what is in the log only keeps it from being written to the database file.
+        let path = fixture.client.file().expect("it is SQLite").to_owned();
+        let mut reader =
+            SqliteConnectOptions::new().filename(path).connect().await.expect("it can be opened");
+        for statement in ["begin", "select id from a"] {
+            reader.execute(statement).await.expect("it can be read");
+        }
+        let refused = insert().await.expect_err("it could not be confirmed").error;
+        assert_eq!(refused.kind, ErrorKind::Unavailable, "{refused}");
+        assert!(refused.message.ends_with("nothing was changed"), "{refused}");
+        reader.close().await.expect("it can be closed");
+
+        // Nobody need write for it: a look does.
+        fixture.client.probe().await.expect("it takes writes");
         assert!(size() < before, "the log began anew");
-        assert_eq!(fixture.count("a").await, 3);
+        assert_eq!(fixture.count("a").await, 2);
     });
 }
 

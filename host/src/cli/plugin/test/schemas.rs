@@ -40,7 +40,7 @@ pub(super) fn is_secret(schema: &Value) -> bool {
 
 fn table(schema: &Value) -> Outcome {
     if let Err(error) = jsonschema::validator_for(schema) {
-        return Outcome::failed(format!("it is no JSON Schema: {error}"), "see the crate's type of settings");
+        return Outcome::failed(format!("it is not a JSON Schema: {error}"), "see the crate's type of settings");
     }
     if schema.get("type").and_then(Value::as_str) == Some("object") {
         return Outcome::ok();
@@ -112,7 +112,7 @@ fn schemas(plugin: &Manifest) -> Outcome {
         parts
             .filter_map(|(schema, verb)| {
                 let error = jsonschema::validator_for(schema).err()?;
-                Some(format!("what `{}` {verb} is no JSON Schema: {error}", operation.name))
+                Some(format!("what `{}` {verb} is not a JSON Schema: {error}", operation.name))
             })
             .collect::<Vec<_>>()
     };
@@ -184,7 +184,7 @@ mod tests {
         check(
             table(&json!({ "type": 7 })),
             expect![
-                "it is no JSON Schema: 7 is not valid under any of the schemas listed in the 'anyOf' keyword"
+                "it is not a JSON Schema: 7 is not valid under any of the schemas listed in the 'anyOf' keyword"
             ],
         );
     }
@@ -206,7 +206,7 @@ mod tests {
         check(
             schemas(&plugin),
             expect![[
-                r#"what `send` answers is no JSON Schema: null is not of types "boolean", "object"; what `hidden` takes is no JSON Schema: 7 is not valid under any of the schemas listed in the 'anyOf' keyword; what `hidden` answers is no JSON Schema: null is not of types "boolean", "object""#
+                r#"what `send` answers is not a JSON Schema: null is not of types "boolean", "object"; what `hidden` takes is not a JSON Schema: 7 is not valid under any of the schemas listed in the 'anyOf' keyword; what `hidden` answers is not a JSON Schema: null is not of types "boolean", "object""#
             ]],
         );
     }
