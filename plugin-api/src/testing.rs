@@ -99,8 +99,9 @@ impl<P: Plugin> TestPlugin<P> {
         self.fake_json(dependency, R::OPERATION, move |_, request| {
             let request = serde_json::from_value(request)
                 .map_err(|error| OperationError::invalid(format!("the request does not fit: {error}")))?;
-            serde_json::to_value(answer(request)?)
-                .map_err(|error| OperationError::internal(format!("the fake's response is not JSON: {error}")))
+            serde_json::to_value(answer(request)?).map_err(|error| {
+                OperationError::internal(format!("the fake's response is not JSON: {error}"))
+            })
         })
     }
 

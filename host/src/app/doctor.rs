@@ -254,7 +254,7 @@ fn clock(clocks: &[Clock]) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, time::Duration};
 
     use jiff::Timestamp;
     use plugin_api::error::{Failure, ReasonCode};
@@ -297,17 +297,15 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_or_is_open_to_all_is_named() {
         let folder = tempfile::tempdir().unwrap();
+        let set = |mode| std::fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        set(0o700);
         assert_eq!(data_dir(folder.path()).verdict, Verdict::Ok);
         let missing = data_dir(&folder.path().join("gone"));
         assert_eq!(missing.verdict, Verdict::Failed);
         assert!(missing.seen.contains("gone` cannot be written"), "{}", missing.seen);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-            let open = data_dir(folder.path());
-            assert_eq!(open.fix, Some(format!("chmod -R go= '{}'", folder.path().display())));
-        }
+        set(0o750);
+        let open = data_dir(folder.path());
+        assert_eq!(open.fix, Some(format!("chmod -R go= '{}'", folder.path().display())));
     }
 
     #[test]

@@ -40,7 +40,10 @@ pub(super) fn is_secret(schema: &Value) -> bool {
 
 fn table(schema: &Value) -> Outcome {
     if let Err(error) = jsonschema::validator_for(schema) {
-        return Outcome::failed(format!("it is not a JSON Schema: {error}"), "see the crate's type of settings");
+        return Outcome::failed(
+            format!("it is not a JSON Schema: {error}"),
+            "see the crate's type of settings",
+        );
     }
     if schema.get("type").and_then(Value::as_str) == Some("object") {
         return Outcome::ok();
