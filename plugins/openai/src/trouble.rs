@@ -123,8 +123,8 @@ impl Trouble {
         self
     }
 
-    /// The same of a model of the settings that no list has. What is refused here is a question of our own, so that the
-    /// server's words repeat nobody's: they tell its reason.
+    /// The same of a model of the settings that no list has. The server refuses a question of our own here, so its words
+    /// can be quoted: they repeat nobody else's.
     pub fn about_unlisted(mut self, choice: Choice<'_>) -> Self {
         if self.is_about_the_key() {
             return self;
