@@ -26,7 +26,6 @@ mod run;
 mod schema;
 mod status;
 mod table;
-mod watch;
 
 use client::Reach;
 pub use exit::{Exit, Failed};

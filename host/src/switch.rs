@@ -31,6 +31,7 @@ mod levels;
 mod limits;
 mod metrics;
 mod outcome;
+mod policy;
 mod recent;
 mod slot;
 mod streams;
@@ -43,7 +44,7 @@ pub use host_operations::{HostOperations, Offer, Request};
 pub use in_use::FailingSink;
 pub use limits::Limits;
 pub use metrics::CallMetrics;
-pub use tools::{Pattern, ToolPolicy};
+pub use policy::{Pattern, ToolPolicy};
 
 use blame::{Blame, Terms};
 use causes::Told;
@@ -126,7 +127,10 @@ impl Switch {
         };
         let added: Vec<_> = specs.into_iter().map(new).collect();
         for slot in &added {
-            before.get(slot.name()).into_iter().for_each(|old| self.inner.metrics.forget_all_but(old, slot));
+            before
+                .get(slot.name())
+                .into_iter()
+                .for_each(|old| self.forget(old, |gone| slot.operation(gone).is_err()));
         }
         self.inner.slots.rcu(|slots| {
             let mut slots = HashMap::clone(slots);
@@ -144,7 +148,13 @@ impl Switch {
             names.clone().for_each(|name| _ = slots.remove(name));
             slots
         });
-        names.filter_map(|name| before.get(name)).for_each(|slot| self.inner.metrics.forget(slot));
+        names.filter_map(|name| before.get(name)).for_each(|slot| self.forget(slot, |_| true));
+    }
+
+    /// Ends the series of the operations that are gone.
+    fn forget(&self, slot: &Slot, is_gone: impl Fn(&str) -> bool) {
+        let names = slot.operations().map(|operation| operation.name.as_str());
+        names.filter(|name| is_gone(name)).for_each(|name| self.inner.metrics.forget(slot.name(), name));
     }
 
     /// The instance of the plugin that its manifest calls so; the first by name if there are several.

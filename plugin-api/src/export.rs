@@ -23,8 +23,9 @@ use plugin_abi::{
 
 use crate::{
     error::{Failure, ReasonCode},
-    instance::{Instance, panic_text},
+    instance::Instance,
     logging,
+    logging::panic_text,
     plugin::Plugin,
 };
 

@@ -25,8 +25,7 @@ use crate::{
     context::{Call, Context, HostHandle},
     error::{ErrorKind, Failure, OperationError, ReasonCode},
     logging::{self, InstanceLog},
-    manifest::Handler,
-    plugin::Plugin,
+    plugin::{Handler, Plugin},
     protocol::{CallHeader, CreateRequest, PING, SET_LOG_LEVEL, SetLogLevel},
     stream::Stream,
 };
@@ -242,19 +241,10 @@ fn runtime(instance: &str, log: &Arc<InstanceLog>) -> Result<Runtime, Failure> {
 
 /// The failure that a panic becomes.
 fn panicked(panic: Box<dyn Any + Send>) -> Failure {
-    let message = logging::take_panic().unwrap_or_else(|| panic_text(panic.as_ref()));
+    let message = logging::take_panic().unwrap_or_else(|| logging::panic_text(panic.as_ref()));
     // The payload is the plugin's own type; dropping it may panic again.
     let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(panic)));
     Failure::new(ReasonCode::Panicked, format!("panicked: {message}"))
-}
-
-/// What a panic says, if it says it as text.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is not text".to_owned())
 }
 
 pub(crate) fn read_request(request: &[u8]) -> Result<CreateRequest, Failure> {

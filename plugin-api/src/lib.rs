@@ -106,8 +106,8 @@ pub mod prelude {
     pub use crate::{
         context::{Call, Context, Dependency},
         error::{ErrorKind, Failure, FixAction, FixHint, OperationError, ReasonCode},
-        manifest::{Manifest, ManifestBuilder, Operation, Route},
-        plugin::{NoSettings, Plugin},
+        manifest::{Manifest, Route},
+        plugin::{ManifestBuilder, NoSettings, Operation, Plugin},
         requests::{
             Empty, Request,
             http::{HttpRequest, HttpResponse},

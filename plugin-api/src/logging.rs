@@ -2,6 +2,7 @@
 //! host's subscriber; this installs one subscriber in each that hands events over with the instance they belong to.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     fmt,
     sync::{
@@ -117,7 +118,7 @@ fn catch_words_of_panics() {
         let previous = std::panic::take_hook();
         let in_library = in_library();
         std::panic::set_hook(Box::new(move |info| {
-            let text = crate::instance::panic_text(info.payload());
+            let text = panic_text(info.payload());
             let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
             let text = format!("{text}{}", place.unwrap_or_default());
             if CONTAINED.get() || Call::current().is_some() {
@@ -263,4 +264,13 @@ impl Visit for Fields {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.put(field, value.into());
     }
+}
+
+/// What a panic says, if it says it as text.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned())
 }

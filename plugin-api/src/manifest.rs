@@ -7,18 +7,11 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-mod builder;
 #[cfg(feature = "judge")]
 pub mod judge;
-mod operation;
 mod route;
 
-pub use builder::ManifestBuilder;
-pub(crate) use operation::Handler;
-pub use operation::Operation;
 pub use route::{Access, Route, RouteManifest, WEBSOCKET};
-
-use crate::plugin::Plugin;
 
 /// How often an integration is probed unless it or plugins.toml says otherwise.
 pub const DEFAULT_PROBE_INTERVAL: Duration = Duration::from_secs(60);
@@ -126,18 +119,6 @@ pub struct OperationManifest {
 }
 
 impl Manifest {
-    /// Starts the manifest of a plugin that connects to an outside system. It is probed every minute unless
-    /// [`ManifestBuilder::probe_every`] or [`ManifestBuilder::without_probe`] says otherwise.
-    pub fn integration<P: Plugin>(name: &str) -> ManifestBuilder<P> {
-        ManifestBuilder::new(name, Kind::Integration).probe_every(DEFAULT_PROBE_INTERVAL)
-    }
-
-    /// Starts the manifest of a plugin that works with others. It counts by its init, unless it is given a probe by
-    /// [`ManifestBuilder::probe_every`].
-    pub fn service<P: Plugin>(name: &str) -> ManifestBuilder<P> {
-        ManifestBuilder::new(name, Kind::Service)
-    }
-
     /// The operation of this name.
     pub fn operation(&self, name: &str) -> Option<&OperationManifest> {
         self.operations.iter().find(|operation| operation.name == name)

@@ -1,9 +1,16 @@
 //! The trait that a plugin implements.
 
+mod builder;
+mod operation;
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{context::Context, error::Failure, manifest::ManifestBuilder};
+pub use builder::ManifestBuilder;
+pub(crate) use operation::Handler;
+pub use operation::Operation;
+
+use crate::{context::Context, error::Failure};
 
 /// A plugin. The host makes one instance for each section of plugins.toml that names the library.
 ///

@@ -216,8 +216,8 @@ fn is_of_the_host(source: &Source) -> bool {
 
 fn a_running_host_writes_by_its_outputs_alone() {
     // The command line's `show`, which may wait for its reader, and questions about the terminal.
-    let homes = ["host/src/app/output.rs", "host/src/cli.rs", "host/src/cli/watch.rs"];
-    let prints = ["print!(", "println!(", "dbg!(", "io::stdout()", "io::stderr()", "take_hook("];
+    let homes = ["host/src/app/output.rs", "host/src/cli.rs", "host/src/cli/status/watch.rs"];
+    let prints = ["print!(", "println!(", "io::stdout()", "io::stderr()", "take_hook("];
     let stray = |source: &Source, line: &str| {
         let at_home = homes.contains(&source.path.as_str()) || line.contains("is_terminal");
         is_of_the_host(source) && !at_home && prints.iter().any(|form| line.contains(form))

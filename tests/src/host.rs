@@ -1,6 +1,6 @@
 //! A running host, as an operator sees it: its address, its health, its output, its end.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -19,17 +19,35 @@ pub struct TestHost {
     address: String,
 }
 
+impl Setup {
+    /// Starts `switchboard run` and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not, with its output.
+    #[track_caller]
+    pub fn start(self) -> TestHost {
+        TestHost::start(self)
+    }
+
+    /// The same, with outputs of the caller's.
+    #[track_caller]
+    pub fn start_with(self, stdout: Stdio, stderr: Stdio) -> TestHost {
+        let process = self.spawn_with(&["run"], stdout, stderr);
+        TestHost::serving(self, process)
+    }
+}
+
 impl TestHost {
     /// Starts `switchboard run` and waits until its health route answers.
     #[track_caller]
-    pub(crate) fn start(setup: Setup) -> Self {
+    fn start(setup: Setup) -> Self {
         let process = setup.spawn(&["run"]);
         Self::serving(setup, process)
     }
 
     /// Waits until the health route of a process that was started answers.
     #[track_caller]
-    pub(crate) fn serving(setup: Setup, mut process: Process) -> Self {
+    fn serving(setup: Setup, mut process: Process) -> Self {
         let serves = |address: &String| http::request(address, "GET", "/livez", &[], None).is_ok();
         let address = poll(
             LIMIT,

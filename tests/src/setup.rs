@@ -12,7 +12,6 @@ use tempfile::TempDir;
 
 use crate::{
     artifacts::artifacts,
-    host::TestHost,
     process::{Finished, Process},
 };
 
@@ -64,22 +63,6 @@ impl Setup {
     /// A path in the folder.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.folder().join(relative)
-    }
-
-    /// Starts `switchboard run` and waits until it serves.
-    ///
-    /// # Panics
-    /// If it does not, with its output.
-    #[track_caller]
-    pub fn start(self) -> TestHost {
-        TestHost::start(self)
-    }
-
-    /// The same, with outputs of the caller's.
-    #[track_caller]
-    pub fn start_with(self, stdout: Stdio, stderr: Stdio) -> TestHost {
-        let process = self.spawn_with(&["run"], stdout, stderr);
-        TestHost::serving(self, process)
     }
 
     /// Starts `switchboard` with these arguments and outputs, and waits for nothing.

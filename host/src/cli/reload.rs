@@ -5,8 +5,7 @@ use switchboard::app::{LIBRARY, Reloaded};
 
 use super::{
     Exit, Failed, Source,
-    call::problem_text,
-    client::{HostClient, Reach},
+    client::{HostClient, Reach, problem_text},
     runtime, show,
 };
 

@@ -1,5 +1,7 @@
 //! `switchboard status`: how a running host is.
 
+mod watch;
+
 use comfy_table::{Table, presets};
 use serde_json::Value;
 use switchboard::app::output;
@@ -8,7 +10,7 @@ use super::{
     Exit, Failed, Source,
     client::{HostClient, Reach},
     detail::detail,
-    runtime, show, watch,
+    runtime, show,
 };
 
 /// Without the token, the host tells neither reasons nor dependencies.

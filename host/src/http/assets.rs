@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     etag,
-    health::plain,
+    paths::plain,
     problem::{Problem, quoted},
 };
 

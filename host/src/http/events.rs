@@ -2,6 +2,7 @@
 //! A stream is pulled by its connection and keeps a revision, no queue: a client that is slow gets what it missed from the
 //! board's journal, or the whole picture anew. Nobody is asked, waited for or slowed down by those who listen.
 
+pub(super) mod seats;
 mod frame;
 mod follower;
 
@@ -14,62 +15,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{
-    health::reader, liveness::stopping, problem::Problem, router::Site, serve::Place, views::Reader,
-};
-use crate::status::Board;
+use super::{liveness::stopping, problem::Problem, serve::Place, site::Site};
 
 use self::follower::{Follower, Has};
 pub(super) use self::frame::Told;
-
-/// How many streams at once: the rest of the connections stays for everybody else.
-const SEATS: usize = 512;
-
-/// How many of them are for operators alone.
-const RESERVED: usize = 64;
-
-/// When to come back to a host whose seats are taken, in seconds.
-const COME_BACK: u64 = 15;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Proxies that collect an answer before they hand it on would keep events back.
 const BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-/// What the streams share.
-pub(super) struct Events {
-    board: Board,
-    seats: Arc<Semaphore>,
-}
-
-impl Events {
-    pub(super) fn new(board: Board) -> Self {
-        Self { board, seats: Arc::new(Semaphore::new(SEATS)) }
-    }
-
-    /// How many streams are open.
-    pub(super) fn open(&self) -> usize {
-        SEATS - self.seats.available_permits()
-    }
-
-    fn seat(&self, reader: Reader) -> Result<OwnedSemaphorePermit, Problem> {
-        let seats = if reader == Reader::Operator { SEATS } else { SEATS - RESERVED };
-        let free = (self.open() < seats).then(|| self.seats.clone().try_acquire_owned().ok()).flatten();
-        free.ok_or_else(|| {
-            let detail = format!("{seats} event streams are open, which is the limit");
-            Problem::unavailable(detail, "try again later, or poll `/api/health` with `If-None-Match`")
-                .retry_after(COME_BACK)
-        })
-    }
-}
-
 pub(super) async fn follow(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
     if *site.draining.borrow() {
         return Err(stopping());
     }
-    let reader = reader(&site, &request)?;
+    let reader = site.reader(&request)?;
     let seat = site.events.seat(reader)?;
     let endless = request.extensions().get::<Place>().map(Place::endless);
     let has = Has::of(last_event_id(request.headers()), &site.views.current().snapshot);

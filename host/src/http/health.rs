@@ -9,9 +9,11 @@ use axum::{
 use plugin_api::manifest::Kind;
 
 use super::{
+    paths::plain,
     problem::{Problem, quoted},
-    router::Site,
-    views::{Reader, Rendered, Section, View},
+    site::Site,
+    view::{Section, View},
+    views::Rendered,
 };
 use crate::status::Snapshot;
 
@@ -60,17 +62,6 @@ pub(super) async fn service(
     serve_plugin(&site, Section::Services, &plain(name)?, &request)
 }
 
-/// What the path names, decoded.
-pub(super) fn plain<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
-    let Path(path) = path.map_err(|_| {
-        Problem::bad_request(
-            "the path is not UTF-8 once it is decoded",
-            "write names as `/api/health/integrations` lists them: they are snake_case",
-        )
-    })?;
-    Ok(path)
-}
-
 /// Where the plugin stands in the snapshot, if this section speaks of it.
 pub(super) fn place(rendered: &Rendered, section: Section, name: &str) -> Result<usize, Problem> {
     let snapshot = &rendered.snapshot;
@@ -86,22 +77,17 @@ pub(super) fn place(rendered: &Rendered, section: Section, name: &str) -> Result
 
 fn serve(site: &Site, view: View, request: &Request) -> Result<Response, Problem> {
     let strict = strict(request.uri().query())?;
-    let reader = reader(site, request)?;
+    let reader = site.reader(request)?;
     Ok(site.views.current().page(view, reader).answer(request.headers(), strict))
 }
 
 fn serve_plugin(site: &Site, section: Section, name: &str, request: &Request) -> Result<Response, Problem> {
     let strict = strict(request.uri().query())?;
-    let reader = reader(site, request)?;
+    let reader = site.reader(request)?;
     let rendered = site.views.current();
     let place = place(&rendered, section, name)?;
     let page = rendered.page(View::Plugin(section, place), reader);
     Ok(page.answer(request.headers(), strict))
-}
-
-/// How much the sender may see; a wrong token is refused.
-pub(super) fn reader(site: &Site, request: &Request) -> Result<Reader, Problem> {
-    Ok(if site.access.is_operator(request)? { Reader::Operator } else { Reader::Anybody })
 }
 
 /// Whether the query asks that bad news be a 503. Other keys are ignored: monitors append one to get past caches.

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{problem::Problem, router::Site};
+use super::{problem::Problem, site::Site};
 
 /// The loop turns: this is answered, and the checker ticks.
 pub(super) async fn livez(State(site): State<Arc<Site>>) -> Result<Response, Problem> {

@@ -16,7 +16,7 @@ use super::{
     access::{Access, Asked, COOKIE, LIFETIME, Lock},
     page::{careful, frame},
     problem::Problem,
-    router::Site,
+    site::Site,
     write::{self, BODY_PATIENCE},
 };
 

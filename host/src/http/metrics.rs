@@ -19,7 +19,7 @@ use prometheus::{
 use self::format::Format;
 use super::{
     problem::{Problem, REPORT},
-    router::Site,
+    site::Site,
 };
 use crate::status::{MOST_ABANDONED, PluginHealth, ProbeDurations, Snapshot, Status, kind_name};
 

@@ -24,11 +24,10 @@ use serde_json::{Map, Value, json};
 use self::{components::Components, endpoint::Endpoint};
 use super::{
     access::COOKIE,
-    health::reader,
     page::careful,
     problem::{Problem, REPORT},
-    router::Site,
-    views::Reader,
+    site::Site,
+    view::Reader,
     write::no_query,
 };
 use crate::switch::Offer;
@@ -67,7 +66,7 @@ struct Description {
 
 fn sees(site: &Site, request: &Request) -> Result<Reader, Problem> {
     no_query(request.uri())?;
-    reader(site, request)
+    site.reader(request)
 }
 
 async fn describe(site: &Site, sees: Reader) -> Result<Description, Problem> {

@@ -12,9 +12,9 @@ use plugin_api::protocol::CallHeader;
 use serde::de::IgnoredAny;
 
 use super::{
-    health::plain,
+    paths::plain,
     problem::{Problem, REPORT_PLUGIN, quoted},
-    router::Site,
+    site::Site,
     write::Write,
 };
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     render::json,
-    views::{Section, View},
+    view::{Section, View},
 };
 use crate::status::{KindName, Moment, Overall, PluginHealth, Snapshot, Status, kind_name, rfc3339};
 

@@ -22,7 +22,7 @@ use axum::{
 use maud::{Markup, html};
 
 use self::traffic::Traffic;
-use super::{access::Asked, assets, etag, problem::Problem, router::Site, views::Rendered};
+use super::{access::Asked, assets, etag, problem::Problem, site::Site, views::Rendered};
 
 pub(super) use frame::{careful, frame};
 

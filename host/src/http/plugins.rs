@@ -21,10 +21,11 @@ use tokio::time::timeout;
 
 use super::{
     access::Asked,
+    paths::{unknown_path, wrong_method_of},
     problem::{Problem, REPORT, REPORT_PLUGIN, quoted},
-    router::{Site, unknown_path, wrong_method_of},
     routes::{Found, Guard, PluginRoute},
     serve::Place,
+    site::Site,
     websocket,
     write::{BODY_LIMIT, BODY_PATIENCE, larger_than, too_slow},
 };

@@ -10,10 +10,11 @@ use plugin_api::protocol::HOST;
 use serde_json::json;
 
 use super::{
-    health::{place, plain},
+    health::place,
+    paths::plain,
     problem::Problem,
-    router::Site,
-    views::{Reader, Section, View},
+    site::Site,
+    view::{Reader, Section, View},
     write::Write,
 };
 

@@ -11,43 +11,13 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{etag, outline::outline, render};
+use super::{
+    etag,
+    outline::outline,
+    render,
+    view::{Reader, Section, View},
+};
 use crate::status::{Board, Overall, Snapshot};
-
-/// The half of the plugins that a route speaks of; what could not be loaded is in both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Section {
-    Integrations,
-    Services,
-}
-
-impl Section {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Integrations => "integrations",
-            Self::Services => "services",
-        }
-    }
-}
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum View {
-    Overview,
-    List(Section),
-    Connections,
-    Summary,
-    /// The plugin at this place of the snapshot.
-    Plugin(Section, usize),
-}
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reader {
-    Operator,
-    /// Sees how it stands, and not why.
-    Anybody,
-}
 
 /// The views of the current snapshot.
 pub(super) struct Views {
@@ -67,8 +37,17 @@ pub(super) struct Rendered {
 
 /// Every view for one reader, as far as anybody has asked for it.
 struct Shelf {
-    lists: [OnceLock<Page>; 5],
-    plugins: Vec<[OnceLock<Page>; 2]>,
+    overview: OnceLock<Page>,
+    connections: OnceLock<Page>,
+    summary: OnceLock<Page>,
+    integrations: Part,
+    services: Part,
+}
+
+/// The views of a section: of all its plugins, and of the plugin at each place of the snapshot.
+struct Part {
+    list: OnceLock<Page>,
+    plugins: Vec<OnceLock<Page>>,
 }
 
 /// A body, ready to be sent.
@@ -104,8 +83,7 @@ impl Views {
 
 impl Rendered {
     fn new(snapshot: Arc<Snapshot>, stale: bool) -> Self {
-        let plugins = || snapshot.plugins.iter().map(|_| Default::default()).collect();
-        let shelves = [(); 2].map(|()| Shelf { lists: Default::default(), plugins: plugins() });
+        let shelves = [(); 2].map(|()| Shelf::new(snapshot.plugins.len()));
         Self { snapshot, stale, shelves }
     }
 
@@ -119,15 +97,15 @@ impl Rendered {
         self.stale
     }
 
-    /// The page of a view; a place outside the snapshot has none.
+    /// The page of a view; a plugin's place is one of this snapshot.
     pub(super) fn page(&self, view: View, reader: Reader) -> &Page {
         let shelf = &self.shelves[reader as usize];
         let slot = match view {
-            View::Overview => &shelf.lists[0],
-            View::List(section) => &shelf.lists[1 + section as usize],
-            View::Connections => &shelf.lists[3],
-            View::Summary => &shelf.lists[4],
-            View::Plugin(section, place) => &shelf.plugins[place][section as usize],
+            View::Overview => &shelf.overview,
+            View::List(section) => &shelf.part(section).list,
+            View::Connections => &shelf.connections,
+            View::Summary => &shelf.summary,
+            View::Plugin(section, place) => &shelf.part(section).plugins[place],
         };
         slot.get_or_init(|| self.render(view, reader))
     }
@@ -177,6 +155,27 @@ impl Rendered {
             let view = format!("/api/health{path}{query}{stale}{outline}");
             etag::etag(&self.snapshot.boot_id, self.snapshot.revision, &view)
         })
+    }
+}
+
+impl Shelf {
+    fn new(plugins: usize) -> Self {
+        let part =
+            || Part { list: OnceLock::new(), plugins: (0..plugins).map(|_| OnceLock::new()).collect() };
+        Self {
+            overview: OnceLock::new(),
+            connections: OnceLock::new(),
+            summary: OnceLock::new(),
+            integrations: part(),
+            services: part(),
+        }
+    }
+
+    fn part(&self, section: Section) -> &Part {
+        match section {
+            Section::Integrations => &self.integrations,
+            Section::Services => &self.services,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{
     access::Asked,
     problem::{Problem, quoted},
-    router::Site,
+    site::Site,
 };
 
 /// The most that a request may carry.

@@ -275,6 +275,11 @@ pub struct PluginHealth {
 }
 
 impl PluginHealth {
+    /// Nothing is wrong with it: nobody has set it up, and nobody has to.
+    pub fn is_only_not_set_up(&self) -> bool {
+        self.status == Status::NotConfigured && !self.required
+    }
+
     /// Whether a required dependency keeps it from starting.
     pub fn is_held(&self) -> bool {
         self.status == Status::NotInitialized

@@ -8,8 +8,6 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use super::slot::Slot;
-
 /// The families that all plugins share.
 #[derive(Clone)]
 pub struct CallMetrics {
@@ -56,18 +54,8 @@ impl CallMetrics {
         Ok(Self { calls, errors, seconds, streams, frames })
     }
 
-    /// A plugin is gone, and its series with it.
-    pub(super) fn forget(&self, slot: &Slot) {
-        slot.operations().for_each(|operation| self.forget_operation(slot.name(), &operation.name));
-    }
-
-    /// The same for the operations that a plugin has no more.
-    pub(super) fn forget_all_but(&self, old: &Slot, new: &Slot) {
-        let gone = old.operations().filter(|operation| new.operation(&operation.name).is_err());
-        gone.for_each(|operation| self.forget_operation(old.name(), &operation.name));
-    }
-
-    fn forget_operation(&self, plugin: &str, operation: &str) {
+    /// An operation is gone, and its series with it.
+    pub(super) fn forget(&self, plugin: &str, operation: &str) {
         let labels = [plugin, operation];
         // Each is an error only if there is none.
         let _ = self.calls.remove_label_values(&labels);

@@ -16,7 +16,7 @@ use super::{
     did_you_mean,
     in_use::{InUse, Usage},
     metrics::OperationMetrics,
-    tools::ToolPolicy,
+    policy::ToolPolicy,
 };
 
 pub(super) struct Slot {

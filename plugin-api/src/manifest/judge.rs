@@ -15,6 +15,7 @@ use super::{Kind, Manifest};
 use crate::{protocol::HOST, requests::http::HttpRequest};
 
 pub use operations::cannot_guard;
+pub use routes::HOST_PATHS;
 
 /// How often a plugin may want to be probed, in milliseconds: not without a pause, and not never.
 const PROBE_INTERVALS: RangeInclusive<u64> = 100..=24 * 60 * 60 * 1000;

@@ -117,7 +117,7 @@ impl Route {
         self
     }
 
-    pub(super) fn into_manifest(self) -> RouteManifest {
+    pub(crate) fn into_manifest(self) -> RouteManifest {
         self.manifest
     }
 }

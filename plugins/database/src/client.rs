@@ -18,7 +18,7 @@ use sqlx::{
 };
 
 use crate::{
-    budget::Budget, certificates::Certificates, errors::outage, place::Place, probe::Renewal,
+    budget::Budget, certificates::Certificates, errors::outage, place::Place, renewal::Renewal,
     settings::Settings, target::Target, vec, wal::Wal, writes::Writes,
 };
 

@@ -1,9 +1,10 @@
 //! What the drivers say into what callers and dashboards are told. The words of the database itself go into
 //! `details.database_message`, for a developer; the driver's own go to the log at debug level.
 
+mod sqlite_codes;
+pub mod outage;
 mod postgres;
 mod sqlite;
-pub mod outage;
 
 use plugin_api::{
     prelude::*,
@@ -133,7 +134,7 @@ pub fn commit_refused(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(database) = error else { return false };
     match (database.try_downcast_ref::<PgDatabaseError>(), database.try_downcast_ref::<SqliteError>()) {
         (Some(error), _) => error.severity() == PgSeverity::Error,
-        (_, Some(error)) => sqlite::leaves_no_commit(error),
+        (_, Some(error)) => sqlite_codes::leaves_no_commit(error),
         _ => false,
     }
 }

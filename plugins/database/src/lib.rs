@@ -8,7 +8,7 @@
 //! - `disk`, `place`: the database as people are told of it, and the disk of a file.
 //! - `writes`: what writes have shown.
 //! - `wal`: what SQLite has committed, onto the disk.
-//! - `client`: the pools.
+//! - `renewal`, `client`: the pools.
 //! - `server`, `probe`: whether the database works, and takes writes.
 //!
 //! From a request to its answer:
@@ -33,6 +33,7 @@ mod scrub;
 mod budget;
 mod writes;
 mod wal;
+mod renewal;
 mod client;
 mod server;
 mod probe;

@@ -3,7 +3,6 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -36,22 +35,6 @@ const OWN_ROW_WAITS: Duration = Duration::from_secs(1);
 /// For so long, those who got no connection share what one of them found out: a hundred that ask at the same time would
 /// keep a server that just came back from coming up.
 const SHARED_ANSWER: Duration = Duration::from_secs(1);
-
-/// Before when the connections of a pool were made that nobody is to use any more.
-#[derive(Debug, Clone, Default)]
-pub struct Renewal(Arc<Mutex<Option<Instant>>>);
-
-impl Renewal {
-    /// From now on only connections count that are made later.
-    pub fn renew(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Whether a connection of this age may still be used.
-    pub fn admits(&self, age: Duration) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|renewed| age <= renewed.elapsed())
-    }
-}
 
 impl Client {
     /// Makes sure that the database is there and can be written.

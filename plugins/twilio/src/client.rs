@@ -17,7 +17,10 @@ use plugin_api::{
 use reqwest::{RequestBuilder, Response, header, redirect};
 use url::Url;
 
-use crate::{errors::transport, settings::Config};
+use crate::{
+    errors::transport::{self, Broken},
+    settings::Config,
+};
 
 const API_VERSION: &str = "2010-04-01";
 /// Twilio closes idle connections; a fresh one costs less than a request that is lost on an old one.
@@ -43,22 +46,6 @@ pub struct Answer {
     pub date: Option<String>,
     /// `None`: it is no JSON.
     pub json: Option<Value>,
-}
-
-/// Where an exchange broke.
-#[derive(Debug)]
-pub enum Broken {
-    /// Before the request was sent.
-    Unsent(Failure),
-    /// After: nobody knows what became of it.
-    Sent(Failure),
-}
-
-impl Broken {
-    pub fn failure(&self) -> &Failure {
-        let (Self::Unsent(failure) | Self::Sent(failure)) = self;
-        failure
-    }
 }
 
 impl Client {

@@ -13,8 +13,8 @@
 //! - `doctor`: account, number and rights -> what works, and what to mend in Twilio's console.
 
 mod settings;
-mod client;
 mod errors;
+mod client;
 mod evidence;
 mod rest;
 mod verify;

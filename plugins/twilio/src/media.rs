@@ -12,7 +12,11 @@ use url::Url;
 
 use crate::{
     client::{Answer, Client},
-    errors::{codes, refusal::Refusal, transport},
+    errors::{
+        codes,
+        refusal::Refusal,
+        transport::{self, Broken},
+    },
     rest::{Rest, Until},
 };
 
@@ -94,6 +98,6 @@ fn refused(rest: &Rest, status: u16) -> OperationError {
     codes::refused(refusal, config, None)
 }
 
-fn unread(broken: crate::client::Broken) -> OperationError {
+fn unread(broken: Broken) -> OperationError {
     codes::unanswered(broken, true)
 }

@@ -9,8 +9,8 @@ use plugin_api::{
 };
 
 use crate::{
-    client::{Answer, Broken, Client},
-    errors::{codes, refusal::Refusal},
+    client::{Answer, Client},
+    errors::{codes, refusal::Refusal, transport::Broken},
     evidence::Reporter,
 };
 

@@ -11,8 +11,9 @@ use tokio::{
 
 use super::{
     super::{
-        router::Site,
-        views::{Reader, Rendered, View},
+        site::Site,
+        view::{Reader, View},
+        views::Rendered,
     },
     frame,
 };

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::super::views::Reader;
+use super::super::view::Reader;
 use crate::status::{Change, KindName, Moment, Overall, Status, Transition, kind_name, rfc3339};
 
 /// How long a client waits before it comes back, in milliseconds.

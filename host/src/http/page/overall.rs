@@ -81,7 +81,7 @@ fn sentence(rendered: &Rendered) -> String {
 fn troubled(snapshot: &Snapshot) -> (Vec<Cause>, usize) {
     let plugin = |cause: &Cause| snapshot.plugin(&cause.name);
     let mut causes = snapshot.causes();
-    let is_trouble = |plugin: &PluginHealth| !plugin.healthy && !roots::is_only_not_set_up(plugin);
+    let is_trouble = |plugin: &PluginHealth| !plugin.healthy && !plugin.is_only_not_set_up();
     causes.retain(|cause| plugin(cause).is_some_and(|plugin| is_trouble(plugin)));
     causes.sort_by_key(|cause| plugin(cause).map(|plugin| roots::weight(plugin)));
     (causes, snapshot.counts.not_configured)

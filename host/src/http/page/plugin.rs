@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use plugin_api::{error::FixAction, manifest::Kind};
 
 use super::{
-    roots, spark,
+    spark,
     traffic::{Calls, Traffic},
     words,
 };
@@ -41,7 +41,7 @@ fn row(plugin: &PluginHealth, calls: Calls) -> Markup {
     html! {
         li.plugin.{ "is-" (look) } id={ "plugin-" (plugin.name) } tabindex="-1" data-key=(plugin.name) data-look=(look)
             data-status=(plugin.status) data-healthy[plugin.healthy]
-            data-calm[roots::is_only_not_set_up(plugin)]
+            data-calm[plugin.is_only_not_set_up()]
             data-cause[!plugin.healthy && plugin.root_causes.contains(&plugin.name)]
             data-roots=(plugin.root_causes)
         {

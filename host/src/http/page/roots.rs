@@ -13,7 +13,7 @@ pub(super) fn show(snapshot: &Snapshot) -> Markup {
     let is_root = |plugin: &PluginHealth| plugin.root_causes.contains(&plugin.name) || is_in_doubt(plugin);
     let mut roots: Vec<_> = snapshot.plugins.iter().filter(|plugin| is_root(plugin)).collect();
     roots.sort_by_key(|plugin| weight(plugin));
-    let is_trouble = !roots.iter().all(|plugin| is_only_not_set_up(plugin));
+    let is_trouble = !roots.iter().all(|plugin| plugin.is_only_not_set_up());
     let title = if is_trouble { "What is wrong" } else { "What is not set up" };
     html! {
         @if !roots.is_empty() {
@@ -35,11 +35,6 @@ pub(super) fn weight(plugin: &PluginHealth) -> u8 {
         Status::Disconnected | Status::Initializing => 2,
         _ => 3,
     }
-}
-
-/// Nothing is wrong with it: nobody has set it up, and nobody has to.
-pub(super) fn is_only_not_set_up(plugin: &PluginHealth) -> bool {
-    plugin.status == Status::NotConfigured && !plugin.required
 }
 
 /// It may work, and cannot be relied on.

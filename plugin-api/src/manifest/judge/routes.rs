@@ -13,18 +13,28 @@ use crate::{
 /// What a route may answer to.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET];
 
-/// What the host answers for itself, and below.
-const HOST_PATHS: [&str; 10] = [
+/// Every path that the host itself serves. A plugin has no route there, and none below the part before the first `{name}`.
+pub const HOST_PATHS: [&str; 20] = [
+    "/",
     "/api/health",
-    "/api/operations",
+    "/api/health/integrations",
+    "/api/health/integrations/{name}",
+    "/api/health/integrations/{name}/verify",
+    "/api/health/services",
+    "/api/health/services/{name}",
+    "/api/health/services/{name}/verify",
+    "/api/health/connections",
+    "/api/health/connections/summary",
+    "/api/health/events",
+    "/api/operations/{plugin}/{operation}",
     "/api/openapi.json",
     "/api/docs",
+    "/login",
+    "/logout",
+    "/assets/{fingerprint}/{name}",
     "/livez",
     "/readyz",
     "/metrics",
-    "/login",
-    "/logout",
-    "/assets",
 ];
 
 pub(super) fn check(manifest: &Manifest, problems: &mut Vec<String>) {
@@ -106,11 +116,10 @@ fn check_clashes(manifest: &Manifest, problems: &mut Vec<String>) {
 }
 
 fn is_hosts(path: &str) -> bool {
-    let below =
-        |host: &str| path.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_below = |host: &str| {
+        let literal = host.split("/{").next().unwrap_or(host);
+        path.strip_prefix(literal).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     // A parameter in the first segments would take the host's paths, too.
-    path == "/"
-        || path.starts_with("/{")
-        || path.starts_with("/api/{")
-        || HOST_PATHS.iter().any(|host| below(host))
+    path.starts_with("/{") || path.starts_with("/api/{") || HOST_PATHS.into_iter().any(is_below)
 }

@@ -8,7 +8,7 @@ use std::io::ErrorKind as Io;
 use plugin_api::{error::FixAction, prelude::*, tracing};
 use sqlx::{postgres::PgDatabaseError, sqlite::SqliteError};
 
-use super::sqlite::{code, extended, primary};
+use super::sqlite_codes::{code, extended, primary};
 use crate::place::Place;
 
 pub use refusals::{

@@ -2,8 +2,8 @@
 
 use plugin_api::{prelude::*, requests::twilio::TwilioTrouble, serde_json};
 
-use super::refusal::Refusal;
-use crate::{client::Broken, settings::Config};
+use super::{refusal::Refusal, transport::Broken};
+use crate::settings::Config;
 
 /// Where to look at the account.
 const CONSOLE: &str = "https://console.twilio.com/";

@@ -5,7 +5,23 @@ use std::{error::Error, io, time::Duration};
 use plugin_api::{prelude::*, tracing};
 use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
 
-use crate::{client::Broken, settings::Config};
+use crate::settings::Config;
+
+/// Where an exchange broke.
+#[derive(Debug)]
+pub enum Broken {
+    /// Before the request was sent.
+    Unsent(Failure),
+    /// After: nobody knows what became of it.
+    Sent(Failure),
+}
+
+impl Broken {
+    pub fn failure(&self) -> &Failure {
+        let (Self::Unsent(failure) | Self::Sent(failure)) = self;
+        failure
+    }
+}
 
 /// The client could not be made.
 pub fn no_client(error: &reqwest::Error) -> Failure {

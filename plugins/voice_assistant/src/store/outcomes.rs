@@ -2,8 +2,6 @@
 
 use plugin_api::requests::sql::Statement;
 
-use super::writes::of_call;
-
 /// What Twilio says of most calls, and what gives way to whoever knows more.
 pub const HUNG_UP: &str = "the other side hung up";
 /// It gives way to a message that was left.
@@ -23,4 +21,9 @@ pub(super) fn first(call: &str, outcome: &str) -> Statement {
 
 fn is_known(outcome: &str) -> bool {
     outcome != HUNG_UP && outcome != UNANSWERED && !outcome.starts_with(TRANSFERRED)
+}
+
+/// Sets columns of a call.
+pub(super) fn of_call(set: &str, call: &str) -> Statement {
+    Statement::new(format!("update voice_assistant_calls set {set} where call = $1")).bind(call)
 }

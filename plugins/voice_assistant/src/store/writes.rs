@@ -6,7 +6,10 @@ use plugin_api::requests::{
     voice::{CallWay, MediaReport},
 };
 
-use super::{Outcome, Store, outcomes};
+use super::{
+    Outcome, Store,
+    outcomes::{self, of_call},
+};
 use crate::call::{CallBrief, Entry, Next};
 
 /// A call that begins.
@@ -144,10 +147,6 @@ pub(super) fn begin(new: &NewCall) -> Statement {
     .bind(new.person.as_deref().unwrap_or_default())
     .bind(new.objective.as_deref().unwrap_or_default())
     .bind(new.started_ms)
-}
-
-pub(super) fn of_call(set: &str, call: &str) -> Statement {
-    Statement::new(format!("update voice_assistant_calls set {set} where call = $1")).bind(call)
 }
 
 fn heard(call: &str, at_ms: i64) -> Statement {

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::{
-    detail,
-    status::{overall, plugins},
-};
+use super::super::{super::detail, overall, plugins};
 
 /// What was shown.
 #[derive(Default)]

@@ -2,8 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Handler, Kind, Manifest, Operation, Route, schema};
-use crate::plugin::Plugin;
+use super::{
+    Plugin,
+    operation::{Handler, Operation},
+};
+use crate::manifest::{DEFAULT_PROBE_INTERVAL, Kind, Manifest, Route, schema};
 
 /// A manifest in the making, with the code behind its operations.
 pub struct ManifestBuilder<P: Plugin> {
@@ -11,8 +14,22 @@ pub struct ManifestBuilder<P: Plugin> {
     handlers: HashMap<String, Handler<P>>,
 }
 
+impl Manifest {
+    /// Starts the manifest of a plugin that connects to an outside system. It is probed every minute unless
+    /// [`ManifestBuilder::probe_every`] or [`ManifestBuilder::without_probe`] says otherwise.
+    pub fn integration<P: Plugin>(name: &str) -> ManifestBuilder<P> {
+        ManifestBuilder::new(name, Kind::Integration).probe_every(DEFAULT_PROBE_INTERVAL)
+    }
+
+    /// Starts the manifest of a plugin that works with others. It counts by its init, unless it is given a probe by
+    /// [`ManifestBuilder::probe_every`].
+    pub fn service<P: Plugin>(name: &str) -> ManifestBuilder<P> {
+        ManifestBuilder::new(name, Kind::Service)
+    }
+}
+
 impl<P: Plugin> ManifestBuilder<P> {
-    pub(super) fn new(name: &str, kind: Kind) -> Self {
+    fn new(name: &str, kind: Kind) -> Self {
         let manifest = Manifest {
             name: name.to_owned(),
             version: String::new(),

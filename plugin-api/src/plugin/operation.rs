@@ -7,9 +7,13 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{OperationManifest, OperationMode, schema};
+use super::Plugin;
 use crate::{
-    context::Call, error::OperationError, plugin::Plugin, protocol::to_json, requests::Request,
+    context::Call,
+    error::OperationError,
+    manifest::{OperationManifest, OperationMode, schema},
+    protocol::to_json,
+    requests::Request,
     stream::Stream,
 };
 

@@ -15,7 +15,10 @@ use reqwest::Response;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::{Failed, client::HostClient, show, status::table};
+use super::{
+    super::{Failed, client::HostClient, show},
+    table,
+};
 use events::{Events, Told};
 use lines::Lines;
 
