@@ -13,11 +13,11 @@ use rustls::{CertificateError, Error as TlsError, InvalidMessage};
 
 use super::setup::{ACCOUNT, NUMBER, TOKEN, with_key};
 use crate::{
-    client::{Answer, Broken},
+    client::Answer,
     errors::{
         codes,
         refusal::{Refusal, inactive_account},
-        transport,
+        transport::{self, Broken},
     },
     settings::{Config, Settings},
     verify,
