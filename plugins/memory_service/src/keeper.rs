@@ -22,7 +22,7 @@ const MOST_TAGS: usize = 32;
 const MOST_LETTERS_OF_TAG: usize = 64;
 const MOST_IDS: usize = 500;
 /// While a fact's vector is made by who remembers it, the background leaves it alone.
-const LEASE_MS: i64 = 15_000;
+const LEASE: Duration = Duration::from_secs(15);
 
 /// Keeps, and forgets.
 pub struct Keeper {
@@ -47,7 +47,6 @@ impl Keeper {
         }
         bounded("text", text.chars().count(), MOST_LETTERS_OF_FACT, "letters")?;
         let tags = tags(&request.tags)?;
-        let now = now_ms();
         let fact = NewMemory {
             id: new_id("fact"),
             kind: kind_name(MemoryKind::Fact),
@@ -59,8 +58,8 @@ impl Keeper {
             caller: call.caller().unwrap_or_default(),
             attachments: json!([]),
             tags: &tags,
-            at_ms: now,
-            lease_ms: now + LEASE_MS,
+            at_ms: now_ms(),
+            lease: LEASE,
         };
         let whose = NewPerson { person, display_name: None, is_heard: false };
         let written = self.store.write(&whose, &fact).await?;
@@ -123,7 +122,7 @@ impl Keeper {
             attachments: attachments.collect(),
             tags: &[],
             at_ms: request.at_ms.unwrap_or_else(now_ms),
-            lease_ms: 0,
+            lease: Duration::ZERO,
         };
         let whose = NewPerson { person, display_name: display_name.as_deref(), is_heard: true };
         let written = self.store.write(&whose, &turn).await?;

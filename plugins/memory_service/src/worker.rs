@@ -30,7 +30,7 @@ const BACKOFF_BASE: Duration = Duration::from_secs(1);
 const BACKOFF_CAP: Duration = Duration::from_secs(60);
 /// What the model refuses is tried again after so long, and later ever more seldom.
 const REFUSED_BASE: Duration = Duration::from_secs(300);
-const REFUSED_CAP: Duration = Duration::from_secs(24 * 3600);
+pub const REFUSED_CAP: Duration = Duration::from_secs(24 * 3600);
 /// How often progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 

@@ -7,6 +7,7 @@ use plugin_api::{
     context::Context,
     deliveries::Reports,
     error::{ErrorKind, OperationError},
+    lease::{has_come, millis},
     prelude::{Arc, Duration},
     requests::{
         memory::Medium,
@@ -35,11 +36,11 @@ const QUIET_OUTBOUND_MS: i64 = 5_000;
 /// Beyond its time limit, a call that nobody knows anything of is over.
 const GRACE_MS: i64 = 60 * 60 * 1000;
 /// A refusal costs nothing, and lasts as long as the setting behind it, which may be that of another plugin.
-const LEAST_RETRY_MS: i64 = 60_000;
-const MOST_RETRY_MS: i64 = 60 * 60 * 1000;
+const LEAST_RETRY: Duration = Duration::from_secs(60);
+const MOST_RETRY: Duration = Duration::from_secs(60 * 60);
 /// An SMS that is not delivered is paid for, and what is in its way is seldom gone within minutes.
-const LEAST_RESEND_MS: i64 = 60 * 60 * 1000;
-const MOST_RESEND_MS: i64 = 24 * 60 * 60 * 1000;
+const LEAST_RESEND: Duration = Duration::from_secs(60 * 60);
+pub const MOST_RESEND: Duration = Duration::from_secs(24 * 60 * 60);
 /// Orders are kept as long as keys may be repeated.
 const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Between two calls or messages: a few questions to others.
@@ -149,8 +150,8 @@ impl Desk {
             match self.tell_owner(voicemail).await {
                 Told::By(sid) => self.journal.store.is_announced(recording, &sid).await?,
                 Told::Refused(why) => {
-                    let retry_ms = later(voicemail, LEAST_RETRY_MS, MOST_RETRY_MS);
-                    self.journal.store.is_refused(recording, &why, retry_ms).await?;
+                    let pause_ms = pause_of(voicemail, LEAST_RETRY, MOST_RETRY);
+                    self.journal.store.is_refused(recording, &why, pause_ms).await?;
                 }
                 Told::Later => {}
             }
@@ -175,14 +176,14 @@ impl Desk {
     async fn announce_unkept(&self, pulse: &Pulse) {
         for voicemail in self.journal.voicemails() {
             pulse.turn();
-            if voicemail.retry_ms > now_ms() {
+            if !has_come(voicemail.retry_ms, now_ms(), MOST_RESEND) {
                 continue;
             }
             match self.tell_owner(&voicemail).await {
                 Told::By(sid) => self.journal.announced(&voicemail.recording, &sid),
                 Told::Refused(why) => {
-                    let retry_ms = later(&voicemail, LEAST_RETRY_MS, MOST_RETRY_MS);
-                    self.journal.refused(&voicemail.recording, &why, retry_ms);
+                    let pause_ms = pause_of(&voicemail, LEAST_RETRY, MOST_RETRY);
+                    self.journal.refused(&voicemail.recording, &why, pause_ms);
                 }
                 Told::Later => continue,
             }
@@ -206,7 +207,8 @@ impl Desk {
             pulse.turn();
             let Some(told) = self.journal.told_by(&sid).await? else { continue };
             let why = format!("the SMS was not delivered: {why}");
-            self.journal.not_delivered(&told, &why, later(&told, LEAST_RESEND_MS, MOST_RESEND_MS)).await?;
+            let pause_ms = pause_of(&told, LEAST_RESEND, MOST_RESEND);
+            self.journal.not_delivered(&told, &why, pause_ms).await?;
             tracing::warn!(recording = told.recording, sid, "nobody was told of a message: {why}");
             self.tell_untold().await?;
             ours.insert(sid);
@@ -307,9 +309,8 @@ enum Told {
 }
 
 /// A refused announcement is tried again after as much time as has passed since the message was left, within limits.
-fn later(voicemail: &Voicemail, least_ms: i64, most_ms: i64) -> i64 {
-    let now = now_ms();
-    now + (now - voicemail.at_ms).clamp(least_ms, most_ms)
+fn pause_of(voicemail: &Voicemail, least: Duration, most: Duration) -> i64 {
+    (now_ms() - voicemail.at_ms).clamp(millis(least), millis(most))
 }
 
 /// The SID of the message.

@@ -97,8 +97,8 @@ impl Journal {
 
     /// Twilio could not carry a call's audio here, or its connection broke. `why`: its own words.
     pub async fn media_failed(&self, call: &str, why: &str) {
-        let (call, at_ms) = (call.to_owned(), now_ms());
-        self.write(vec![Written::Unreached { call, why: why.to_owned(), at_ms }]).await;
+        let call = call.to_owned();
+        self.write(vec![Written::Unreached { call, why: why.to_owned() }]).await;
         let failed = self.unreached.fetch_add(1, Ordering::Relaxed) + 1;
         if failed >= UNREACHED {
             self.media.raise(&self.context, not_carried(failed, why)).await;
@@ -274,8 +274,9 @@ impl Journal {
         Some((refused.len() as u64, refused.pop()?.refused))
     }
 
-    /// Nobody could be told of it: it is retried then.
-    pub fn refused(&self, recording: &str, why: &str, retry_ms: i64) {
+    /// Nobody could be told of it: it is retried after this pause.
+    pub fn refused(&self, recording: &str, why: &str, pause_ms: i64) {
+        let retry_ms = now_ms() + pause_ms;
         self.change(recording, |voicemail| {
             (voicemail.refused, voicemail.retry_ms) = (why.to_owned(), retry_ms);
         });
@@ -303,12 +304,12 @@ impl Journal {
         &self,
         told: &Voicemail,
         why: &str,
-        retry_ms: i64,
+        pause_ms: i64,
     ) -> Result<(), OperationError> {
         if self.store.is_named() {
-            return self.store.not_delivered(&told.told_by, why, retry_ms).await;
+            return self.store.not_delivered(&told.told_by, why, pause_ms).await;
         }
-        self.refused(&told.recording, why, retry_ms);
+        self.refused(&told.recording, why, pause_ms);
         Ok(())
     }
 

@@ -6,12 +6,13 @@
 //! while that one is in use.
 
 use plugin_api::{
+    lease::{self, millis},
     prelude::*,
     requests::sql::{Execute, Query, Rows, Statement},
 };
 
-use super::{Outcome, Store, first, now_ms, number, vectors_table};
-use crate::vectors::Keeping;
+use super::{Outcome, Store, first, number, vectors_table};
+use crate::{vectors::Keeping, worker::REFUSED_CAP};
 
 /// How long a host may take for what it claimed.
 const LEASE: Duration = Duration::from_secs(60);
@@ -45,9 +46,9 @@ impl Store {
         let keeping = self.ready().await?.keeping;
         let id = format!("{model}/{dimensions}/{}", keeping.as_str());
         let sql = "insert into memory_service_spaces (id, model, dimensions, keeping, used_ms)
-            values ($1, $2, $3, $4, $5) on conflict (id) do update set used_ms = excluded.used_ms";
+            values ($1, $2, $3, $4, now_ms()) on conflict (id) do update set used_ms = excluded.used_ms";
         let length = i64::try_from(dimensions).unwrap_or(i64::MAX);
-        let put = Execute::new(sql).bind(&id).bind(model).bind(length).bind(keeping.as_str()).bind(now_ms());
+        let put = Execute::new(sql).bind(&id).bind(model).bind(length).bind(keeping.as_str());
         self.execute(put).await?;
         self.fill_queue(&id).await?;
         Ok(Space { id, model: model.to_owned(), dimensions })
@@ -69,17 +70,17 @@ impl Store {
     /// vectors yet are taken out.
     pub async fn claim(&self, space: &str, holder: &str, most: u32) -> Outcome<Vec<Claimed>> {
         let skip = self.ready().await?.pick("", "for update skip locked");
-        let now = now_ms();
+        let longest = format!("case attempts when 0 then {} else {} end", millis(LEASE), millis(REFUSED_CAP));
+        let is_impossible = lease::is_impossible("lease_ms", &longest);
         let claim = Statement::new(format!(
-            "update memory_service_pending set holder = $2, lease_ms = $3
+            "update memory_service_pending set holder = $2, lease_ms = now_ms() + $3
              where space = $1 and memory in
-                (select memory from memory_service_pending where space = $1 and lease_ms < $4
-                 order by memory limit $5 {skip})"
+                (select memory from memory_service_pending
+                 where space = $1 and (lease_ms <= now_ms() or {is_impossible}) order by memory limit $4 {skip})"
         ))
         .bind(space)
         .bind(holder)
-        .bind(after(now, LEASE))
-        .bind(now)
+        .bind(millis(LEASE))
         .bind(most);
         let done = Statement::new(
             "delete from memory_service_pending where space = $1 and holder = $2 and exists
@@ -89,9 +90,9 @@ impl Store {
         let read = Statement::new(format!(
             "select m.seq, m.id, substr(m.body, 1, {MOST_LETTERS}) as body, p.attempts from memory_service_pending p
              join memory_service_memories m on m.seq = p.memory
-             where p.space = $1 and p.holder = $2 and p.lease_ms > $3 order by p.memory limit $4"
+             where p.space = $1 and p.holder = $2 and p.lease_ms > now_ms() order by p.memory limit $3"
         ));
-        let read = read.bind(space).bind(holder).bind(now).bind(most);
+        let read = read.bind(space).bind(holder).bind(most);
         let committed = self.transaction(vec![claim, done.bind(space).bind(holder), read]).await?;
         let rows = committed.results.last().map(|read| &read.returned);
         let claimed = rows.into_iter().flat_map(Rows::iter).map(|row| {
@@ -113,9 +114,10 @@ impl Store {
 
     /// Gives one memory back, not to be tried again for a while.
     pub async fn postpone(&self, space: &str, memory: i64, pause: Duration) -> Outcome<()> {
-        let sql = "update memory_service_pending set holder = '', lease_ms = $3, attempts = attempts + 1
+        let sql =
+            "update memory_service_pending set holder = '', lease_ms = now_ms() + $3, attempts = attempts + 1
             where space = $1 and memory = $2";
-        let postpone = Execute::new(sql).bind(space).bind(memory).bind(after(now_ms(), pause));
+        let postpone = Execute::new(sql).bind(space).bind(memory).bind(millis(pause));
         self.execute(postpone).await.map(drop)
     }
 
@@ -170,12 +172,10 @@ impl Store {
 
     /// Notes that the space is in use, and deletes some of what lies in one that is not. `true`: there may be more.
     pub async fn tidy_spaces(&self, space: &str) -> Outcome<bool> {
-        let now = now_ms();
-        let used = "update memory_service_spaces set used_ms = $2 where id = $1";
-        self.execute(Execute::new(used).bind(space).bind(now)).await?;
-        let sql = "select id, keeping from memory_service_spaces where id <> $1 and used_ms < $2 limit 1";
-        let unused = after(now, Duration::ZERO).saturating_sub(after(0, UNUSED));
-        let rows = self.query(Query::new(sql).bind(space).bind(unused)).await?;
+        let used = "update memory_service_spaces set used_ms = now_ms() where id = $1";
+        self.execute(Execute::new(used).bind(space)).await?;
+        let sql = "select id, keeping from memory_service_spaces where id <> $1 and used_ms < now_ms() - $2 limit 1";
+        let rows = self.query(Query::new(sql).bind(space).bind(millis(UNUSED))).await?;
         if rows.is_empty() {
             return Ok(false);
         }
@@ -202,8 +202,4 @@ impl Store {
         let sql = "delete from memory_service_spaces where id = $1";
         self.execute(Execute::new(sql).bind(space)).await.map(drop)
     }
-}
-
-fn after(moment_ms: i64, pause: Duration) -> i64 {
-    moment_ms.saturating_add(pause.as_millis().try_into().unwrap_or(i64::MAX))
 }

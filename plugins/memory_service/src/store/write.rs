@@ -2,6 +2,7 @@
 //! vector are there together or not at all.
 
 use plugin_api::{
+    lease::millis,
     prelude::*,
     requests::sql::{Statement, Value},
     serde_json::Value as Json,
@@ -37,8 +38,8 @@ pub struct NewMemory<'a> {
     pub attachments: Json,
     pub tags: &'a [String],
     pub at_ms: i64,
-    /// Until then its vector is made by whoever writes it, and by nobody else.
-    pub lease_ms: i64,
+    /// For so long its vector is made by whoever writes it, and by nobody else.
+    pub lease: Duration,
 }
 
 /// What became of it.
@@ -60,7 +61,7 @@ impl Store {
             statements.push(put_words(person.person, &memory.id, &words));
         }
         if is_wordy(memory.body) {
-            statements.push(put_pending(&memory.id, memory.lease_ms));
+            statements.push(put_pending(&memory.id, memory.lease));
         }
         statements.push(find(person.person, memory));
         let committed = self.transaction(statements).await?;
@@ -161,14 +162,14 @@ fn put_words(person: &str, id: &str, words: &[String]) -> Statement {
     .bind(id)
 }
 
-fn put_pending(id: &str, lease_ms: i64) -> Statement {
+fn put_pending(id: &str, lease: Duration) -> Statement {
     Statement::new(
         "insert into memory_service_pending (space, memory, person, holder, lease_ms, attempts)
-         select s.id, m.seq, m.person, '', $2, 0 from memory_service_spaces s, memory_service_memories m
+         select s.id, m.seq, m.person, '', case when $2 > 0 then now_ms() + $2 else 0 end, 0 from memory_service_spaces s, memory_service_memories m
          where m.id = $1 on conflict do nothing",
     )
     .bind(id)
-    .bind(lease_ms)
+    .bind(millis(lease))
 }
 
 /// The memory itself, or the one that it repeats.

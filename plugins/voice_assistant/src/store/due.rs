@@ -1,12 +1,16 @@
 //! What is still to be done for calls, by whichever host: what was said is to be remembered, messages are to be announced,
 //! and calls of which nobody hears any more are to be closed.
 
-use plugin_api::requests::{
-    memory::Speaker,
-    sql::{Execute, Query, Row},
+use plugin_api::{
+    lease,
+    requests::{
+        memory::Speaker,
+        sql::{Execute, Query, Row},
+    },
 };
 
-use super::{Outcome, Store, now_ms, some, writes::speaker_named};
+use super::{Outcome, Store, some, writes::speaker_named};
+use crate::caretaker::MOST_RESEND;
 
 const AT_ONCE: u32 = 100;
 
@@ -72,9 +76,12 @@ impl Store {
 
     /// Messages that nobody was told of yet, and whose turn it is.
     pub async fn due_voicemails(&self) -> Outcome<Vec<Voicemail>> {
-        let query = "select * from voice_assistant_recordings
-            where is_announced = 0 and is_voicemail = 1 and retry_ms <= $1 order by at_ms";
-        let rows = self.query(Query::new(query).bind(now_ms()).row_limit(AT_ONCE)).await?;
+        let query = format!(
+            "select * from voice_assistant_recordings
+            where is_announced = 0 and is_voicemail = 1 and {} order by at_ms",
+            lease::is_over("retry_ms", MOST_RESEND)
+        );
+        let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
         rows.iter().map(voicemail).collect()
     }
 
@@ -84,11 +91,11 @@ impl Store {
         self.query(Query::new(query).bind(sid)).await?.first().map(voicemail).transpose()
     }
 
-    /// Nobody could be told of a message: it is kept, and tried again then.
-    pub async fn is_refused(&self, recording: &str, why: &str, retry_ms: i64) -> Outcome<()> {
-        let set = "update voice_assistant_recordings set refused = $2, retry_ms = $3
+    /// Nobody could be told of a message: it is kept, and tried again after this pause.
+    pub async fn is_refused(&self, recording: &str, why: &str, pause_ms: i64) -> Outcome<()> {
+        let set = "update voice_assistant_recordings set refused = $2, retry_ms = now_ms() + $3
             where recording = $1 and is_announced = 0";
-        self.execute(Execute::new(set).bind(recording).bind(why).bind(retry_ms)).await.map(drop)
+        self.execute(Execute::new(set).bind(recording).bind(why).bind(pause_ms)).await.map(drop)
     }
 
     /// A setting may have been mended: what was refused is tried at once.
@@ -114,10 +121,11 @@ impl Store {
     }
 
     /// The SMS that told of a message did not arrive: it is as if it had been refused.
-    pub async fn not_delivered(&self, sid: &str, why: &str, retry_ms: i64) -> Outcome<()> {
-        let set = "update voice_assistant_recordings set is_announced = 0, refused = $2, retry_ms = $3
+    pub async fn not_delivered(&self, sid: &str, why: &str, pause_ms: i64) -> Outcome<()> {
+        let set =
+            "update voice_assistant_recordings set is_announced = 0, refused = $2, retry_ms = now_ms() + $3
             where told_by = $1 and is_announced = 1";
-        self.execute(Execute::new(set).bind(sid).bind(why).bind(retry_ms)).await.map(drop)
+        self.execute(Execute::new(set).bind(sid).bind(why).bind(pause_ms)).await.map(drop)
     }
 
     /// Calls in progress of which nothing was heard since then.

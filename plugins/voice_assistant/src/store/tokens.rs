@@ -3,17 +3,19 @@
 
 use plugin_api::{
     error::OperationError,
+    lease,
+    prelude::Duration,
     requests::sql::{Execute, Query, Statement},
 };
 
 use super::{
-    Outcome, Store, hash_of, now_ms, random_id, some,
+    Outcome, Store, hash_of, random_id, some,
     writes::{NewCall, begin},
 };
 use crate::call::CallBrief;
 
 /// Twilio opens the media stream at once.
-const LIFE_MS: i64 = 60_000;
+const LIFE: Duration = Duration::from_secs(60);
 
 impl Store {
     /// A token for a call that was not answered yet; `None`: it was, so whoever asks is told nothing new. `opening` is told
@@ -21,10 +23,10 @@ impl Store {
     pub async fn mint(&self, new: &NewCall, opening: Option<&str>) -> Outcome<Option<String>> {
         let token = random_id();
         let mint = Statement::new(
-            "update voice_assistant_calls set token_hash = $2, token_ms = $3, opening = $4, way = 'realtime'
+            "update voice_assistant_calls set token_hash = $2, token_ms = now_ms() + $3, opening = $4, way = 'realtime'
             where call = $1 and way = 'none' and token_hash = '' and state = 'live'",
         );
-        let mint = mint.bind(&new.call).bind(hash_of(&token)).bind(now_ms() + LIFE_MS);
+        let mint = mint.bind(&new.call).bind(hash_of(&token)).bind(lease::millis(LIFE));
         let mint = mint.bind(opening.unwrap_or_default());
         let committed = self.commit(vec![begin(new), mint]).await?;
         let is_minted = committed.results.last().is_some_and(|minted| minted.rows_affected == 1);
@@ -36,13 +38,14 @@ impl Store {
     /// # Errors
     /// `denied`: it is of another call, was used, or has expired.
     pub async fn redeem(&self, call: &str, token: &str) -> Outcome<CallBrief> {
-        let redeem = Execute::new(
-            "update voice_assistant_calls set redeemed_ms = $3, heard_ms = $3
-            where call = $1 and token_hash = $2 and token_hash <> '' and redeemed_ms = 0 and token_ms >= $3
+        let redeem = Execute::new(format!(
+            "update voice_assistant_calls set redeemed_ms = now_ms(), heard_ms = now_ms()
+            where call = $1 and token_hash = $2 and token_hash <> '' and redeemed_ms = 0 and not {}
                 and state = 'live'
             returning number, person, objective, opening, started_ms",
-        );
-        let redeemed = self.execute(redeem.bind(call).bind(hash_of(token)).bind(now_ms())).await?;
+            lease::is_over("token_ms", LIFE)
+        ));
+        let redeemed = self.execute(redeem.bind(call).bind(hash_of(token))).await?;
         let Some(row) = redeemed.returned.first() else { return Err(self.why_not(call, token).await?) };
         Ok(CallBrief {
             call: call.to_owned(),

@@ -69,7 +69,6 @@ pub enum Written {
     Unreached {
         call: String,
         why: String,
-        at_ms: i64,
     },
     Ended {
         call: String,
@@ -125,8 +124,8 @@ fn statements(written: &Written) -> Vec<Statement> {
         }
         Written::Outcome { call, outcome } => vec![outcomes::first(call, outcome)],
         Written::AnsweredBy { call, who } => vec![of_call("answered_by = $2", call).bind(who)],
-        Written::Unreached { call, why, at_ms } => {
-            vec![of_call("unreached = $2, unreached_ms = $3", call).bind(why).bind(*at_ms)]
+        Written::Unreached { call, why } => {
+            vec![of_call("unreached = $2, unreached_ms = now_ms()", call).bind(why)]
         }
         Written::Ended { call, outcome, at_ms } => vec![end(call, outcome, *at_ms)],
         Written::Recorded { .. } => recorded(written).into_iter().collect(),
