@@ -1,13 +1,14 @@
 //! What an attacker tries, a file a class: each test does as somebody who writes, a hostile model or a hostile server would,
 //! and looks at what they got.
 
+mod caching;
 mod calendars;
 
 use libtest_mimic::Trial;
 use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
 
 pub fn tests() -> Vec<Trial> {
-    calendars::tests()
+    [caching::tests(), calendars::tests()].into_iter().flatten().collect()
 }
 
 /// The same attack with each database.

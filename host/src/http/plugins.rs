@@ -183,6 +183,8 @@ fn from_plugin(response: HttpResponse) -> Result<Response, String> {
     let known = StatusCode::from_u16(status).ok().filter(|status| (200..600).contains(&status.as_u16()));
     *answer.status_mut() = known.ok_or_else(|| format!("{status} is not the status of an answer"))?;
     *answer.headers_mut() = header_map(headers)?;
+    // Most answers of plugins are about people: none is kept by a browser or a proxy unless its plugin says so.
+    answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     Ok(answer)
 }
 

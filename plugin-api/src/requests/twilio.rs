@@ -156,10 +156,11 @@ pub struct Verified {
 }
 
 /// Fetches a picture, sound or file that came with a message or call, with the account's credentials, which are never
-/// handed on to where Twilio redirects.
+/// handed on to where Twilio redirects: to `twilio.com`, `twiliocdn.com` and its bucket at Amazon, and nowhere else.
 ///
 /// # Errors
-/// `invalid`: the address is not one of this account's, or it is larger than allowed. The others as [`RestRequest`].
+/// `invalid`: the address is not one of this account's, or it is larger than allowed. `denied`: it is redirected to
+/// another host. The others as [`RestRequest`].
 #[message]
 #[derive(PartialEq, Eq)]
 #[serde(deny_unknown_fields)]

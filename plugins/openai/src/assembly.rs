@@ -8,6 +8,7 @@ use plugin_api::{
 
 use crate::{
     answer::{Asked, Draft, no_error},
+    client::transport::LARGEST_CHAT,
     fields::{arguments, calls, has_thoughts, text, unread_of_call, unread_of_message, words},
     thinking::Splitter,
     trouble::Trouble,
@@ -21,6 +22,8 @@ pub struct Assembly {
     splitter: Splitter,
     /// By which number the server speaks of each tool call.
     numbers: Vec<u64>,
+    /// How many bytes of it are kept so far.
+    size: usize,
 }
 
 impl Assembly {
@@ -45,6 +48,9 @@ impl Assembly {
         let mut news = Vec::new();
         if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
             self.take_delta(delta, &mut news);
+            if self.size > LARGEST_CHAT {
+                return Err(Trouble::too_large(server, LARGEST_CHAT).usage(self.draft.usage));
+            }
         }
         if let Some(reason) = text(choice, "finish_reason") {
             self.draft.finish_reason = Some(reason);
@@ -57,6 +63,8 @@ impl Assembly {
     }
 
     fn take_delta(&mut self, delta: &Value, news: &mut Vec<ChatDelta>) {
+        // Nearly: a delta has little beside what is kept of it.
+        self.size += delta.to_string().len();
         self.draft.refusal.push_str(&words(delta.get("refusal")));
         let words = words(delta.get("content"));
         self.draft.content.push_str(&words);

@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 
 use self::{
     endpoint::Endpoint,
-    transport::{Answers, LastClock, Transport},
+    transport::{Answers, LARGEST_CHAT, LARGEST_VECTORS, LastClock, Transport},
     trust::Trust,
 };
 use crate::{
@@ -64,7 +64,13 @@ impl Form for Value {
     const IS_STREAM: bool = false;
 
     async fn of_chat(client: &Client, request: &Value) -> Result<Self, Trouble> {
-        client.whole().await?.chat().create_byot(request).await.map_err(|error| client.trouble(error))
+        client
+            .whole(LARGEST_CHAT)
+            .await?
+            .chat()
+            .create_byot(request)
+            .await
+            .map_err(|error| client.trouble(error))
     }
 }
 
@@ -91,27 +97,34 @@ impl Client {
 
     /// The list of models, and with it whether the key is known.
     pub async fn models(&self) -> Result<Value, Trouble> {
-        let api =
-            self.api(Answers::Whole { within: self.config.connect_timeout, setting: "connect_timeout" });
-        api.await?.models().list_byot().await.map_err(|error| self.trouble(error))
+        self.short().await?.models().list_byot().await.map_err(|error| self.trouble(error))
     }
 
     /// One model; a [`Trouble`] with `ModelNotFound` if there is none.
     pub async fn model(&self, name: &str) -> Result<Value, Trouble> {
-        let api =
-            self.api(Answers::Whole { within: self.config.connect_timeout, setting: "connect_timeout" });
         // A name may hold what would end the path.
         let name = endpoint::path_segment(name);
-        api.await?.models().retrieve_byot(name).await.map_err(|error| self.trouble(error))
+        self.short().await?.models().retrieve_byot(name).await.map_err(|error| self.trouble(error))
     }
 
     /// Vectors, as the JSON that came.
     pub async fn embeddings(&self, request: &Value) -> Result<Box<RawValue>, Trouble> {
-        self.whole().await?.embeddings().create_byot(request).await.map_err(|error| self.trouble(error))
+        self.whole(LARGEST_VECTORS)
+            .await?
+            .embeddings()
+            .create_byot(request)
+            .await
+            .map_err(|error| self.trouble(error))
     }
 
-    async fn whole(&self) -> Result<Api<Endpoint>, Trouble> {
-        self.api(Answers::Whole { within: self.config.timeout, setting: "timeout" }).await
+    async fn whole(&self, most: usize) -> Result<Api<Endpoint>, Trouble> {
+        self.api(Answers::Whole { within: self.config.timeout, setting: "timeout", most }).await
+    }
+
+    /// For what a server answers without work.
+    async fn short(&self) -> Result<Api<Endpoint>, Trouble> {
+        let (within, setting) = (self.config.connect_timeout, "connect_timeout");
+        self.api(Answers::Whole { within, setting, most: LARGEST_VECTORS }).await
     }
 
     /// async-openai with our connections, and without its own retries.

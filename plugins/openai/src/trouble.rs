@@ -95,6 +95,11 @@ impl Trouble {
         }
     }
 
+    /// The answer has more bytes than any such answer has.
+    pub fn too_large(server: &str, most: usize) -> Self {
+        Self::protocol(server, &format!("more than {most} bytes, which no answer has"))
+    }
+
     /// The server answers what is no answer.
     pub fn protocol(server: &str, what: &str) -> Self {
         Self::new(TroubleCode::Protocol, format!("`{server}` answers {what}"))

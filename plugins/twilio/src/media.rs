@@ -1,5 +1,5 @@
-//! The address of a file in a webhook -> its bytes. Only addresses of the account are asked, only Twilio sees the
-//! credentials, and nothing longer than allowed is kept.
+//! The address of a file in a webhook -> its bytes. Only addresses of the account are asked, only Twilio's own hosts are
+//! redirected to, only its API sees the credentials, and nothing longer than allowed is kept.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use plugin_api::{
@@ -24,6 +24,10 @@ use crate::{
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// From Twilio to where the file is, and once more.
 const REDIRECTS: usize = 3;
+/// Where Twilio keeps files: `mms.twiliocdn.com`, and for accounts whose media need no login this bucket
+/// (support.twilio.com, article 223183748).
+const DOMAINS: [&str; 2] = ["twilio.com", "twiliocdn.com"];
+const BUCKET: (&str, &str) = ("s3-external-1.amazonaws.com", "/media.twiliocdn.com/");
 
 /// Fetches it.
 pub async fn fetch(rest: &Rest, request: &FetchMedia, until: Until) -> Result<Media, OperationError> {
@@ -78,15 +82,30 @@ fn own_url(client: &Client, text: &str) -> Result<Url, OperationError> {
     if is_own { Ok(url) } else { Err(refuse()) }
 }
 
-/// Where a redirect leads; never from encrypted to unencrypted.
+/// Where a redirect leads. Only to Twilio itself: this host reaches addresses that nobody outside does.
 fn next(client: &Client, url: &Url, response: &Response) -> Result<Url, OperationError> {
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let next = location.and_then(|location| url.join(location).ok());
-    let is_safe = |next: &Url| {
-        next.scheme() == "https" || (next.scheme() == "http" && client.config().base_url.scheme() == "http")
-    };
-    next.filter(is_safe)
-        .ok_or_else(|| OperationError::unavailable("Twilio redirects to an address that cannot be followed"))
+    let next =
+        next.ok_or_else(|| OperationError::unavailable("Twilio redirects to what is not an address"))?;
+    if next.origin() == client.config().base_url.origin() || is_of_twilio(&next) {
+        return Ok(next);
+    }
+    // Without the query, which may be what opens the file.
+    let shown = next.host_str().unwrap_or(next.scheme()).to_owned();
+    Err(OperationError::denied(format!(
+        "the file is redirected to `{shown}`, which is not a host of Twilio's"
+    )))
+}
+
+/// Encrypted, at the usual port, and below a domain of Twilio's.
+pub fn is_of_twilio(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let is_below =
+        |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let is_known =
+        DOMAINS.into_iter().any(is_below) || (host == BUCKET.0 && url.path().starts_with(BUCKET.1));
+    url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && is_known
 }
 
 fn refused(rest: &Rest, status: u16) -> OperationError {

@@ -35,7 +35,9 @@ use crate::{
 /// How an answer in events is called.
 const EVENTS: &str = "text/event-stream";
 /// 2048 vectors of 3072 numbers each, as JSON, are some 90 MB.
-const LARGEST_ANSWER: usize = 128 * 1024 * 1024;
+pub const LARGEST_VECTORS: usize = 128 * 1024 * 1024;
+/// Longer than any model writes, thoughts and all, and short enough to be kept by whoever asked.
+pub const LARGEST_CHAT: usize = 4 * 1024 * 1024;
 /// What may be wrong is said in the first words.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 /// Longest wait for the words of a refusal: its status says enough.
@@ -44,8 +46,8 @@ const REFUSAL_WITHIN: Duration = Duration::from_secs(2);
 /// In which form the answer comes.
 #[derive(Debug, Clone, Copy)]
 pub enum Answers {
-    /// JSON, whole within this time, which this setting decides.
-    Whole { within: Duration, setting: &'static str },
+    /// JSON, whole within this time, which this setting decides, and no more than so many bytes.
+    Whole { within: Duration, setting: &'static str, most: usize },
     /// Events, the first part of the answer within this time.
     Events { begin_within: Duration },
 }
@@ -84,7 +86,7 @@ impl Transport {
     async fn exchange(self, request: Request) -> Result<Response, Trouble> {
         let server = self.config.server();
         match self.answers {
-            Answers::Whole { within, setting } => timeout(within, self.whole(request))
+            Answers::Whole { within, setting, most } => timeout(within, self.whole(request, most))
                 .await
                 .unwrap_or_else(|_| Err(no_answer(&server, "no answer", within, setting))),
             Answers::Events { begin_within } => timeout(begin_within, self.events(request))
@@ -94,10 +96,10 @@ impl Transport {
     }
 
     /// An answer that is read to its end, and is JSON.
-    async fn whole(&self, request: Request) -> Result<Response, Trouble> {
+    async fn whole(&self, request: Request, most: usize) -> Result<Response, Trouble> {
         let response = self.good(request).await?;
         let status = response.status();
-        let body = self.body(response, LARGEST_ANSWER).await?;
+        let body = self.body(response, most).await?;
         if serde_json::from_slice::<IgnoredAny>(&body).is_err() {
             return Err(Trouble::protocol(&self.config.server(), "with something that is not JSON"));
         }
@@ -114,7 +116,7 @@ impl Transport {
         if form.starts_with(EVENTS) {
             return Ok(response);
         }
-        let body = self.body(response, LARGEST_ANSWER).await?;
+        let body = self.body(response, LARGEST_CHAT).await?;
         let event = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         if event.get("choices").is_none() && event.get("error").is_none() {
             return Err(Trouble::protocol(&self.config.server(), "at once what was asked for as a stream"));
@@ -147,8 +149,7 @@ impl Transport {
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
             if body.len() + piece.len() > limit {
-                let what = format!("more than {limit} bytes, which no answer has");
-                return Err(Trouble::protocol(&self.config.server(), &what));
+                return Err(Trouble::too_large(&self.config.server(), limit));
             }
             body.extend_from_slice(&piece);
         }

@@ -12,7 +12,7 @@ use plugin_api::{
 
 use super::{
     peer::{Peer, signal},
-    setup::{json_of, plugin, question, shown, signalled, trouble},
+    setup::{json_of, plugin, question, reply, shown, signalled, trouble},
 };
 
 /// A server that writes these events and ends as it should.
@@ -263,4 +263,26 @@ async fn a_caller_that_reads_slowly_loses_nothing() {
     assert_eq!(frames.len(), 501);
     let whole: String = (0..500).map(|number| format!("{number} ")).collect();
     assert_eq!(frames[500]["answer"]["content"], whole);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_larger_than_any_is_refused_in_every_form() {
+    let whole = Peer::answering(200, &[], reply(&"x".repeat(9 << 20)).to_string());
+    let refused = plugin(whole.port, json!({})).call(question()).await.unwrap_err();
+    let expected = "internal protocol: `127.0.0.1:PORT` answers more than 4194304 bytes, which no answer has";
+    assert_eq!(shown(&refused, whole.port), expected);
+
+    let words = vec![delta(json!({ "content": "x".repeat(1 << 16) })); 70];
+    let wanted = |index: usize| {
+        let function = json!({ "name": "look", "arguments": "x".repeat(1 << 16) });
+        delta(
+            json!({ "tool_calls": [{ "index": index, "id": format!("call-{index}"), "function": function }] }),
+        )
+    };
+    for events in [words, (0..70).map(wanted).collect()] {
+        let peer = writes(events);
+        assert_eq!(shown(&ends(&peer, json!({})).await, peer.port), expected);
+    }
+    let bearable = Peer::answering(200, &[], reply(&"x".repeat(1 << 20)).to_string());
+    plugin(bearable.port, json!({})).call(question()).await.expect("a long answer is an answer");
 }

@@ -32,6 +32,8 @@ const PATIENCE_WITH_GARBAGE: u32 = 2;
 const PATIENCE_WITH_NOTHING: usize = 2;
 /// More that the server wrote beside an answer is not kept: better without than never again.
 const LONGEST_WIRE: usize = 512 * 1024;
+/// An answer with more words and arguments is none: what it would leave behind could not be read any more.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 /// What is kept of the words of a model, and of a name that it made up.
 const LONGEST_CONTENT: usize = 256 * 1024;
 const LONGEST_NAME: usize = 64;
@@ -165,7 +167,7 @@ impl Worker {
         let openai = self.shared.context.dependency(OPENAI)?.deadline(deadline).trace(&self.run.trace);
         let mut stopping = self.shared.stopping.subscribe();
         select! {
-            answer = openai.call(chat.clone()) => Ok(answer),
+            answer = openai.call(chat.clone()) => Ok(answer.and_then(bearable)),
             _ = self.lost.wait_for(|lost| *lost) => Err(Halt::Lost),
             _ = stopping.wait_for(|stopping| *stopping) => Err(Halt::Stopped),
         }
@@ -185,6 +187,21 @@ impl Worker {
         counted.prompt_tokens = counted.prompt_tokens.saturating_add(usage.input_tokens);
         counted.completion_tokens = counted.completion_tokens.saturating_add(usage.output_tokens);
     }
+}
+
+fn bearable(answer: ChatAnswer) -> Result<ChatAnswer, OperationError> {
+    match written(&answer) {
+        ..=LONGEST_ANSWER => Ok(answer),
+        size => Err(OperationError::internal(format!(
+            "its answer has {size} bytes, and at most {LONGEST_ANSWER} are taken"
+        ))),
+    }
+}
+
+/// How many bytes of words and tool calls an answer has.
+fn written(answer: &ChatAnswer) -> usize {
+    let wanted: usize = answer.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+    wanted + answer.content.as_deref().map_or(0, str::len)
 }
 
 /// A model that our settings name and the key may not use: to `openai` it is its caller's affair.
@@ -231,9 +248,7 @@ fn usage(chat: &Chat, answer: &ChatAnswer) -> Usage {
 fn estimate(chat: &Chat, answer: &ChatAnswer) -> Usage {
     let tokens = |bytes: usize| bytes as u64 / BYTES_A_TOKEN + 1;
     let asked = serde_json::to_string(&chat.messages).map_or(0, |text| text.len());
-    let wanted: usize = answer.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
-    let said = answer.content.as_deref().map_or(0, str::len);
-    Usage { input_tokens: tokens(asked), output_tokens: tokens(wanted + said), ..Usage::default() }
+    Usage { input_tokens: tokens(asked), output_tokens: tokens(written(answer)), ..Usage::default() }
 }
 
 /// Somewhere between half of it and all of it.
