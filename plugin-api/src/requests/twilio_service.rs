@@ -40,8 +40,9 @@ pub struct UnknownSend {
     pub candidates: Vec<String>,
 }
 
-/// Asks whether a message went out under an idempotency key of the caller, and sends nothing. `None` is certain: nothing was
-/// sent under it, or Twilio refused it.
+/// Asks whether a message went out under an idempotency key of the caller, and sends nothing. `None` is certain as long as
+/// the ledger remembers the key: nothing was sent under it, or Twilio refused it. It remembers for 90 days in the database;
+/// in memory for the newest 4096 messages and calls, and until the plugin is restarted or reloaded.
 ///
 /// # Errors
 /// - `deadline`: it is being sent; ask again.

@@ -32,6 +32,7 @@ pub use memory::Memory;
 use self::database::Database;
 use crate::{
     DATABASE,
+    address::opted_out_together,
     deliveries::{Outcome, meaning},
     status::StatusReport,
 };
@@ -89,7 +90,7 @@ impl Ledger {
         }
     }
 
-    /// Written before anything is sent, with the moment by Twilio's clock; false if the claim is void.
+    /// Written before anything is sent, with the moment if Twilio's clock is known; false if the claim is void.
     pub async fn begin(&self, entry: &Entry, lease_ms: i64) -> Result<bool, OperationError> {
         match self {
             Self::Database(database) => database.begin(entry, lease_ms).await,
@@ -156,12 +157,22 @@ impl Ledger {
         either!(self, undelivered(after_ms, after_sid, most))
     }
 
+    /// Notes it for all addresses that it holds for.
     pub async fn record_opt_out(&self, address: &str, opted_out: bool) -> Result<(), OperationError> {
-        either!(self, record_opt_out(address, opted_out))
+        for address in opted_out_together(address) {
+            either!(self, record_opt_out(&address, opted_out))?;
+        }
+        Ok(())
     }
 
+    /// Rows of earlier versions may hold one address alone.
     pub async fn is_opted_out(&self, address: &str) -> Result<bool, OperationError> {
-        Ok(!self.opt_outs(Some(address)).await?.addresses.is_empty())
+        for address in opted_out_together(address) {
+            if !self.opt_outs(Some(&address)).await?.addresses.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub async fn opt_outs(&self, address: Option<&str>) -> Result<OptOuts, OperationError> {

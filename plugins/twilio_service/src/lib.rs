@@ -357,10 +357,7 @@ impl TwilioService {
 
     async fn record_opt_out(self: Arc<Self>, request: RecordOptOut, _: Call) -> Result<(), OperationError> {
         address::check_opt_out(&request.address)?;
-        for address in address::opted_out_together(&request.address) {
-            self.sender.ledger().record_opt_out(&address, request.opted_out).await?;
-        }
-        Ok(())
+        self.sender.ledger().record_opt_out(&request.address, request.opted_out).await
     }
 
     async fn list_opt_outs(

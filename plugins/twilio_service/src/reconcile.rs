@@ -56,7 +56,7 @@ pub fn candidates(entry: &Entry, answer: &Value) -> Option<(Vec<Candidate>, bool
     let mut found = Vec::new();
     for item in listed {
         let candidate = candidate(item)?;
-        if candidate.created_ms < entry.sending_ms - SKEW_MS {
+        if candidate.created_ms < entry.since_ms() - SKEW_MS {
             reached_earlier = true;
         } else if is_of(entry, item) {
             found.push(candidate);
@@ -68,8 +68,9 @@ pub fn candidates(entry: &Entry, answer: &Value) -> Option<(Vec<Candidate>, bool
 }
 
 /// What is certain, by the candidates that no other entry has. `asked_ms` is when Twilio was asked for them, by its clock:
-/// that of this machine may have been set meanwhile, and those of other hosts differ.
-pub fn decide(entry: &Entry, candidates: &[Candidate], are_all: bool, asked_ms: i64) -> Verdict {
+/// that of this machine may have been set meanwhile, and those of other hosts differ. Where Twilio's time of the one or
+/// the other moment is not known, nothing is taken for not sent.
+pub fn decide(entry: &Entry, candidates: &[Candidate], are_all: bool, asked_ms: Option<i64>) -> Verdict {
     let is_it = |candidate: &&Candidate| match &entry.mark {
         Mark::Body(body) => {
             let text = candidate.body.strip_prefix(TRIAL).unwrap_or(&candidate.body);
@@ -84,9 +85,11 @@ pub fn decide(entry: &Entry, candidates: &[Candidate], are_all: bool, asked_ms: 
         Mark::Call => matching.len() == 1,
         Mark::Template => false,
     };
+    let is_settled =
+        entry.sending_ms > 0 && asked_ms.is_some_and(|asked_ms| asked_ms - entry.sending_ms > SETTLED_MS);
     match matching.first() {
         Some(first) if is_certain => Verdict::Sent { sid: first.sid.clone(), status: first.status.clone() },
-        None if are_all && asked_ms - entry.sending_ms > SETTLED_MS => Verdict::NotSent,
+        None if are_all && is_settled => Verdict::NotSent,
         _ => Verdict::Undecided(matching.iter().map(|candidate| candidate.sid.clone()).collect()),
     }
 }

@@ -156,9 +156,9 @@ impl Sender {
         self.context.dependency(TWILIO)?.call(Identify {}).await
     }
 
-    /// Twilio's clock; ours as long as it is not known.
-    async fn twilio_ms(&self) -> i64 {
-        self.identity().await.ok().and_then(|identity| identity.now_ms).unwrap_or_else(now_ms)
+    /// Twilio's clock, if it is known: ours may be wrong by any time.
+    async fn twilio_ms(&self) -> Option<i64> {
+        self.identity().await.ok().and_then(|identity| identity.now_ms)
     }
 
     fn is_in_flight(&self, id: &str) -> bool {
@@ -325,7 +325,7 @@ impl Sender {
         let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
         let _in_flight = InFlight::new(self, &entry.id);
         let begun = Instant::now();
-        entry.sending_ms = self.twilio_ms().await;
+        entry.sending_ms = self.twilio_ms().await.unwrap_or_default();
         if !self.ledger.begin(&entry, SENDING_LEASE_MS).await? {
             return Err(OperationError::unavailable("not sent: the ledger took too long"));
         }
@@ -477,8 +477,8 @@ fn opted_out(to: &str) -> OperationError {
 
 fn unknown(entry: &Entry, why: &str, candidates: Vec<String>) -> OperationError {
     let kind = entry.kind.as_str();
-    let since_ms = if entry.sending_ms == 0 { entry.created_ms } else { entry.sending_ms };
-    let details = UnknownSend { entry: entry.id.clone(), to: entry.to.clone(), since_ms, candidates };
+    let (id, to) = (entry.id.clone(), entry.to.clone());
+    let details = UnknownSend { entry: id, to, since_ms: entry.since_ms(), candidates };
     let message = format!(
         "the {kind} may have been sent: {why}; its outcome is being looked for, and a repeat with the same idempotency key \
          learns it"

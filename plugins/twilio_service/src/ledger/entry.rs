@@ -36,7 +36,7 @@ pub struct Entry {
     pub media: i64,
     pub sid: String,
     pub status: String,
-    /// When it was about to be handed over, by Twilio's clock.
+    /// When it was about to be handed over, by Twilio's clock; 0 if that was not known.
     pub sending_ms: i64,
     /// When it was claimed, as it is told to people.
     pub created_ms: i64,
@@ -90,6 +90,11 @@ impl Entry {
             sending_ms: 0,
             created_ms: now_ms(),
         }
+    }
+
+    /// When it was about to be handed over, by the best clock there was.
+    pub fn since_ms(&self) -> i64 {
+        if self.sending_ms == 0 { self.created_ms } else { self.sending_ms }
     }
 
     /// Whether another call may claim it: nothing was sent, and nobody is about to.

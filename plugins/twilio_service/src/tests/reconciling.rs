@@ -53,7 +53,7 @@ fn sent(sid: &str) -> Verdict {
 #[test]
 fn a_message_is_found_by_its_text() {
     let decide =
-        |found: &[Candidate]| decide(&entry(Kind::Message, body("hi")), found, true, SENT_AT + MINUTE);
+        |found: &[Candidate]| decide(&entry(Kind::Message, body("hi")), found, true, Some(SENT_AT + MINUTE));
     assert_eq!(decide(&[candidate("SM1", "hi")]), sent("SM1"));
     assert_eq!(
         decide(&[candidate("SM0", "bye"), candidate("SM1", "hi"), candidate("SM2", "hi")]),
@@ -67,7 +67,8 @@ fn a_message_is_found_by_its_text() {
 
 #[test]
 fn what_twilio_does_not_have_after_a_while_was_not_sent() {
-    let decide = |are_all, waited| decide(&entry(Kind::Message, body("hi")), &[], are_all, SENT_AT + waited);
+    let decide =
+        |are_all, waited| decide(&entry(Kind::Message, body("hi")), &[], are_all, Some(SENT_AT + waited));
     assert_eq!(decide(true, MINUTE), Verdict::Undecided(vec![]));
     assert_eq!(decide(true, 3 * MINUTE), Verdict::NotSent);
     assert_eq!(decide(false, 3 * MINUTE), Verdict::Undecided(vec![]), "there is more to read");
@@ -76,7 +77,7 @@ fn what_twilio_does_not_have_after_a_while_was_not_sent() {
 #[test]
 fn a_template_cannot_be_recognised() {
     let decide = |found: &[Candidate]| {
-        decide(&entry(Kind::Message, Mark::Template), found, true, SENT_AT + 3 * MINUTE)
+        decide(&entry(Kind::Message, Mark::Template), found, true, Some(SENT_AT + 3 * MINUTE))
     };
     assert_eq!(decide(&[candidate("SM1", "Dear Ada")]), Verdict::Undecided(vec!["SM1".to_owned()]));
     assert_eq!(decide(&[]), Verdict::NotSent);
@@ -84,7 +85,8 @@ fn a_template_cannot_be_recognised() {
 
 #[test]
 fn one_call_is_it_and_two_are_not() {
-    let decide = |found: &[Candidate]| decide(&entry(Kind::Call, Mark::Call), found, true, SENT_AT + MINUTE);
+    let decide =
+        |found: &[Candidate]| decide(&entry(Kind::Call, Mark::Call), found, true, Some(SENT_AT + MINUTE));
     assert_eq!(decide(&[candidate("CA1", "")]), sent("CA1"));
     let two = vec!["CA1".to_owned(), "CA2".to_owned()];
     assert_eq!(decide(&[candidate("CA1", ""), candidate("CA2", "")]), Verdict::Undecided(two));
@@ -129,7 +131,7 @@ proptest! {
     #[test]
     fn never_not_sent_while_there_is_something(bodies in proptest::collection::vec("hi|bye", 1..5), waited in 0..10 * MINUTE) {
         let found: Vec<_> = bodies.iter().enumerate().map(|(n, text)| candidate(&format!("SM{n}"), text)).collect();
-        let verdict = decide(&entry(Kind::Message, body("hi")), &found, true, SENT_AT + waited);
+        let verdict = decide(&entry(Kind::Message, body("hi")), &found, true, Some(SENT_AT + waited));
         prop_assert_eq!(matches!(verdict, Verdict::Sent { .. }), bodies.iter().any(|text| text == "hi"));
     }
 }

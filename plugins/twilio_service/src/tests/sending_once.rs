@@ -14,7 +14,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{ADA, Twilio, keyed, plugin, plugin_with, refusal, sms};
+use super::setup::{ADA, Twilio, form, keyed, plugin, plugin_with, refusal, sms};
 use crate::ledger::now_ms;
 
 fn lost() -> OperationError {
@@ -131,6 +131,23 @@ async fn the_ledger_tells_what_went_out_and_sends_nothing() {
     twilio.set_ahead(130_000);
     assert_eq!(find("c").await.unwrap(), None);
     assert_eq!(twilio.creates().len(), 2);
+}
+
+/// Twilio's clock is not known before its first answer, and ours may be ahead of it or behind.
+#[tokio::test]
+async fn our_clock_settles_nothing() {
+    for (is_known_when_sent, ahead_ms) in [(true, -200_000), (false, 200_000)] {
+        let twilio = Twilio::default();
+        let plugin = plugin(&twilio, json!({}));
+        let find = || plugin.call(FindMessage { key: "a".to_owned() });
+        twilio.set_ahead(ahead_ms);
+        twilio.set_without_clock(!is_known_when_sent);
+        twilio.refuses(lost);
+        plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+        twilio.set_without_clock(is_known_when_sent);
+        let found = find().await.map_err(|error| error.kind);
+        assert_eq!(found, Err(ErrorKind::UnknownOutcome), "{is_known_when_sent}");
+    }
 }
 
 /// A process that is gone had claimed it, and sent nothing: on SQLite there is no other process, and nobody waits for it.
@@ -317,6 +334,44 @@ async fn an_opt_out_that_twilio_tells_of_is_noted() {
     twilio.works();
     assert_eq!(plugin.call(sms("hi")).await.unwrap_err().kind, ErrorKind::Denied);
     assert_eq!(twilio.creates().len(), 1);
+}
+
+/// Refused, or reported later, an SMS tells as much of RCS, and the other way round.
+#[tokio::test]
+async fn an_opt_out_that_twilio_tells_of_holds_for_sms_and_rcs() {
+    let from = Some("rcs:acme_agent".to_owned());
+    let rcs = SendMessage { channel: Channel::Rcs, from, ..sms("hi") };
+    for (first, other, to) in
+        [(sms("hi"), rcs.clone(), ADA.to_owned()), (rcs, sms("hi"), format!("rcs:{ADA}"))]
+    {
+        let twilio = Twilio::default();
+        let refused = plugin(&twilio, json!({}));
+        twilio.refuses(|| refusal(ErrorKind::Denied, 21610));
+        refused.call(first).await.unwrap_err();
+        twilio.works();
+        assert_eq!(refused.call(other.clone()).await.unwrap_err().kind, ErrorKind::Denied, "{to}");
+
+        let reported = plugin(&twilio, json!({}));
+        let to = to.replace('+', "%2B");
+        let report = format!("MessageSid=SM{:032x}&MessageStatus=undelivered&ErrorCode=21610&To={to}", 9);
+        reported
+            .call_json("receive_status", json!(form("https://a/webhooks/twilio/status", &report)))
+            .await
+            .unwrap();
+        assert_eq!(reported.call(other).await.unwrap_err().kind, ErrorKind::Denied, "{to}");
+        assert_eq!(twilio.creates().len(), 1);
+    }
+}
+
+/// As an earlier version wrote it.
+#[tokio::test]
+async fn an_opt_out_at_one_address_alone_holds_for_those_it_belongs_to() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let plugin = plugin_with(&twilio, &database).await;
+    plugin.call(ListOptOuts::default()).await.unwrap();
+    database.run(&format!("insert into twilio_service_opt_outs values ('rcs:{ADA}', 0)"));
+    assert_eq!(plugin.call(sms("hi")).await.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(twilio.creates().len(), 0);
 }
 
 #[tokio::test]

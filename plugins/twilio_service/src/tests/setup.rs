@@ -41,6 +41,7 @@ struct State {
     held: Option<mpsc::Receiver<()>>,
     /// How far Twilio's clock is ahead of ours.
     ahead_ms: i64,
+    has_no_clock: bool,
     once: Option<Box<dyn FnOnce() -> OperationError + Send>>,
 }
 
@@ -70,6 +71,11 @@ impl Twilio {
     /// From now on Twilio's clock is so much ahead of ours.
     pub fn set_ahead(&self, ahead_ms: i64) {
         self.lock().ahead_ms = ahead_ms;
+    }
+
+    /// Whether Twilio's clock is not known, as before its first answer.
+    pub fn set_without_clock(&self, has_no_clock: bool) {
+        self.lock().has_no_clock = has_no_clock;
     }
 
     pub fn works(&self) {
@@ -185,7 +191,9 @@ fn beside(twilio: &Twilio, plugin: TestPlugin<TwilioService>) -> TestInstance<Tw
             answers.answer(request).map(|body| RestResponse { status: 201, body })
         })
         .fake("twilio", move |_: Identify| {
-            Ok(Identity { now_ms: Some(clock.lock().now().as_millisecond()), ..identity() })
+            let state = clock.lock();
+            let now_ms = (!state.has_no_clock).then(|| state.now().as_millisecond());
+            Ok(Identity { now_ms, ..identity() })
         })
         .fake("twilio", |request: VerifySignature| match request.request.header("x-twilio-signature") {
             Some("good") => Ok(Verified { params: request.request.form()? }),
