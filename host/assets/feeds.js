@@ -67,7 +67,12 @@ const FEEDS = {
         row: (run) => row(
             run.state,
             link(`/api/runs/${encodeURIComponent(run.run)}`, run.goal ?? run.run),
-            [run.person, steps(run.usage), since(run.changed_ms ?? run.started_ms)],
+            [
+                run.person,
+                run.held_by && `waits for ${run.held_by.join(", ")}`,
+                steps(run.usage),
+                since(run.changed_ms ?? run.started_ms),
+            ],
         ),
     },
     threads: {

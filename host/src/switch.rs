@@ -17,6 +17,7 @@ use plugin_api::{
     error::{OperationError, RootCause},
     manifest::{Manifest, OperationMode},
     protocol::{CallHeader, HOST},
+    requests::host::NotInService,
 };
 
 use crate::{config::closest, loader::Instance, scrub::Scrubber, status::Board};
@@ -254,7 +255,7 @@ impl Switch {
             // Without a library it has no slot, but the board knows why.
             let root_causes = (self.inner.causes)(target);
             if !root_causes.is_empty() {
-                return OperationError { root_causes, ..self.no_instance(target) };
+                return OperationError { root_causes, ..self.not_in_service(target) };
             }
             let known = slots.keys().map(String::as_str);
             OperationError::not_found(format!("there is no plugin `{target}`{}", did_you_mean(target, known)))
@@ -291,7 +292,7 @@ impl Switch {
         header.deadline_ms = Some(limit.as_millis().try_into().unwrap_or(u64::MAX));
         let answered = AtomicBool::new(false);
         let work = async {
-            let visit = slot.visit().ok_or_else(|| self.no_instance(slot.name()))?;
+            let visit = slot.visit().ok_or_else(|| self.not_in_service(slot.name()))?;
             visit
                 .run(slot.name(), async {
                     let _permit = slot.limits().enter(slot.name()).await?;
@@ -325,8 +326,11 @@ impl Switch {
         outcome.map_err(|error| self.with_causes(slot.name(), &header, error, by_itself))
     }
 
-    fn no_instance(&self, name: &str) -> OperationError {
-        OperationError::unavailable(format!("`{name}` has no instance"))
+    /// Nobody was reached: the caller may wait for the plugin, and call again.
+    fn not_in_service(&self, name: &str) -> OperationError {
+        let snapshot = self.inner.board.snapshot();
+        let status = snapshot.plugin(name).map(|plugin| plugin.status.as_str()).unwrap_or_default();
+        NotInService { plugin: name.to_owned(), status: status.to_owned() }.into()
     }
 
     /// The error as it may be shown.

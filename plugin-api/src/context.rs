@@ -20,8 +20,8 @@ use crate::{
     requests::{
         Request,
         host::{
-            CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Sealed, Status,
-            StatusOf, Tool, Tools, Trouble, Verify,
+            CallTool, FetchToolset, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal,
+            Sealed, Status, StatusOf, Tool, Tools, Toolset, Trouble, Verify,
         },
     },
     stream::Stream,
@@ -314,7 +314,17 @@ impl Host {
         self.target.call(Tools {}).await
     }
 
+    /// The same, and which of the plugins behind them are configured and not in service: whoever needs one of those
+    /// waits for it.
+    pub async fn toolset(&self) -> Result<Toolset, OperationError> {
+        self.target.call(FetchToolset {}).await
+    }
+
     /// Runs a tool that plugins.toml allows this plugin.
+    ///
+    /// # Errors
+    /// Those of the tool; `denied` if it is not allowed; `not_found` if there is no such tool; `unavailable` with
+    /// [`NotInService`](crate::requests::host::NotInService) if its plugin is configured and not in service.
     pub async fn call_tool(&self, name: &str, arguments: Value) -> Result<Value, OperationError> {
         self.target.call(CallTool { name: name.to_owned(), arguments }).await
     }

@@ -79,7 +79,7 @@ fn call_tells_causes_and_details() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     shows(&finished.stderr, &["details: {", "syntax error"]);
     let finished = host.command(&["call", "broken.anything"]);
-    shows(&finished.stderr, &["`broken` has no instance", "caused by: broken is error", "does not exist"]);
+    shows(&finished.stderr, &["`broken` is not in service", "caused by: broken is error", "does not exist"]);
 }
 
 fn check_connect_verifies() {

@@ -18,7 +18,7 @@ use switchboard_tests::{
 };
 
 use crate::{messaging::carrier::Carrier, openai};
-use ground::{Effects, config, decide, fetch, setup, start, wait_for};
+use ground::{Effects, begin, config, decide, fetch, setup, start, wait_for, wait_until_held, workshop};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -40,11 +40,72 @@ pub fn tests() -> Vec<Trial> {
         an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended_on_postgresql,
         a_message_of_a_run_that_did_not_arrive_is_in_its_report_on_sqlite,
         a_message_of_a_run_that_did_not_arrive_is_in_its_report_on_postgresql,
+        a_run_begins_when_its_tools_are_there,
+        what_was_approved_is_done_when_its_plugin_is_back,
+        what_was_approved_is_told_as_not_done_when_its_plugin_is_gone,
         an_operator_decides_by_the_command_line,
         a_no_is_no,
         a_host_that_is_told_to_stop_gives_its_runs_back,
         what_cannot_work_is_named,
     ]
+}
+
+fn a_run_begins_when_its_tools_are_there() {
+    let host = start(Setup::new(&(config("", "") + &workshop(1))));
+    let goal = json!([[["workshop-note", { "what": "milk" }]], "noted"]);
+    let run = begin(&host, &goal);
+    let held = wait_until_held(&host, &run);
+    assert_eq!((&held["state"], &held["held_by"]), (&json!("running"), &json!(["workshop"])), "{held}");
+    assert_eq!(held["usage"]["steps"], 0, "the model was not asked: {held}");
+    assert_eq!(host.get("/api/runs").json()["runs"][0]["held_by"], json!(["workshop"]));
+    fs::write(host.setup().path("key"), "").expect("it can be written");
+    let done = wait_for(&host, &run, "done");
+    assert_eq!((&done["answer"], &done["usage"]["tool_calls"]), (&json!("noted"), &json!(1)), "{done}");
+    assert_eq!(Effects::of(host.setup()).count("note"), 1);
+}
+
+/// Somebody decides while the plugin is being reloaded, and the host is killed meanwhile.
+fn what_was_approved_is_done_when_its_plugin_is_back() {
+    let (host, run) = approved_while_away();
+    let host = start(host.kill());
+    wait_until_held(&host, &run);
+    assert_eq!(Effects::of(host.setup()).count("spend"), 0);
+    fs::write(host.setup().path("key"), "").expect("it can be written");
+    let done = wait_for(&host, &run, "done");
+    assert_eq!((&done["answer"], &done["usage"]["tool_calls"]), (&json!("spent"), &json!(1)), "{done}");
+    assert_eq!(Effects::of(host.setup()).count("spend"), 1);
+}
+
+fn what_was_approved_is_told_as_not_done_when_its_plugin_is_gone() {
+    let (host, run) = approved_while_away();
+    write_and_reload(&host, &config("", ""));
+    let done = wait_for(&host, &run, "done");
+    assert_eq!(done["usage"]["tool_calls"], 0, "{done}");
+    let shown = host.get(&format!("/api/runs/{run}")).json();
+    let told = "not called: plugins.toml no longer names the tool or allows it";
+    assert_eq!((&shown["calls"][0]["state"], &shown["calls"][0]["result"]), (&json!("failed"), &json!(told)));
+    assert_eq!(Effects::of(host.setup()).count("spend"), 0);
+}
+
+/// A run whose call a person approved while its plugin, just reloaded, cannot come up.
+fn approved_while_away() -> (TestHost, String) {
+    let host = start(Setup::new(&(config("", "") + &workshop(1))).file("key", ""));
+    host.wait_for_status("workshop", "connected");
+    let run = begin(&host, &json!([[["workshop-spend", { "what": "1" }]], "spent"]));
+    let waiting = wait_for(&host, &run, "waiting");
+    fs::remove_file(host.setup().path("key")).expect("it is there");
+    write_and_reload(&host, &(config("", "") + &workshop(2)));
+    assert_eq!(decide(&host, &waiting, true).status, 200);
+    let held = wait_until_held(&host, &run);
+    assert_eq!((&held["state"], &held["held_by"]), (&json!("running"), &json!(["workshop"])), "{held}");
+    (host, run)
+}
+
+#[track_caller]
+fn write_and_reload(host: &TestHost, config: &str) {
+    fs::write(host.setup().path("plugins.toml"), config).expect("it can be written");
+    let reloaded = host.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
 }
 
 /// A host with the orchestrator and its fixtures.

@@ -7,8 +7,8 @@ use plugin_api::{
     requests::{
         Empty,
         host::{
-            CallTool, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal, Status, StatusOf,
-            Tool, Trouble,
+            CallTool, FetchToolset, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal,
+            Status, StatusOf, Tool, Trouble,
         },
     },
 };
@@ -57,6 +57,7 @@ struct Acknowledged {
 /// All operations of `host`.
 pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
     let (tools, tool_caller, offerer) = (core.switch.clone(), core.switch.clone(), core.switch.clone());
+    let toolsets = core.switch.clone();
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
     let troubled = core.switch.clone();
@@ -141,6 +142,10 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
         .about("returns a fingerprint of the host's secret key, which reveals nothing of the key")
         .with("tools", move |request: Request<Value>| {
             let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name));
+            async move { listed }
+        })
+        .with("toolset", move |request: Request<FetchToolset>| {
+            let listed = plugin(&request.caller).map(|name| toolsets.toolset(name));
             async move { listed }
         })
         .with("call_tool", move |request: Request<CallTool>| call_tool(tool_caller.clone(), request))

@@ -23,6 +23,12 @@ impl Pattern {
         }
         last.map_or(rest.is_empty(), |last| rest.ends_with(last))
     }
+
+    /// Whether it may match a tool of a plugin whose tools nobody knows.
+    fn may_match_tool_of(&self, plugin: &str) -> bool {
+        let (start, tools) = (self.0.split('*').next().unwrap_or_default(), format!("{plugin}."));
+        start.starts_with(&tools) || (start.len() < self.0.len() && tools.starts_with(start))
+    }
 }
 
 /// The allow-list of one plugin.
@@ -39,6 +45,10 @@ impl ToolPolicy {
         self.allow.iter().any(|pattern| pattern.matches(name))
     }
 
+    pub(super) fn may_allow_tool_of(&self, plugin: &str) -> bool {
+        self.allow.iter().any(|pattern| pattern.may_match_tool_of(plugin))
+    }
+
     pub(super) fn asks_a_person(&self, name: &str) -> bool {
         self.approve.iter().any(|pattern| pattern.matches(name))
     }
@@ -50,6 +60,16 @@ mod tests {
 
     fn check(pattern: &str, name: &str, expected: bool) {
         assert_eq!(Pattern::new(pattern).matches(name), expected, "`{pattern}` and `{name}`");
+    }
+
+    #[test]
+    fn a_pattern_tells_whether_a_plugin_may_have_a_tool_for_it() {
+        for pattern in ["smtp.send_email", "smtp.*", "*.send_email", "s*l", "smt*", "*"] {
+            assert!(Pattern::new(pattern).may_match_tool_of("smtp"), "`{pattern}`");
+        }
+        for pattern in ["smtp", "smtp2.*", "smtp_two.send", "twilio.*", ""] {
+            assert!(!Pattern::new(pattern).may_match_tool_of("smtp"), "`{pattern}`");
+        }
     }
 
     #[test]

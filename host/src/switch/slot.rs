@@ -1,6 +1,10 @@
 //! The place of one plugin in the switch, with or without an instance.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwapOption;
 use plugin_api::{
@@ -28,6 +32,8 @@ pub(super) struct Slot {
     operations: HashMap<String, Operation>,
     in_use: Arc<InUse>,
     attachment: ArcSwapOption<Attachment>,
+    /// Since when there is no instance, where there is none.
+    vacant_since: Mutex<Instant>,
 }
 
 /// One of a plugin's operations.
@@ -51,8 +57,8 @@ impl Slot {
             (name.clone(), Operation { name, mode, metrics, usage, serves_route })
         });
         let operations = operations.collect();
-        let attachment = ArcSwapOption::empty();
-        Self { name, manifest, links, limits, tools, operations, in_use, attachment }
+        let (attachment, vacant_since) = (ArcSwapOption::empty(), Mutex::new(Instant::now()));
+        Self { name, manifest, links, limits, tools, operations, in_use, attachment, vacant_since }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -101,6 +107,12 @@ impl Slot {
         self.attachment.load().is_some()
     }
 
+    /// For how long there has been no instance; `None` if there is one.
+    pub(super) fn vacant_for(&self) -> Option<Duration> {
+        let since = *self.vacant_since.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.has_instance()).then(|| since.elapsed())
+    }
+
     /// Begins a call or a stream, if there is an instance.
     pub(super) fn visit(&self) -> Option<Visit> {
         self.attachment.load().as_ref().map(Attachment::visit)
@@ -112,6 +124,9 @@ impl Slot {
     }
 
     pub(super) fn detach(&self) -> Detached {
+        if self.has_instance() {
+            *self.vacant_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
         Detached::new(self.attachment.swap(None))
     }
 }

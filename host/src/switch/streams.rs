@@ -62,7 +62,7 @@ impl Switch {
         let visit = slot.visit();
         let course = Arc::new(Course { switch: self.clone(), slot, header, began: Clock::now(), asked });
         let Some(visit) = visit else {
-            return Err(course.failed(self.no_instance(course.slot.name()), None, false));
+            return Err(course.failed(self.not_in_service(course.slot.name()), None, false));
         };
         let (opener, server, watch) = pipe::pair_with(Course::judge(course.clone()));
         let serving = Serving { course: course.clone(), visit, watch: watch.clone(), metrics };

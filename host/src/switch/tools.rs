@@ -1,11 +1,20 @@
 //! Which operations a language model may be offered through which plugin: the operation's mark, and the allow-list of
 //! plugins.toml, which is empty by default.
 
+use std::time::Duration;
+
 use plugin_api::{
-    error::OperationError, manifest::OperationMode, protocol::CallHeader, requests::host::Tool,
+    error::OperationError,
+    manifest::OperationMode,
+    protocol::CallHeader,
+    requests::host::{Away, Tool, Toolset},
 };
 
 use super::{Switch, policy::ToolPolicy, slot::Slot};
+use crate::{
+    clock,
+    status::{PluginHealth, Status},
+};
 
 impl Switch {
     /// The tools that a plugin may use now, sorted by name: allowed, marked so, and with an instance behind them.
@@ -18,10 +27,32 @@ impl Switch {
         tools
     }
 
+    /// The same, and the plugins with tools that it may use, that plugins.toml names, and that have no instance.
+    pub fn toolset(&self, caller: &str) -> Toolset {
+        let slots = self.inner.slots.load();
+        let Some(policy) = slots.get(caller).map(|slot| slot.tools()) else { return Toolset::default() };
+        let snapshot = self.inner.board.snapshot();
+        let away = snapshot.plugins.iter().filter_map(|plugin| match slots.get(&plugin.name) {
+            Some(slot) => {
+                let (vacant_for, tools) = (slot.vacant_for()?, tools_of(slot, policy));
+                (!tools.is_empty()).then(|| away(plugin, vacant_for, tools))
+            }
+            // Its library could not be loaded: nobody knows its tools.
+            None => policy.may_allow_tool_of(&plugin.name).then(|| {
+                let since = clock::now().duration_since(plugin.since);
+                away(plugin, since.try_into().unwrap_or_default(), Vec::new())
+            }),
+        });
+        let away: Vec<Away> = away.collect();
+        // What came into service meanwhile is away in this answer, and not in the next one; it is never in neither list.
+        Toolset { tools: self.tools(caller), away }
+    }
+
     /// Runs a tool on behalf of a plugin that may use it.
     ///
     /// # Errors
-    /// `denied` outside the allow-list, `not_found`, and whatever the operation answers.
+    /// `denied` outside the allow-list, `unavailable` if its plugin is configured and not in service, `not_found` if there
+    /// is no such tool, and whatever the operation answers.
     pub async fn call_tool(
         &self,
         caller: &str,
@@ -36,10 +67,34 @@ impl Switch {
                 "`{caller}` may not use the tool `{name}`: `tools` of `[plugins.{caller}]` does not allow it"
             )));
         }
-        let slot = slots.get(plugin).filter(|slot| is_tool(slot, operation)).cloned();
-        let slot = slot.ok_or_else(|| OperationError::not_found(format!("there is no tool `{name}`")))?;
+        let slot = match slots.get(plugin) {
+            Some(slot) if is_tool(slot, operation) => slot.clone(),
+            None if self.inner.board.snapshot().plugin(plugin).is_some() => {
+                let root_causes = (self.inner.causes)(plugin);
+                return Err(OperationError { root_causes, ..self.not_in_service(plugin) });
+            }
+            _ => return Err(OperationError::not_found(format!("there is no tool `{name}`"))),
+        };
         let header = CallHeader { plugin: plugin.to_owned(), operation: operation.to_owned(), ..header };
         self.run(&slot, header, arguments).await
+    }
+}
+
+fn away(plugin: &PluginHealth, vacant_for: Duration, tools: Vec<Tool>) -> Away {
+    Away {
+        plugin: plugin.name.clone(),
+        status: plugin.status.as_str().to_owned(),
+        message: plugin.reason.as_ref().map(|reason| reason.message.clone()),
+        away_ms: vacant_for.as_millis().try_into().unwrap_or(u64::MAX),
+        returns: match plugin.status {
+            // Its instance is being exchanged.
+            Status::Connected | Status::Initializing => true,
+            // With a reason, it is held until somebody configures what it requires.
+            Status::NotInitialized => plugin.reason.is_none(),
+            Status::Error => plugin.reason.as_ref().is_some_and(|reason| reason.retryable),
+            Status::Disconnected | Status::NotConfigured => false,
+        },
+        tools,
     }
 }
 

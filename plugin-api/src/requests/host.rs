@@ -1,9 +1,9 @@
 //! What the host offers to plugins and to the command line, under the reserved name `host`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    error::{Advice, Failure, FixHint, ReasonCode},
+    error::{Advice, ErrorKind, Failure, FixHint, OperationError, ReasonCode},
     message,
     requests::Request,
 };
@@ -62,6 +62,84 @@ pub struct Tool {
 impl Request for Tools {
     const OPERATION: &'static str = "tools";
     type Response = Vec<Tool>;
+}
+
+/// Asks for the tools that plugins.toml allows the caller, and which of the plugins behind them are not in service.
+#[message]
+pub struct FetchToolset {}
+
+/// The tools that plugins.toml allows a plugin, at one moment.
+#[message]
+#[derive(Default)]
+pub struct Toolset {
+    /// Those that can be called now.
+    pub tools: Vec<Tool>,
+    /// The plugins that plugins.toml names and that take no calls now. One that it does not name any more is not listed,
+    /// nor waited for.
+    #[serde(default)]
+    pub away: Vec<Away>,
+}
+
+/// A plugin that is configured, and not in service: there is no instance that a call could reach.
+#[message]
+pub struct Away {
+    /// The plugin.
+    pub plugin: String,
+    /// One of the six status values.
+    pub status: String,
+    /// Why, for a person, if the host knows.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// For how long it has been away, in milliseconds.
+    pub away_ms: u64,
+    /// It may come back without anybody's action: it is being restarted, or retried.
+    pub returns: bool,
+    /// Its tools that the caller may use; empty if its library could not be loaded.
+    #[serde(default)]
+    pub tools: Vec<Tool>,
+}
+
+impl Away {
+    /// Whether `plugin.operation` is, or may be, a tool of this plugin.
+    pub fn owns(&self, tool: &str) -> bool {
+        tool.split_once('.').is_some_and(|(plugin, _)| plugin == self.plugin)
+    }
+}
+
+impl Request for FetchToolset {
+    const OPERATION: &'static str = "toolset";
+    type Response = Toolset;
+}
+
+/// What the host says in the details of an `unavailable` error when a call reached nobody, because the plugin is not in
+/// service: nothing was begun, and the same call may succeed as soon as it is.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct NotInService {
+    /// The plugin.
+    pub plugin: String,
+    /// One of the six status values; empty if the host does not know it.
+    pub status: String,
+}
+
+/// The key of [`NotInService`] in the details of an error.
+const NOT_IN_SERVICE: &str = "not_in_service";
+
+impl NotInService {
+    /// What an error says of it. If the plugin that was called passes the error on, it names the one further down.
+    pub fn of(error: &OperationError) -> Option<Self> {
+        let told = error.details.as_ref().filter(|_| error.kind == ErrorKind::Unavailable)?;
+        serde_json::from_value(told.get(NOT_IN_SERVICE)?.clone()).ok()
+    }
+}
+
+impl From<NotInService> for OperationError {
+    fn from(told: NotInService) -> Self {
+        let status =
+            if told.status.is_empty() { String::new() } else { format!(": its status is `{}`", told.status) };
+        let message = format!("`{}` is not in service{status}", told.plugin);
+        Self::unavailable(message).details(json!({ NOT_IN_SERVICE: told }))
+    }
 }
 
 /// Runs a tool that plugins.toml allows the caller.

@@ -68,9 +68,12 @@ pub struct RunLimits {
     /// Tokens, input and output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Seconds of work; waiting for a person does not count.
+    /// Seconds of work; waiting for a person or a plugin does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
+    /// Seconds that it waits for plugins that are being started or restarted, before the model goes on without their tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools_seconds: Option<u32>,
 }
 
 /// How far a run is.
@@ -114,6 +117,10 @@ pub struct RunReport {
     /// What a person must decide, while it waits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<Decision>,
+    /// The plugins that it waits for while it is `running`: they are configured, their tools are needed, and they are not in
+    /// service. It goes on by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<String>,
     /// Messages that its tools sent and that did not arrive, as far as that is known by now: also after its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undelivered: Vec<LostMessage>,
@@ -330,6 +337,9 @@ pub struct RunSummary {
     pub started_ms: i64,
     /// When something last happened in it.
     pub changed_ms: i64,
+    /// As in [`RunReport::held_by`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<String>,
     /// What it has taken so far.
     pub usage: RunUsage,
 }
@@ -397,7 +407,7 @@ pub struct ToolRecord {
 pub enum ToolState {
     /// A person must decide.
     Waiting,
-    /// A person allowed it, and it was not begun yet.
+    /// It may be called, because a person allowed it or nobody has to, and was not begun yet.
     Approved,
     /// It was begun, and its outcome is not known yet.
     Begun,

@@ -1,13 +1,13 @@
 //! The tools that the host allows -> what the model is told of them, and what becomes of a call that it wants. Nothing
 //! that was not offered is ever called, and nothing whose arguments do not fit. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
 use super::{data::cut_off, names};
 use crate::requests::{
-    host::Tool,
+    host::{Away, Tool, Toolset},
     openai::{ToolCall, ToolDefinition},
 };
 
@@ -22,6 +22,7 @@ const LONGEST_FAULT: usize = 300;
 /// The tools of a turn, by the names that the model knows.
 pub struct Toolbox {
     tools: BTreeMap<String, Tool>,
+    away: Vec<Away>,
 }
 
 /// What becomes of a call.
@@ -37,8 +38,42 @@ pub enum Verdict {
 
 impl Toolbox {
     /// Of these tools.
-    pub fn new(tools: Vec<Tool>) -> Self {
-        Self { tools: tools.into_iter().map(|tool| (names::for_model(&tool.name), tool)).collect() }
+    pub fn new(Toolset { tools, away }: Toolset) -> Self {
+        let tools = tools.into_iter().map(|tool| (names::for_model(&tool.name), tool)).collect();
+        Self { tools, away }
+    }
+
+    /// The plugins that may come back by themselves, and have not been away for so long: before a model is told what it
+    /// can do, they are worth waiting for.
+    pub fn awaited(&self, patience: Duration) -> impl Iterator<Item = &Away> {
+        let is_new = move |away: &&Away| u128::from(away.away_ms) < patience.as_millis();
+        self.away.iter().filter(|away| away.returns).filter(is_new)
+    }
+
+    /// The plugin of this tool, if it is configured and not in service.
+    pub fn away(&self, tool: &str) -> Option<&Away> {
+        self.away.iter().find(|away| away.owns(tool))
+    }
+
+    /// Which tools are not in service now, for the instructions of a model; empty if all are.
+    pub fn notice(&self) -> String {
+        let of_plugin = |away: &Away| match away.tools.as_slice() {
+            [] => format!("those of `{}`", away.plugin),
+            tools => tools
+                .iter()
+                .map(|tool| format!("`{}`", names::for_model(&tool.name)))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        let away: Vec<_> = self.away.iter().map(of_plugin).collect();
+        if away.is_empty() {
+            return String::new();
+        }
+        format!(
+            "These tools are out of service at the moment and cannot be called: {}. If one of them is needed, say that it \
+             cannot be done now and that it may be possible later.",
+            away.join(", ")
+        )
     }
 
     /// What the model is told.
@@ -52,14 +87,20 @@ impl Toolbox {
         self.tools.iter().map(define).collect()
     }
 
-    /// The tool behind `plugin.operation`, if it is still there and allowed.
+    /// The tool behind `plugin.operation`, if it is still there and allowed, in service or not.
     pub fn named(&self, tool: &str) -> Option<&Tool> {
-        self.tools.get(&names::for_model(tool)).filter(|known| known.name == tool)
+        let in_service = self.tools.get(&names::for_model(tool)).filter(|known| known.name == tool);
+        in_service.or_else(|| self.away.iter().flat_map(|away| &away.tools).find(|known| known.name == tool))
     }
 
     /// `plugin.operation` of a name that the model used.
     pub fn tool_of(&self, name: &str) -> String {
-        self.tools.get(name).map_or_else(|| names::for_people(name), |tool| tool.name.clone())
+        let away = self.away.iter().flat_map(|away| &away.tools);
+        let known = self
+            .tools
+            .get(name)
+            .or_else(|| away.into_iter().find(|tool| names::for_model(&tool.name) == name));
+        known.map_or_else(|| names::for_people(name), |tool| tool.name.clone())
     }
 
     /// What becomes of a call that the model wants.
@@ -68,6 +109,12 @@ impl Toolbox {
             return Verdict::Refuse(format!("not called: at most {CALLS_AT_ONCE} tools are called at once"));
         }
         let Some(tool) = self.tools.get(&call.name) else {
+            if let Some(away) = self.away(&self.tool_of(&call.name)) {
+                return Verdict::Refuse(format!(
+                    "not called: its plugin `{}` is not in service now",
+                    away.plugin
+                ));
+            }
             return Verdict::Refuse(format!("not called: you have no tool `{}`", cut_off(&call.name, 64)));
         };
         if let Err(fault) = arguments(&call.arguments).and_then(|arguments| check(tool, &arguments)) {

@@ -142,11 +142,12 @@ impl Pool {
     pub async fn look(self: Arc<Self>, pulse: Pulse) {
         let mut stopping = self.shared.stopping.subscribe();
         let (mut forgotten, mut is_begun): (Option<Instant>, bool) = (None, false);
+        let mut away = BTreeSet::new();
         while !*stopping.borrow() {
             let mut rest = LOOK;
             pulse.turn();
-            is_begun = is_begun || self.shared.store.tell_again().await.is_ok();
-            if let Err(error) = self.take_up(&pulse, &mut forgotten).await {
+            is_begun = is_begun || self.begin().await.is_ok();
+            if let Err(error) = self.take_up(&pulse, &mut forgotten, &mut away).await {
                 tracing::debug!(%error, "runs cannot be claimed or tidied up at the moment");
                 rest = REST;
             }
@@ -170,8 +171,23 @@ impl Pool {
         }
     }
 
-    async fn take_up(&self, pulse: &Pulse, forgotten: &mut Option<Instant>) -> Result<(), OperationError> {
-        let Due { runs, expired, untold, unheard } = self.shared.store.due().await?;
+    /// Settings and plugins may be others by now.
+    async fn begin(&self) -> Result<(), OperationError> {
+        self.shared.store.tell_again().await?;
+        self.shared.store.look_again().await
+    }
+
+    async fn take_up(
+        &self,
+        pulse: &Pulse,
+        forgotten: &mut Option<Instant>,
+        away: &mut BTreeSet<String>,
+    ) -> Result<(), OperationError> {
+        let Due { mut runs, held, expired, untold, unheard } = self.shared.store.due().await?;
+        if held > 0 && self.came_back(away).await? {
+            self.shared.store.look_again().await?;
+            runs += held;
+        }
         if runs > 0 {
             self.claim_free().await?;
         }
@@ -191,6 +207,14 @@ impl Pool {
             *forgotten = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether a plugin with tools is not away any more; it may be gone for good, too.
+    async fn came_back(&self, away: &mut BTreeSet<String>) -> Result<bool, OperationError> {
+        let toolset = self.shared.context.host().toolset().await?;
+        let now = toolset.away.into_iter().map(|away| away.plugin).collect();
+        let before = std::mem::replace(away, now);
+        Ok(!before.is_subset(away))
     }
 
     async fn claim_free(&self) -> Result<(), OperationError> {

@@ -4,10 +4,10 @@
 use plugin_api::{
     jiff::Timestamp,
     requests::{
-        openai::{Chat, Message, ToolCall, ToolDefinition},
+        openai::{Chat, Message, ToolCall},
         orchestrator::LostMessage,
     },
-    tools::{data, toolbox},
+    tools::{Toolbox, data, toolbox},
 };
 
 use crate::{
@@ -30,11 +30,11 @@ pub fn chat(
     run: &Run,
     steps: &[Step],
     lost: &[Lost],
-    tools: Vec<ToolDefinition>,
+    tools: &Toolbox,
     config: &Config,
     now: Timestamp,
 ) -> Chat {
-    let mut messages = vec![Message::system(system(run, config, now))];
+    let mut messages = vec![Message::system(system(run, config, &tools.notice(), now))];
     for said in &run.history {
         messages.push(match said.by_assistant {
             true => Message::assistant(&said.text),
@@ -46,13 +46,14 @@ pub fn chat(
     for step in steps {
         add_step(&mut messages, run, step, lost, &mut ids);
     }
-    Chat { model: config.model.clone(), ..Chat::new(messages).tools(tools) }
+    Chat { model: config.model.clone(), ..Chat::new(messages).tools(tools.definitions()) }
 }
 
-fn system(run: &Run, config: &Config, now: Timestamp) -> String {
+fn system(run: &Run, config: &Config, notice: &str, now: Timestamp) -> String {
     let instructions = config.instructions.as_deref().unwrap_or(DEFAULT_INSTRUCTIONS);
     let of_run = run.instructions.as_deref().map(|text| format!("\n\n{text}")).unwrap_or_default();
     let rule = data::rule(&run.mark);
+    let notice = if notice.is_empty() { String::new() } else { format!("- {notice}\n") };
     format!(
         "{instructions}{of_run}\n\n\
          It is {now:.0} (UTC).\n\n\
@@ -62,6 +63,7 @@ fn system(run: &Run, config: &Config, now: Timestamp) -> String {
          secrets.\n\
          - Say that something is done only if a tool's result says so. If its outcome is unknown, or somebody refused it, \
          say that, and do not try to reach it in another way.\n\
+         {notice}\
          - When you are done, answer in words, without calling a tool."
     )
 }

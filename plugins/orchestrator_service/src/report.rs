@@ -38,6 +38,7 @@ impl Reporter {
             answer: run.answer.clone(),
             error: run.error.clone(),
             waiting_for,
+            held_by: run.held_by(),
             undelivered: lost.into_iter().map(|lost| lost.message).collect(),
             repeated: false,
             usage: run.usage,
@@ -69,6 +70,7 @@ pub fn list(mut runs: Vec<Run>, page: usize) -> RunList {
 
 fn summary(run: Run) -> RunSummary {
     RunSummary {
+        held_by: run.held_by(),
         goal: run.goal.chars().take(LISTED_GOAL).collect(),
         run: run.id,
         state: run.state,

@@ -27,10 +27,19 @@ pub struct Run {
     pub detail: Option<String>,
     pub limits: Limits,
     pub usage: RunUsage,
+    /// What it waits for, beside people.
+    pub held: Option<Held>,
     /// How long it was worked on before it was loaded.
     pub worked_ms: i64,
     pub created_ms: i64,
     pub changed_ms: i64,
+}
+
+/// A wait for plugins that are not in service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub by: Vec<String>,
+    pub since_ms: i64,
 }
 
 /// Where it ends, finished or not.
@@ -39,6 +48,8 @@ pub struct Limits {
     pub steps: u32,
     pub tokens: u64,
     pub ms: i64,
+    /// How long the model is not asked because a plugin is about to be in service.
+    pub tools_ms: i64,
 }
 
 /// A turn of the model.
@@ -97,6 +108,12 @@ impl Run {
     /// Tokens, input and output.
     pub fn tokens(&self) -> u64 {
         self.usage.prompt_tokens.saturating_add(self.usage.completion_tokens)
+    }
+
+    /// The plugins that it waits for.
+    pub fn held_by(&self) -> Vec<String> {
+        let held = self.held.as_ref().filter(|_| self.state == RunState::Running);
+        held.map(|held| held.by.clone()).unwrap_or_default()
     }
 
     /// Nobody but the person themselves, and who asks for nobody, may see it.

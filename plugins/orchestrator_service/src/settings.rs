@@ -11,6 +11,7 @@ const DEFAULT_RESULT_BYTES: usize = 16 * 1024;
 const DEFAULT_CONCURRENT_RUNS: u16 = 16;
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 const DEFAULT_APPROVAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_TOOLS_WAIT: Duration = Duration::from_secs(2 * 60);
 const DEFAULT_KEEP: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// A lease is renewed three times in its length, over a database that may be slow.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -42,7 +43,11 @@ pub struct Settings {
     pub concurrent_runs: Option<u16>,
     /// How long after a host was killed another one, or the same, resumes its runs. The same on all hosts. Default 30s.
     pub lease: Option<Span>,
-    /// How long a person may take to decide; then it counts as denied. Default 24h.
+    /// How long a run waits for a plugin that is being started or restarted before the model goes on without its tools.
+    /// Default 2m.
+    pub tools_wait: Option<Span>,
+    /// How long a person may take to decide; then it counts as denied. What was allowed waits as long for a plugin that is
+    /// not in service. Default 24h.
     pub approval_time: Option<Span>,
     /// Who is told that a decision is needed, with a link to make it by: an email address, through `smtp`, or a number
     /// such as `+15551234567`, by SMS through `twilio_service`. Left out, nobody is told.
@@ -69,6 +74,7 @@ pub struct Config {
     pub tool_result_bytes: usize,
     pub concurrent_runs: usize,
     pub lease: Duration,
+    pub tools_wait: Duration,
     pub approval_time: Duration,
     pub approver: Option<Approver>,
     /// Without a slash at its end.
@@ -102,6 +108,7 @@ impl Config {
             tool_result_bytes: settings.tool_result_bytes.unwrap_or(DEFAULT_RESULT_BYTES),
             concurrent_runs: settings.concurrent_runs.unwrap_or(DEFAULT_CONCURRENT_RUNS).into(),
             lease,
+            tools_wait: positive("tools_wait", settings.tools_wait, DEFAULT_TOOLS_WAIT)?,
             approval_time: positive("approval_time", settings.approval_time, DEFAULT_APPROVAL_TIME)?,
             approver: settings.approver.as_deref().map(approver).transpose()?,
             public_base_url: settings

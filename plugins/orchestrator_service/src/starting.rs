@@ -51,6 +51,7 @@ pub fn start(request: Request, asker: &Asker, config: &Config, now: i64) -> Resu
         error: None,
         detail: None,
         usage: RunUsage::default(),
+        held: None,
         worked_ms: 0,
         created_ms: now,
         changed_ms: now,
@@ -99,10 +100,13 @@ fn limits(asked: Option<&RunLimits>, config: &Config) -> Result<Limits, Operatio
     if [asked.steps.map(u64::from), asked.tokens, asked.seconds.map(u64::from)].contains(&Some(0)) {
         return Err(OperationError::invalid("a limit is 0: expected more than 0"));
     }
-    let most_ms = millis(config.max_time);
+    let (most_ms, tools_ms) = (millis(config.max_time), millis(config.tools_wait));
+    let within =
+        |asked: Option<u32>, most: i64| asked.map_or(most, |seconds| (i64::from(seconds) * 1000).min(most));
     Ok(Limits {
         steps: asked.steps.map_or(config.max_steps, |steps| steps.min(config.max_steps)),
         tokens: asked.tokens.map_or(config.max_tokens, |tokens| tokens.min(config.max_tokens)),
-        ms: asked.seconds.map_or(most_ms, |seconds| (i64::from(seconds) * 1000).min(most_ms)),
+        ms: within(asked.seconds, most_ms),
+        tools_ms: within(asked.tools_seconds, tools_ms),
     })
 }

@@ -62,6 +62,8 @@ pub struct Started {
 pub struct Due {
     /// Runs that nobody works on.
     pub runs: i64,
+    /// Runs that wait for plugins.
+    pub held: i64,
     /// Decisions that nobody made in time.
     pub expired: i64,
     /// Decisions that the approver is to be told of now.
@@ -206,6 +208,7 @@ impl Store {
         self.clock.set(row)?;
         Ok(Due {
             runs: row.get("runs")?,
+            held: row.get("held")?,
             expired: row.get("expired")?,
             untold: row.get("untold")?,
             unheard: row.get("unheard")?,
@@ -257,7 +260,8 @@ impl Store {
                 .version("runs, steps, calls, links", tables::TABLES)
                 .version("what the model's server writes beside", tables::WORDS_OF_SERVERS)
                 .version("the SMS that told the approver", tables::TOLD_BY)
-                .version("what tools sent", tables::MESSAGES);
+                .version("what tools sent", tables::MESSAGES)
+                .version("waits for plugins", tables::HELD);
             database.call(migrate).await?;
             let dialect = database.call(Describe {}).await?.dialect;
             let leases = Leases { table: "orchestrator_service_runs", owner: "owner", until: "lease_ms" };

@@ -12,4 +12,5 @@ mod running;
 mod seeing;
 mod setup;
 mod toolbox;
+mod waiting;
 mod undelivered;

@@ -16,6 +16,7 @@ use plugin_api::{
         time::{Instant, sleep},
     },
     tools::Toolbox,
+    tracing,
 };
 
 #[cfg(test)]
@@ -23,10 +24,13 @@ pub use asking::no_model;
 
 use crate::{
     pool::Shared,
-    run::{Run, Step},
+    run::{Held, Run, Step},
     store::{Claim, End, Progress},
 };
 
+/// Between two looks whether a plugin is in service again, beside those when one comes back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LONGEST_LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Between two tries to write.
 const WRITE_AGAIN: Duration = Duration::from_millis(200);
 
@@ -43,7 +47,7 @@ pub struct Worker {
 /// Why the work ended.
 #[derive(Debug)]
 pub enum Halt {
-    /// A person must decide.
+    /// A person must decide, or a plugin be in service.
     Parked,
     /// The run is over.
     Over,
@@ -139,9 +143,45 @@ impl Worker {
         Progress { usage: self.run.usage, worked_ms: self.clock.worked_ms() }
     }
 
-    /// The tools that are there now.
+    /// The tools that are there now, and those that are away.
     async fn toolbox(&self) -> Result<Toolbox, Halt> {
-        Ok(Toolbox::new(self.shared.context.host().tools().await?))
+        Ok(Toolbox::new(self.shared.context.host().toolset().await?))
+    }
+
+    /// Since when the run has been waiting for plugins: since now, if it was not.
+    fn held_since(&self) -> i64 {
+        self.run.held.as_ref().map_or_else(|| self.shared.store.now_ms(), |held| held.since_ms)
+    }
+
+    /// Ends the work until these plugins may be in service, or until this moment. It holds no place meanwhile.
+    async fn hold(&self, by: Vec<String>, until_ms: i64) -> Result<Halt, Halt> {
+        let (now, since_ms) = (self.shared.store.now_ms(), self.held_since());
+        let after = |ms: i64| Duration::from_millis(ms.try_into().unwrap_or(0));
+        // A lease that lies far ahead of its length counts as over.
+        let longest = LONGEST_LOOK_AGAIN.min(self.shared.config.lease * 5);
+        let pause = (after(now - since_ms) / 4).clamp(LOOK_AGAIN, longest).min(after(until_ms - now));
+        if self.run.held.is_none() {
+            tracing::info!(
+                run = self.run.id,
+                plugins = by.join(", "),
+                "a run waits for plugins that are not in service"
+            );
+        }
+        let held_by = Held { by, since_ms };
+        let hold = || async {
+            self.shared.store.hold(&self.run.id, &self.claim, &held_by, pause, self.progress()).await
+        };
+        held(self.write(hold).await?)?;
+        Ok(Halt::Parked)
+    }
+
+    /// Nothing is waited for any more.
+    async fn go_on(&mut self) -> Result<(), Halt> {
+        if self.run.held.take().is_some() {
+            let go_on = || async { self.shared.store.go_on(&self.run.id, &self.claim).await };
+            held(self.write(go_on).await?)?;
+        }
+        Ok(())
     }
 
     async fn finish(&self, end: End) -> Result<Halt, Halt> {

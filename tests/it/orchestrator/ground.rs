@@ -17,7 +17,7 @@ pub fn config(orchestrator: &str, toolbox: &str) -> String {
         bind = {{ openai = "toolbox" }}
         tools = [
             "toolbox.look", "toolbox.note", "toolbox.pu*", "toolbox.spend", "toolbox.fail", "toolbox.panic", "toolbox.hang",
-            "toolbox.large", "absent.*",
+            "toolbox.large", "absent.*", "workshop.*",
         ]
         calls = {{ timeout = "310s" }}
         [plugins.orchestrator_service.settings]
@@ -25,6 +25,24 @@ pub fn config(orchestrator: &str, toolbox: &str) -> String {
         {orchestrator}
         "#
     )
+}
+
+/// A plugin with tools that has no instance before the file `key` is there.
+pub fn workshop(shelf: u32) -> String {
+    format!(
+        r#"
+        [plugins.workshop]
+        library = "toolbox"
+        retry = {{ attempts = 1000, base = "50ms", cap = "200ms" }}
+        settings = {{ opens = "key", shelf = {shelf} }}
+        "#
+    )
+}
+
+/// Waits until a run waits for plugins.
+#[track_caller]
+pub fn wait_until_held(host: &TestHost, run: &str) -> Value {
+    wait_until("the run to wait for a plugin", || fetch(host, run), |report| report["held_by"].is_array())
 }
 
 pub fn setup(orchestrator: &str, toolbox: &str) -> Setup {

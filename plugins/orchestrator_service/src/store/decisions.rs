@@ -49,7 +49,7 @@ impl Store {
             where run = $1 and step = $2 and position = $3 and attempts = $4 and state = 'waiting'";
         let resume = "
             update orchestrator_service_runs set state = 'running', owner = '', lease_ms = 0
-            where id = $1 and state = 'waiting' and not exists
+            where id = $1 and (state = 'waiting' or (state = 'running' and owner = '')) and not exists
                 (select 1 from orchestrator_service_calls where run = $1 and state = 'waiting')";
         let transaction = Transaction::default()
             .then(Statement::new(goes_on).bind(run).expect_rows(1))

@@ -11,7 +11,7 @@ use plugin_api::{
 };
 
 use super::{Claim, tables};
-use crate::run::{Limits, Run, Step, ToolRun};
+use crate::run::{Held, Limits, Run, Step, ToolRun};
 
 type Outcome<T> = Result<T, OperationError>;
 
@@ -72,6 +72,7 @@ pub fn insert(run: &Run, key: &str, fingerprint: &str, claim: Option<&Claim>) ->
         .bind(claim.map_or("", |claim| claim.owner.as_str()))
         .bind(claim.map_or(0, |claim| millis(claim.lease)))
         .bind(run.created_ms)
+        .bind(run.limits.tools_ms)
 }
 
 pub fn insert_call(run: &str, call: &ToolRun) -> Statement {
@@ -111,6 +112,7 @@ pub fn run(row: Row<'_>) -> Outcome<Run> {
             steps: small(count("max_steps")?),
             tokens: count("max_tokens")?,
             ms: row.get("max_ms")?,
+            tools_ms: row.get("tools_ms")?,
         },
         usage: RunUsage {
             steps: small(count("steps")?),
@@ -118,6 +120,12 @@ pub fn run(row: Row<'_>) -> Outcome<Run> {
             prompt_tokens: count("prompt_tokens")?,
             completion_tokens: count("completion_tokens")?,
         },
+        held: present("held_by")?
+            .map(|by| -> Outcome<Held> {
+                let by = by.split(',').map(str::to_owned).collect();
+                Ok(Held { by, since_ms: row.get("held_ms")? })
+            })
+            .transpose()?,
         worked_ms: row.get("worked_ms")?,
         created_ms: row.get("created_ms")?,
         changed_ms: row.get("changed_ms")?,

@@ -88,9 +88,16 @@ pub const MESSAGES: &str = "
     );
     create index orchestrator_service_messages_run on orchestrator_service_messages (run)";
 
+/// The plugins that a run waits for, since when, and how long it may.
+pub const HELD: &str = "
+    alter table orchestrator_service_runs add column held_by text not null default '';
+    alter table orchestrator_service_runs add column held_ms bigint not null default 0;
+    alter table orchestrator_service_runs add column tools_ms bigint not null default 120000";
+
 pub const RUN: &str = "
     select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, detail, max_steps,
-        max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, created_ms, changed_ms,
+        max_tokens, max_ms, tools_ms, steps, prompt_tokens, completion_tokens, worked_ms, held_by, held_ms, created_ms,
+        changed_ms,
         (select count(*) from orchestrator_service_calls
          where run = orchestrator_service_runs.id and attempts > 0) as tool_calls
     from orchestrator_service_runs";
@@ -98,8 +105,8 @@ pub const RUN: &str = "
 /// The same, as far as a list shows it.
 pub const LISTED_RUN: &str = "
     select id, fingerprint, person, substr(goal, 1, 200) as goal, '[]' as history, '' as instructions, trace, mark, state,
-        '' as answer, '' as error, '' as detail, max_steps, max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms,
-        created_ms, changed_ms,
+        '' as answer, '' as error, '' as detail, max_steps, max_tokens, max_ms, tools_ms, steps, prompt_tokens,
+        completion_tokens, worked_ms, held_by, held_ms, created_ms, changed_ms,
         (select count(*) from orchestrator_service_calls
          where run = orchestrator_service_runs.id and attempts > 0) as tool_calls
     from orchestrator_service_runs";
@@ -118,9 +125,9 @@ pub const CALL: &str = "
 pub const INSERT_RUN: &str = "
     insert into orchestrator_service_runs
         (id, start_key, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, max_steps,
-         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, owner, lease_ms, created_ms, changed_ms)
+         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, owner, lease_ms, created_ms, changed_ms, tools_ms)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', '', '', $10, $11, $12, 0, 0, 0, 0, $13,
-        case when $14 > 0 then now_ms() + $14 else 0 end, $15, $15)
+        case when $14 > 0 then now_ms() + $14 else 0 end, $15, $15, $16)
     on conflict do nothing";
 
 pub const INSERT_CALL: &str = "
@@ -146,6 +153,8 @@ pub fn due(lease: Duration) -> String {
         "select
             now_ms() as now_ms,
             (select count(*) from orchestrator_service_runs where {}) as runs,
+            (select count(*) from orchestrator_service_runs
+             where state = 'running' and owner = '' and held_by <> '') as held,
             (select count(*) from orchestrator_service_calls where state = 'waiting' and expires_ms <= now_ms())
                 as expired,
             (select count(*) from orchestrator_service_calls where state = 'waiting' and {}) as untold,

@@ -12,7 +12,7 @@ use plugin_api::{
 };
 
 use super::{Outcome, Store, did_something, rows, tables};
-use crate::run::{Step, ToolRun};
+use crate::run::{Held, Step, ToolRun};
 
 /// Who works on a run, and how long after each step at least.
 #[derive(Debug, Clone)]
@@ -88,6 +88,41 @@ impl Store {
         self.execute(renew).await.map(did_something)
     }
 
+    /// Lets a run wait for plugins: after this pause at most it is taken up again.
+    pub async fn hold(
+        &self,
+        run: &str,
+        claim: &Claim,
+        held: &Held,
+        pause: Duration,
+        progress: Progress,
+    ) -> Outcome<bool> {
+        let hold = format!(
+            "update orchestrator_service_runs set owner = '', lease_ms = now_ms() + $3, held_by = $4, held_ms = $5 where {}",
+            tables::IS_OURS
+        );
+        let hold = Statement::new(hold).bind(run).bind(&claim.owner).bind(millis(pause));
+        let hold = hold.bind(held.by.join(",")).bind(held.since_ms).expect_rows(1);
+        let transaction = Transaction::default().then(advance(run, claim, progress)).then(hold);
+        Ok(self.transaction(transaction).await?.is_ok())
+    }
+
+    /// The run waits for no plugin any more.
+    pub async fn go_on(&self, run: &str, claim: &Claim) -> Outcome<bool> {
+        let go_on = format!(
+            "update orchestrator_service_runs set held_by = '', held_ms = 0 where {}",
+            tables::IS_OURS
+        );
+        self.execute(Execute::new(go_on).bind(run).bind(&claim.owner)).await.map(did_something)
+    }
+
+    /// Plugins have come back: whoever waits for some looks again at once.
+    pub async fn look_again(&self) -> Outcome<()> {
+        let again = "update orchestrator_service_runs set lease_ms = 0
+            where state = 'running' and owner = '' and held_by <> ''";
+        self.execute(Execute::new(again)).await.map(drop)
+    }
+
     /// Gives a run back, so that another host may take it up at once.
     pub async fn release(&self, run: &str, claim: &Claim, worked_ms: i64) -> Outcome<()> {
         let release = format!(
@@ -149,6 +184,18 @@ impl Store {
         );
         let begin = at(Execute::new(begin).bind(run).bind(&claim.owner), call).bind(call.attempts);
         self.execute(begin).await.map(did_something)
+    }
+
+    /// Nothing was begun after all: the call is made as soon as it can be.
+    pub async fn put_back(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
+        let put_back = format!(
+            "update orchestrator_service_calls set state = 'approved', attempts = $5
+            where run = $1 and step = $3 and position = $4 and state in ('begun', 'approved') and exists
+                (select 1 from orchestrator_service_runs where {})",
+            tables::IS_OURS
+        );
+        let put_back = at(Execute::new(put_back).bind(run).bind(&claim.owner), call).bind(call.attempts);
+        self.execute(put_back).await.map(did_something)
     }
 
     /// Keeps the result of a call, also of a run that was cancelled meanwhile.

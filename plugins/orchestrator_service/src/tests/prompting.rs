@@ -4,11 +4,12 @@ use expect_test::expect;
 use plugin_api::{
     jiff::Timestamp,
     requests::{
+        host::Toolset,
         openai::Message,
         orchestrator::{RunState, RunUsage, ToolState, Utterance},
     },
     serde_json::{Value, json},
-    tools::data,
+    tools::{Toolbox, data},
 };
 
 use crate::{
@@ -33,8 +34,9 @@ fn run() -> Run {
         answer: None,
         error: None,
         detail: None,
-        limits: Limits { steps: 1, tokens: 1, ms: 1 },
+        limits: Limits { steps: 1, tokens: 1, ms: 1, tools_ms: 1 },
         usage: RunUsage::default(),
+        held: None,
         worked_ms: 0,
         created_ms: 0,
         changed_ms: 0,
@@ -61,7 +63,8 @@ fn step(arguments: &str, result: &str) -> Step {
 fn messages(steps: &[Step]) -> Vec<Message> {
     let settings: Settings = plugin_api::serde_json::from_value(json!({})).expect("nothing needs to be set");
     let config = Config::check(settings).expect("they are good");
-    prompt::chat(&run(), steps, &[], Vec::new(), &config, Timestamp::UNIX_EPOCH).messages
+    prompt::chat(&run(), steps, &[], &Toolbox::new(Toolset::default()), &config, Timestamp::UNIX_EPOCH)
+        .messages
 }
 
 #[test]

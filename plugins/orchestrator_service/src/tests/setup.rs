@@ -10,7 +10,7 @@ use plugin_api::{
     protocol::CallHeader,
     requests::{
         email::{SendEmail, Sent},
-        host::{CallTool, Tool},
+        host::{CallTool, FetchToolset, Status, StatusOf, Tool, Toolset},
         openai::{Chat, ChatAnswer, FinishReason, Message, ToolCall, Usage},
         orchestrator::{Decide, FetchRun, Run, RunReport, RunState},
         twilio_service::{LedgerKind, ListUndelivered, NotDelivered, SendMessage, SentMessage, Undelivered},
@@ -49,6 +49,10 @@ pub struct World {
     pub refusal: Arc<Mutex<Option<OperationError>>>,
     /// What it reports as not delivered.
     pub undelivered: Arc<Mutex<Vec<NotDelivered>>>,
+    /// How the host says that a plugin is; `None`: connected.
+    pub status: Arc<Mutex<Option<String>>>,
+    /// What the host lists.
+    pub toolset: Arc<Mutex<Toolset>>,
     settings: Value,
     tool: Arc<Tools>,
 }
@@ -60,6 +64,8 @@ impl World {
             seen: Seen::default(),
             undelivered: Arc::default(),
             refusal: Arc::new(Mutex::new(Some(OperationError::unavailable("nobody answers")))),
+            status: Arc::default(),
+            toolset: Arc::new(Mutex::new(Toolset { tools: tools(), away: Vec::new() })),
             settings: json!({ "lease": "1s" }),
             tool: Arc::new(|_, call| Ok(json!({ "did": call.name }))),
         }
@@ -98,6 +104,7 @@ impl World {
         let (calls, mails, chats) =
             (self.seen.calls.clone(), self.seen.mails.clone(), self.seen.chats.clone());
         let (tool, texts, refusal) = (self.tool.clone(), self.seen.texts.clone(), self.refusal.clone());
+        let (toolset, status) = (self.toolset.clone(), self.status.clone());
         let (undelivered, text_keys) = (self.undelivered.clone(), self.seen.text_keys.clone());
         let plugin = database
             .serve(TestPlugin::new(self.settings.clone()))
@@ -122,7 +129,12 @@ impl World {
                 let messages = undelivered.lock().expect("no test panics here").clone();
                 Ok(Undelivered { messages, truncated: false })
             })
-            .fake_json("host", "tools", |_, _| Ok(serde_json::to_value(tools()).expect("they are JSON")))
+            .fake("host", move |_: FetchToolset| Ok(toolset.lock().expect("no test panics here").clone()))
+            .fake("host", move |asked: Status| {
+                let status = status.lock().expect("no test panics here").clone();
+                let status = status.unwrap_or_else(|| "connected".to_owned());
+                Ok(StatusOf { name: asked.plugin, status, healthy: true, code: None, message: None })
+            })
             .fake_json("host", "call_tool", move |header, request| {
                 let call: CallTool = serde_json::from_value(request).expect("it is a call of a tool");
                 calls.lock().expect("no test panics here").push((header.clone(), call.clone()));

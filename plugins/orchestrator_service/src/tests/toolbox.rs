@@ -2,11 +2,15 @@
 
 use expect_test::{Expect, expect};
 use plugin_api::{
-    requests::openai::ToolCall,
+    requests::{host::Toolset, openai::ToolCall},
     tools::{Toolbox, Verdict, data::cut_off, toolbox::arguments},
 };
 
 use super::setup::tools;
+
+fn toolbox() -> Toolbox {
+    Toolbox::new(Toolset { tools: tools(), away: Vec::new() })
+}
 
 fn check(name: &str, arguments: &str, expected: Expect) {
     let call = ToolCall {
@@ -15,7 +19,7 @@ fn check(name: &str, arguments: &str, expected: Expect) {
         arguments: arguments.to_owned(),
         ..ToolCall::default()
     };
-    let verdict = match Toolbox::new(tools()).judge(&call, 0) {
+    let verdict = match toolbox().judge(&call, 0) {
         Verdict::Call => "called".to_owned(),
         Verdict::Ask => "asked".to_owned(),
         Verdict::Refuse(why) => why,
@@ -73,7 +77,7 @@ fn too_many_calls_at_once_are_refused() {
         arguments: r#"{"what":"x"}"#.to_owned(),
         ..ToolCall::default()
     };
-    let toolbox = Toolbox::new(tools());
+    let toolbox = toolbox();
     assert_eq!(toolbox.judge(&call, 15), Verdict::Call);
     assert_eq!(
         toolbox.judge(&call, 16),

@@ -1,17 +1,19 @@
 //! The calls of a turn: all at once, each under the person of the run and an idempotency key of its own. A call begun
 //! by a worker that is gone is repeated only where that does no harm; otherwise a person is asked.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use plugin_api::{
+    error::Policy,
     lease::millis,
     prelude::*,
     requests::{
-        host::Tool,
+        host::{NotInService, Tool},
         orchestrator::{Question, ToolState},
     },
     tokio::{task::JoinSet, time::sleep},
     tools::{Toolbox, data, toolbox},
+    tracing,
 };
 
 use super::{Halt, Worker, held};
@@ -37,12 +39,29 @@ enum Outcome {
     },
     /// It may have taken effect.
     Unknown,
+    /// It took no effect: this plugin is not in service.
+    Away(String),
 }
 
 impl Outcome {
     fn failed(result: String) -> Self {
         Self::Settled { is_ok: false, result, sent: Vec::new() }
     }
+}
+
+/// What to do about a call now.
+enum Next {
+    /// It was written down as begun.
+    Make(ToolRun, Marks),
+    Nothing,
+    /// Its plugin is not in service.
+    Wait(Wait),
+}
+
+/// A call that cannot be made before this plugin is in service, and how long it may wait for that.
+struct Wait {
+    plugin: String,
+    until_ms: i64,
 }
 
 /// Whether a call may be repeated by itself.
@@ -57,10 +76,13 @@ impl Worker {
     pub(super) async fn act(&mut self) -> Result<(), Halt> {
         let toolbox = self.toolbox().await?;
         let open = self.steps.last().map(|step| step.calls.clone()).unwrap_or_default();
-        let mut ready = Vec::new();
+        let (mut ready, mut waits) = (Vec::new(), Vec::new());
         for (index, call) in open.into_iter().enumerate() {
-            ready
-                .extend(self.prepare(index, call, &toolbox).await?.map(|(call, marks)| (index, call, marks)));
+            match self.prepare(index, call, &toolbox).await? {
+                Next::Make(call, marks) => ready.push((index, call, marks)),
+                Next::Wait(wait) => waits.push(wait),
+                Next::Nothing => {}
+            }
         }
         let mut under_way = JoinSet::new();
         for (index, call, marks) in ready {
@@ -76,9 +98,14 @@ impl Worker {
                     Err(OperationError::internal(format!("a call did not complete: {error}")).into())
                 }
             };
-            halt = halt.and(noted);
+            halt = noted.map(|wait| waits.extend(wait)).and(halt);
         }
         halt?;
+        if let Some(until_ms) = waits.iter().map(|wait| wait.until_ms).min() {
+            let plugins: BTreeSet<String> = waits.into_iter().map(|wait| wait.plugin).collect();
+            return Err(self.hold(plugins.into_iter().collect(), until_ms).await?);
+        }
+        self.go_on().await?;
         if self.last_calls().any(|call| call.state == ToolState::Waiting) {
             self.park().await
         } else {
@@ -86,24 +113,30 @@ impl Worker {
         }
     }
 
-    /// The call if it is to be made now, written down as begun.
-    async fn prepare(
-        &mut self,
-        index: usize,
-        call: ToolRun,
-        toolbox: &Toolbox,
-    ) -> Result<Option<(ToolRun, Marks)>, Halt> {
+    /// What to do about a call, which is written down.
+    async fn prepare(&mut self, index: usize, call: ToolRun, toolbox: &Toolbox) -> Result<Next, Halt> {
         let tool = toolbox.named(&call.tool);
         let marks = tool.map_or(Marks { idempotent: false, keyed: false }, Marks::of);
+        let now_ms = self.shared.store.now_ms();
+        let wait = toolbox.away(&call.tool).map(|away| self.wait_of(&call, &away.plugin));
         match (call.state, tool) {
-            (ToolState::Waiting | ToolState::Answered | ToolState::Failed, _) => Ok(None),
-            (ToolState::Begun, Some(_)) if call.is_ours => Ok(Some((call, marks))),
+            (ToolState::Waiting | ToolState::Answered | ToolState::Failed, _) => Ok(Next::Nothing),
+            (ToolState::Begun, Some(_)) if call.is_ours => Ok(Next::Make(call, marks)),
+            (ToolState::Approved, _) if wait.is_some() => Ok(match self.put_off(index, call, wait).await? {
+                Some(wait) => Next::Wait(wait),
+                None => Next::Nothing,
+            }),
             (ToolState::Approved, None) => {
-                let gone = call.settled(false, "not called: the tool is not there any more");
-                self.settle(index, gone).await.map(|()| None)
+                let gone =
+                    call.settled(false, "not called: plugins.toml no longer names the tool or allows it");
+                self.settle(index, gone).await.map(|()| Next::Nothing)
             }
-            (ToolState::Begun, _) if !marks.may_repeat() || call.attempts >= ATTEMPTS => {
-                self.leave_to_a_person(index, call).await.map(|()| None)
+            // Only its plugin's manifest tells whether it may be repeated, and a person would be asked too early.
+            (ToolState::Begun, _) if wait.as_ref().is_some_and(|wait| wait.goes_on(now_ms)) => {
+                Ok(wait.map_or(Next::Nothing, Next::Wait))
+            }
+            (ToolState::Begun, _) if wait.is_some() || !marks.may_repeat() || call.attempts >= ATTEMPTS => {
+                self.leave_to_a_person(index, call).await.map(|()| Next::Nothing)
             }
             (ToolState::Begun | ToolState::Approved, _) => {
                 let again =
@@ -111,21 +144,67 @@ impl Worker {
                 let begin = || async { self.shared.store.begin(&self.run.id, &self.claim, &again).await };
                 held(self.write(begin).await?)?;
                 self.keep(index, again.clone());
-                Ok(Some((again, marks)))
+                Ok(Next::Make(again, marks))
             }
         }
     }
 
-    async fn note(&mut self, index: usize, call: ToolRun, outcome: Outcome) -> Result<(), Halt> {
+    /// How long a call may wait for its plugin: what a person allowed, as long as they may take to decide.
+    fn wait_of(&self, call: &ToolRun, plugin: &str) -> Wait {
+        let allowed_ms = millis(self.shared.config.approval_time);
+        let most_ms = if call.question.is_some() { allowed_ms } else { self.run.limits.tools_ms };
+        Wait { plugin: plugin.to_owned(), until_ms: self.held_since().saturating_add(most_ms) }
+    }
+
+    /// Leaves a call that may be made for later, or gives it up: then the model is told that it was not done.
+    async fn put_off(
+        &mut self,
+        index: usize,
+        call: ToolRun,
+        wait: Option<Wait>,
+    ) -> Result<Option<Wait>, Halt> {
+        let Some(wait) = wait else { return Ok(None) };
+        if wait.goes_on(self.shared.store.now_ms()) {
+            return Ok(Some(wait));
+        }
+        tracing::warn!(
+            run = self.run.id,
+            tool = call.tool,
+            plugin = wait.plugin,
+            "a call is given up: its plugin did not come into service in time"
+        );
+        let what = match call.attempts {
+            0 => "not done",
+            _ => "it was begun, nobody knows whether it took effect, and it could not be repeated",
+        };
+        let why = format!("{what}: `{}` was not in service, and did not come back in time", wait.plugin);
+        self.settle(index, call.settled(false, why)).await.map(|()| None)
+    }
+
+    async fn note(&mut self, index: usize, call: ToolRun, outcome: Outcome) -> Result<Option<Wait>, Halt> {
         match outcome {
+            Outcome::Away(plugin) => {
+                let wait = self.wait_of(&call, &plugin);
+                let back = ToolRun {
+                    state: ToolState::Approved,
+                    attempts: call.attempts - 1,
+                    is_ours: false,
+                    ..call
+                };
+                let put_back =
+                    || async { self.shared.store.put_back(&self.run.id, &self.claim, &back).await };
+                held(self.write(put_back).await?)?;
+                self.keep(index, back.clone());
+                self.put_off(index, back, Some(wait)).await
+            }
             Outcome::Settled { is_ok, result, sent } => {
                 if !sent.is_empty() {
                     let add = || async { self.shared.store.add_sent(&self.run.id, &call, &sent).await };
                     self.write(add).await?;
                 }
-                self.settle(index, call.settled(is_ok, result)).await
+                self.settle(index, call.settled(is_ok, result)).await.map(|()| None)
             }
-            Outcome::Unknown => self.leave_to_a_person(index, call).await,
+            Outcome::Unknown => self.leave_to_a_person(index, call).await.map(|()| None),
         }
     }
 
@@ -174,6 +253,12 @@ impl Worker {
     }
 }
 
+impl Wait {
+    fn goes_on(&self, now_ms: i64) -> bool {
+        now_ms < self.until_ms
+    }
+}
+
 impl Marks {
     fn of(tool: &Tool) -> Self {
         Self { idempotent: tool.idempotent, keyed: tool.keyed }
@@ -206,7 +291,14 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
             }
             Err(error) => error,
         };
-        if is_certain(error.kind) || marks.idempotent {
+        if repeats == 0
+            && let Some(plugin) = away(shared, call, &error).await
+        {
+            return Outcome::Away(plugin);
+        }
+        // Nobody was reached: that says nothing of the attempt before.
+        let says_nothing = repeats > 0 && error.kind.may_retry(false);
+        if (is_certain(error.kind) && !says_nothing) || marks.idempotent {
             return Outcome::failed(data::failure(&error, most));
         }
         if !marks.keyed || repeats == REPEATS {
@@ -215,6 +307,22 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
         repeats += 1;
         sleep(AGAIN).await;
     }
+}
+
+/// The plugin that a call did not reach and that it should wait for.
+async fn away(shared: &Shared, call: &ToolRun, error: &OperationError) -> Option<String> {
+    if let Some(NotInService { plugin, .. }) = NotInService::of(error) {
+        return Some(plugin);
+    }
+    // What a person allowed is done, also if the plugin was reached and cannot do it yet.
+    let (plugin, _) = call.tool.split_once('.').filter(|_| call.question.is_some())?;
+    if error.kind != ErrorKind::Unavailable {
+        return None;
+    }
+    let told = shared.context.host().status(plugin).await.ok()?;
+    let is_starting = matches!(told.status.as_str(), "not_initialized" | "initializing");
+    let passes = told.status == "error" && told.code.is_some_and(|code| code.policy() == Policy::NotReady);
+    (is_starting || passes).then(|| plugin.to_owned())
 }
 
 /// Whether an error of this kind says that the tool is done with it, one way or the other.

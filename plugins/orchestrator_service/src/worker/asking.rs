@@ -44,9 +44,17 @@ impl Worker {
     /// Takes one turn of the model.
     pub(super) async fn ask(&mut self) -> Result<(), Halt> {
         let toolbox = self.toolbox().await?;
+        let patience = Duration::from_millis(self.run.limits.tools_ms.try_into().unwrap_or(0));
+        let until_ms = self.held_since() + self.run.limits.tools_ms;
+        let awaited: Vec<String> = toolbox.awaited(patience).map(|away| away.plugin.clone()).collect();
+        // Plugins that come and go do not keep it for ever, either.
+        if !awaited.is_empty() && self.shared.store.now_ms() < until_ms {
+            return Err(self.hold(awaited, until_ms).await?);
+        }
+        self.go_on().await?;
         let lost = self.shared.store.lost(&self.run.id).await?;
-        let (config, tools) = (&self.shared.config, toolbox.definitions());
-        let chat = prompt::chat(&self.run, &self.steps, &lost, tools, config, Timestamp::now());
+        let chat =
+            prompt::chat(&self.run, &self.steps, &lost, &toolbox, &self.shared.config, Timestamp::now());
         let answer = match self.answer(&chat).await? {
             Ok(answer) => answer,
             Err(end) => return Err(self.finish(end).await?),

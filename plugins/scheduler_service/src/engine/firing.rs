@@ -6,6 +6,7 @@ use plugin_api::{
     prelude::*,
     requests::{
         calendar::{Event, GetEvent},
+        host::NotInService,
         messaging::{SendState, SentText},
     },
     tokio::time::sleep,
@@ -179,7 +180,18 @@ impl Engine {
                 }
                 outcome::ended(job, End::Done, fire, next_after, now, None)
             }
-            Err(error) => self.failed(job, fire, next_after, now, &error),
+            // It went away just now: nothing was begun, and that is no attempt.
+            Err(error) if NotInService::of(&error).is_some_and(|told| told.plugin == plugin) => {
+                let job = &Job { attempts: job.attempts - 1, ..job.clone() };
+                outcome::parked(job, plugin, fire, now)
+            }
+            Err(error) => {
+                // What is known of it is older than this.
+                if error.kind == ErrorKind::Unavailable {
+                    self.presences.ask(plugin).await;
+                }
+                self.failed(job, fire, next_after, now, &error)
+            }
         })
     }
 

@@ -2,7 +2,10 @@
 
 use plugin_api::{
     prelude::*,
-    requests::scheduler::{JobState, List, Overview},
+    requests::{
+        host::NotInService,
+        scheduler::{JobState, List, Overview},
+    },
     serde_json::json,
     tokio,
 };
@@ -70,6 +73,23 @@ async fn an_outage_parks_what_it_began_with() {
     assert_eq!(parked.attempts, 1);
     world.status("smtp", "connected");
     wait_for(&plugin, &job.id, JobState::Done).await;
+}
+
+/// The host has not told yet that it is restarted: the call finds out, and is no attempt.
+#[tokio::test]
+async fn a_job_waits_for_a_plugin_that_is_being_restarted() {
+    let world = World::new();
+    world.answers("smtp", |number| {
+        if number <= 5 {
+            let told = NotInService { plugin: "smtp".to_owned(), status: "initializing".to_owned() };
+            return Err(told.into());
+        }
+        Ok(json!({"message_id": "<1@x>", "accepted": [], "repeated": false}))
+    });
+    let plugin = world.start(json!({ "attempts": 1 })).await;
+    let job = schedule(&plugin, email()).await;
+    wait_for(&plugin, &job.id, JobState::Done).await;
+    assert_eq!(world.calls("smtp").len(), 6);
 }
 
 #[tokio::test]

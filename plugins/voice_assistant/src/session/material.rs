@@ -5,11 +5,15 @@ use plugin_api::{
     jiff::Timestamp,
     prelude::*,
     requests::{
+        host::Toolset,
         memory::{MemoryKind, ReadThread, Recall},
         openai::ToolDefinition,
     },
     serde_json::json,
-    tokio::{join, time::timeout},
+    tokio::{
+        join,
+        time::{Instant, sleep, timeout},
+    },
     tools::Toolbox,
     tracing,
 };
@@ -23,6 +27,9 @@ use super::{
 };
 use crate::call::CallBrief;
 
+/// How long a caller waits for plugins that are not in service.
+pub const TOOLS_WAIT: Duration = Duration::from_secs(4);
+pub const TOOLS_LOOK: Duration = Duration::from_millis(200);
 /// Most turns that are read; what fits is told.
 const TURNS: u32 = 40;
 const FACTS: u32 = 20;
@@ -48,20 +55,32 @@ impl Material {
 
     /// What a connection begins with now.
     pub fn setup(&self, config: &Config) -> Setup {
-        let instructions =
+        let mut instructions =
             prompt::instructions(config, &self.brief, &self.known, &self.mark, Timestamp::now());
+        let notice = self.toolbox.notice();
+        if !notice.is_empty() {
+            instructions = format!("{instructions}\n\n{notice}");
+        }
         let mut tools = self.toolbox.definitions();
         tools.extend(own_tools(config));
         Setup { instructions, tools }
     }
 }
 
+/// Plugins that are about to be in service are waited for, as long as a caller may be kept waiting.
 async fn tools(context: &Context, config: &Config) -> Toolbox {
-    let tools = context.host().deadline(config.memory_timeout).tools().await;
-    Toolbox::new(tools.unwrap_or_else(|error| {
-        tracing::warn!(%error, "a call has no tools: the host does not tell them");
-        Vec::new()
-    }))
+    let begun = Instant::now();
+    loop {
+        let toolset = context.host().deadline(config.memory_timeout).toolset().await;
+        let toolbox = Toolbox::new(toolset.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a call has no tools: the host does not tell them");
+            Toolset::default()
+        }));
+        if toolbox.awaited(TOOLS_WAIT).next().is_none() || begun.elapsed() >= TOOLS_WAIT {
+            return toolbox;
+        }
+        sleep(TOOLS_LOOK).await;
+    }
 }
 
 async fn known(context: &Context, config: &Config, brief: &CallBrief) -> Known {

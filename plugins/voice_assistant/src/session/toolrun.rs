@@ -6,9 +6,11 @@ use std::time::Instant;
 use plugin_api::{
     prelude::*,
     requests::{
+        host::NotInService,
         openai::ToolCall,
         orchestrator::{Run, RunReport, RunState},
     },
+    tokio::time::sleep,
     tools::{Verdict, data, toolbox},
     tracing,
 };
@@ -16,7 +18,7 @@ use plugin_api::{
 use super::{
     ORCHESTRATOR,
     core::tools::{ToolDone, Wanted},
-    material::Material,
+    material::{Material, TOOLS_LOOK, TOOLS_WAIT},
     settings::{Config, millis},
 };
 
@@ -58,7 +60,13 @@ impl Tools {
             host = host.trace(trace);
         }
         let most = self.config.tool_result_bytes;
-        let (told, is_ok) = match host.call_tool(tool, arguments).await {
+        let begun = Instant::now();
+        let mut called = host.clone().call_tool(tool, arguments.clone()).await;
+        while called.as_ref().is_err_and(is_away) && begun.elapsed() < TOOLS_WAIT {
+            sleep(TOOLS_LOOK).await;
+            called = host.clone().call_tool(tool, arguments.clone()).await;
+        }
+        let (told, is_ok) = match called {
             Ok(value) => (data::result(&value, most), true),
             Err(error) => {
                 tracing::info!(tool, %error, "a tool failed in a call");
@@ -102,4 +110,9 @@ impl Tools {
         }
         orchestrator.call(run).await
     }
+}
+
+/// Nobody was reached: the same call may succeed in a moment.
+fn is_away(error: &OperationError) -> bool {
+    NotInService::of(error).is_some()
 }

@@ -106,6 +106,8 @@ async fn something_is_said_while_an_answer_takes_its_time() {
     let twiml = ada.post(&host, &redirect(&twiml), &[]).await;
     assert_eq!(spoken(&twiml), ["It is noon."]);
     assert_eq!(world.state().runs.len(), 1, "one turn, one run");
+    let limits = world.state().runs[0].1.limits.clone().expect("it is limited");
+    assert_eq!(limits.tools_seconds, Some(4), "a caller does not wait for long for a plugin that is away");
     let expected = [
         "assistant: hello! how can i help you?",
         "person: look it up",

@@ -128,6 +128,7 @@ pub fn report(state: RunState) -> RunReport {
         answer: None,
         error: None,
         waiting_for: Vec::new(),
+        held_by: Vec::new(),
         undelivered: Vec::new(),
         repeated: false,
         usage: RunUsage::default(),

@@ -1,8 +1,11 @@
 //! All of it, with a scripted model that judges as the real one does, and a bridge of the test's own.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use plugin_api::{
     error::ErrorKind,
     requests::{
+        host::{Away, NotInService},
         memory::Speaker,
         voice::{BridgeEvent, Session, SessionEvent},
     },
@@ -309,4 +312,82 @@ async fn a_bridge_that_goes_without_a_word_ends_it() {
             matches!(world.entries().last(), Some(Entry::Media(_))) && world.open() == 0
         })
         .await;
+}
+
+fn away(away_ms: u64) -> Away {
+    Away {
+        plugin: "smtp".to_owned(),
+        status: "initializing".to_owned(),
+        message: None,
+        away_ms,
+        returns: true,
+        tools: vec![tool("smtp.send_email")],
+    }
+}
+
+/// Which tools the model was given, and its instructions.
+fn begun_with(world: &World) -> (Vec<String>, String) {
+    let update = world.heard("session.update").remove(0);
+    let tools = update["session"]["tools"].as_array().expect("a list");
+    let names = tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned());
+    (names.collect(), update["session"]["instructions"].as_str().expect("words").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_begins_with_the_tools_of_a_plugin_that_comes_into_service() {
+    let world = World::new(Script::new([hello()])).tool(tool("smtp.send_email"), |_| Ok(json!("sent")));
+    world.away.lock().unwrap().push(away(0));
+    let host = world.start(json!({}));
+    let returns = async {
+        world.until("another look", |world| world.toolsets.load(Ordering::Relaxed) > 1).await;
+        world.away.lock().unwrap().clear();
+    };
+    let (mut caller, ()) = tokio::join!(Caller::connect(&host), returns);
+    caller.hears(1).await;
+    caller.hangs_up().await;
+    let (tools, instructions) = begun_with(&world);
+    assert_eq!(tools, ["smtp-send_email", "hang_up", "transfer_call"]);
+    assert!(!instructions.contains("out of service"), "{instructions}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_does_not_wait_for_what_stays_away_and_the_model_knows() {
+    let world = World::new(Script::new([hello()]));
+    world.away.lock().unwrap().push(away(60_000));
+    let host = world.start(json!({}));
+    let mut caller = Caller::connect(&host).await;
+    caller.hears(1).await;
+    caller.hangs_up().await;
+    let (tools, instructions) = begun_with(&world);
+    assert_eq!(tools, ["hang_up", "transfer_call"]);
+    let notice = "out of service at the moment and cannot be called: `smtp-send_email`. ";
+    assert!(instructions.contains(notice), "{instructions}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_whose_plugin_is_being_restarted_is_called_when_it_is_back() {
+    let answers = [Answer::call("calendar-events", json!({})), Answer::say("You meet Grace.", 900)];
+    let tries = AtomicUsize::new(0);
+    let world =
+        World::new(Script::new([Turn::new("", answers)])).tool(tool("calendar.events"), move |_| match tries
+            .fetch_add(1, Ordering::Relaxed)
+        {
+            0..2 => {
+                let (plugin, status) = ("calendar".to_owned(), "initializing".to_owned());
+                Err(NotInService { plugin, status }.into())
+            }
+            _ => Ok(json!("Grace")),
+        });
+    let host = world.start(json!({}));
+    let mut caller = Caller::connect(&host).await;
+    caller.hears(1).await;
+    caller.hangs_up().await;
+    let calls = world.calls();
+    assert_eq!(calls.len(), 3);
+    assert!(calls.iter().all(|(header, _)| header.idempotency_key == calls[0].0.idempotency_key));
+    assert!(
+        world.entries().iter().any(|entry| matches!(entry, Entry::Tool { ok: true, .. })),
+        "{:?}",
+        world.entries()
+    );
 }

@@ -14,7 +14,7 @@ use plugin_api::{
     prelude::*,
     protocol::{CallHeader, CloseReason},
     requests::{
-        host::Tool,
+        host::{Away, FetchToolset, Tool, Toolset},
         memory::Speaker,
         openai::{Chat, ChatAnswer, FinishReason, REALTIME, RealtimeClose},
         voice::{BridgeEvent, Heard, MediaReport, SESSION, Session, SessionEvent, read_spoken},
@@ -129,6 +129,10 @@ pub struct World {
     model: Arc<Model>,
     book: Arc<Book>,
     tools: Arc<Mutex<Vec<(Tool, Run)>>>,
+    /// The plugins that are not in service, as the host tells of them.
+    pub away: Arc<Mutex<Vec<Away>>>,
+    /// How often it was asked for them.
+    pub toolsets: Arc<AtomicUsize>,
     calls: Asked,
     runs: Asked,
 }
@@ -163,6 +167,8 @@ impl World {
             model: Arc::new(model),
             book: Arc::default(),
             tools: Arc::default(),
+            away: Arc::default(),
+            toolsets: Arc::default(),
             calls: Arc::default(),
             runs: Arc::default(),
         }
@@ -182,6 +188,7 @@ impl World {
         let book = format!("{:p}", Arc::as_ptr(&self.book));
         lock(&BOOKS).insert(book.clone(), self.book.clone());
         let (model, tools, listed) = (self.model.clone(), self.tools.clone(), self.tools.clone());
+        let (away, toolsets) = (self.away.clone(), self.toolsets.clone());
         let (calls, runs) = (self.calls.clone(), self.runs.clone());
         TestPlugin::<Held>::new(json!({ "book": book, "realtime": realtime }))
             .fake_stream("openai", REALTIME, move |_, _, stream| serve(model.clone(), stream))
@@ -189,8 +196,13 @@ impl World {
                 let content = Some("They like".to_owned());
                 Ok(ChatAnswer { content, finish_reason: FinishReason::Length, ..ChatAnswer::default() })
             })
-            .fake_json("host", "tools", move |_, _| {
-                Ok(lock(&listed).iter().map(|(tool, _)| json!(tool)).collect())
+            .fake("host", move |_: FetchToolset| {
+                toolsets.fetch_add(1, Ordering::Relaxed);
+                let (away, known) = (lock(&away).clone(), lock(&listed));
+                let known = known.iter().map(|(tool, _)| tool);
+                let there = known.filter(|tool| !away.iter().any(|away| away.owns(&tool.name)));
+                let tools = there.cloned().collect();
+                Ok(Toolset { tools, away })
             })
             .fake_json("host", "call_tool", move |header, request| {
                 lock(&calls).push((header, request.clone()));
