@@ -213,7 +213,7 @@ fn killed_after_each_step(setup: Setup) {
         [["toolbox-push", { "what": "e" }]],
         "all of it is done",
     ]);
-    let run = ground::begin(&host, &goal);
+    let run = begin(&host, &goal);
     effects.wait_for("note", 1);
     let host = start(host.kill());
     effects.wait_for("push", 1);
@@ -264,7 +264,7 @@ fn hosts_on_one_database_share_the_runs_and_each_is_worked_on_by_one() -> Outcom
         [["toolbox-note", { "what": "d", "wait_ms": 300 }]],
         "done",
     ]);
-    let runs: Vec<String> = (0..24).map(|_| ground::begin(&hosts[0], &goal)).collect();
+    let runs: Vec<String> = (0..24).map(|_| begin(&hosts[0], &goal)).collect();
     let all_work =
         |host: &TestHost| host.get("/metrics").body.contains("orchestrator_service_runs_done_total");
     for host in &hosts {
@@ -299,7 +299,7 @@ fn a_host_that_was_asleep_acts_no_more() -> Outcome {
         [["toolbox-push", { "what": "c" }]],
         "done",
     ]);
-    let run = ground::begin(&first, &goal);
+    let run = begin(&first, &goal);
     effects.wait_for("push", 1);
     effects.wait_for("note", 1);
     first.process().signal(Signal::STOP);
@@ -319,13 +319,13 @@ fn what_nobody_decides_is_refused_and_what_is_over_is_forgotten() -> Outcome {
     let short = || setup("approval_time = \"2s\"\nkeep = \"4s\"", "");
     for setup in [short(), short().env("DATABASE_URL", &postgres.url())] {
         let host = start(setup);
-        let run = ground::begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], { "report": true }]));
+        let run = begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], { "report": true }]));
         let done = wait_for(&host, &run, "done");
         assert!(
             done["answer"].as_str().is_some_and(|text| text.contains("nobody allowed it in time")),
             "{done}"
         );
-        let other = ground::begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "done"]));
+        let other = begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "done"]));
         assert_eq!(host.post(&format!("/api/runs/{other}/cancel"), &json!({})).json()["state"], "cancelled");
         let listed = host.get("/api/runs?state=cancelled").json();
         assert_eq!(listed["runs"][0]["run"], other, "{listed}");
@@ -379,7 +379,7 @@ fn calls_of_one_answer_are_made_at_the_same_time() {
     let effects = Effects::of(host.setup());
     let slow = json!({ "what": "x", "wait_ms": 3000 });
     let goal = json!([[["toolbox-push", slow], ["toolbox-push", slow], ["toolbox-push", slow]], "done"]);
-    let run = ground::begin(&host, &goal);
+    let run = begin(&host, &goal);
     effects.wait_for("push", 3);
     let calls = host.get(&format!("/api/runs/{run}")).json()["calls"].clone();
     let begun = calls.as_array().expect("a list").iter().filter(|call| call["state"] == "begun").count();
@@ -389,7 +389,7 @@ fn calls_of_one_answer_are_made_at_the_same_time() {
 
 fn a_loop_that_never_ends_is_ended() {
     let host = start(setup("max_steps = 5", ""));
-    let run = ground::begin(&host, &json!([[["toolbox-look", { "what": "again" }]]]));
+    let run = begin(&host, &json!([[["toolbox-look", { "what": "again" }]]]));
     let failed = wait_for(&host, &run, "failed");
     let expected = "given up: it is limited to 5 steps, and was not done by then";
     assert_eq!((&failed["error"], &failed["usage"]["steps"]), (&json!(expected), &json!(5)), "{failed}");
@@ -416,7 +416,7 @@ fn a_person_decides_by_a_link_that_looking_at_does_not_use_up() {
     let host = start(setup("public_base_url = \"https://switchboard.example.com\"", ""));
     let effects = Effects::of(host.setup());
     let goal = json!([[["toolbox-spend", { "what": "<script>" }]], "spent"]);
-    let run = ground::begin(&host, &goal);
+    let run = begin(&host, &goal);
     let waiting = wait_for(&host, &run, "waiting");
     let link = waiting["waiting_for"][0]["link"].as_str().expect("operators see it").to_owned();
     let path = link.strip_prefix("https://switchboard.example.com").expect("to this host");
@@ -493,7 +493,7 @@ fn an_approver_who_cannot_be_told_is_told_when_the_setting_is_mended(database: i
         config(&format!("approver = \"{wrong}\""), "") + "[plugins.twilio]\n[plugins.twilio_service]\n";
     let host = start(database(crate::twilio::variables(Setup::new(&plugins), carrier.address())));
     host.wait_for_status("twilio_service", "connected");
-    let run = ground::begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "spent"]));
+    let run = begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "spent"]));
     wait_for(&host, &run, "waiting");
     let failing = |host: &TestHost| host.plugin("orchestrator_service")["failing"][0].clone();
     let is_told = |failing: &Value| failing["key"] == "approver";
@@ -535,7 +535,7 @@ fn a_message_of_a_run_that_did_not_arrive_is_in_its_report(database: impl Fn(Set
     let message = json!({ "to": "+15550000002", "body": "Hello" });
     let goal =
         json!([[["twilio_service-send_message", message]], [["toolbox-spend", { "what": "1" }]], "sent"]);
-    let run = ground::begin(&host, &goal);
+    let run = begin(&host, &goal);
     let asks = wait_for(&host, &run, "waiting");
     assert_eq!(decide(&host, &asks, true).status, 200);
     wait_until("the message to be sent", || carrier.count(), |count| *count == 1);
@@ -561,7 +561,7 @@ fn a_message_of_a_run_that_did_not_arrive_is_in_its_report(database: impl Fn(Set
 
 fn an_operator_decides_by_the_command_line() {
     let host = start(setup("", ""));
-    let run = ground::begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "spent"]));
+    let run = begin(&host, &json!([[["toolbox-spend", { "what": "1" }]], "spent"]));
     let waiting = wait_for(&host, &run, "waiting");
     assert!(waiting["waiting_for"][0].get("link").is_none(), "nobody could reach it: {waiting}");
     let request =
@@ -578,7 +578,7 @@ fn a_no_is_no() {
     // By its plugin `push` needs nobody's approval; by plugins.toml it does.
     let text = config("", "").replace("calls = {", "approve = [\"toolbox.pus*\"]\n        calls = {");
     let host = start(Setup::new(&text));
-    let run = ground::begin(&host, &json!([[["toolbox-push", { "what": "1" }]], { "report": true }]));
+    let run = begin(&host, &json!([[["toolbox-push", { "what": "1" }]], { "report": true }]));
     let waiting = wait_for(&host, &run, "waiting");
     let decision = waiting["waiting_for"][0]["id"].as_str().expect("it has a name");
     let path = format!("/api/runs/{run}/decisions/{decision}");
@@ -592,7 +592,7 @@ fn a_no_is_no() {
 fn a_host_that_is_told_to_stop_gives_its_runs_back() {
     let host = start(setup("", ""));
     let goal = json!([[["toolbox-push", { "what": "a", "wait_ms": 1500 }]], [["toolbox-push", { "what": "b" }]], "done"]);
-    let run = ground::begin(&host, &goal);
+    let run = begin(&host, &goal);
     let effects = Effects::of(host.setup());
     effects.wait_for("push", 1);
     let (finished, setup) = host.terminate();
