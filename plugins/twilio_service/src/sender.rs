@@ -29,7 +29,7 @@ use crate::{
     TWILIO,
     deliveries::Deliveries,
     draft::{Draft, Kind, hex},
-    ledger::{Claim, Entry, Ledger, State, now_ms, random_id},
+    ledger::{Claim, Entry, Ledger, State, random_id},
     patience,
     reconcile::{self, Verdict},
     status::StatusReport,
