@@ -2,6 +2,7 @@
 //! comes is taken once and answered in order, whoever is away or killed.
 
 pub mod carrier;
+mod clocks;
 mod crowd;
 
 use std::thread;
@@ -29,7 +30,7 @@ use carrier::Carrier;
 use crowd::Crowd;
 
 pub fn tests() -> Vec<Trial> {
-    trials![
+    let mut tests = trials![
         a_person_is_answered_and_known_on_sqlite,
         a_person_is_answered_and_known_on_postgresql,
         the_orchestrator_answers,
@@ -51,7 +52,9 @@ pub fn tests() -> Vec<Trial> {
         a_kill_after_twilio_took_it_sends_nothing_twice,
         a_host_that_is_killed_again_and_again_answers_everything_once,
         three_hosts_one_is_killed_and_everything_is_answered_once,
-    ]
+    ];
+    tests.extend(clocks::tests());
+    tests
 }
 
 const ACCOUNT: &str = "AC0000000000000000000000000000000a";

@@ -9,17 +9,20 @@ use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
     http::Response,
-    partners::{postgres::Postgres, smtp::SmtpServer},
+    partners::{postgres::Postgres, smtp::SmtpServer, stepped_clock::SteppedClock},
     trial::Outcome,
     trials,
     wait::{poll, wait_until},
 };
+use tempfile::TempDir;
 
 pub fn tests() -> Vec<Trial> {
     trials![
         three_hosts_do_ten_thousand_jobs_and_one_is_killed,
         a_killed_host_repeats_only_what_is_harmless_on_sqlite,
         a_killed_host_repeats_only_what_is_harmless_on_postgresql,
+        a_clock_that_jumps_ahead_repeats_nothing_on_sqlite,
+        a_clock_that_jumps_ahead_repeats_nothing_on_postgresql,
         jobs_survive_a_restart_and_are_cancelled,
         what_is_parked_goes_on_when_smtp_is_configured,
         a_dead_letter_is_shown_and_sent_again,
@@ -197,6 +200,37 @@ fn a_killed_host_repeats_only_what_is_harmless_on_postgresql() -> Outcome {
     let postgres = Postgres::start()?;
     harmless_alone_is_repeated(Setup::new(PLUGINS).env("DATABASE_URL", &postgres.url()));
     Ok(())
+}
+
+/// The leases of jobs are over by the clock, while this host is at them.
+#[track_caller]
+fn a_jump_ahead_repeats_nothing(setup: Setup) -> Outcome {
+    let folder = TempDir::new().expect("a folder can be made");
+    let clock = SteppedClock::new(folder.path())?;
+    let host = start(clock.of_host(setup).file("hold", ""));
+    let (first, second) = (schedule(&host, &email("an email")), schedule(&host, &message("a message")));
+    all_due(&host);
+    wait_until("both to have an effect", || effects(&host), |effects| effects.len() == 2);
+    clock.step_to(130);
+    // That this one is claimed shows that the host has looked.
+    let third = schedule(&host, &email("another email"));
+    all_due(&host);
+    wait_until("the third to have an effect", || effects(&host), |effects| effects.len() == 3);
+    fs::remove_file(host.setup().path("hold")).expect("it is there");
+    for job in [&first, &second, &third] {
+        wait_for(&host, job, "done");
+    }
+    assert!(effects(&host).values().all(|times| *times == 1), "{:?}", effects(&host));
+    Ok(())
+}
+
+fn a_clock_that_jumps_ahead_repeats_nothing_on_sqlite() -> Outcome {
+    a_jump_ahead_repeats_nothing(Setup::new(PLUGINS))
+}
+
+fn a_clock_that_jumps_ahead_repeats_nothing_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_jump_ahead_repeats_nothing(Setup::new(PLUGINS).env("DATABASE_URL", &postgres.url()))
 }
 
 fn jobs_survive_a_restart_and_are_cancelled() {

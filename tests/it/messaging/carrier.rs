@@ -1,7 +1,7 @@
 //! Stands for Twilio's REST where thousands of messages go out: takes them, and tells in which order. It does as little as
 //! it can, for it shares the machine with the hosts.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use plugin_api::jiff::{Timestamp, fmt::rfc2822, tz::TimeZone};
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ pub struct Carrier {
     peer: Peer,
     taken: Arc<Mutex<Vec<Value>>>,
     refused: Arc<Mutex<Option<(String, u32)>>>,
+    busy: Arc<Mutex<bool>>,
+    held: Arc<Mutex<Option<mpsc::Receiver<()>>>>,
 }
 
 impl Carrier {
@@ -19,12 +21,37 @@ impl Carrier {
     pub fn start(account: &'static str) -> Self {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let refused = Arc::new(Mutex::new(None));
+        let (busy, held) = (Arc::new(Mutex::new(false)), Arc::<Mutex<Option<mpsc::Receiver<()>>>>::default());
         let (shared, refusals) = (taken.clone(), refused.clone());
-        let peer = Peer::start(move |asked| match refusal(asked, &refusals) {
-            Some(refusal) => refusal,
-            None => answer(asked, account, &shared),
+        let (is_busy, holds) = (busy.clone(), held.clone());
+        let peer = Peer::start(move |asked| {
+            let is_message = asked.method == "POST";
+            if is_message && *is_busy.lock().expect("no thread panics") {
+                return (429, json!({ "code": 20429, "message": "Too Many Requests", "status": 429 }));
+            }
+            let hold = holds.lock().expect("no thread panics").take_if(|_| is_message);
+            // Released or gone, it goes on.
+            let _ = hold.map(|hold| hold.recv());
+            refusal(asked, &refusals).unwrap_or_else(|| answer(asked, account, &shared))
         });
-        Self { peer, taken, refused }
+        Self { peer, taken, refused, busy, held }
+    }
+
+    /// Messages are turned away as too many from now on, or are taken again.
+    pub fn set_busy(&self, is_busy: bool) {
+        *self.busy.lock().expect("no thread panics") = is_busy;
+    }
+
+    /// The next message is taken only when the sender is used, or gone.
+    pub fn hold(&self) -> mpsc::Sender<()> {
+        let (release, hold) = mpsc::channel();
+        *self.held.lock().expect("no thread panics") = Some(hold);
+        release
+    }
+
+    /// Whether a message is being held.
+    pub fn is_holding(&self) -> bool {
+        self.held.lock().expect("no thread panics").is_none()
     }
 
     /// Where it listens.
