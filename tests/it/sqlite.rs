@@ -7,12 +7,15 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use switchboard_tests::{Setup, TestHost, partners::small_disk::SmallDisk, trial::Outcome, trials};
 
+use tempfile::TempDir;
+
 use crate::log::limit;
 
 pub fn tests() -> Vec<Trial> {
     trials![
         what_was_written_survives_a_power_cut,
         a_transaction_is_all_or_nothing,
+        two_hosts_do_not_share_a_file,
         a_corrupt_file_is_shown_and_kept,
         an_empty_database_url_means_sqlite,
         a_full_disk_is_an_outage_until_there_is_room,
@@ -44,6 +47,24 @@ fn what_was_written_survives_a_power_cut() {
     let host = host.kill().start();
     host.wait_for_status("database", "connected");
     assert!(ok(&host, "query", &json!({"sql": "select answer from kept"})).contains("forty-two"));
+}
+
+/// Each has a `data_dir` of its own, so only the file itself can tell.
+fn two_hosts_do_not_share_a_file() {
+    let folder = TempDir::new().expect("a folder can be made");
+    let url = format!("sqlite:{}/main.db", folder.path().display());
+    let first = Setup::new(PROBED).env("DATABASE_URL", &url).start();
+    first.wait_for_status("database", "connected");
+    let patient = "[plugins.database]\nretry = { attempts = 1, recovery = \"300ms\" }\n";
+    let second = Setup::new(patient).env("DATABASE_URL", &url).start();
+    let refused = told(&second, "is in use by another host", "Stop the other host that uses `");
+    let reason = refused["reason"]["message"].as_str().expect("a reason");
+    assert!(reason.contains(&format!("{}/main.db", folder.path().display())), "{reason}");
+    let answer = second.call("database", "execute", &json!({"sql": "create table shared (words text)"}));
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    drop(first.kill());
+    second.wait_for_status("database", "connected");
+    ok(&second, "execute", &json!({"sql": "create table shared (words text)"}));
 }
 
 fn a_transaction_is_all_or_nothing() {

@@ -1,9 +1,10 @@
 //! The database itself: its pools, and how connections are made.
 
 use std::{
+    fs::File,
     path::Path,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -18,7 +19,7 @@ use sqlx::{
 };
 
 use crate::{
-    budget::Budget, certificates::Certificates, errors::outage, place::Place, renewal::Renewal,
+    budget::Budget, certificates::Certificates, errors::outage, holder, place::Place, renewal::Renewal,
     settings::Settings, target::Target, vec, wal::Wal, writes::Writes,
 };
 
@@ -43,6 +44,8 @@ pub struct Client {
     pub(crate) writes: Writes,
     /// Of an SQLite file, its log.
     pub(crate) wal: Option<Arc<Wal>>,
+    /// Of an SQLite file, that no other process has it.
+    held: std::sync::Mutex<Option<Arc<File>>>,
     /// Connections that were made before something changed are not used any more.
     pub(crate) renewal: Renewal,
     /// The pool has what the files hold that the URL names.
@@ -99,6 +102,7 @@ impl Client {
             target,
             writes: Writes::default(),
             wal,
+            held: std::sync::Mutex::default(),
             renewal,
             certified: AtomicBool::default(),
             asked: Mutex::default(),
@@ -121,9 +125,17 @@ impl Client {
         Ok(options)
     }
 
-    /// A request that comes before the first probe waits for these files.
-    pub(crate) async fn certified(&self) -> Result<(), Failure> {
+    /// What must be there before a connection is used: the files that the URL names, which a request that comes before the
+    /// first probe waits for; an SQLite file must be ours.
+    pub(crate) async fn prepared(&self) -> Result<(), Failure> {
         match (&self.db, &self.target) {
+            (Db::Sqlite { writer, .. }, Target::Sqlite(path)) if !writer.is_closed() => {
+                let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+                if held.is_none() {
+                    *held = holder::hold(path)?;
+                }
+                Ok(())
+            }
             (Db::Postgres(pool), Target::Postgres(options, certificates))
                 if !self.certified.load(Ordering::Acquire) =>
             {
@@ -161,6 +173,7 @@ impl Client {
             Db::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
+                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
         }
     }

@@ -8,6 +8,7 @@
 //! - `disk`, `place`: the database as people are told of it, and the disk of a file.
 //! - `writes`: what writes have shown.
 //! - `wal`: what SQLite has committed, onto the disk.
+//! - `holder`: one process at a time has an SQLite file.
 //! - `renewal`, `client`: the pools.
 //! - `server`, `probe`: whether the database works, and takes writes.
 //!
@@ -33,6 +34,7 @@ mod scrub;
 mod budget;
 mod writes;
 mod wal;
+mod holder;
 mod renewal;
 mod client;
 mod server;

@@ -41,6 +41,7 @@ impl Client {
     pub async fn init(&self) -> Result<(), Failure> {
         if let (Db::Sqlite { writer, .. }, Target::Sqlite(path)) = (&self.db, &self.target) {
             self.make_folder(path).await?;
+            self.prepared().await?;
             let mut connection = writer.acquire().await.map_err(|error| self.failure(&error))?;
             for statement in ["begin immediate", SQLITE_PROBE, "rollback"] {
                 if let Err(error) = connection.execute(statement).await {

@@ -91,7 +91,7 @@ impl Session {
     }
 
     async fn acquire(client: &Client, mode: Mode) -> Result<Self, Trouble> {
-        client.certified().await.map_err(Trouble::outage)?;
+        client.prepared().await.map_err(Trouble::outage)?;
         let lease = match (&client.db, mode) {
             (Db::Postgres(pool), _) => pool.acquire().await.map(Lease::Postgres),
             (Db::Sqlite { writer, .. }, Mode::Write) => writer.acquire().await.map(Lease::Sqlite),
