@@ -2,7 +2,13 @@
 //! life, `run` serves it until it is told to stop. Another program embeds a host by `Host::start` and
 //! `Host::router`.
 
-use std::{collections::HashMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -64,6 +70,8 @@ use observations::Observations;
 /// The version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// What plugins have to end, however long requests took.
+const LEAST_FOR_PLUGINS: Duration = Duration::from_secs(3);
 /// How long clients may take to hear why what they wait for was cut.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -266,8 +274,14 @@ impl Host {
         self.drain();
         // A reload in progress ends first: it holds the lock.
         let grace = self.core.current.lock().await.config.host.shutdown_grace;
-        self.core.journal.settle().await;
-        self.core.lifecycle.stop(grace).await;
+        self.stop_within(grace).await;
+    }
+
+    async fn stop_within(&self, grace: Duration) {
+        let begun = Instant::now();
+        // Its database may be away.
+        let _ = tokio::time::timeout(grace / 2, self.core.journal.settle()).await;
+        self.core.lifecycle.stop(grace.saturating_sub(begun.elapsed())).await;
     }
 }
 
@@ -311,14 +325,17 @@ where
         } => {}
     }
 
-    tracing::info!("stopping: requests in progress may end within {grace:?}");
+    tracing::info!("stopping: requests in progress, and then plugins, may end within {grace:?}");
+    let begun = Instant::now();
     host.drain();
     drop(stopping);
     let outlasted = tokio::time::timeout(grace, &mut server).await.is_err();
     if outlasted {
         tracing::warn!("some requests or WebSockets did not end within {grace:?}, and are cut");
     }
-    host.stop().await;
+    // A reload in progress ends first: it holds the lock.
+    drop(host.core.current.lock().await);
+    host.stop_within(grace.saturating_sub(begun.elapsed()).max(LEAST_FOR_PLUGINS)).await;
     if outlasted {
         // What was cut tells its clients why; one that does not listen is not waited for.
         let _ = tokio::time::timeout(FAREWELL, server).await;

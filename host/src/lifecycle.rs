@@ -41,6 +41,8 @@ use timings::Timings;
 
 /// How many commands of one plugin may wait. Evidence beyond that says nothing new.
 const COMMANDS: usize = 64;
+/// What a plugin has for its `stop`, however long others took.
+const LEAST_GRACE: Duration = Duration::from_secs(1);
 
 /// A plugin to be run.
 pub struct Unit {
@@ -235,8 +237,8 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Stops every plugin, dependents before what they depend on. Calls and streams in progress may end within `grace`
-    /// of now; each plugin may then take as long to end what it began.
+    /// Stops every plugin, dependents before what they depend on, within `grace` of now: calls and streams in progress may
+    /// end, and then each plugin what it began. Of those whose turn comes later than that, each has a second.
     pub async fn stop(&self, grace: Duration) {
         self.stop_some(|_| true, grace).await;
     }
@@ -244,12 +246,12 @@ impl Lifecycle {
     /// Stops the plugins of these names, as [`Lifecycle::stop`] does; gives what is left of each.
     pub async fn stop_some(&self, stops: impl Fn(&str) -> bool, grace: Duration) -> HashMap<String, Before> {
         let plan = self.inner.running.load().plan.clone();
-        let drain_until = Instant::now() + grace;
+        let stop_until = Instant::now() + grace;
         let mut left = HashMap::new();
         for wave in plan.waves().iter().rev() {
             let names = wave.iter().filter(|name| stops(name));
             let stopping = names.map(async |name| {
-                let before = self.stop_one(name, drain_until, grace).await;
+                let before = self.stop_one(name, stop_until).await;
                 before.map(|before| (name.clone(), before))
             });
             left.extend(join_all(stopping).await.into_iter().flatten());
@@ -258,9 +260,10 @@ impl Lifecycle {
     }
 
     /// `None` if its supervisor is gone already.
-    async fn stop_one(&self, name: &str, drain_until: Instant, grace: Duration) -> Option<Before> {
+    async fn stop_one(&self, name: &str, drain_until: Instant) -> Option<Before> {
         let commands = self.commands_of(name).ok()?;
         let (done, stopped) = oneshot::channel();
+        let grace = drain_until.saturating_duration_since(Instant::now()).max(LEAST_GRACE);
         commands.send(Command::Stop(Stop { drain_until, grace, done })).await.ok()?;
         stopped.await.ok()
     }

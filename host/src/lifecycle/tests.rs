@@ -537,6 +537,20 @@ async fn everything_stops_in_reverse_order_even_what_hangs() {
     assert!(world.lifecycle.verify("store").await.is_err());
 }
 
+/// As when the database of all of them is away.
+#[tokio::test(start_paused = true)]
+async fn plugins_that_hang_share_the_grace_period() {
+    let hangs = || Script { stop: steps([Step::Hang]), ..Script::default() };
+    let world = World::default()
+        .plugin("store", &[], hangs())
+        .plugin("memory", &["store"], hangs())
+        .plugin("messages", &["memory"], hangs())
+        .start();
+    world.until("settled", |snapshot| snapshot.settled).await;
+    world.lifecycle.stop(5 * SECOND).await;
+    assert_eq!((world.count("stop store"), world.began.elapsed().as_secs()), (1, 7));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_wait_for_an_attempt() {
     let world = World::default().plugin("mail", &[], init([Step::Hang])).start();
