@@ -5,11 +5,11 @@ use plugin_api::{
     protocol::CallHeader,
     requests::twilio_service::{ClaimWebhook, SettleWebhook, WebhookClaim, WebhookState},
     serde_json::json,
-    testing::TestInstance,
+    testing::{TestInstance, database::Database},
     tokio,
 };
 
-use super::setup::{Twilio, plugin};
+use super::setup::{Twilio, plugin, plugin_with};
 use crate::TwilioService;
 
 async fn claim(plugin: &TestInstance<TwilioService>, caller: &str, lease_seconds: u32) -> WebhookClaim {
@@ -64,4 +64,27 @@ async fn what_is_given_up_or_forgotten_is_handled_by_the_next() {
     let third = third.await.expect("the lease ends");
     assert_eq!(settle(&plugin, "a", &second, true).await, Some(ErrorKind::Conflict));
     assert_eq!(settle(&plugin, "a", &third, true).await, None);
+}
+
+/// On SQLite there is no other process: what one that is gone claimed is handled at once when Twilio delivers it again.
+#[tokio::test]
+async fn the_claim_of_a_process_that_is_gone_ends_at_once() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let before = plugin_with(&twilio, &database).await;
+    assert_eq!(claim(&before, "a", 60).await.state, WebhookState::Claimed);
+    before.stop().await.unwrap();
+    database.run("update twilio_service_webhooks set claim = 'gone'");
+    let plugin = plugin_with(&twilio, &database).await;
+    assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::Claimed);
+    assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::InProgress, "our own holds");
+}
+
+/// The clock was put back by an hour.
+#[tokio::test]
+async fn a_claim_that_no_clock_can_mean_ends() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let plugin = plugin_with(&twilio, &database).await;
+    assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::Claimed);
+    database.run("update twilio_service_webhooks set lease_ms = lease_ms + 3600000");
+    assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::Claimed);
 }
