@@ -40,13 +40,8 @@ pub struct UnknownSend {
     pub candidates: Vec<String>,
 }
 
-/// Asks whether a message went out under an idempotency key of the caller, and sends nothing. `None` is certain as long as
-/// the ledger remembers the key: nothing was sent under it, or Twilio refused it. It remembers for 90 days in the database;
-/// in memory for the newest 4096 messages and calls, and until the plugin is restarted or reloaded.
-///
-/// # Errors
-/// - `deadline`: it is being sent; ask again.
-/// - `unknown_outcome`: perhaps, as for [`SendMessage`].
+/// Asks whether a message went out under an idempotency key of the caller, and sends nothing. That nobody knows it yet is
+/// an answer, and no error.
 #[message]
 #[derive(PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -57,17 +52,30 @@ pub struct FindMessage {
 
 impl Request for FindMessage {
     const OPERATION: &'static str = "find_message";
-    type Response = Option<FoundMessage>;
+    type Response = FoundMessage;
 }
 
-/// A message that Twilio took.
+/// Whether a message went out.
 #[message]
 #[derive(PartialEq, Eq)]
-pub struct FoundMessage {
-    /// Its SID.
-    pub sid: String,
-    /// Twilio's status when it took it.
-    pub status: String,
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum FoundMessage {
+    /// Twilio took it.
+    Sent {
+        /// Its SID.
+        sid: String,
+        /// Twilio's status when it took it.
+        status: String,
+    },
+    /// Certainly not, as long as the ledger remembers the key: nothing was sent under it, or Twilio refused it. It remembers
+    /// for 90 days in the database; in memory for the newest 4096 messages and calls, and until the plugin is restarted or
+    /// reloaded.
+    NotSent,
+    /// It is being sent, or its outcome is being looked for: ask again.
+    Open {
+        /// Which of both, for a person.
+        why: String,
+    },
 }
 
 /// Asks what Twilio told of a message or call since it was sent; asks nothing of Twilio.

@@ -125,8 +125,11 @@ fn key(part: &Part) -> String {
 /// The SID under which Twilio took it, on this host or another one, before a crash or after; `None` if it surely did not.
 async fn find(pump: &Pump, part: &Part) -> Outcome<Option<String>> {
     let twilio = pump.context.dependency(TWILIO_SERVICE)?.deadline(CALL);
-    let found = twilio.call(FindMessage { key: key(part) }).await?;
-    Ok(found.map(|FoundMessage { sid, .. }| sid))
+    match twilio.call(FindMessage { key: key(part) }).await? {
+        FoundMessage::Sent { sid, .. } => Ok(Some(sid)),
+        FoundMessage::NotSent => Ok(None),
+        FoundMessage::Open { why } => Err(OperationError::unknown_outcome(why)),
+    }
 }
 
 async fn sent(pump: &Pump, part: &mut Part, sid: String) {

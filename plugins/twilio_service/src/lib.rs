@@ -47,7 +47,7 @@ use plugin_api::{
 };
 
 use crate::{
-    sender::{Asker, Sender, Sent},
+    sender::{Asker, Sender},
     settings::{Config, Settings},
 };
 
@@ -270,9 +270,8 @@ impl TwilioService {
         self: Arc<Self>,
         request: FindMessage,
         call: Call,
-    ) -> Result<Option<FoundMessage>, OperationError> {
-        let found = self.sender.find(call.caller().unwrap_or_default(), &request.key).await?;
-        Ok(found.map(|Sent { sid, status, .. }| FoundMessage { sid, status }))
+    ) -> Result<FoundMessage, OperationError> {
+        self.sender.find(call.caller().unwrap_or_default(), &request.key).await
     }
 
     async fn read_delivery(

@@ -14,7 +14,7 @@ use plugin_api::{
     process,
     requests::{
         twilio::{Identify, Identity, RestRequest, TwilioTrouble},
-        twilio_service::UnknownSend,
+        twilio_service::{FoundMessage, UnknownSend},
     },
     serde_json::{self, Value},
     tokio::{
@@ -100,6 +100,8 @@ enum Standing {
     /// It may be claimed.
     NotSent,
     UnderWay,
+    /// Twilio does not show yet whether it went.
+    Undecided(OperationError),
 }
 
 impl Asker {
@@ -204,6 +206,7 @@ impl Sender {
                 Standing::Sent(sent) => return Ok(sent),
                 Standing::NotSent => continue,
                 Standing::UnderWay => {}
+                Standing::Undecided(doubt) => return Err(doubt),
             }
             if asker.left() < LOOK {
                 return Err(OperationError::deadline(
@@ -215,15 +218,16 @@ impl Sender {
     }
 
     /// Whether a message went out under this key of this caller. Nothing is sent.
-    pub async fn find(&self, caller: &str, key: &str) -> Result<Option<Sent>, OperationError> {
+    pub async fn find(&self, caller: &str, key: &str) -> Result<FoundMessage, OperationError> {
         let Some(known) = self.ledger.entry(&entry_of(Kind::Message, caller, key)).await? else {
-            return Ok(None);
+            return Ok(FoundMessage::NotSent);
         };
-        match self.standing(Box::new(known)).await? {
-            Standing::Sent(sent) => Ok(Some(sent)),
-            Standing::NotSent => Ok(None),
-            Standing::UnderWay => Err(OperationError::deadline("it is being sent: ask again")),
-        }
+        Ok(match self.standing(Box::new(known)).await? {
+            Standing::Sent(Sent { sid, status, .. }) => FoundMessage::Sent { sid, status },
+            Standing::NotSent => FoundMessage::NotSent,
+            Standing::UnderWay => FoundMessage::Open { why: "it is being sent".to_owned() },
+            Standing::Undecided(doubt) => FoundMessage::Open { why: doubt.message },
+        })
     }
 
     /// How an entry stands, after a look at Twilio if it is in doubt.
@@ -241,7 +245,9 @@ impl Sender {
         match self.reconcile(&known).await? {
             Verdict::Sent { sid, status } => Ok(sent(sid, status)),
             Verdict::NotSent => Ok(Standing::NotSent),
-            Verdict::Undecided(candidates) => Err(unknown(&known, "no answer of Twilio came", candidates)),
+            Verdict::Undecided(candidates) => {
+                Ok(Standing::Undecided(unknown(&known, "no answer of Twilio came", candidates)))
+            }
         }
     }
 

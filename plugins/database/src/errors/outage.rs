@@ -16,6 +16,10 @@ pub use refusals::{
     slow_commits, standby,
 };
 
+/// sqlx reads the end of a connection as an answer of this byte, when it asks for TLS. A proxy ends connections so while the
+/// server behind it is away; a real server answers with a letter.
+const NO_ANSWER_TO_TLS: &str = "SSLRequest: 0x00";
+
 /// Why a connection could not be made or did not answer.
 pub fn failure(error: &sqlx::Error, place: &Place) -> Failure {
     tracing::debug!(%error, "there is no connection to the database");
@@ -32,6 +36,7 @@ pub fn failure(error: &sqlx::Error, place: &Place) -> Failure {
                 _ => Failure::protocol(format!("{place} answers by an error of an unknown kind")),
             }
         }
+        sqlx::Error::Protocol(said) if said.contains(NO_ANSWER_TO_TLS) => closed(place),
         sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed => {
             Failure::internal(format!("the connection to {place} broke down"))
         }
@@ -68,11 +73,15 @@ fn io(error: &std::io::Error, place: &Place) -> Failure {
             Failure::unavailable(format!("there is no route to {place}"))
                 .advise(FixAction::Retry, "Check the network of this machine and the address in `url`")
         }
-        _ => Failure::unavailable(format!("{place} closed the connection")).advise(
-            FixAction::Retry,
-            "Wait: it connects again by itself; if it does not, see the log of the server",
-        ),
+        _ => closed(place),
     }
+}
+
+fn closed(place: &Place) -> Failure {
+    Failure::unavailable(format!("{place} closed the connection")).advise(
+        FixAction::Retry,
+        "Wait: it connects again by itself; if it does not, see the log of the server",
+    )
 }
 
 fn silent(place: &Place) -> Failure {

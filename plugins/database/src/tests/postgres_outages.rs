@@ -48,6 +48,25 @@ fn nobody_there() {
     });
 }
 
+/// A proxy whose server is away.
+#[test]
+fn closed_at_once() {
+    run(async {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("postgres://ann:hush@127.0.0.1:{}/main", proxy.local_addr().expect("bound").port());
+        let serve = async {
+            loop {
+                let (mut socket, _) = proxy.accept().await.expect("a guest");
+                let mut request = [0; 8];
+                socket.read_exact(&mut request).await.expect("a request for TLS");
+            }
+        };
+        let asked =
+            check(&url, expect!["unavailable: PostgreSQL at `127.0.0.1:PORT` closed the connection []"]);
+        tokio::select! { () = asked => {}, () = serve => {} }
+    });
+}
+
 #[test]
 fn something_else_there() {
     run(async {

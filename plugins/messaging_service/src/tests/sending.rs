@@ -8,7 +8,7 @@ use plugin_api::{
     protocol::CallHeader,
     requests::{
         messaging::{ListUnprocessed, Retry, Send, SendState},
-        twilio_service::Channel,
+        twilio_service::{Channel, FoundMessage},
     },
     serde_json::{self, json},
     tokio,
@@ -226,7 +226,7 @@ async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
 async fn attempts_without_an_answer_come_to_an_end() {
     let world = World::default();
     world.state().twilio = Some((OperationError::unknown_outcome("no answer came"), false));
-    world.state().find = Some(Arc::new(|| Ok(None)));
+    world.state().find = Some(Arc::new(|| Ok(FoundMessage::NotSent)));
     let host = world.host_with(json!({ "give_up_after": "6s" })).await;
     let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
     host.call_with(header, to_ada("hello")).await.unwrap_err();
@@ -239,10 +239,10 @@ async fn attempts_without_an_answer_come_to_an_end() {
 /// An earlier attempt may still be under way, or its outcome out of reach.
 #[tokio::test]
 async fn what_is_given_up_is_not_called_failed_before_it_is_known() {
-    for doubt in [OperationError::deadline("it is being sent: ask again"), away()] {
+    for doubt in [Ok(FoundMessage::Open { why: "it is being sent".to_owned() }), Err(away())] {
         let world = World::default();
         world.state().twilio = Some((away(), true));
-        world.state().find = Some(Arc::new(move || Err(doubt.clone())));
+        world.state().find = Some(Arc::new(move || doubt.clone()));
         let host = world.host_with(json!({ "give_up_after": "1s" })).await;
         let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
         let id = host.call_with(header, to_ada("hello")).await.unwrap().id;
@@ -282,7 +282,7 @@ async fn nothing_is_sent_on_a_lane_that_was_lost_during_a_call() {
         }
         let later = now_ms() + 30_000;
         database.run(&format!("update messaging_service_lanes set owner = 'other', lease_ms = {later}"));
-        Ok(None)
+        Ok(FoundMessage::NotSent)
     }));
     world.state().twilio = None;
     let place = std::panic::Location::caller();

@@ -69,7 +69,7 @@ pub struct State {
 }
 
 /// An answer to whether a message went.
-type Find = Arc<dyn Fn() -> Result<Option<FoundMessage>, OperationError> + Send + Sync>;
+type Find = Arc<dyn Fn() -> Result<FoundMessage, OperationError> + Send + Sync>;
 
 impl Default for State {
     fn default() -> Self {
@@ -240,7 +240,7 @@ impl World {
     }
 
     /// What the ledger knows: Twilio need not be there for it.
-    fn find(&self, key: &str) -> Result<Option<FoundMessage>, OperationError> {
+    fn find(&self, key: &str) -> Result<FoundMessage, OperationError> {
         let find = self.state().find.clone();
         if let Some(find) = find {
             return find();
@@ -249,10 +249,11 @@ impl World {
         if let Some((error, _)) =
             state.twilio.as_ref().filter(|(error, _)| error.kind == ErrorKind::UnknownOutcome)
         {
-            return Err(error.clone());
+            return Ok(FoundMessage::Open { why: error.message.clone() });
         }
         let found = state.sent.iter().position(|(known, _)| known == key);
-        Ok(found.map(|index| FoundMessage { sid: sid_of(index), status: "queued".to_owned() }))
+        let sent = |index| FoundMessage::Sent { sid: sid_of(index), status: "queued".to_owned() };
+        Ok(found.map_or(FoundMessage::NotSent, sent))
     }
 
     fn reported(&self, list: &ListUndelivered) -> Undelivered {

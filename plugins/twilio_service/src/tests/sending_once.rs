@@ -6,8 +6,8 @@ use plugin_api::{
     prelude::Duration,
     protocol::CallHeader,
     requests::twilio_service::{
-        Channel, FindMessage, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage, UnknownSend,
-        UpdateCall,
+        Channel, FindMessage, FoundMessage, LedgerKind, ListOptOuts, PlaceCall, RecordOptOut, SendMessage,
+        UnknownSend, UpdateCall,
     },
     serde_json::{self, json},
     testing::database::Database,
@@ -99,8 +99,8 @@ async fn what_is_under_way_here_is_not_taken_for_lost() {
         database.run("update twilio_service_outbox set lease_ms = 0, sending_ms = 0");
         let hurried = CallHeader { deadline_ms: Some(1_000), ..keyed("a") };
         let repeat = plugin.call_with(hurried, sms("hi")).await.unwrap_err();
-        let found = plugin.call(FindMessage { key: "a".to_owned() }).await.unwrap_err();
-        assert_eq!(found.kind, ErrorKind::Deadline);
+        let found = plugin.call(FindMessage { key: "a".to_owned() }).await.unwrap();
+        assert_eq!(found, FoundMessage::Open { why: "it is being sent".to_owned() });
         release.send(()).unwrap();
         repeat.kind
     };
@@ -115,21 +115,22 @@ async fn the_ledger_tells_what_went_out_and_sends_nothing() {
     let twilio = Twilio::default();
     let plugin = plugin(&twilio, json!({}));
     let find = |key: &str| plugin.call(FindMessage { key: key.to_owned() });
-    assert_eq!(find("a").await.unwrap(), None, "nobody sent it");
+    assert_eq!(find("a").await.unwrap(), FoundMessage::NotSent, "nobody sent it");
     let sent = plugin.call_with(keyed("a"), sms("hi")).await.unwrap();
     plugin.call(RecordOptOut { address: ADA.to_owned(), opted_out: true }).await.unwrap();
-    assert_eq!(find("a").await.unwrap().expect("it was sent").sid, sent.sid);
+    assert!(matches!(find("a").await.unwrap(), FoundMessage::Sent { sid, .. } if sid == sent.sid));
     plugin.call_with(keyed("b"), sms("hi")).await.unwrap_err();
-    assert_eq!(find("b").await.unwrap(), None, "the recipient opted out");
+    assert_eq!(find("b").await.unwrap(), FoundMessage::NotSent, "the recipient opted out");
     let other = CallHeader { caller: Some("messaging_service".to_owned()), ..CallHeader::default() };
-    assert_eq!(plugin.call_with(other, FindMessage { key: "a".to_owned() }).await.unwrap(), None);
+    let found = plugin.call_with(other, FindMessage { key: "a".to_owned() }).await.unwrap();
+    assert_eq!(found, FoundMessage::NotSent);
 
     plugin.call(RecordOptOut { address: ADA.to_owned(), opted_out: false }).await.unwrap();
     twilio.refuses(lost);
     plugin.call_with(keyed("c"), sms("hi")).await.unwrap_err();
-    assert_eq!(find("c").await.unwrap_err().kind, ErrorKind::UnknownOutcome);
+    assert!(matches!(find("c").await.unwrap(), FoundMessage::Open { .. }), "an answer, and no failure");
     twilio.set_ahead(130_000);
-    assert_eq!(find("c").await.unwrap(), None);
+    assert_eq!(find("c").await.unwrap(), FoundMessage::NotSent);
     assert_eq!(twilio.creates().len(), 2);
 }
 
