@@ -37,6 +37,8 @@ pub mod plant;
 pub mod bad_libraries;
 /// A way to a partner that can be cut.
 pub mod relay;
+/// Random faults become a judgement on what was promised.
+pub mod chaos;
 /// What tests need beside the workspace: servers and tools of other makers.
 pub mod partners;
 

@@ -36,7 +36,18 @@ impl Asked {
     }
 }
 
-type Answer = Arc<dyn Fn(&Asked) -> (u16, Value) + Send + Sync>;
+/// What it answers.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers beside those that every answer has, such as `("retry-after", "2")`.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Value,
+}
+
+type Answer = Arc<dyn Fn(&Asked) -> Option<Reply> + Send + Sync>;
 
 impl Peer {
     /// Starts one that answers so, each connection on a thread of its own.
@@ -44,6 +55,17 @@ impl Peer {
     /// # Panics
     /// If no port is free.
     pub fn start(answer: impl Fn(&Asked) -> (u16, Value) + Send + Sync + 'static) -> Self {
+        Self::start_with(move |asked| {
+            let (status, body) = answer(asked);
+            Some(Reply { status, headers: Vec::new(), body })
+        })
+    }
+
+    /// The same with headers; `None` ends the connection without an answer.
+    ///
+    /// # Panics
+    /// If no port is free.
+    pub fn start_with(answer: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let answer: Answer = Arc::new(answer);
@@ -69,12 +91,15 @@ fn serve(client: TcpStream, answer: &Answer) -> Option<()> {
     let mut writer = client.try_clone().ok()?;
     let mut reader = BufReader::new(client);
     loop {
-        let (status, body) = answer(&read(&mut reader)?);
+        let Reply { status, headers, body } = answer(&read(&mut reader)?)?;
         let body = body.to_string();
-        let head = format!(
+        let mut head = format!(
             "HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {}",
             body.len()
         );
+        for (name, value) in headers {
+            head += &format!("\r\n{name}: {value}");
+        }
         writer.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).ok()?;
     }
 }

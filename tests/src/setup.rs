@@ -65,6 +65,11 @@ impl Setup {
         self.folder().join(relative)
     }
 
+    /// Leaves the folder where it is, for somebody to look into.
+    pub fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
     /// Starts `switchboard` with these arguments and outputs, and waits for nothing.
     pub fn spawn_with(&self, arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Process {
         Process::start_with(&mut self.prepared(arguments), [stdout, stderr])
