@@ -393,12 +393,20 @@ fn open_libraries(registry: &prometheus::Registry) -> IntGauge {
     gauge
 }
 
-/// What HTTP may cause: the operations of the switch, called by an operator.
+/// What HTTP may cause: the operations of the switch, called by an operator; guards, by nobody.
 struct Operator(Switch);
 
 impl http::Operations for Operator {
     fn call(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
         async move { self.0.call(&Caller::Operator, header, payload.into()).await }.boxed()
+    }
+
+    fn ask_guard(
+        &self,
+        header: CallHeader,
+        payload: Bytes,
+    ) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
+        async move { self.0.call(&Caller::Nobody, header, payload.into()).await }.boxed()
     }
 
     fn open(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {

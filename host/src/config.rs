@@ -124,6 +124,8 @@ pub struct PluginConfig {
     pub tools: Vec<String>,
     /// Patterns of those that wait for a person.
     pub approve: Vec<String>,
+    /// The plugins that may call its operations about people; `None`: those that its manifest names.
+    pub callers: Option<Vec<String>>,
     /// The least severe level of its log; `None`: the host's.
     pub log_level: Option<LogLevel>,
     /// Its own settings, as the file has them.
@@ -145,6 +147,7 @@ impl PluginConfig {
             bind: BTreeMap::new(),
             tools: Vec::new(),
             approve: Vec::new(),
+            callers: None,
             log_level: None,
             settings: SettingsTable::default(),
         }

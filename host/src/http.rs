@@ -74,6 +74,10 @@ pub trait Operations: Send + Sync + 'static {
     /// answers when the board knows the outcome.
     fn call(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<Vec<u8>, OperationError>>;
 
+    /// Asks a guard about a request, on nobody's behalf: only an operation that is declared as a guard is run.
+    fn ask_guard(&self, header: CallHeader, payload: Bytes)
+    -> BoxFuture<'_, Result<Vec<u8>, OperationError>>;
+
     /// Opens a stream, and answers when the other side has taken it.
     fn open(&self, header: CallHeader, payload: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>>;
 }

@@ -58,6 +58,8 @@ pub struct SlotSpec {
     pub name: String,
     /// What the plugin offers.
     pub manifest: Arc<Manifest>,
+    /// The plugins that may call its operations about people, if plugins.toml says so.
+    pub callers: Option<Vec<String>>,
     /// The declared dependencies that plugins.toml names: the name in the manifest, and the instance that serves it.
     pub links: HashMap<String, String>,
     /// How many calls at once, and for how long.
@@ -73,6 +75,8 @@ pub enum Caller {
     Operator,
     /// An instance, by name.
     Plugin(Arc<str>),
+    /// Anyone on the network, before a guard has decided about them: nothing but guards may be asked.
+    Nobody,
 }
 
 /// Finds the root causes of a plugin's trouble.
@@ -210,7 +214,7 @@ impl Switch {
     ) -> Result<Vec<u8>, OperationError> {
         header.caller = caller.name().map(str::to_owned);
         header.trace.get_or_insert_with(new_trace);
-        let outcome = if header.plugin == HOST {
+        let outcome = if header.plugin == HOST && !caller.is_nobody() {
             self.call_host(caller, header, payload).await
         } else {
             self.call_plugin(caller, header, payload).await
@@ -238,6 +242,7 @@ impl Switch {
     ) -> Result<Vec<u8>, OperationError> {
         let found = self.find(caller, &header.plugin);
         let slot = found.inspect_err(|error| self.unreachable(&header, error))?;
+        slot.admit(caller, &header.operation)?;
         self.run(&slot, header, payload).await
     }
 
@@ -245,7 +250,7 @@ impl Switch {
     fn find(&self, caller: &Caller, name: &str) -> Result<Arc<Slot>, OperationError> {
         let slots = self.inner.slots.load();
         let target = match caller {
-            Caller::Operator => name,
+            Caller::Operator | Caller::Nobody => name,
             Caller::Plugin(caller) => match slots.get(caller.as_ref()).and_then(|slot| slot.link(name)) {
                 Some(instance) => instance,
                 None => return Err(undeclared(caller, name)),
@@ -344,9 +349,13 @@ impl Caller {
     /// The instance's name; `None` for a person.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Operator => None,
+            Self::Operator | Self::Nobody => None,
             Self::Plugin(name) => Some(name),
         }
+    }
+
+    fn is_nobody(&self) -> bool {
+        matches!(self, Self::Nobody)
     }
 }
 

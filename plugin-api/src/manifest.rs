@@ -116,6 +116,13 @@ pub struct OperationManifest {
     /// `switchboard doctor` runs it: it takes [`crate::requests::doctor::Examine`].
     #[serde(default)]
     pub doctor: bool,
+    /// Routes may name it as their guard: it takes [`crate::requests::http::HttpRequest`].
+    #[serde(default)]
+    pub guard: bool,
+    /// The only plugins that may call it, unless `callers` in plugins.toml names others; left out, all may that declare
+    /// this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callers: Option<Vec<String>>,
 }
 
 impl Manifest {

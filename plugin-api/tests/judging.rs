@@ -17,7 +17,7 @@ impl Plugin for Doubtful {
         Manifest::integration("doubtful")
             .without_probe()
             .operation(Operation::new("greet", Self::greet))
-            .operation(Operation::new("admit", Self::admit))
+            .operation(Operation::new("admit", Self::admit).guard())
             .operation(Operation::new("greet", Self::greet).needs_approval())
             .route(Route::get("/doubtful", "greet").guard("doubtful.nobody"))
             .route(Route::get("/doubtful", "admit").guard("doubtful.admit"))

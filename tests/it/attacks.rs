@@ -3,12 +3,13 @@
 
 mod caching;
 mod calendars;
+mod plugins;
 
 use libtest_mimic::Trial;
 use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
 
 pub fn tests() -> Vec<Trial> {
-    [caching::tests(), calendars::tests()].into_iter().flatten().collect()
+    [caching::tests(), calendars::tests(), plugins::tests()].into_iter().flatten().collect()
 }
 
 /// The same attack with each database.

@@ -51,7 +51,8 @@ pub fn tests() -> Vec<Trial> {
 const ADA: &str = "+15551234567";
 const BOB: &str = "+15557654321";
 
-const PLUGINS: &str = r#"
+/// A service that remembers, and a plugin that asks it.
+pub const PLUGINS: &str = r#"
     [plugins.database]
     probe = { interval = "200ms", timeout = "2s" }
     retry = { attempts = 2, base = "50ms", cap = "100ms", recovery = "200ms" }
@@ -60,10 +61,12 @@ const PLUGINS: &str = r#"
     probe = { interval = "200ms", timeout = "5s" }
     retry = { attempts = 2, base = "50ms", cap = "100ms", recovery = "200ms" }
     [plugins.memory_service]
+    callers = ["friend"]
     [plugins.friend]
 "#;
 
-fn setup(model: &str) -> Setup {
+/// A host with a plugin that may do all that the service offers.
+pub fn setup(model: &str) -> Setup {
     Setup::new(PLUGINS)
         .env("OPENAI_API_KEY", "sk-battery-staple")
         .env("OPENAI_BASE_URL", &format!("http://{model}/v1"))
@@ -79,7 +82,7 @@ fn start(setup: Setup) -> TestHost {
 
 /// A call on behalf of somebody.
 #[track_caller]
-fn ask(host: &TestHost, person: &str, operation: &str, request: &Value) -> Response {
+pub fn ask(host: &TestHost, person: &str, operation: &str, request: &Value) -> Response {
     let relay = json!({ "operation": operation, "request": request, "person": person });
     host.call("friend", "relay", &relay)
 }

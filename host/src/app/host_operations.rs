@@ -184,6 +184,7 @@ async fn verify(lifecycle: Lifecycle, request: Request<Verify>) -> Result<Value,
                 "`{name}` may ask for its own verification, not for `{other}`"
             )));
         }
+        (Caller::Nobody, _) => return Err(for_nobody()),
         (Caller::Operator, Some(name)) => lifecycle.verify(&name).await?,
         (Caller::Operator, None) => {
             return Err(OperationError::invalid("name the plugin to verify: `{\"plugin\": \"…\"}`"));
@@ -220,6 +221,7 @@ fn acknowledge(
 fn offers(switch: &Switch, caller: &Caller) -> Result<Vec<Offer>, OperationError> {
     match caller {
         Caller::Operator => Ok(switch.offers()),
+        Caller::Nobody => Err(for_nobody()),
         Caller::Plugin(name) => Err(OperationError::denied(format!(
             "`{name}` is a plugin: only an operator may see all operations"
         ))),
@@ -245,10 +247,17 @@ async fn log_levels(core: Weak<Core>, caller: Caller) -> Result<Levels, Operatio
 }
 
 fn for_operators(core: &Weak<Core>, caller: &Caller, what: &str) -> Result<Arc<Core>, OperationError> {
-    if let Caller::Plugin(name) = caller {
-        return Err(OperationError::denied(format!("`{name}` is a plugin: only an operator may {what}")));
+    match caller {
+        Caller::Operator => core.upgrade().ok_or_else(|| OperationError::unavailable("the host is stopping")),
+        Caller::Nobody => Err(for_nobody()),
+        Caller::Plugin(name) => {
+            Err(OperationError::denied(format!("`{name}` is a plugin: only an operator may {what}")))
+        }
     }
-    core.upgrade().ok_or_else(|| OperationError::unavailable("the host is stopping"))
+}
+
+fn for_nobody() -> OperationError {
+    OperationError::denied("only operators and plugins may ask the host")
 }
 
 async fn call_tool(switch: Switch, request: Request<CallTool>) -> Result<Value, OperationError> {

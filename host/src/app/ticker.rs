@@ -73,6 +73,7 @@ mod tests {
         switch.add([SlotSpec {
             name: "mail".to_owned(),
             manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
+            callers: None,
             links: Default::default(),
             limits: Limits::new(Duration::from_secs(1), 1, 1),
             tools: ToolPolicy::default(),

@@ -80,6 +80,7 @@ impl Prepared {
         Some(SlotSpec {
             name: plugin.config.name.clone(),
             manifest: Arc::new(manifest.clone()),
+            callers: plugin.config.callers.clone(),
             links,
             limits: Limits::new(calls.timeout, calls.concurrent, calls.queue),
             tools: ToolPolicy {

@@ -143,6 +143,7 @@ impl Judge<'_> {
         }
         self.check_times(&section, &keys);
         self.check_binds(&section, &keys, names);
+        self.check_callers(&section, &keys, names);
         PluginConfig {
             line: self.places.line(&section).unwrap_or(1),
             library: self.library(&section, keys.library.as_deref().unwrap_or(&name)),
@@ -154,6 +155,7 @@ impl Judge<'_> {
             bind: keys.bind,
             tools: self.each(&format!("{section}/tools"), &keys.tools, tool_pattern),
             approve: self.each(&format!("{section}/approve"), &keys.approve, tool_pattern),
+            callers: keys.callers,
             log_level: keys.log_level,
             settings: self.settings(&format!("{section}/settings"), keys.settings),
             name,
@@ -213,6 +215,18 @@ impl Judge<'_> {
                 format!("add a section `[plugins.{instance}]` with `library = \"{role}\"`")
             };
             self.refuse(&pointer::child(&format!("{section}/bind"), role), message, hint);
+        }
+    }
+
+    /// A name that nothing has would quietly grant nothing.
+    fn check_callers(&mut self, section: &str, keys: &PluginKeys, names: &[String]) {
+        for caller in keys.callers.iter().flatten() {
+            if !names.contains(caller) && !self.disabled.contains(caller) {
+                let meant = closest(caller, names.iter().map(String::as_str));
+                let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
+                let message = format!("names `{caller}`, which plugins.toml does not have");
+                self.refuse(&format!("{section}/callers"), message, hint);
+            }
         }
     }
 

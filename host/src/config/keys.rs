@@ -136,6 +136,9 @@ pub(super) struct PluginKeys {
     pub tools: Vec<String>,
     /// Which of these tools wait for a person's approval.
     pub approve: Vec<String>,
+    /// The plugins that may call its operations about people, such as memory_service.forget. Default: those that its
+    /// manifest names.
+    pub callers: Option<Vec<String>>,
     /// The least severe level of its log, if not the host's.
     pub log_level: Option<LogLevel>,
     /// The plugin's own settings.
@@ -155,6 +158,7 @@ impl Default for PluginKeys {
             bind: BTreeMap::new(),
             tools: Vec::new(),
             approve: Vec::new(),
+            callers: None,
             log_level: None,
             settings: Map::new(),
         }

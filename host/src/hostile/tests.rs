@@ -195,6 +195,7 @@ fn toml_like() -> impl Strategy<Value = Vec<u8>> {
         "bind",
         "tools",
         "approve",
+        "callers",
         "settings",
         "log_level",
     ]);

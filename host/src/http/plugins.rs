@@ -128,7 +128,9 @@ pub(super) fn answer_of(json: &[u8]) -> Result<Response, String> {
 
 /// Asks the guard. Only its own refusal counts as one: a guard that cannot be asked is a 503, never an open door.
 async fn admit(site: &Site, guard: &Guard, request: Bytes) -> Result<Admission, Problem> {
-    let answer = site.call(guard.plugin.as_str(), guard.operation.as_str(), request).await;
+    let (plugin, operation) = (guard.plugin.clone(), guard.operation.clone());
+    let header = CallHeader { plugin, operation, ..CallHeader::default() };
+    let answer = site.operations.ask_guard(header, request).await;
     let answer = answer.and_then(|admission: Vec<u8>| {
         serde_json::from_slice(&admission).map_err(|error| OperationError::internal(error.to_string()))
     });

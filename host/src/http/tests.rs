@@ -59,6 +59,14 @@ impl Operations for FakeOperations {
         Box::pin(async { answer.map(String::into_bytes) })
     }
 
+    fn ask_guard(
+        &self,
+        header: CallHeader,
+        payload: Bytes,
+    ) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
+        self.call(header, payload)
+    }
+
     fn open(&self, header: CallHeader, _: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {
         Box::pin(async move { Err(OperationError::not_found(format!("no stream `{}`", header.operation))) })
     }

@@ -120,6 +120,8 @@ fn manifest(name: &str, request: Value, response: Value) -> OperationManifest {
         keyed: false,
         needs_approval: false,
         doctor: false,
+        guard: false,
+        callers: None,
     }
 }
 

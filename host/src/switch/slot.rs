@@ -15,7 +15,7 @@ use plugin_api::{
 use crate::loader::Instance;
 
 use super::{
-    CallMetrics, Limits, SlotSpec,
+    CallMetrics, Caller, Limits, SlotSpec,
     attachment::{Attachment, Detached, Visit},
     did_you_mean,
     in_use::{InUse, Usage},
@@ -26,6 +26,7 @@ use super::{
 pub(super) struct Slot {
     name: String,
     manifest: Arc<Manifest>,
+    callers: Option<Vec<String>>,
     links: HashMap<String, String>,
     limits: Limits,
     tools: ToolPolicy,
@@ -48,7 +49,7 @@ pub(super) struct Operation {
 
 impl Slot {
     pub(super) fn new(spec: SlotSpec, metrics: &CallMetrics, in_use: Arc<InUse>) -> Self {
-        let SlotSpec { name, manifest, links, limits, tools } = spec;
+        let SlotSpec { name, manifest, callers, links, limits, tools } = spec;
         in_use.set_operations(manifest.operations.iter().map(|operation| operation.name.as_str()));
         let operations = manifest.operations.iter().map(|operation| {
             let (metrics, usage) = (metrics.operation(&name, &operation.name), in_use.usage(&operation.name));
@@ -58,7 +59,7 @@ impl Slot {
         });
         let operations = operations.collect();
         let (attachment, vacant_since) = (ArcSwapOption::empty(), Mutex::new(Instant::now()));
-        Self { name, manifest, links, limits, tools, operations, in_use, attachment, vacant_since }
+        Self { name, manifest, callers, links, limits, tools, operations, in_use, attachment, vacant_since }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -67,6 +68,33 @@ impl Slot {
 
     pub(super) fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Whether this caller may ask for the operation, as far as that depends on the operation.
+    pub(super) fn admit(&self, caller: &Caller, operation: &str) -> Result<(), OperationError> {
+        let name = &self.name;
+        let declared = self.manifest.operation(operation);
+        match caller {
+            Caller::Operator => Ok(()),
+            Caller::Nobody if declared.is_some_and(|declared| declared.guard) => Ok(()),
+            // Not the client's fault, so that it is not told as a refusal.
+            Caller::Nobody => {
+                Err(OperationError::internal(format!("`{name}.{operation}` is not declared as a guard")))
+            }
+            Caller::Plugin(caller) => {
+                let Some(by_default) = declared.and_then(|declared| declared.callers.as_ref()) else {
+                    return Ok(());
+                };
+                let granted = self.callers.as_ref().unwrap_or(by_default);
+                if granted.iter().any(|granted| **granted == **caller) {
+                    return Ok(());
+                }
+                Err(OperationError::denied(format!(
+                    "`{caller}` may not call `{name}.{operation}`, which is about people: name it in `callers` of \
+                     `[plugins.{name}]` if it should"
+                )))
+            }
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {

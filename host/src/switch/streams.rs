@@ -36,6 +36,7 @@ impl Switch {
         header.trace.get_or_insert_with(new_trace);
         let found = self.find(caller, &header.plugin);
         let slot = found.inspect_err(|error| self.unreachable(&header, error))?;
+        slot.admit(caller, &header.operation)?;
         let opened = self.open_on(slot, header, payload).await;
         opened.map_err(|error| self.scrubbed(error))
     }

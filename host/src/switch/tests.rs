@@ -221,10 +221,68 @@ fn slot(name: &str, asks: Option<&str>, operations: &[&str]) -> SlotSpec {
     SlotSpec {
         name: name.to_owned(),
         manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
+        callers: None,
         links: asks.iter().map(|asks| ((*asks).to_owned(), (*asks).to_owned())).collect(),
         limits: Limits::new(Duration::from_secs(10), 4, 4),
         tools: ToolPolicy::default(),
     }
+}
+
+#[tokio::test]
+async fn nobody_may_ask_anything_but_a_guard() {
+    let world = World::new();
+    let ask = async |plugin: &str, operation: &str| {
+        let header = CallHeader {
+            plugin: plugin.to_owned(),
+            operation: operation.to_owned(),
+            ..CallHeader::default()
+        };
+        world.switch.call(&Caller::Nobody, header, b"null".to_vec()).await.map_err(|error| error.kind)
+    };
+    let mut guarded = slot("store", None, &["work", "other"]);
+    let mut manifest = Manifest::clone(&guarded.manifest);
+    manifest.operations[1].guard = true;
+    guarded.manifest = Arc::new(manifest);
+    world.switch.add([guarded]);
+    world.attach("store", None);
+    assert_eq!(ask("store", "work").await, Err(ErrorKind::Internal));
+    assert_eq!(ask("store", "nothing").await, Err(ErrorKind::Internal));
+    assert_eq!(ask("host", "reload").await, Err(ErrorKind::NotFound), "the host itself is no plugin to it");
+    assert!(ask("store", "other").await.is_ok());
+    let header =
+        CallHeader { plugin: "store".to_owned(), operation: "flow".to_owned(), ..CallHeader::default() };
+    let opened = world.switch.open(&Caller::Nobody, header, Vec::new()).await;
+    assert_eq!(opened.err().map(|error| error.kind), Some(ErrorKind::Internal));
+}
+
+#[tokio::test]
+async fn operations_about_people_are_for_the_plugins_that_are_named() {
+    let world = World::new();
+    let ask = async |caller: &str, callers: Option<&[&str]>| {
+        let mut store = slot("store", None, &["work"]);
+        let mut manifest = Manifest::clone(&store.manifest);
+        manifest.operations[0].callers = Some(vec!["web".to_owned()]);
+        store.manifest = Arc::new(manifest);
+        store.callers = callers.map(|callers| callers.iter().map(|caller| (*caller).to_owned()).collect());
+        world.switch.add([store, slot("web", Some("store"), &[]), slot("mail", Some("store"), &[])]);
+        world.attach("store", None);
+        let header =
+            CallHeader { plugin: "store".to_owned(), operation: "work".to_owned(), ..CallHeader::default() };
+        let caller = Caller::Plugin(caller.into());
+        world
+            .switch
+            .call(&caller, header, b"null".to_vec())
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    let refused = "denied: `mail` may not call `store.work`, which is about people: name it in `callers` of \
+                   `[plugins.store]` if it should";
+    assert_eq!(ask("web", None).await, Ok(()));
+    assert_eq!(ask("mail", None).await, Err(refused.to_owned()));
+    assert_eq!(ask("mail", Some(&["mail"])).await, Ok(()));
+    assert_eq!(ask("web", Some(&["mail"])).await, Err(refused.replace("`mail`", "`web`")));
+    assert!(world.call("store", None, &Value::Null).await.is_ok(), "operators may");
 }
 
 fn error(kind: &str) -> Value {

@@ -103,9 +103,8 @@ impl Route {
         self
     }
 
-    /// Whom this operation admits may use it: `plugin.operation`. It takes the
-    /// [`crate::requests::http::HttpRequest`], and answers a [`crate::requests::http::Admission`] or an error. If it
-    /// cannot be asked, the request is a 503.
+    /// Requests that this operation admits may use it: `plugin.operation`, declared as a guard by
+    /// [`Operation::guard`](crate::plugin::Operation::guard). If it cannot be asked, the request is a 503.
     pub fn guard(mut self, operation: &str) -> Self {
         self.manifest.access = Access::Guard(operation.to_owned());
         self

@@ -96,6 +96,8 @@ impl<P: Plugin> Operation<P> {
             keyed: false,
             needs_approval: false,
             doctor: false,
+            guard: false,
+            callers: None,
         };
         Self { manifest, handler }
     }
@@ -141,6 +143,23 @@ impl<P: Plugin> Operation<P> {
     /// [`Examination`](crate::requests::doctor::Examination).
     pub fn doctor(mut self) -> Self {
         self.manifest.doctor = true;
+        self
+    }
+
+    /// Of the other plugins, only these may call it, by the names of their sections in plugins.toml; `callers` in the
+    /// section of this plugin names others instead. For operations about people whom the caller chooses. Operators may
+    /// call it, and so may a language model through `tools`, if it is one.
+    pub fn callers<const N: usize>(mut self, callers: [&str; N]) -> Self {
+        self.manifest.callers = Some(callers.map(str::to_owned).to_vec());
+        self
+    }
+
+    /// Routes may name it in [`Route::guard`](crate::manifest::Route::guard). It takes an
+    /// [`HttpRequest`](crate::requests::http::HttpRequest) that nobody has checked yet, and answers an
+    /// [`Admission`](crate::requests::http::Admission) or an error. The host runs it on nobody's behalf: anyone on the
+    /// network can cause that, so it must have no effect.
+    pub fn guard(mut self) -> Self {
+        self.manifest.guard = true;
         self
     }
 }

@@ -52,6 +52,8 @@ use crate::{
 
 const OPENAI: &str = "openai";
 const DATABASE: &str = "database";
+/// The plugins that may list people, and forget whom they name.
+const CALLERS: [&str; 3] = ["messaging_service", "orchestrator_service", "voice_assistant"];
 
 /// Remembers people.
 struct MemoryService {
@@ -134,6 +136,7 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                      it; recall first what it is about, and give the ids. `everything` deletes all there is.",
                 )
                 .tool()
+                .callers(CALLERS)
                 .idempotent(),
         )
         .operation(
@@ -156,7 +159,12 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
 fn for_plugins(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<MemoryService> {
     manifest
         .operation(Operation::of(MemoryService::add_turn).about("Adds something that was said to the thread"))
-        .operation(Operation::of(MemoryService::people).about("Lists the people who are known").idempotent())
+        .operation(
+            Operation::of(MemoryService::people)
+                .about("Lists the people who are known")
+                .callers(CALLERS)
+                .idempotent(),
+        )
         .operation(
             Operation::of(MemoryService::embedding_progress)
                 .about("Reports how many memories can be found by meaning")

@@ -83,6 +83,7 @@ impl Plugin for Bridge {
             .operation(
                 Operation::new("admit", Self::admit)
                     .about("The guard of the media stream: admits what Twilio signed")
+                    .guard()
                     .idempotent(),
             )
             .operation(

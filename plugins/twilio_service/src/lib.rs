@@ -190,6 +190,7 @@ fn webhooks(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioS
                 .about(
                     "The guard of routes that Twilio calls: admits what Twilio signed, and names the person",
                 )
+                .guard()
                 .idempotent(),
         )
         .operation(

@@ -60,6 +60,7 @@ fn database() -> SlotSpec {
     SlotSpec {
         name: DATABASE.to_owned(),
         manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
+        callers: None,
         links: HashMap::new(),
         limits: Limits::new(DEADLINE, 1, 1),
         tools: ToolPolicy::default(),

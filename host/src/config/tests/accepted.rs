@@ -64,6 +64,7 @@ fn every_key_arrives() {
             bind = { mail = "smtp" }
             tools = ["smtp.*", "memory.recall"]
             approve = ["smtp.send_email"]
+            callers = ["smtp"]
             log_level = "trace"
             settings = { name = "Ada", nested = { depth = 2 } }
         "#,
@@ -130,6 +131,7 @@ fn every_key_arrives() {
                 bind: {},
                 tools: [],
                 approve: [],
+                callers: None,
                 log_level: None,
                 settings: {},
             },
@@ -170,6 +172,11 @@ fn every_key_arrives() {
                 approve: [
                     "smtp.send_email",
                 ],
+                callers: Some(
+                    [
+                        "smtp",
+                    ],
+                ),
                 log_level: Some(
                     Trace,
                 ),
@@ -181,7 +188,7 @@ fn every_key_arrives() {
         ]
     "#]]
     .assert_debug_eq(&config.plugins);
-    assert_eq!(config.plugins[1].settings.line_of("/nested/depth"), Some(24));
+    assert_eq!(config.plugins[1].settings.line_of("/nested/depth"), Some(25));
 }
 
 #[test]

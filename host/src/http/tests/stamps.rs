@@ -78,6 +78,14 @@ impl Operations for Panics {
         Box::pin(async { panic!("as the test wants it") })
     }
 
+    fn ask_guard(
+        &self,
+        header: CallHeader,
+        payload: Bytes,
+    ) -> BoxFuture<'_, Result<Vec<u8>, OperationError>> {
+        self.call(header, payload)
+    }
+
     fn open(&self, _: CallHeader, _: Bytes) -> BoxFuture<'_, Result<PipeEnd, OperationError>> {
         Box::pin(async { panic!("as the test wants it") })
     }

@@ -43,6 +43,12 @@ fn check_marks(operation: &OperationManifest, problems: &mut Vec<String>) {
     if operation.doctor && (is_stream || !takes(&operation.request, &Examine::default())) {
         add("is for the doctor, but is not a call that takes an `Examine`");
     }
+    if operation.guard && (is_stream || !takes_request(&operation.request)) {
+        add("is a guard, but is not a call that takes an HTTP request");
+    }
+    if operation.guard && operation.tool {
+        add("is a guard and a tool: a guard decides about requests, and has no effect");
+    }
 }
 
 /// Why an operation of this plugin cannot guard a route; `None` if it can.
@@ -51,6 +57,7 @@ pub fn cannot_guard(manifest: &Manifest, operation: &str) -> Option<&'static str
         None => Some("is not an operation"),
         Some(guard) if guard.mode == OperationMode::Stream => Some("is a stream: it needs a call"),
         Some(guard) if !takes_request(&guard.request) => Some("does not take an HTTP request"),
+        Some(guard) if !guard.guard => Some("is not declared as a guard: mark the operation with `.guard()`"),
         Some(_) => None,
     }
 }

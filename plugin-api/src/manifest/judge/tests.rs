@@ -15,7 +15,7 @@ fn check(change: impl FnOnce(&mut Manifest), expected: Expect) {
         "wants": ["gate"],
         "settings": { "type": "object", "properties": { "server": { "type": "string" } } },
         "operations": [
-            { "name": "show", "mode": "call", "request": schema::<HttpRequest>() },
+            { "name": "show", "mode": "call", "guard": true, "request": schema::<HttpRequest>() },
             { "name": "talk", "mode": "stream", "request": schema::<HttpRequest>() },
             { "name": "send", "mode": "call", "tool": true, "request": {
                 "type": "object", "required": ["to"], "properties": { "to": { "type": "string" } },
@@ -48,6 +48,23 @@ fn a_good_manifest_has_no_problems() {
             manifest.probe_interval_ms = None;
         },
         expect![""],
+    );
+}
+
+#[test]
+fn only_what_is_declared_as_a_guard_guards() {
+    check(
+        |manifest| manifest.operations[0].guard = false,
+        expect![
+            "route `GET /mail/{id}` is guarded by `mail.show`, which is not declared as a guard: mark the operation with `.guard()`"
+        ],
+    );
+    check(
+        |manifest| manifest.operations[1..3].iter_mut().for_each(|operation| operation.guard = true),
+        expect![[r#"
+            operation `talk` is a guard, but is not a call that takes an HTTP request
+            operation `send` is a guard, but is not a call that takes an HTTP request
+            operation `send` is a guard and a tool: a guard decides about requests, and has no effect"#]],
     );
 }
 
@@ -116,6 +133,7 @@ fn a_route_needs_an_operation_that_can_serve_it() {
     check(
         takes_nothing,
         expect![[r#"
+            operation `show` is a guard, but is not a call that takes an HTTP request
             route `GET /mail/{id}` leads to `show`, which does not take an HTTP request
             route `GET /mail/{id}` is guarded by `mail.show`, which does not take an HTTP request
             route `GET /mail/all` leads to `show`, which does not take an HTTP request
