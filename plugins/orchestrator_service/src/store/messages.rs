@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use plugin_api::requests::{
     orchestrator::LostMessage,
-    sql::{Execute, Query, Row, Statement, Transaction},
+    sql::{Execute, Query, Row, Statement},
     twilio_service::NotDelivered,
 };
 
@@ -20,21 +20,6 @@ pub struct Lost {
 }
 
 impl Store {
-    /// Keeps what a call sent. A second time changes nothing.
-    pub async fn add_sent(&self, run: &str, call: &ToolRun, sent: &[Sent]) -> Outcome<()> {
-        let insert = |sent: &Sent| {
-            let insert = Statement::new(
-                "insert into orchestrator_service_messages
-                    (sid, run, step, position, tool, recipient, error_code, why, advice, lost_ms)
-                values ($1, $2, $3, $4, $5, $6, 0, '', '', 0) on conflict do nothing",
-            );
-            let insert = insert.bind(&sent.sid).bind(run).bind(call.step).bind(call.position);
-            insert.bind(&call.tool).bind(&sent.to)
-        };
-        let insert = Transaction { statements: sent.iter().map(insert).collect() };
-        self.transaction(insert).await.map(drop)
-    }
-
     /// Which of these messages a run's tool sent.
     pub async fn sent_by_runs(&self, sids: &[&str]) -> Outcome<BTreeSet<String>> {
         let places: Vec<_> = (1..=sids.len()).map(|place| format!("${place}")).collect();
@@ -66,6 +51,17 @@ impl Store {
             order by step, position, sid";
         self.query(Query::new(query).bind(run)).await?.iter().map(lost).collect()
     }
+}
+
+/// Keeps a message that a call sent. A second time changes nothing.
+pub(super) fn insert(run: &str, call: &ToolRun, sent: &Sent) -> Statement {
+    let insert = Statement::new(
+        "insert into orchestrator_service_messages
+            (sid, run, step, position, tool, recipient, error_code, why, advice, lost_ms)
+        values ($1, $2, $3, $4, $5, $6, 0, '', '', 0) on conflict do nothing",
+    );
+    let insert = insert.bind(&sent.sid).bind(run).bind(call.step).bind(call.position);
+    insert.bind(&call.tool).bind(&sent.to)
 }
 
 fn lost(row: Row<'_>) -> Outcome<Lost> {

@@ -11,8 +11,11 @@ use plugin_api::{
     serde_json::{self, json},
 };
 
-use super::{Outcome, Store, did_something, rows, tables};
-use crate::run::{Held, Step, ToolRun};
+use super::{Outcome, Store, did_something, messages, rows, tables};
+use crate::{
+    messages::Sent,
+    run::{Held, Step, ToolRun},
+};
 
 /// Who works on a run, and how long after each step at least.
 #[derive(Debug, Clone)]
@@ -198,8 +201,8 @@ impl Store {
         self.execute(put_back).await.map(did_something)
     }
 
-    /// Keeps the result of a call, also of a run that was cancelled meanwhile.
-    pub async fn settle(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
+    /// Keeps the result of a call with what it sent, also of a run that was cancelled meanwhile.
+    pub async fn settle(&self, run: &str, claim: &Claim, call: &ToolRun, sent: &[Sent]) -> Outcome<bool> {
         let settle = "
             update orchestrator_service_calls set state = $5, result = $6
             where run = $1 and step = $3 and position = $4 and state not in ('waiting') and exists
@@ -214,7 +217,11 @@ impl Store {
             .expect_rows(1);
         let touch = "update orchestrator_service_runs set changed_ms = now_ms() where id = $1";
         let touch = Statement::new(touch).bind(run);
-        Ok(self.transaction(Transaction::default().then(settle).then(touch)).await?.is_ok())
+        let mut transaction = Transaction::default().then(settle).then(touch);
+        for sent in sent {
+            transaction = transaction.then(messages::insert(run, call, sent));
+        }
+        Ok(self.transaction(transaction).await?.is_ok())
     }
 
     /// Leaves a call to a person.

@@ -1,5 +1,7 @@
 //! A message that a tool sent, and no carrier delivered: the run learns of it, and so does whoever looks at it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use plugin_api::{
     requests::{
         openai::{Chat, Message},
@@ -131,4 +133,24 @@ async fn the_report_of_a_run_that_is_over_says_so_on_every_host() {
     assert_eq!((shown.report.state, shown.report.undelivered), (RunState::Done, lost));
     let next = other.call(goal("something else")).await.unwrap();
     assert_eq!(next.undelivered, [], "it is another run's");
+}
+
+/// The tool answers a host that lost its claim meanwhile: whoever has the run now keeps what their own call sent.
+#[tokio::test]
+async fn a_host_that_lost_its_claim_keeps_no_message_of_its_call() {
+    let world = World::new();
+    let (database, calls) = (world.database.clone(), AtomicUsize::new(0));
+    let world = world.tool(move |_, _| {
+        if calls.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Ok(message("SM2"));
+        }
+        database.run("update orchestrator_service_runs set owner = 'other', lease_ms = 1");
+        Ok(message("SM1"))
+    });
+    let host = world.host(once(&[NOTE])).await;
+    let done = host.call(goal("tell Bob")).await.unwrap();
+    assert_eq!((done.state, world.called().len()), (RunState::Done, 2));
+    let kept = world.database.run("select sid from orchestrator_service_messages");
+    let kept: Vec<String> = kept.iter().map(|row| row.get("sid").unwrap()).collect();
+    assert_eq!(kept, ["SM2"]);
 }

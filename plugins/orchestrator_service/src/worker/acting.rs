@@ -198,18 +198,19 @@ impl Worker {
                 self.put_off(index, back, Some(wait)).await
             }
             Outcome::Settled { is_ok, result, sent } => {
-                if !sent.is_empty() {
-                    let add = || async { self.shared.store.add_sent(&self.run.id, &call, &sent).await };
-                    self.write(add).await?;
-                }
-                self.settle(index, call.settled(is_ok, result)).await.map(|()| None)
+                self.settle_with(index, call.settled(is_ok, result), &sent).await.map(|()| None)
             }
             Outcome::Unknown => self.leave_to_a_person(index, call).await.map(|()| None),
         }
     }
 
+    /// A call that sent nothing.
     async fn settle(&mut self, index: usize, call: ToolRun) -> Result<(), Halt> {
-        let settle = || async { self.shared.store.settle(&self.run.id, &self.claim, &call).await };
+        self.settle_with(index, call, &[]).await
+    }
+
+    async fn settle_with(&mut self, index: usize, call: ToolRun, sent: &[Sent]) -> Result<(), Halt> {
+        let settle = || async { self.shared.store.settle(&self.run.id, &self.claim, &call, sent).await };
         held(self.write(settle).await?)?;
         self.keep(index, call);
         Ok(())
