@@ -467,7 +467,7 @@ pub enum CallEvent {
 #[message]
 #[derive(PartialEq, Eq)]
 pub struct CallRecording {
-    /// Why nobody could be told of this message yet; it is retried.
+    /// Why nobody could be told of this message yet; it is retried, unless this says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_announced: Option<String>,
     /// The recording, `RE…`.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use plugin_api::{
     context::Context,
-    deliveries::Reports,
+    deliveries::{RECALLED, Reports},
     error::{ErrorKind, OperationError},
     lease::{has_come, millis},
     prelude::{Arc, Duration},
@@ -41,6 +41,8 @@ const MOST_RETRY: Duration = Duration::from_secs(60 * 60);
 /// An SMS that is not delivered is paid for, and what is in its way is seldom gone within minutes.
 const LEAST_RESEND: Duration = Duration::from_secs(60 * 60);
 pub const MOST_RESEND: Duration = Duration::from_secs(24 * 60 * 60);
+/// Nobody pays for ever for what carriers do not deliver.
+const RESENT: Duration = RECALLED;
 /// Orders are kept as long as keys may be repeated.
 const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Between two calls or messages: a few questions to others.
@@ -183,7 +185,7 @@ impl Desk {
                 Told::By(sid) => self.journal.announced(&voicemail.recording, &sid),
                 Told::Refused(why) => {
                     let pause_ms = pause_of(&voicemail, LEAST_RETRY, MOST_RETRY);
-                    self.journal.refused(&voicemail.recording, &why, pause_ms);
+                    self.journal.refused(&voicemail.recording, &why, Some(pause_ms));
                 }
                 Told::Later => continue,
             }
@@ -206,8 +208,12 @@ impl Desk {
         for NotDelivered { sid, why, .. } in reports {
             pulse.turn();
             let Some(told) = self.journal.told_by(&sid).await? else { continue };
-            let why = format!("the SMS was not delivered: {why}");
-            let pause_ms = pause_of(&told, LEAST_RESEND, MOST_RESEND);
+            let mut why = format!("the SMS was not delivered: {why}");
+            let pause_ms =
+                (now_ms() - told.at_ms < millis(RESENT)).then(|| pause_of(&told, LEAST_RESEND, MOST_RESEND));
+            if pause_ms.is_none() {
+                why.push_str("; it is not sent again until the plugin restarts");
+            }
             self.journal.not_delivered(&told, &why, pause_ms).await?;
             tracing::warn!(recording = told.recording, sid, "nobody was told of a message: {why}");
             self.tell_untold().await?;

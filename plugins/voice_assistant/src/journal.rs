@@ -17,6 +17,7 @@ use plugin_api::{
     context::Context,
     deliveries::RECALLED,
     error::{ErrorKind, Failure, OperationError},
+    lease::NEVER,
     prelude::Duration,
     requests::{
         host::Trouble,
@@ -44,8 +45,6 @@ const CLOSING: Duration = Duration::from_secs(5);
 const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Without a database, a message that its owner was told of is kept as long as a report may come that they were not.
 const MAY_BE_UNDELIVERED: Duration = RECALLED.saturating_mul(2);
-/// When a message is tried again that its owner was told of.
-const TOLD: i64 = i64::MAX;
 /// Words of a call that are kept in memory.
 const MOST_SAID: usize = 200;
 
@@ -264,7 +263,7 @@ impl Journal {
 
     /// Messages that nobody was told of, where no database keeps them.
     pub fn voicemails(&self) -> Vec<Voicemail> {
-        locked(&self.voicemails).iter().filter(|voicemail| voicemail.retry_ms != TOLD).cloned().collect()
+        locked(&self.voicemails).iter().filter(|voicemail| !voicemail.is_told()).cloned().collect()
     }
 
     /// Of how many of them nobody could be told, and why not of the newest.
@@ -274,19 +273,18 @@ impl Journal {
         Some((refused.len() as u64, refused.pop()?.refused))
     }
 
-    /// Nobody could be told of it: it is retried after this pause.
-    pub fn refused(&self, recording: &str, why: &str, pause_ms: i64) {
-        let retry_ms = now_ms() + pause_ms;
+    /// Nobody could be told of it: it is retried after this pause, or not any more.
+    pub fn refused(&self, recording: &str, why: &str, pause_ms: Option<i64>) {
+        let retry_ms = pause_ms.map_or(NEVER, |pause_ms| now_ms() + pause_ms);
         self.change(recording, |voicemail| {
             (voicemail.refused, voicemail.retry_ms) = (why.to_owned(), retry_ms);
         });
     }
 
-    /// Its owner was told of it by this SMS; empty if nobody is to be told.
+    /// Its owner was told of it by this SMS.
     pub fn announced(&self, recording: &str, sid: &str) {
         self.change(recording, |voicemail| {
             (voicemail.refused, voicemail.told_by) = (String::new(), sid.to_owned());
-            voicemail.retry_ms = TOLD;
         });
     }
 
@@ -295,16 +293,17 @@ impl Journal {
         if self.store.is_named() {
             return self.store.told_by(sid).await;
         }
-        let is_told = |kept: &&Voicemail| kept.told_by == sid && kept.retry_ms == TOLD;
+        let is_told = |kept: &&Voicemail| kept.told_by == sid && kept.is_told();
         Ok(locked(&self.voicemails).iter().find(is_told).cloned())
     }
 
-    /// The SMS that told its owner of it did not arrive: it is as if it had been refused.
+    /// The SMS that told its owner of it did not arrive: it is as if it had been refused. Without a pause it is
+    /// not tried again.
     pub async fn not_delivered(
         &self,
         told: &Voicemail,
         why: &str,
-        pause_ms: i64,
+        pause_ms: Option<i64>,
     ) -> Result<(), OperationError> {
         if self.store.is_named() {
             return self.store.not_delivered(&told.told_by, why, pause_ms).await;
@@ -322,7 +321,7 @@ impl Journal {
     pub fn forget_old(&self) {
         locked(&self.calls).retain(|_, call| call.touched.elapsed() < FORGOTTEN);
         let most_ms = i64::try_from(MAY_BE_UNDELIVERED.as_millis()).unwrap_or(i64::MAX);
-        let is_open = |kept: &Voicemail| kept.retry_ms != TOLD || now_ms() - kept.at_ms < most_ms;
+        let is_open = |kept: &Voicemail| !kept.is_told() || now_ms() - kept.at_ms < most_ms;
         locked(&self.voicemails).retain(is_open);
     }
 

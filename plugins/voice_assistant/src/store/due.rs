@@ -32,12 +32,19 @@ pub struct Voicemail {
     pub seconds: i64,
     /// When it was left.
     pub at_ms: i64,
-    /// Not before this moment; 0 if it was not tried yet.
+    /// Not before this moment; 0 if it was not tried yet, and [`lease::NEVER`] if it was given up.
     pub retry_ms: i64,
     /// Why nobody could be told of it; empty if nothing is known.
     pub refused: String,
     /// The SMS that told of it last; empty if there is none.
     pub told_by: String,
+}
+
+impl Voicemail {
+    /// Whether its owner knows of it, as far as anybody knows.
+    pub fn is_told(&self) -> bool {
+        !self.told_by.is_empty() && self.refused.is_empty()
+    }
 }
 
 /// A call in progress of which nothing was heard for a while.
@@ -120,12 +127,14 @@ impl Store {
         self.execute(Execute::new(set).bind(recording).bind(sid)).await.map(drop)
     }
 
-    /// The SMS that told of a message did not arrive: it is as if it had been refused.
-    pub async fn not_delivered(&self, sid: &str, why: &str, pause_ms: i64) -> Outcome<()> {
-        let set =
-            "update voice_assistant_recordings set is_announced = 0, refused = $2, retry_ms = now_ms() + $3
-            where told_by = $1 and is_announced = 1";
-        self.execute(Execute::new(set).bind(sid).bind(why).bind(pause_ms)).await.map(drop)
+    /// The SMS that told of a message did not arrive: it is as if it had been refused. Without a pause it is not tried again.
+    pub async fn not_delivered(&self, sid: &str, why: &str, pause_ms: Option<i64>) -> Outcome<()> {
+        let (retry, ms) = pause_ms.map_or(("$3", lease::NEVER), |pause_ms| ("now_ms() + $3", pause_ms));
+        let set = format!(
+            "update voice_assistant_recordings set is_announced = 0, refused = $2, retry_ms = {retry}
+            where told_by = $1 and is_announced = 1"
+        );
+        self.execute(Execute::new(set).bind(sid).bind(why).bind(ms)).await.map(drop)
     }
 
     /// Calls in progress of which nothing was heard since then.

@@ -1,6 +1,6 @@
 //! The owner's notice that Twilio took and no carrier delivered is as good as none.
 
-use plugin_api::{requests::twilio_service::NotDelivered, serde_json::json, tokio};
+use plugin_api::{lease::NEVER, requests::twilio_service::NotDelivered, serde_json::json, tokio};
 
 use super::setup::{Instance, LEFT, OWNER, Phone, World, shown, wait};
 use crate::store::now_ms;
@@ -56,6 +56,30 @@ async fn it_is_kept_shown_and_told_again_later() {
     wait(|| async { trouble(&host) }, Option::is_none).await;
     let keys: Vec<_> = world.state().sent.keys().cloned().collect();
     assert_eq!(keys, ["RE1", "RE1:SM1"], "the old key would be answered by what became of the first");
+}
+
+/// It would be paid for, in vain, for ever. Whoever restarts the plugin has mended something.
+#[tokio::test]
+async fn after_days_it_is_given_up_and_says_so_until_the_plugin_restarts() {
+    let world = World::default();
+    let (host, ada) = (world.host_with(json!({ "owner_number": OWNER })).await, Phone::ada());
+    ada.ring(&host).await;
+    ada.post(&host, "/voicemail", &LEFT).await;
+    let announced =
+        || async { world.database.number("select sum(is_announced) from voice_assistant_recordings") };
+    wait(announced, |announced| *announced == 1).await;
+    world.database.run("update voice_assistant_recordings set at_ms = at_ms - 345600000");
+    report(&world, "SM1");
+    let why = wait(|| async { trouble(&host) }, Option::is_some).await.unwrap_or_default();
+    let expected =
+        "the SMS was not delivered: the number is a landline; it is not sent again until the plugin restarts";
+    assert_eq!(why, format!("nobody could be told of a message that was left: {expected}"));
+    assert_eq!(shown(&host).await.recordings[0].not_announced.as_deref(), Some(expected));
+    let retry_ms = world.database.number("select retry_ms from voice_assistant_recordings");
+    assert_eq!((retry_ms, world.state().sent.len()), (NEVER, 1));
+    drop(host);
+    let _next = world.host_with(json!({ "owner_number": OWNER })).await;
+    wait(|| async { world.state().sent.len() }, |sent| *sent == 2).await;
 }
 
 #[tokio::test]
