@@ -1,5 +1,7 @@
 //! The house rules that a compiler does not know. Each says how to mend what it found.
 
+mod circles;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -7,6 +9,7 @@ use std::{
     process::Command,
 };
 
+use circles::{circles_of_imports_are_found, imports_lead_one_way};
 use libtest_mimic::Trial;
 use switchboard_tests::{
     artifacts::{repository, shipped_plugins},
@@ -19,6 +22,8 @@ pub fn tests() -> Vec<Trial> {
         modules_are_files_with_names,
         nothing_is_left_to_be_done,
         the_host_uses_only_modules_above,
+        imports_lead_one_way,
+        circles_of_imports_are_found,
         what_knows_what,
         a_running_host_writes_by_its_outputs_alone,
         long_lived_tasks_are_watched,

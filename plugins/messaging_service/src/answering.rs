@@ -6,7 +6,7 @@ use plugin_api::{
     lease::has_come,
     prelude::{Arc, Duration},
     requests::{
-        memory::{AddTurn, Medium, Speaker},
+        memory::{AddTurn, Speaker},
         twilio_service::{Channel, RecordOptOut},
     },
     tokio::time::timeout,
@@ -19,7 +19,9 @@ use crate::{
     backoff::{self, Policy},
     keyword::{self, Keyword},
     pump::{LONGEST_STEP, Pump},
-    rate, split,
+    rate,
+    sending::{self, medium},
+    split,
     store::{InState, LONGEST_WAIT, Lane, Outgoing, Received},
 };
 
@@ -221,7 +223,7 @@ fn without_assistant(pump: &Pump, message: &Received) -> Option<Step> {
 async fn begin(pump: &Arc<Pump>, lane: &Lane, message: &Received) -> Outcome<Step> {
     // What was answered last is said, and remembered, before the assistant goes on.
     if pump.store.has_open_parts(&lane.person).await? {
-        pump.send_to(&lane.person).await?;
+        sending::send_to(pump, &lane.person).await?;
         if pump.store.has_open_parts(&lane.person).await? {
             return Ok(Step::Later(ANSWER_ON_ITS_WAY_MS));
         }
@@ -321,15 +323,6 @@ fn pace(age_ms: i64) -> i64 {
 /// WhatsApp delivers reactions and the like without a text.
 fn is_empty(message: &Received) -> bool {
     message.body.trim().is_empty() && message.attachments.is_empty()
-}
-
-pub fn medium(channel: Channel) -> Medium {
-    match channel {
-        Channel::Sms => Medium::Sms,
-        Channel::Whatsapp => Medium::Whatsapp,
-        Channel::Rcs => Medium::Rcs,
-        Channel::Other => Medium::Other,
-    }
 }
 
 async fn count(pump: &Pump, message: &Received) {

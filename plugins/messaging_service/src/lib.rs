@@ -10,10 +10,11 @@
 //! - `text`: what came, in words. Pure.
 //! - `assistant`: a message -> a run of `orchestrator_service`.
 //! - `unanswered`: messages that cannot be answered, one after the other -> a trouble.
-//! - `answering`: a message -> remembered, answered, done.
+//! - `pump`: what all work shares, and how it hears of what there is to do.
 //! - `sending`: a text on its way -> handed to Twilio, remembered, done.
+//! - `answering`: a message -> remembered, answered, done.
 //! - `undelivered`: what Twilio took and no carrier delivered -> said where it is shown.
-//! - `pump`: what is due, on whichever host -> worked on.
+//! - `worker`: what is due, on whichever host -> worked on.
 //! - `outgoing`: a request to send -> a text on its way, and what became of it.
 //! - `showing`: threads, messages, what is not processed.
 //! - `routes`: HTTP -> the operations, and back.
@@ -29,10 +30,11 @@ mod text;
 mod rate;
 mod assistant;
 mod unanswered;
-mod answering;
-mod sending;
-mod undelivered;
 mod pump;
+mod sending;
+mod answering;
+mod undelivered;
+mod worker;
 mod outgoing;
 mod showing;
 mod routes;
@@ -106,7 +108,7 @@ impl Plugin for MessagingService {
             .advise(FixAction::CorrectSetting, "Add a section `[plugins.database]` to plugins.toml, then reload"));
         }
         let pump = &self.pump;
-        self.workers.get_or_init(|| pump::start(pump));
+        self.workers.get_or_init(|| worker::start(pump));
         if let Err(error) = pump.store.migrate().await {
             tracing::warn!(%error, "messages are accepted as soon as the database answers");
         }

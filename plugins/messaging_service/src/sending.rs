@@ -7,7 +7,7 @@ use plugin_api::{
     lease::has_come,
     prelude::{Arc, Duration},
     requests::{
-        memory::{AddTurn, Attachment, Speaker},
+        memory::{AddTurn, Attachment, Medium, Speaker},
         twilio_service::{Channel, FindMessage, FoundMessage, ListOptOuts, SendMessage, SentMessage},
     },
     tokio::time::timeout,
@@ -15,11 +15,9 @@ use plugin_api::{
 };
 
 use crate::{
-    MEMORY, TWILIO_SERVICE,
-    answering::medium,
-    backoff,
+    MEMORY, TWILIO_SERVICE, backoff,
     pump::{LONGEST_STEP, Pump},
-    store::{LONGEST_WAIT, Lane, Part, PartState},
+    store::{Direction, LONGEST_WAIT, Lane, Part, PartState},
     window::Ways,
 };
 
@@ -49,6 +47,15 @@ pub async fn work(pump: &Arc<Pump>, lane: &Lane) -> Outcome<Option<i64>> {
         let Some(part) = due else { return Ok(next) };
         step(pump, lane, part.clone()).await?;
     }
+}
+
+/// Sends what is to go to a person now, if nobody else is at it.
+pub async fn send_to(pump: &Arc<Pump>, person: &str) -> Outcome<()> {
+    if let Some(lane) = pump.store.claim_of(Direction::Out, person).await? {
+        let worked = work(pump, &lane).await;
+        pump.let_go(&lane, worked).await;
+    }
+    Ok(())
 }
 
 async fn step(pump: &Arc<Pump>, lane: &Lane, mut part: Part) -> Outcome<()> {
@@ -300,4 +307,14 @@ pub fn check_way(pump: &Pump, person: &str, channel: Channel, ways: &Ways, has_t
     }
     let has_template = pump.config.whatsapp_template.is_some() && has_text;
     if ways.is_open(channel, pump.store.now_ms()) || has_template { Ok(()) } else { Err(closed(person)) }
+}
+
+/// The medium of a channel, as the memory calls it.
+pub fn medium(channel: Channel) -> Medium {
+    match channel {
+        Channel::Sms => Medium::Sms,
+        Channel::Whatsapp => Medium::Whatsapp,
+        Channel::Rcs => Medium::Rcs,
+        Channel::Other => Medium::Other,
+    }
 }

@@ -22,10 +22,10 @@ use plugin_api::{
 };
 
 use crate::{
-    pool::Shared,
     random,
     run::{Run, ToolRun},
     settings::Approver,
+    shared::Shared,
     store::{Decided, Untold},
 };
 

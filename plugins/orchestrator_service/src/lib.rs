@@ -6,10 +6,11 @@
 //! - `prompt`: a run -> the chat that the model goes on with. Pure.
 //! - `starting`: a request -> a run that may be kept. Pure.
 //! - `store`: what lasts, in the database.
+//! - `shared`: what all parts share.
 //! - `worker`: one run, step by step, to its end or to a person.
-//! - `pool`: the runs of this host, their claims, and those that nobody works on.
 //! - `decisions`: what people decide, and the links by which they do.
 //! - `messages`: what tools sent, and what of it did not arrive.
+//! - `pool`: the runs of this host, their claims, and those that nobody works on.
 //! - `report`, `follow`: how a run goes, and what happens in it.
 //! - `pages`, `routes`: the same over HTTP.
 
@@ -19,10 +20,11 @@ mod run;
 mod prompt;
 mod starting;
 mod store;
+mod shared;
 mod worker;
-mod pool;
 mod decisions;
 mod messages;
+mod pool;
 mod report;
 mod follow;
 mod pages;
@@ -49,9 +51,10 @@ use plugin_api::{
 
 use crate::{
     decisions::{APPROVER, Decisions, LINK_PATH, SMTP, TWILIO_SERVICE},
-    pool::{Pool, Shared},
+    pool::Pool,
     report::Reporter,
     settings::{Config, Settings},
+    shared::Shared,
     starting::Asker,
     store::Store,
 };

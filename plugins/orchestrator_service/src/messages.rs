@@ -19,7 +19,7 @@ use plugin_api::{
 
 use crate::{
     decisions::{Decisions, TWILIO_SERVICE},
-    pool::Shared,
+    shared::Shared,
 };
 
 /// How often it is asked what did not arrive.

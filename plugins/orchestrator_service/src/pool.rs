@@ -7,14 +7,11 @@ use std::{
 };
 
 use plugin_api::{
-    context::Context,
     error::OperationError,
     prelude::*,
-    process,
-    standing::Standing,
     tokio::{
         self, select,
-        sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+        sync::{OwnedSemaphorePermit, Semaphore, watch},
         task::JoinSet,
         time::{Instant, sleep, timeout},
     },
@@ -24,10 +21,10 @@ use plugin_api::{
 
 use crate::{
     decisions::{Decisions, TWILIO_SERVICE},
-    messages, random,
+    messages,
     run::Run,
-    settings::Config,
-    store::{Claim, Due, Started, Store},
+    shared::Shared,
+    store::{Claim, Due, Started},
     worker::{self, Halt},
 };
 
@@ -41,22 +38,6 @@ const FORGET: Duration = Duration::from_secs(60 * 60);
 const LONGEST_TURN: Duration = Duration::from_secs(120);
 /// How long a stop waits for tools that are being called.
 const LAST_CALLS: Duration = Duration::from_secs(5);
-
-/// What all parts share.
-pub struct Shared {
-    pub context: Context,
-    pub config: Config,
-    pub store: Store,
-    /// Counts up whenever something changed in a run on this host.
-    pub changes: watch::Sender<u64>,
-    /// There may be something to take up.
-    pub wake: Notify,
-    pub stopping: watch::Sender<bool>,
-    /// The trouble that the model of our own settings cannot be used.
-    pub model: Standing,
-    /// The trouble that the approver cannot be told of decisions.
-    pub approver: Standing,
-}
 
 /// Begins to look what there is to do.
 pub fn start(pool: &Arc<Pool>) -> Vec<Worker> {
@@ -104,18 +85,6 @@ impl Working {
 impl Drop for AtWork {
     fn drop(&mut self) {
         self.working.lock().remove(&self.run);
-    }
-}
-
-impl Shared {
-    /// Something changed in a run.
-    pub fn changed(&self) {
-        self.changes.send_modify(|changes| *changes += 1);
-    }
-
-    /// A new claim.
-    pub fn claim(&self) -> Claim {
-        Claim { owner: format!("{}{}", process::name(), random::id()), lease: self.config.lease }
     }
 }
 

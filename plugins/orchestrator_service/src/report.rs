@@ -10,8 +10,8 @@ use plugin_api::{
 
 use crate::{
     decisions::Decisions,
-    pool::Shared,
     run::{Run, ToolRun},
+    shared::Shared,
 };
 
 const LISTED_GOAL: usize = 200;

@@ -23,8 +23,8 @@ use plugin_api::{
 pub use asking::no_model;
 
 use crate::{
-    pool::Shared,
     run::{Held, Run, Step},
+    shared::Shared,
     store::{Claim, End, Progress},
 };
 

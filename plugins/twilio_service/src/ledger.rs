@@ -33,7 +33,7 @@ use self::database::Database;
 use crate::{
     DATABASE,
     address::opted_out_together,
-    deliveries::{Outcome, meaning},
+    outcome::{Outcome, meaning},
     status::StatusReport,
 };
 

@@ -3,6 +3,7 @@
 //! - `settings`: what the operator gives -> a checked `Config`.
 //! - `address`: text -> a phone number, a sender, a person. Pure.
 //! - `draft`: a request -> the form that Twilio is sent, and what it can be recognised by. Pure.
+//! - `outcome`: a status and a code -> whether a message arrived, and what a failure means. Pure.
 //! - `ledger`: what was sent, told and claimed, in the database or in memory.
 //! - `reconcile`: an entry whose outcome is unknown, what Twilio has -> what is certain. Pure but for the reading.
 //! - `deliveries`: what became of the newest messages -> the troubles that no answer of Twilio's tells.
@@ -16,13 +17,14 @@
 mod settings;
 mod address;
 mod draft;
+mod status;
+mod outcome;
 mod ledger;
 mod reconcile;
 mod deliveries;
 mod patience;
 mod sender;
 mod reader;
-mod status;
 mod guard;
 mod doctor;
 #[cfg(test)]

@@ -19,8 +19,8 @@ use plugin_api::{
 use super::{Halt, Worker, held};
 use crate::{
     messages::{self, Sent},
-    pool::Shared,
     run::{Run, ToolRun},
+    shared::Shared,
 };
 
 /// How often a call that may be repeated is begun by itself, over all hosts.

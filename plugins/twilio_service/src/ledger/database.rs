@@ -17,8 +17,9 @@ use plugin_api::{
 
 use super::{Claim, Entry, State};
 use crate::{
-    DATABASE, deliveries,
+    DATABASE,
     draft::{Kind, Mark},
+    outcome,
     status::{ENDED, SMS, StatusReport, WHATSAPP},
 };
 
@@ -191,7 +192,7 @@ impl Database {
         self.execute(record).await.map(drop)
     }
 
-    pub async fn outcomes(&self, most: u32) -> Outcome<Vec<deliveries::Outcome>> {
+    pub async fn outcomes(&self, most: u32) -> Outcome<Vec<outcome::Outcome>> {
         let mut outcomes = Vec::new();
         for channel in [SMS, WHATSAPP] {
             let query = "
@@ -200,7 +201,7 @@ impl Database {
             let rows = self.query(Query::new(query).bind(channel).bind(ENDED).row_limit(most)).await?;
             for row in rows.iter() {
                 let code = Some(row.get("error_code")?).filter(|code| *code != 0);
-                outcomes.push(deliveries::Outcome::of(&row.get::<String>("status")?, code, channel));
+                outcomes.push(outcome::Outcome::of(&row.get::<String>("status")?, code, channel));
             }
         }
         Ok(outcomes)

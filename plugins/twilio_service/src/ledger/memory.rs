@@ -12,7 +12,11 @@ use plugin_api::{
 };
 
 use super::{Claim, Entry, State};
-use crate::{deliveries, draft::Mark, status::StatusReport};
+use crate::{
+    draft::Mark,
+    outcome::{self, is_failed},
+    status::StatusReport,
+};
 
 /// How many entries, statuses and webhooks are remembered, each.
 pub const CAPACITY: usize = 4096;
@@ -120,17 +124,17 @@ impl Memory {
         Ok(())
     }
 
-    pub fn outcomes(&self, most: u32) -> Outcome<Vec<deliveries::Outcome>> {
+    pub fn outcomes(&self, most: u32) -> Outcome<Vec<outcome::Outcome>> {
         let books = self.lock();
         let ended = books.statuses.values().filter(|(report, _)| report.is_last());
         let mut ended: Vec<_> =
             ended.filter_map(|(report, at)| Some((*at, report, report.channel()?))).collect();
         // Of one millisecond, what came last is not known: the worse counts as newer.
-        ended.sort_by_key(|(at, report, _)| (std::cmp::Reverse(*at), !deliveries::is_failed(&report.status)));
+        ended.sort_by_key(|(at, report, _)| (std::cmp::Reverse(*at), !is_failed(&report.status)));
         ended.truncate(most.try_into().unwrap_or(usize::MAX));
         Ok(ended
             .into_iter()
-            .map(|(_, report, channel)| deliveries::Outcome::of(&report.status, report.error_code, channel))
+            .map(|(_, report, channel)| outcome::Outcome::of(&report.status, report.error_code, channel))
             .collect())
     }
 
@@ -148,7 +152,7 @@ impl Memory {
         let books = self.lock();
         let failed = |(report, at): &&(StatusReport, i64)| {
             (*at, report.sid.as_str()) > (after_ms, after_sid)
-                && deliveries::is_failed(&report.status)
+                && is_failed(&report.status)
                 && report.channel().is_some()
         };
         let message = |(report, at): &(StatusReport, i64)| {

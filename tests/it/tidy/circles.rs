@@ -1,0 +1,172 @@
+//! Files of a crate that import each other. A module may use its own parts, and they may use it: they are one thing in
+//! several files. Between any others the imports lead one way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::{algo::tarjan_scc, graph::DiGraph};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use super::{Source, none, sources};
+
+/// The place of a file in its crate: `["http", "page"]` for `src/http/page.rs`, nothing for `src/lib.rs`.
+type Module = Vec<String>;
+
+pub fn imports_lead_one_way() {
+    let mut crates: BTreeMap<String, BTreeMap<Module, String>> = BTreeMap::new();
+    for source in sources() {
+        if let Some((package, module)) = place(&source) {
+            crates.entry(package).or_default().insert(module, source.text);
+        }
+    }
+    let found = crates.iter().flat_map(|(package, files)| {
+        circles(files).into_iter().map(move |circle| format!("{package}: {}", circle.join(", ")))
+    });
+    none(
+        found.collect(),
+        "these files import each other: move what both need into a file that imports neither, or turn the import that \
+         is against the order of `mod` lines",
+    );
+}
+
+/// The crate and the module of a file; tests and what is written for authors are left out.
+fn place(source: &Source) -> Option<(String, Module)> {
+    let (package, path) = source.path.split_once("/src/")?;
+    let path = path.strip_suffix(".rs")?;
+    let module: Module = match path {
+        "lib" => Vec::new(),
+        _ => path.split('/').map(str::to_owned).collect(),
+    };
+    let is_apart = module.iter().any(|name| matches!(name.as_str(), "tests" | "template"));
+    (!is_apart).then(|| (package.to_owned(), module))
+}
+
+/// Each circle, as the imports that close it.
+fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<String>> {
+    let modules: Vec<&Module> = files.keys().collect();
+    let number = |module: &Module| modules.binary_search(&module).ok();
+    let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
+    for (from, text) in files {
+        for path in paths(text) {
+            let to = resolve(from, &path, files);
+            let is_own = to.starts_with(from);
+            edges.extend(number(from).zip(number(&to)).filter(|_| !is_own));
+        }
+    }
+    let name = |module: usize| modules[module].join("::");
+    let graph = DiGraph::<(), (), usize>::from_edges(&edges);
+    let circles = tarjan_scc(&graph).into_iter().filter(|part| part.len() > 1);
+    circles
+        .map(|part| {
+            let within: BTreeSet<usize> = part.into_iter().map(|node| node.index()).collect();
+            let inner = edges.iter().filter(|(from, to)| within.contains(from) && within.contains(to));
+            inner.map(|(from, to)| format!("{} -> {}", name(*from), name(*to))).collect()
+        })
+        .collect()
+}
+
+/// The file that a path leads to: as deep as there are files.
+fn resolve(from: &Module, path: &[String], files: &BTreeMap<Module, String>) -> Module {
+    let mut module = from.clone();
+    let mut segments = path.iter();
+    for segment in segments.by_ref() {
+        match segment.as_str() {
+            "crate" => module.clear(),
+            "self" => {}
+            "super" => _ = module.pop(),
+            _ => {
+                module.push(segment.clone());
+                break;
+            }
+        }
+    }
+    module.extend(segments.cloned());
+    while !files.contains_key(&module) && module.pop().is_some() {}
+    module
+}
+
+/// Every path from the crate, or from the module itself, that a file names; its tests left out.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    collect(text.parse().expect("a file of the repository is Rust"), &[], &mut found);
+    found
+}
+
+/// The paths of some tokens, each after what stands before the group that it is in.
+fn collect(tokens: TokenStream, before: &[String], found: &mut Vec<Vec<String>>) {
+    let mut path: Vec<String> = before.to_vec();
+    let mut after_colons = false;
+    let mut is_test = false;
+    for token in tokens {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == ':' => after_colons = true,
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                if !after_colons {
+                    end(&mut path, before, found);
+                }
+                let begins = matches!(name.as_str(), "crate" | "super" | "self");
+                if begins || (!path.is_empty() && (after_colons || !before.is_empty())) {
+                    path.push(name);
+                }
+                after_colons = false;
+            }
+            TokenTree::Group(group) => {
+                let is_tree = after_colons && group.delimiter() == Delimiter::Brace && !path.is_empty();
+                let inner = group.stream();
+                let is_attribute = group.delimiter() == Delimiter::Bracket;
+                if is_attribute && inner.to_string().replace(' ', "") == "cfg(test)" {
+                    is_test = true;
+                } else if is_test && group.delimiter() == Delimiter::Brace {
+                    is_test = false;
+                } else if is_tree {
+                    collect(inner, &path, found);
+                    path = before.to_vec();
+                } else {
+                    end(&mut path, before, found);
+                    collect(inner, &[], found);
+                }
+                after_colons = false;
+            }
+            TokenTree::Punct(punct) => {
+                is_test &= punct.as_char() != ';';
+                end(&mut path, before, found);
+                after_colons = false;
+            }
+            TokenTree::Literal(_) => end(&mut path, before, found),
+        }
+    }
+    end(&mut path, before, found);
+}
+
+/// A path is over; the next begins with what stands before the group.
+fn end(path: &mut Vec<String>, before: &[String], found: &mut Vec<Vec<String>>) {
+    if path.len() > before.len() && path.len() > 1 {
+        found.push(path.clone());
+    }
+    *path = before.to_vec();
+}
+
+/// What a circle looks like, and what is none.
+pub fn circles_of_imports_are_found() {
+    let files = |pairs: &[(&str, &str)]| -> BTreeMap<Module, String> {
+        let module =
+            |path: &str| path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        pairs.iter().map(|(path, text)| (module(path), (*text).to_owned())).collect()
+    };
+    let check = |pairs: &[(&str, &str)], expected: &[&str]| {
+        let found: Vec<String> = circles(&files(pairs)).iter().map(|circle| circle.join(", ")).collect();
+        assert_eq!(found, expected, "{pairs:?}");
+    };
+    check(
+        &[("one", "use super::two::Two;"), ("two", "use crate::{one::{self, One}, three};"), ("three", "")],
+        &["one -> two, two -> one"],
+    );
+    check(
+        &[("a", "fn f() { crate::b::g(); }"), ("b", "use crate::c::C;"), ("c", "pub use super::a::A;")],
+        &["a -> b, b -> c, c -> a"],
+    );
+    // A module and its part, an import of the tests, words in comments and texts.
+    check(&[("a", "mod b; use b::B;"), ("a/b", "use super::A;")], &[]);
+    check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] mod tests { use crate::a::A; }")], &[]);
+    check(&[("a", "use crate::b::B;"), ("b", "// crate::a::A\nconst B: &str = \"crate::a::A\";")], &[]);
+}
