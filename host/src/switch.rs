@@ -196,6 +196,13 @@ impl Switch {
         }
     }
 
+    /// Its init has succeeded: what failed before was told by its status.
+    pub fn came_into_service(&self, name: &str) {
+        if let Some(slot) = self.inner.slots.load().get(name) {
+            slot.in_use().came_into_service();
+        }
+    }
+
     /// From now on nobody serves the plugin's calls. Those in progress go on as long as what this gives is there.
     pub fn detach(&self, name: &str) -> Detached {
         self.inner.slots.load().get(name).map_or_else(|| Detached::new(None), |slot| slot.detach())

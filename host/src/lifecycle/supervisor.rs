@@ -189,6 +189,7 @@ impl Supervisor {
             let next = match outcome {
                 Ok(()) => {
                     tracing::info!(plugin = %self.unit.name, took_ms = took.as_millis(), "connected");
+                    self.around.switch.came_into_service(&self.unit.name);
                     self.tell(Event::InitSucceeded { took });
                     self.settle(Gate::Open, waited, Some(took));
                     self.inbox.answer();

@@ -136,6 +136,11 @@ impl Ledger {
     /// Another instance serves from now on: what was raised passes to it, until its first success.
     pub fn succeeded_by_another(&mut self) {
         self.troubles.values_mut().for_each(Raised::inherit);
+        self.came_into_service();
+    }
+
+    /// Its init has succeeded: the shares tell of the time before, which its status told of.
+    pub fn came_into_service(&mut self) {
         self.operations.values_mut().for_each(Outcomes::begin_anew);
     }
 

@@ -122,6 +122,11 @@ impl InUse {
         self.settle(state, News::None);
     }
 
+    /// Its init has succeeded.
+    pub(super) fn came_into_service(&self) {
+        self.lock().ledger.came_into_service();
+    }
+
     pub(super) fn is_failing(&self) -> bool {
         self.lock().ledger.is_failing()
     }

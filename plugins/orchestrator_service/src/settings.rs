@@ -46,8 +46,8 @@ pub struct Settings {
     /// How long a run waits for a plugin that is being started or restarted before the model goes on without its tools.
     /// Default 2m.
     pub tools_wait: Option<Span>,
-    /// How long a person may take to decide; then it counts as denied. What was allowed waits as long for a plugin that is
-    /// not in service. Default 24h.
+    /// How long a person may take to decide; then it counts as denied. An action that was allowed waits as long
+    /// for a plugin that is not in service. Default 24h.
     pub approval_time: Option<Span>,
     /// Who is told that a decision is needed, with a link to make it by: an email address, through `smtp`, or a number
     /// such as `+15551234567`, by SMS through `twilio_service`. Left out, nobody is told.

@@ -92,7 +92,7 @@ impl Outcomes {
         if is_new && self.failing.is_some() { News::Change } else { News::None }
     }
 
-    /// The share tells of an instance that is gone. That it fails stays true until two calls of the next one succeed.
+    /// The share tells of a time that is over. That it fails stays true until two calls succeed.
     pub(super) fn begin_anew(&mut self) {
         self.share = Share::default();
     }

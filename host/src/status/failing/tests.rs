@@ -205,6 +205,16 @@ fn what_the_switch_found_outlasts_its_instance() {
 }
 
 #[test]
+fn what_failed_before_a_plugin_was_in_service_is_over_with_two_successes() {
+    let mut ledger = failed([0; 40]);
+    ledger.came_into_service();
+    assert!(ledger.is_failing(), "nothing has gone well yet");
+    ledger.success("chat", at(4));
+    ledger.success("chat", at(5));
+    assert!(!ledger.is_failing());
+}
+
+#[test]
 fn what_is_acknowledged_is_gone_until_it_happens_again() {
     let mut ledger = failed([0, 1, 30]);
     ledger.raise(trouble("credit", Some("embed")), at(30));

@@ -216,7 +216,7 @@ async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
 }
 
 /// The lease of a step that takes long is over: the host that is at it does not take the lane again, but another one does.
-/// What the first step writes then counts no more.
+/// From then on nothing that the first step writes counts.
 #[tokio::test]
 async fn a_claim_that_was_overtaken_writes_nothing() {
     let world = World::default();

@@ -163,8 +163,8 @@ async fn the_lease_of_a_process_that_is_gone_ends_at_once() {
     wait_for(&second, &job.id, JobState::Done).await;
 }
 
-/// The lease of a job that takes long is over: the host that is at it does not claim it again, but another one does. What
-/// the first claim writes then counts no more.
+/// The lease of a job that takes long is over: the host that is at it does not claim it again, but another one does.
+/// From then on nothing that the first claim writes counts.
 #[tokio::test]
 async fn a_claim_that_was_overtaken_writes_nothing() {
     let world = World::new();
