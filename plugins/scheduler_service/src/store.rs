@@ -51,7 +51,8 @@ impl Store {
         let migrate = Migrate::new(OWNER)
             .version("jobs and dead letters", tables::TABLES)
             .version("messages that were sent", tables::SENT)
-            .version("how far ahead a job is due at most", tables::WAITS);
+            .version("how far ahead a job is due at most", tables::WAITS)
+            .version("messages that came to nothing", tables::LOST);
         let database = self.database()?;
         database.call(migrate).await?;
         let leases = Leases { table: "scheduler_service_jobs", owner: "owner", until: "due_ms" };

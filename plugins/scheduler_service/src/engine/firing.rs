@@ -318,10 +318,10 @@ fn taken(sent: &SentText) -> Result<(), OperationError> {
         error.unwrap_or_else(|| "it was not sent".to_owned())
     };
     match sent.state {
-        SendState::Pending | SendState::Sent => Ok(()),
+        // What did not arrive is found when it is looked for, and told as that.
+        SendState::Pending | SendState::Sent | SendState::Undelivered => Ok(()),
         SendState::Dropped => Err(OperationError::denied("the person opted out")),
         SendState::Failed => Err(OperationError::invalid(why())),
-        SendState::Undelivered => Err(OperationError::denied(why())),
         SendState::UnknownOutcome => Err(OperationError::unknown_outcome(why())),
     }
 }

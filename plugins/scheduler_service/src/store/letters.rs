@@ -65,9 +65,9 @@ impl Store {
     /// How many nobody has dealt with that no caller brought about: a task that is refused as wrong is its author's, but
     /// not one that was taken and came to nothing.
     pub async fn open_faults(&self) -> Outcome<u64> {
-        let sql = "select count(*) as n from scheduler_service_letters where settled is null and not (
-            outcome = 'failed' and error not like 'denied: not delivered: %' and (error like 'invalid: %'
-                or error like 'denied: %' or error like 'not_found: %' or error like 'conflict: %'))";
+        let sql = "select count(*) as n from scheduler_service_letters where settled is null and (is_lost = 1 or not (
+            outcome = 'failed' and (error like 'invalid: %' or error like 'denied: %' or error like 'not_found: %'
+                or error like 'conflict: %')))";
         let rows = self.query(Query::new(sql)).await?;
         rows.first().map_or(Ok(0), |row| row.get("n"))
     }
@@ -92,8 +92,8 @@ impl Store {
     pub async fn lost_message(&self, message: &str, why: &str, now_ms: i64) -> Outcome<bool> {
         let letter = Statement::new(
             "insert into scheduler_service_letters
-                (id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error)
-            select $1, j.id, j.person, j.title, j.does, j.task, j.zone, 'failed', s.fire_ms, $2, j.attempts, $3
+                (id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error, is_lost)
+            select $1, j.id, j.person, j.title, j.does, j.task, j.zone, 'failed', s.fire_ms, $2, j.attempts, $3, 1
             from scheduler_service_sent s join scheduler_service_jobs j on j.id = s.job where s.message = $1
             on conflict (id) do nothing",
         );

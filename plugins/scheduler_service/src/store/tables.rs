@@ -68,6 +68,11 @@ pub const WAITS: &str = "
     alter table scheduler_service_jobs add column wait_ms bigint;
     create index scheduler_service_jobs_wait on scheduler_service_jobs (due_ms) where wait_ms is not null";
 
+/// Whether a dead letter is of a message that was taken and came to nothing, whatever the reason.
+pub const LOST: &str = "
+    alter table scheduler_service_letters add column is_lost bigint not null default 0;
+    update scheduler_service_letters set is_lost = 1 where error like 'denied: not delivered: %'";
+
 /// Rows out of the JSON list `$1`, as a table of these columns.
 pub fn rows(dialect: Dialect, columns: &[(&str, &str)]) -> String {
     match dialect {

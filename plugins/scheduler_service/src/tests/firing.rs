@@ -199,6 +199,7 @@ async fn where_keys_are_honoured_a_repeat_tells() {
 async fn what_became_of_a_message_counts() {
     for (state, expected) in [
         ("pending", JobState::Done),
+        ("undelivered", JobState::Failed),
         ("dropped", JobState::Failed),
         ("failed", JobState::Failed),
         ("unknown_outcome", JobState::UnknownOutcome),
@@ -209,6 +210,9 @@ async fn what_became_of_a_message_counts() {
             answer["state"] = state.into();
             Ok(answer)
         });
+        if state == "undelivered" {
+            world.undelivered("m1");
+        }
         let plugin = world.start(json!({ "attempts": 2 })).await;
         let job = schedule(&plugin, message("hello")).await;
         wait_for(&plugin, &job.id, expected).await;
@@ -322,10 +326,15 @@ async fn messages_that_do_not_arrive_are_a_trouble_of_their_jobs() {
     let world = World::new();
     numbered(&world);
     let plugin = world.start(json!({})).await;
-    for number in 1..=3 {
+    let reasons = [
+        ("m1", "undelivered", "not delivered: carriers did not say why"),
+        ("m2", "failed", "Twilio has suspended the account (Twilio 20005)"),
+        ("m3", "unknown_outcome", "nobody knows whether Twilio took it"),
+    ];
+    for (text, state, why) in reasons {
         let job = schedule(&plugin, message("hello")).await;
         wait_for(&plugin, &job.id, JobState::Done).await;
-        world.undelivered(&format!("m{number}"));
+        world.lost(text, state, why);
         wait_for(&plugin, &job.id, JobState::Failed).await;
     }
     let raised = || plugin.troubles().last().is_some_and(|told| told.key == "lost_jobs" && !told.cleared);

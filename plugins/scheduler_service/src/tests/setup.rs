@@ -73,9 +73,14 @@ impl World {
 
     /// `messaging_service` has this one as undelivered from now on.
     pub fn undelivered(&self, message: &str) {
+        self.lost(message, "undelivered", "not delivered: carriers did not say why");
+    }
+
+    /// The same in another state, and for this reason.
+    pub fn lost(&self, message: &str, state: &str, why: &str) {
         let failed = json!({
-            "id": message, "inbound": false, "may_retry": true, "person": ADA, "channel": "sms", "state": "undelivered",
-            "text": "hello", "attempts": 0, "error": "not delivered: carriers did not say why", "since_ms": 1,
+            "id": message, "inbound": false, "may_retry": true, "person": ADA, "channel": "sms", "state": state,
+            "text": "hello", "attempts": 0, "error": why, "since_ms": 1,
         });
         let failed = plugin_api::serde_json::from_value(failed).expect("it is a message");
         self.lock().failed.push(failed);
