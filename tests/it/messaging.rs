@@ -5,7 +5,7 @@ pub mod carrier;
 mod clocks;
 mod crowd;
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use libtest_mimic::Trial;
 use plugin_api::jiff::Timestamp;
@@ -17,6 +17,7 @@ use switchboard_tests::{
         Missing, emulate, free_port, node::NodeServer, postgres::Postgres, small_disk::SmallDisk,
         twilio::sign,
     },
+    relay::{Pace, Relay},
     trial::Outcome,
     trials,
     wait::{LIMIT, poll, wait_until},
@@ -47,6 +48,8 @@ pub fn tests() -> Vec<Trial> {
         what_cannot_be_answered_is_told_again_after_a_restart_on_postgresql,
         without_an_assistant_it_is_acknowledged,
         a_database_that_is_away_loses_nothing,
+        a_stop_ends_in_time_while_the_database_is_cut,
+        a_stop_ends_in_time_while_the_database_is_frozen,
         a_full_disk_loses_no_message,
         twilio_is_away_and_nothing_is_lost,
         a_kill_after_twilio_took_it_sends_nothing_twice,
@@ -568,6 +571,43 @@ fn a_database_that_is_away_loses_nothing() -> Outcome {
     postgres.resume();
     wait_until("it to be taken", deliver, |status| *status == 200);
     wait_for_texts(&carrier, &["re: one (0 said before)", "re: two (2 said before)"]);
+    Ok(())
+}
+
+fn a_stop_ends_in_time_while_the_database_is_cut() -> Outcome {
+    a_stop_ends_in_time_while_the_database(Relay::cut)
+}
+
+/// As if every packet were lost: nobody is told that the connections are gone.
+fn a_stop_ends_in_time_while_the_database_is_frozen() -> Outcome {
+    a_stop_ends_in_time_while_the_database(|way| way.set_pace(Pace::Frozen))
+}
+
+/// A text is being sent, and somebody asks for what only the database knows.
+fn a_stop_ends_in_time_while_the_database(goes_away: impl Fn(&Relay)) -> Outcome {
+    const SCHEDULER: &str = "[plugins.scheduler_service]\n[host]\nshutdown_grace = \"5s\"\n";
+    let (carrier, postgres) = (Carrier::start(ACCOUNT), Postgres::start()?);
+    let way = Relay::to(&postgres.address());
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let more = format!("{ASSISTANT}{SCHEDULER}");
+    let setup = setup_with(carrier.address(), &nobody, PUBLIC, &more);
+    let host = start(setup.env("DATABASE_URL", &postgres.url_by_way_of(way.address())));
+    host.wait_for_status("scheduler_service", "connected");
+    let release = carrier.hold();
+    take(&host, &form("SM1", ADA, "one", &[]))?;
+    wait_until("Twilio to be asked", || carrier.is_holding(), |holding| *holding);
+    goes_away(&way);
+    let address = host.address().to_owned();
+    let asking =
+        thread::spawn(move || http::request(&address, "GET", "/api/messages/unprocessed", &[], None));
+    // The log promises the grace period; plugins have a few seconds however long requests took.
+    let (finished, _) = host.terminate_within(Duration::from_secs(5 + 10));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let promise = "requests in progress, and then plugins, may end within 5s";
+    assert!(finished.stdout.contains(promise) || finished.stderr.contains(promise), "{finished:?}");
+    // It is answered, or cut.
+    let _ = asking.join().expect("it does not panic");
+    drop(release);
     Ok(())
 }
 

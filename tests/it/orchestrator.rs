@@ -4,14 +4,15 @@
 
 mod ground;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use switchboard_tests::{
     Setup, TestHost,
-    partners::{aimock, postgres::Postgres, smtp::SmtpServer},
+    partners::{aimock, postgres::Postgres, smtp::SmtpServer, stepped_clock::SteppedClock},
+    relay::Relay,
     trial::Outcome,
     trials,
     wait::wait_until,
@@ -29,6 +30,9 @@ pub fn tests() -> Vec<Trial> {
         a_host_that_is_killed_after_each_step_doubles_nothing_on_postgresql,
         hosts_on_one_database_share_the_runs_and_each_is_worked_on_by_one,
         a_host_that_was_asleep_acts_no_more,
+        a_step_back_of_an_hour_strands_no_run_on_sqlite,
+        a_step_back_of_an_hour_strands_no_run_on_postgresql,
+        a_stop_ends_in_time_while_the_database_is_cut_under_a_run,
         what_nobody_decides_is_refused_and_what_is_over_is_forgotten,
         whatever_a_model_wants_is_survived,
         calls_of_one_answer_are_made_at_the_same_time,
@@ -311,6 +315,74 @@ fn a_host_that_was_asleep_acts_no_more() -> Outcome {
     assert_eq!((effects.doubled("push"), effects.doubled("note")), (Vec::new(), Vec::new()));
     assert_eq!((effects.count("push"), effects.count("note")), (3, 1), "{:?}", effects.all());
     assert_eq!(fetch(&first, &run)["answer"], "done");
+    Ok(())
+}
+
+fn a_step_back_of_an_hour_strands_no_run_on_sqlite() -> Outcome {
+    a_step_back_of_an_hour_strands_no_run(|setup| setup)
+}
+
+/// The clock of the database is not stepped.
+fn a_step_back_of_an_hour_strands_no_run_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_step_back_of_an_hour_strands_no_run(|setup| setup.env("DATABASE_URL", &postgres.url()))
+}
+
+/// One that waits for a plugin, one that is at a tool, and one whose host is killed.
+fn a_step_back_of_an_hour_strands_no_run(database: impl Fn(Setup) -> Setup) -> Outcome {
+    const HOUR: i64 = 3600;
+    let place = tempfile::tempdir().expect("a folder can be made");
+    let clock = SteppedClock::new(place.path())?;
+    let setup = database(Setup::new(&(config("", "") + &workshop(1))));
+    let effects = Effects::of(&setup);
+    clock.step_to(HOUR);
+    let host = start(clock.of_host(setup));
+    let held = begin(&host, &json!([[["workshop-note", { "what": "milk" }]], "noted"]));
+    wait_until_held(&host, &held);
+    clock.step_to(0);
+    fs::write(host.setup().path("key"), "").expect("the folder can be written");
+    wait_for(&host, &held, "done");
+
+    clock.step_to(HOUR);
+    let goal = |what: &str| {
+        json!([
+            [["toolbox-note", { "what": what, "wait_ms": 2000 }]],
+            [["toolbox-look", { "what": what }]],
+            "done",
+        ])
+    };
+    let at_work = begin(&host, &goal("bread"));
+    effects.wait_for("note", 2);
+    clock.step_to(0);
+    wait_for(&host, &at_work, "done");
+
+    clock.step_to(HOUR);
+    let left = begin(&host, &goal("salt"));
+    effects.wait_for("note", 3);
+    let setup = host.kill();
+    clock.step_to(0);
+    let host = start(setup);
+    assert_eq!(ground::to_the_end(&host, &left)["state"], "done");
+    let later = ground::finish(&host, &goal("tea"));
+    assert_eq!(later["answer"], "done", "{later}");
+    assert_eq!(effects.doubled("note"), Vec::<String>::new());
+    Ok(())
+}
+
+fn a_stop_ends_in_time_while_the_database_is_cut_under_a_run() -> Outcome {
+    let postgres = Postgres::start()?;
+    let way = Relay::to(&postgres.address());
+    let setup = Setup::new(&(config("", "") + "\n[host]\nshutdown_grace = \"5s\"\n"));
+    let effects = Effects::of(&setup);
+    let host = start(setup.env("DATABASE_URL", &postgres.url_by_way_of(way.address())));
+    let run = begin(&host, &json!([[["toolbox-note", { "what": "bread", "wait_ms": 60_000 }]], "done"]));
+    effects.wait_for("note", 1);
+    way.cut();
+    let (finished, setup) = host.terminate_within(Duration::from_secs(5 + 10));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    way.lead_to(&postgres.address());
+    let host = start(setup);
+    assert_eq!(fetch(&host, &run)["state"], "running");
     Ok(())
 }
 

@@ -23,6 +23,8 @@ pub fn tests() -> Vec<Trial> {
         a_killed_host_repeats_only_what_is_harmless_on_postgresql,
         a_clock_that_jumps_ahead_repeats_nothing_on_sqlite,
         a_clock_that_jumps_ahead_repeats_nothing_on_postgresql,
+        a_clock_that_is_put_back_strands_no_job_on_sqlite,
+        a_clock_that_is_put_back_strands_no_job_on_postgresql,
         jobs_survive_a_restart_and_are_cancelled,
         what_is_parked_goes_on_when_smtp_is_configured,
         a_dead_letter_is_shown_and_sent_again,
@@ -231,6 +233,49 @@ fn a_clock_that_jumps_ahead_repeats_nothing_on_sqlite() -> Outcome {
 fn a_clock_that_jumps_ahead_repeats_nothing_on_postgresql() -> Outcome {
     let postgres = Postgres::start()?;
     a_jump_ahead_repeats_nothing(Setup::new(PLUGINS).env("DATABASE_URL", &postgres.url()))
+}
+
+/// The host lives on at its jobs; then it is killed at one, which is harmless to repeat.
+#[track_caller]
+fn a_clock_that_is_put_back_strands_no_job(setup: Setup) -> Outcome {
+    const HOUR: i64 = 3600;
+    let folder = TempDir::new().expect("a folder can be made");
+    let clock = SteppedClock::new(folder.path())?;
+    clock.step_to(HOUR);
+    let host = start(clock.of_host(setup.file("hold", "")));
+    let (first, second) = (schedule(&host, &email("an email")), schedule(&host, &message("a message")));
+    all_due(&host);
+    wait_until("both to have an effect", || effects(&host), |effects| effects.len() == 2);
+    clock.step_to(0);
+    fs::remove_file(host.setup().path("hold")).expect("it is there");
+    for job in [&first, &second] {
+        wait_for(&host, job, "done");
+    }
+
+    clock.step_to(HOUR);
+    fs::write(host.setup().path("hold"), "").expect("the folder can be written");
+    let third = schedule(&host, &message("another message"));
+    all_due(&host);
+    wait_until("the third to have an effect", || effects(&host), |effects| effects.len() == 3);
+    let setup = host.kill();
+    clock.step_to(0);
+    fs::remove_file(setup.path("hold")).expect("it is there");
+    let host = start(setup);
+    wait_for(&host, &third, "done");
+    let fourth = schedule(&host, &email("another email"));
+    all_due(&host);
+    wait_for(&host, &fourth, "done");
+    assert!(effects(&host).values().all(|times| *times == 1), "{:?}", effects(&host));
+    Ok(())
+}
+
+fn a_clock_that_is_put_back_strands_no_job_on_sqlite() -> Outcome {
+    a_clock_that_is_put_back_strands_no_job(Setup::new(PLUGINS))
+}
+
+fn a_clock_that_is_put_back_strands_no_job_on_postgresql() -> Outcome {
+    let postgres = Postgres::start()?;
+    a_clock_that_is_put_back_strands_no_job(Setup::new(PLUGINS).env("DATABASE_URL", &postgres.url()))
 }
 
 fn jobs_survive_a_restart_and_are_cancelled() {

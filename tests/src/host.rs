@@ -1,6 +1,6 @@
 //! A running host, as an operator sees it: its address, its health, its output, its end.
 
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -169,6 +169,18 @@ impl TestHost {
         self.process.signal(Signal::TERM);
         let Self { setup, process, .. } = self;
         (process.wait(), setup)
+    }
+
+    /// Sends SIGTERM; the host has to end within this time.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn terminate_within(mut self, limit: Duration) -> (Finished, Setup) {
+        self.process.signal(Signal::TERM);
+        let ended = poll(limit, || self.process.is_running(), |is_running| !is_running);
+        assert!(ended.is_ok(), "the host has not ended {limit:?} after it was told to\n{}", self.output());
+        self.wait()
     }
 
     /// Waits for the end of a host that was told to stop.

@@ -95,6 +95,16 @@ impl Postgres {
         format!("postgres://{USER}:{password}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The URL by another way to it, such as a relay's address.
+    pub fn url_by_way_of(&self, address: &str) -> String {
+        self.url().replace(&self.address(), address)
+    }
+
     /// Starts the server again after [`Postgres::stop`] or [`Postgres::crash`].
     pub fn resume(&mut self) {
         self.server = Some(self.spawn());
