@@ -150,13 +150,11 @@ fn bounded(limit: Option<u32>, default: u32, most: u32) -> Result<u32, Operation
 }
 
 fn written(place: Place) -> String {
-    format!("{}.{}", place.at_ms, place.seq)
+    place.0.to_string()
 }
 
 fn place(text: &str) -> Result<Place, OperationError> {
-    let parts = text.split_once('.');
-    let place = parts.and_then(|(at, seq)| Some(Place { at_ms: at.parse().ok()?, seq: seq.parse().ok()? }));
-    place.ok_or_else(|| unread("before", text))
+    text.parse().map(Place).map_err(|_| unread("before", text))
 }
 
 fn unread(field: &str, text: &str) -> OperationError {

@@ -180,8 +180,8 @@ impl Summariser {
     /// The kept summary, unless turns came late that belong into it.
     async fn trusted(&self, person: &str) -> Result<Option<Summary>, OperationError> {
         let Some(kept) = self.store.summary(person).await? else { return Ok(None) };
-        let behind = Place { seq: kept.until.seq.saturating_add(1), ..kept.until };
-        if self.store.count_between(person, (Place::START, behind)).await? == kept.turns {
+        let summarised = (Place::START, kept.until.next());
+        if self.store.count_between(person, summarised).await? == kept.turns {
             return Ok(Some(kept));
         }
         self.store.drop_summary(person).await?;

@@ -91,7 +91,7 @@ fn delete_summary(person: &str, seqs: &[i64]) -> Statement {
     let person = binds.put(person);
     let seqs = binds.list(seqs.iter().copied());
     binds.statement(format!(
-        "delete from memory_service_summaries where person = {person} and at_ms >=
-            (select min(at_ms) from memory_service_memories where kind = 'turn' and seq in ({seqs}))"
+        "delete from memory_service_summaries where person = {person} and seq >=
+            (select min(seq) from memory_service_memories where kind = 'turn' and seq in ({seqs}))"
     ))
 }

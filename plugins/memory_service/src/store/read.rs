@@ -11,18 +11,20 @@ use plugin_api::{
 
 use super::{Binds, Outcome, Store, number};
 
-/// Where in a thread a turn stands: by its time, and among those of one moment as they came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub at_ms: i64,
-    pub seq: i64,
-}
+/// Where in a thread a turn stands: by the database's sequence, because the clocks of hosts differ and are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub i64);
 
 impl Place {
     /// Before everything.
-    pub const START: Self = Self { at_ms: i64::MIN, seq: i64::MIN };
+    pub const START: Self = Self(i64::MIN);
     /// After everything.
-    pub const END: Self = Self { at_ms: i64::MAX, seq: i64::MAX };
+    pub const END: Self = Self(i64::MAX);
+
+    /// The next one, whether a turn stands there or not.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 /// A turn, and where it stands.
@@ -54,10 +56,10 @@ impl Store {
         self.ready().await?;
         let sql = format!(
             "select {TURN} from memory_service_memories
-             where person = $1 and kind = 'turn' and at_ms <= $2 and (at_ms < $2 or seq < $3)
-             order by at_ms desc, seq desc limit $4"
+             where person = $1 and kind = 'turn' and seq < $2
+             order by seq desc limit $3"
         );
-        let query = Query::new(sql).bind(person).bind(before.at_ms).bind(before.seq).bind(limit);
+        let query = Query::new(sql).bind(person).bind(before.0).bind(limit);
         let rows = self.query(query.row_limit(limit)).await?;
         let turns = rows.iter().map(placed).collect::<Outcome<_>>()?;
         Ok((turns, rows.truncated))
@@ -73,17 +75,10 @@ impl Store {
         self.ready().await?;
         let sql = format!(
             "select {TURN} from memory_service_memories
-             where person = $1 and kind = 'turn' and at_ms >= $2 and (at_ms > $2 or seq > $3)
-                and at_ms <= $4 and (at_ms < $4 or seq < $5)
-             order by at_ms, seq limit $6"
+             where person = $1 and kind = 'turn' and seq > $2 and seq < $3
+             order by seq limit $4"
         );
-        let query = Query::new(sql)
-            .bind(person)
-            .bind(after.at_ms)
-            .bind(after.seq)
-            .bind(before.at_ms)
-            .bind(before.seq)
-            .bind(limit);
+        let query = Query::new(sql).bind(person).bind(after.0).bind(before.0).bind(limit);
         self.query(query.row_limit(limit)).await?.iter().map(placed).collect()
     }
 
@@ -91,14 +86,8 @@ impl Store {
     pub async fn count_between(&self, person: &str, (after, before): (Place, Place)) -> Outcome<u64> {
         self.ready().await?;
         let sql = "select count(*) as number from memory_service_memories
-             where person = $1 and kind = 'turn' and at_ms >= $2 and (at_ms > $2 or seq > $3)
-                and at_ms <= $4 and (at_ms < $4 or seq < $5)";
-        let query = Query::new(sql)
-            .bind(person)
-            .bind(after.at_ms)
-            .bind(after.seq)
-            .bind(before.at_ms)
-            .bind(before.seq);
+             where person = $1 and kind = 'turn' and seq > $2 and seq < $3";
+        let query = Query::new(sql).bind(person).bind(after.0).bind(before.0);
         number(&self.query(query).await?, "number")
     }
 
@@ -137,7 +126,6 @@ impl Store {
 }
 
 fn placed(row: Row<'_>) -> Outcome<Placed> {
-    let at_ms = row.get("at_ms")?;
     let turn = Turn {
         id: row.get("id")?,
         speaker: speaker(&row.get::<String>("speaker")?),
@@ -146,9 +134,9 @@ fn placed(row: Row<'_>) -> Outcome<Placed> {
         attachments: serde_json::from_str(&row.get::<String>("attachments")?)
             .map_err(|_| OperationError::internal("the attachments of a turn cannot be read"))?,
         source: row.get("source")?,
-        at_ms,
+        at_ms: row.get("at_ms")?,
     };
-    Ok(Placed { place: Place { at_ms, seq: row.get("seq")? }, turn })
+    Ok(Placed { place: Place(row.get("seq")?), turn })
 }
 
 fn somebody(row: Row<'_>) -> Outcome<Person> {

@@ -17,10 +17,10 @@ pub struct Summary {
 impl Store {
     pub async fn summary(&self, person: &str) -> Outcome<Option<Summary>> {
         self.ready().await?;
-        let sql = "select summary, at_ms, seq, turns from memory_service_summaries where person = $1";
+        let sql = "select summary, seq, turns from memory_service_summaries where person = $1";
         let rows = self.query(Query::new(sql).bind(person)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let until = Place { at_ms: row.get("at_ms")?, seq: row.get("seq")? };
+        let until = Place(row.get("seq")?);
         Ok(Some(Summary { text: row.get("summary")?, until, turns: row.get("turns")? }))
     }
 
@@ -34,19 +34,17 @@ impl Store {
         summary: &Summary,
     ) -> Outcome<bool> {
         let turns = |summary: &Summary| i64::try_from(summary.turns).unwrap_or(i64::MAX);
-        let sql = "insert into memory_service_summaries (person, summary, at_ms, seq, turns)
-            select person, $3, $4, $5, $6 from memory_service_people where person = $1 and epoch = $2
-            on conflict (person) do update set summary = excluded.summary, at_ms = excluded.at_ms,
-                seq = excluded.seq, turns = excluded.turns
-            where memory_service_summaries.at_ms = $7 and memory_service_summaries.turns = $8";
+        let sql = "insert into memory_service_summaries (person, summary, seq, turns)
+            select person, $3, $4, $5 from memory_service_people where person = $1 and epoch = $2
+            on conflict (person) do update set summary = excluded.summary, seq = excluded.seq, turns = excluded.turns
+            where memory_service_summaries.seq = $6 and memory_service_summaries.turns = $7";
         let put = Execute::new(sql)
             .bind(person)
             .bind(epoch)
             .bind(&summary.text)
-            .bind(summary.until.at_ms)
-            .bind(summary.until.seq)
+            .bind(summary.until.0)
             .bind(turns(summary))
-            .bind(before.map_or(i64::MIN, |before| before.until.at_ms))
+            .bind(before.map_or(i64::MIN, |before| before.until.0))
             .bind(before.map_or(-1, turns));
         Ok(self.execute(put).await?.rows_affected > 0)
     }

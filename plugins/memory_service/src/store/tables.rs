@@ -121,6 +121,13 @@ fn owned_words() -> String {
     )
 }
 
+/// Threads are in the order of `seq`. What a summary stands for is counted when it is next looked at, so that one that was
+/// made in the order of time is dropped where that differs.
+const IN_SEQUENCE: &str = "
+    drop index memory_service_memories_thread;
+    create index memory_service_memories_thread on memory_service_memories (person, kind, seq);
+    alter table memory_service_summaries drop column at_ms";
+
 /// Not a version: whether the server has the extension may change between two starts.
 const PGVECTOR: [&str; 2] = [
     "create table if not exists memory_service_pgvectors (
@@ -142,11 +149,10 @@ pub fn migrate() -> Migrate {
         "{PEOPLE} create table memory_service_memories (seq bigint generated always as identity primary key, \
          {MEMORIES}, words tsvector not null); {AROUND} {POSTGRES}"
     );
-    Migrate::new(OWNER).version_of("people, memories, vectors, words", &sqlite, &postgres).version_of(
-        "words with their owner",
-        &owned_words(),
-        "select 1",
-    )
+    Migrate::new(OWNER)
+        .version_of("people, memories, vectors, words", &sqlite, &postgres)
+        .version_of("words with their owner", &owned_words(), "select 1")
+        .version("threads in sequence", IN_SEQUENCE)
 }
 
 /// The table for vectors of pgvector. Of several hosts that make it at once, all but one may be refused.

@@ -1,4 +1,4 @@
-//! A thread is read page by page, in the order of time, whatever its length.
+//! A thread is read page by page, in the order in which it was kept, whatever its length.
 
 use expect_test::expect;
 use plugin_api::{
@@ -11,10 +11,10 @@ use super::setup::{ADA, BOB, World, turn};
 #[tokio::test]
 async fn pages_meet_without_gap_or_overlap() {
     let world = World::start().await;
-    // Many at one moment, so that the place among them counts.
+    // Some at one moment, and the clock is put back again and again.
     for number in 0..25 {
         let medium = if number % 2 == 0 { Medium::Sms } else { Medium::Voice };
-        let said = AddTurn { medium, at_ms: Some(1000 + number / 7), ..turn(&number.to_string()) };
+        let said = AddTurn { medium, at_ms: Some(1000 - number / 7), ..turn(&number.to_string()) };
         world.ask(ADA, said).await.expect("kept");
     }
     world.say(BOB, "not hers").await;
@@ -34,14 +34,16 @@ async fn pages_meet_without_gap_or_overlap() {
 }
 
 #[tokio::test]
-async fn what_came_late_stands_where_it_belongs() {
+async fn a_clock_that_is_put_back_changes_no_order() {
     let world = World::start().await;
-    for (text, at_ms) in [("second", 2000), ("first", 1000), ("third", 3000)] {
+    for (text, at_ms) in [("first", 5_000_000), ("second", 1_400_000), ("third", 1_500_000)] {
         world.ask(ADA, AddTurn { at_ms: Some(at_ms), ..turn(text) }).await.expect("kept");
     }
     let thread = world.ask(ADA, ReadThread::default()).await.expect("read");
-    let texts: Vec<_> = thread.turns.iter().map(|turn| turn.text.as_str()).collect();
-    assert_eq!(texts, ["first", "second", "third"]);
+    let turns: Vec<_> = thread.turns.iter().map(|turn| (turn.text.as_str(), turn.at_ms)).collect();
+    assert_eq!(turns, [("first", 5_000_000), ("second", 1_400_000), ("third", 1_500_000)]);
+    let newest = world.ask(ADA, ReadThread { limit: Some(1), before: None }).await.expect("read");
+    assert_eq!(newest.turns[0].text, "third");
 }
 
 #[tokio::test]
