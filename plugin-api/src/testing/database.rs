@@ -39,6 +39,8 @@ pub struct Database {
     is_down: Arc<AtomicBool>,
     /// How many more writes this host can make.
     writes: Arc<AtomicI64>,
+    /// The SQL of the plugin's queries and statements outside transactions.
+    asked: Arc<Mutex<Vec<String>>>,
     vector: Option<Vector>,
 }
 
@@ -66,6 +68,7 @@ impl Database {
             state: Arc::new(Mutex::new(State { connection, version: 0 })),
             is_down: Arc::default(),
             writes: Arc::new(AtomicI64::new(i64::MAX)),
+            asked: Arc::default(),
             vector: None,
         }
     }
@@ -140,11 +143,22 @@ impl Database {
         })
     }
 
+    /// How many queries, and statements outside transactions, with these words plugins have made so far.
+    pub fn asked(&self, words: &str) -> usize {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().filter(|sql| sql.contains(words)).count()
+    }
+
+    fn note(&self, sql: &str) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(sql.to_owned());
+    }
+
     /// As the operation of the plugin.
     ///
     /// # Errors
     /// It is down, or SQLite's.
     pub fn query(&self, query: Query) -> Result<Rows, OperationError> {
+        self.note(&query.sql);
         let mut rows = run(&self.up()?.connection, &query.sql, &query.params)?.returned;
         let most = query.row_limit.unwrap_or(ROWS) as usize;
         rows.truncated = rows.rows.len() > most;
@@ -157,6 +171,7 @@ impl Database {
     /// # Errors
     /// It is down, or SQLite's.
     pub fn execute(&self, execute: Execute) -> Result<Executed, OperationError> {
+        self.note(&execute.sql);
         let state = self.up_to_write()?;
         run(&state.connection, &execute.sql, &execute.params)
     }

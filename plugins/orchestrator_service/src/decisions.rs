@@ -138,16 +138,14 @@ impl Decisions {
         Ok(())
     }
 
-    /// Whether it is the SMS that told the approver: they are told again later.
-    pub async fn not_delivered(&self, report: &NotDelivered) -> Result<bool, OperationError> {
+    /// If it is the SMS that told the approver, they are told again later.
+    pub async fn not_delivered(&self, report: &NotDelivered) -> Result<(), OperationError> {
         let NotDelivered { sid, why, .. } = report;
-        let Some(run) = self.shared.store.not_delivered(sid, SEND_AGAIN).await? else {
-            return Ok(false);
-        };
+        let Some(run) = self.shared.store.not_delivered(sid, SEND_AGAIN).await? else { return Ok(()) };
         tracing::warn!(run, sid, "the approver was not told: the SMS was not delivered: {why}");
         let why = format!("the SMS was not delivered: {why}");
         self.shared.approver.raise(&self.shared.context, not_told(&why)).await;
-        Ok(true)
+        Ok(())
     }
 
     /// What is behind a link; `None` if nobody ever gave out such a link.

@@ -70,22 +70,19 @@ async fn take(
     reports: Vec<NotDelivered>,
 ) -> Result<BTreeSet<String>, OperationError> {
     let sids: Vec<_> = reports.iter().map(|report| report.sid.as_str()).collect();
-    let mut ours = shared.store.sent_by_runs(&sids).await?;
-    for report in &reports {
+    let ours = shared.store.ours(&sids).await?;
+    for report in reports.iter().filter(|report| ours.contains(&report.sid)) {
         pulse.turn();
-        if ours.contains(&report.sid) {
-            for run in shared.store.not_delivered_by_runs(report).await? {
-                tracing::warn!(
-                    run,
-                    sid = report.sid,
-                    "a message that a tool sent was not delivered: {}",
-                    report.why
-                );
-                shared.changed();
-            }
-        } else if decisions.not_delivered(report).await? {
-            ours.insert(report.sid.clone());
+        for run in shared.store.not_delivered_by_runs(report).await? {
+            tracing::warn!(
+                run,
+                sid = report.sid,
+                "a message that a tool sent was not delivered: {}",
+                report.why
+            );
+            shared.changed();
         }
+        decisions.not_delivered(report).await?;
     }
     Ok(ours)
 }

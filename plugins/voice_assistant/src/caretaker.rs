@@ -1,7 +1,10 @@
 //! What is still to be done for calls, done in the background, on whichever host: what was said is remembered, messages are
 //! announced, calls of which nobody hears any more are closed. Doing it twice does nothing.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use plugin_api::{
     context::Context,
@@ -204,10 +207,13 @@ impl Desk {
     }
 
     async fn not_delivered(&self, pulse: &Pulse, reports: Vec<NotDelivered>) -> Outcome<BTreeSet<String>> {
+        let why_of: BTreeMap<_, _> =
+            reports.iter().map(|report| (report.sid.as_str(), report.why.as_str())).collect();
+        let sids: Vec<_> = why_of.keys().copied().collect();
         let mut ours = BTreeSet::new();
-        for NotDelivered { sid, why, .. } in reports {
+        for told in self.journal.told_by(&sids).await? {
             pulse.turn();
-            let Some(told) = self.journal.told_by(&sid).await? else { continue };
+            let why = why_of.get(told.told_by.as_str()).copied().unwrap_or_default();
             let mut why = format!("the SMS was not delivered: {why}");
             let pause_ms =
                 (now_ms() - told.at_ms < millis(RESENT)).then(|| pause_of(&told, LEAST_RESEND, MOST_RESEND));
@@ -215,9 +221,13 @@ impl Desk {
                 why.push_str("; it is not sent again until the plugin restarts");
             }
             self.journal.not_delivered(&told, &why, pause_ms).await?;
-            tracing::warn!(recording = told.recording, sid, "nobody was told of a message: {why}");
+            tracing::warn!(
+                recording = told.recording,
+                sid = told.told_by,
+                "nobody was told of a message: {why}"
+            );
             self.tell_untold().await?;
-            ours.insert(sid);
+            ours.insert(told.told_by);
         }
         Ok(ours)
     }

@@ -288,13 +288,13 @@ impl Journal {
         });
     }
 
-    /// The message that this SMS told its owner of, as far as anybody knows.
-    pub async fn told_by(&self, sid: &str) -> Result<Option<Voicemail>, OperationError> {
+    /// The messages that these SMS told their owner of, as far as anybody knows.
+    pub async fn told_by(&self, sids: &[&str]) -> Result<Vec<Voicemail>, OperationError> {
         if self.store.is_named() {
-            return self.store.told_by(sid).await;
+            return self.store.told_by(sids).await;
         }
-        let is_told = |kept: &&Voicemail| kept.told_by == sid && kept.is_told();
-        Ok(locked(&self.voicemails).iter().find(is_told).cloned())
+        let is_told = |kept: &&Voicemail| kept.is_told() && sids.contains(&kept.told_by.as_str());
+        Ok(locked(&self.voicemails).iter().filter(is_told).cloned().collect())
     }
 
     /// The SMS that told its owner of it did not arrive: it is as if it had been refused. Without a pause it is

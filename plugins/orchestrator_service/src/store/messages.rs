@@ -20,12 +20,13 @@ pub struct Lost {
 }
 
 impl Store {
-    /// Which of these messages a run's tool sent.
-    pub async fn sent_by_runs(&self, sids: &[&str]) -> Outcome<BTreeSet<String>> {
+    /// Which of these messages a run's tool sent, or told the approver of a decision that waits.
+    pub async fn ours(&self, sids: &[&str]) -> Outcome<BTreeSet<String>> {
         let places: Vec<_> = (1..=sids.len()).map(|place| format!("${place}")).collect();
+        let places = places.join(", ");
         let query = format!(
-            "select distinct sid from orchestrator_service_messages where sid in ({})",
-            places.join(", ")
+            "select sid from orchestrator_service_messages where sid in ({places})
+            union select told_by from orchestrator_service_calls where state = 'waiting' and told_by in ({places})"
         );
         let query = sids.iter().fold(Query::new(query), |query, sid| query.bind(*sid));
         self.query(query).await?.iter().map(|row| row.get("sid")).collect()

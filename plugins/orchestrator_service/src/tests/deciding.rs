@@ -214,10 +214,14 @@ async fn an_approver_whom_the_text_does_not_reach_is_not_told() {
         advice: "Call them".to_owned(),
         at_ms: super::setup::now_ms(),
     };
-    *world.undelivered.lock().unwrap() = vec![report("SM0"), report("SM1"), report("SM1")];
+    // Before it those of others, which are not asked for one by one.
+    let others = (0..200).map(|number| report(&format!("SMother{number}")));
+    *world.undelivered.lock().unwrap() = others.chain([report("SM1"), report("SM1")]).collect();
     wait_until("the trouble", || is_trouble(&host) == Some(true)).await;
     let raised = host.troubles().pop().unwrap().message.unwrap();
     assert!(raised.ends_with("the SMS was not delivered: the number is a landline"), "{raised}");
+    let asked = world.database.asked("told_by in") + world.database.asked("where told_by");
+    assert!(asked < 100, "{asked} questions about 200 reports");
     assert_eq!(world.seen.texts.lock().unwrap().len(), 1, "the same would become of another one at once");
     // An hour later.
     world.database.run("update orchestrator_service_calls set tell_ms = 0 where state = 'waiting'");

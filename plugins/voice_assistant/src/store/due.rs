@@ -92,10 +92,15 @@ impl Store {
         rows.iter().map(voicemail).collect()
     }
 
-    /// The message that this SMS told its owner of, as far as anybody knows.
-    pub async fn told_by(&self, sid: &str) -> Outcome<Option<Voicemail>> {
-        let query = "select * from voice_assistant_recordings where told_by = $1 and is_announced = 1";
-        self.query(Query::new(query).bind(sid)).await?.first().map(voicemail).transpose()
+    /// The messages that these SMS told their owner of, as far as anybody knows.
+    pub async fn told_by(&self, sids: &[&str]) -> Outcome<Vec<Voicemail>> {
+        let places: Vec<_> = (1..=sids.len()).map(|place| format!("${place}")).collect();
+        let query = format!(
+            "select * from voice_assistant_recordings where is_announced = 1 and told_by in ({})",
+            places.join(", ")
+        );
+        let query = sids.iter().fold(Query::new(query), |query, sid| query.bind(*sid));
+        self.query(query).await?.iter().map(voicemail).collect()
     }
 
     /// Nobody could be told of a message: it is kept, and tried again after this pause.
