@@ -7,8 +7,9 @@
 //! - `wanted` of a lane counts what was put into it: nothing comes in unseen while a host lets go of it.
 //! - Tables are always locked in one order: threads, lanes, messages.
 //!
-//! Texts are kept here only until they are processed, and those that were sent as long as a report may come that they did
-//! not arrive; what was said is kept by `memory_service`.
+//! Texts are kept no longer than they are needed: what came until it was answered, what was sent as long as a report may come
+//! that it did not arrive, and what failed in either direction for 90 days, so that it can be read and retried. What was said
+//! is kept by `memory_service`.
 //! - [`tables`]: the tables.
 //! - [`inbox`]: what came.
 //! - [`outbox`]: what is to go.

@@ -41,7 +41,8 @@ pub struct Settings {
     /// Most runs that this host works on at the same time. Default 16.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrent_runs: Option<u16>,
-    /// How long after a host was killed another one, or the same, resumes its runs. The same on all hosts. Default 30s.
+    /// How long, by the database's clock, a run stays claimed by a host that no longer renews the claim; then any host resumes
+    /// it. On SQLite the next start ends the claims of a process that is gone at once. The same on all hosts. Default 30s.
     pub lease: Option<Span>,
     /// How long a run waits for a plugin that is being started or restarted before the model goes on without its tools.
     /// Default 2m.
