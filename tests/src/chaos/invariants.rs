@@ -170,7 +170,7 @@ fn texts_are_answered_once(world: &World, done: &Done, taken: &[Taken], history:
 /// Whether the person of a text had sent STOP before, or sent it later, when the answer may have been on its way.
 fn may_be_dropped(done: &Done, text: &Said) -> bool {
     let mut keywords = done.texts.iter().filter(|said| said.person == text.person && said.keyword.is_some());
-    let before = keywords.clone().filter(|said| said.begun < text.begun).last();
+    let before = keywords.clone().rfind(|said| said.begun < text.begun);
     before.is_some_and(|said| said.keyword == Some(Keyword::Stop))
         || keywords.any(|said| said.begun > text.begun && said.keyword == Some(Keyword::Stop))
 }

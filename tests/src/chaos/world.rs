@@ -408,10 +408,10 @@ impl Host {
 
     /// Nothing but the test ends it.
     pub fn is_alive(&self, history: &History, number: usize) {
-        if let State::Runs(host) = &mut *lock(&self.state) {
-            if !host.process().is_running() {
-                history.violation(format!("host {number} has ended by itself"));
-            }
+        if let State::Runs(host) = &mut *lock(&self.state)
+            && !host.process().is_running()
+        {
+            history.violation(format!("host {number} has ended by itself"));
         }
     }
 
