@@ -3,6 +3,7 @@
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    lease::{has_come, millis},
     requests::{
         memory::Speaker,
         orchestrator::{RunReport, RunState},
@@ -17,7 +18,7 @@ use crate::{
     desk::Desk,
     mind,
     speech::{self, Turn},
-    store::{Known, NewCall, TRANSFERRED, UNANSWERED, Written, now_ms, now_us},
+    store::{Known, NewCall, TRANSFERRED, UNANSWERED, Written, now_us},
     twiml::Verb,
     webhook::Webhook,
 };
@@ -50,7 +51,7 @@ impl Desk {
             objective: None,
             next: None,
             is_live: true,
-            started_ms: now_ms(),
+            started_ms: self.journal.store.now_ms(),
         })
     }
 
@@ -69,12 +70,12 @@ impl Desk {
         let turn = turn_of(hook);
         let known = self.known_or_new(hook).await;
         let limit = i64::try_from(self.config.call_time_limit.as_millis()).unwrap_or(i64::MAX);
-        if now_ms() - known.started_ms > limit {
+        if self.journal.store.now_ms() - known.started_ms > limit {
             return self.finish(&hook.call, TIME_IS_UP).await;
         }
         let Some(text) = hook.said() else { return self.silence(hook, turn).await };
         let brief = brief(known);
-        let (call, at_ms) = (hook.call.clone(), now_ms());
+        let (call, at_ms) = (hook.call.clone(), self.journal.store.now_ms());
         let heard = Written::Happened {
             call: call.clone(),
             seq: turn.n,
@@ -94,7 +95,7 @@ impl Desk {
         let Some((.., text)) = said.into_iter().find(|(seq, ..)| *seq == turn.n) else {
             return self.stumble(turn, "what was said is lost", &hook.call).await;
         };
-        let since = hook.asked("since").unwrap_or(turn.n / 1000);
+        let since = hook.asked("since").unwrap_or_else(|| self.journal.store.now_ms());
         let looks = hook.asked("looks").unwrap_or(0);
         self.answer(Asked { brief: &brief(known), turn, text, since, looks }).await
     }
@@ -102,11 +103,17 @@ impl Desk {
     /// What is heard where a turn takes longer than Twilio waits: its answer is looked for again.
     pub fn later(&self, hook: &Webhook) -> Vec<Verb> {
         let (turn, looks) = (turn_of(hook), hook.asked("looks").unwrap_or(0));
-        let since = hook.asked("since").unwrap_or_else(now_ms);
-        if now_ms() - since > self.config.longest_turn_ms {
+        let since = hook.asked("since").unwrap_or_else(|| self.journal.store.now_ms());
+        if self.is_too_slow(since) {
             return speech::voicemail(&self.config, &self.config.texts.apology);
         }
         speech::wait(&self.config, &self.config.texts.fillers[0], turn, looks + 1, since)
+    }
+
+    /// Whether a turn takes too long. One that was said in the future is from before the clock was put back.
+    fn is_too_slow(&self, since: i64) -> bool {
+        let longest = self.config.longest_turn;
+        has_come(since.saturating_add(millis(longest)), self.journal.store.now_ms(), longest)
     }
 
     async fn silence(&self, hook: &Webhook, turn: Turn) -> Vec<Verb> {
@@ -183,7 +190,7 @@ impl Desk {
                 call: call.clone(),
                 seq: n + ANSWER,
                 entry: said(Speaker::Assistant, text),
-                took_ms: u64::try_from(now_ms() - asked.since).ok(),
+                took_ms: u64::try_from(self.journal.store.now_ms() - asked.since).ok(),
                 is_remembered: asked.brief.person.is_none(),
             });
         }
@@ -225,7 +232,7 @@ impl Desk {
 
     /// Says something while the answer takes its time; too long is too long.
     async fn meanwhile(&self, asked: &Asked<'_>, run: Option<&str>) -> Vec<Verb> {
-        let is_slow = now_ms() - asked.since > self.config.longest_turn_ms;
+        let is_slow = self.is_too_slow(asked.since);
         let is_down = !self.is_up(OPENAI).await;
         if (is_slow || is_down)
             && let Some(run) = run
@@ -256,7 +263,11 @@ impl Desk {
     pub async fn give_up(&self, call: &str, why: &str) -> Vec<Verb> {
         tracing::warn!(call, "nobody can answer on the phone: {why}");
         let noted = self.journal.note(call, format!("{UNANSWERED}: {why}"));
-        let way = Written::Way { call: call.to_owned(), way: CallWay::Voicemail, at_ms: now_ms() };
+        let way = Written::Way {
+            call: call.to_owned(),
+            way: CallWay::Voicemail,
+            at_ms: self.journal.store.now_ms(),
+        };
         let outcome = Written::Outcome { call: call.to_owned(), outcome: UNANSWERED.to_owned() };
         self.journal.write(vec![noted, way, outcome]).await;
         self.journal.count("apologies", 1).await;

@@ -90,6 +90,9 @@ pub enum Next {
 
 /// Who keeps calls.
 pub trait Ledger: Send + Sync + 'static {
+    /// Now by the clock by which calls begin, in milliseconds since 1970.
+    fn now_ms(&self) -> i64;
+
     /// Redeems the token of a call's media stream, once.
     ///
     /// # Errors

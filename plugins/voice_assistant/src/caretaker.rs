@@ -24,7 +24,7 @@ use crate::{
     MEMORY, TWILIO_SERVICE,
     desk::{Desk, turn},
     events::outcome_of,
-    store::{DueTurn, QuietCall, Voicemail, now_ms},
+    store::{DueTurn, QuietCall, Voicemail},
 };
 
 /// How often it looks for what other hosts left.
@@ -33,9 +33,9 @@ const CALL: Duration = Duration::from_secs(15);
 /// A slow memory takes no more of a look than this, and one call: somebody waits to be told of a message.
 const REMEMBERING: Duration = Duration::from_secs(10);
 /// An inbound call is asked for when nothing was heard of it for so long.
-const QUIET_MS: i64 = 120_000;
+const QUIET: Duration = Duration::from_secs(120);
 /// Of our own calls Twilio reports the end to `twilio_service`, so that asking costs nothing.
-const QUIET_OUTBOUND_MS: i64 = 5_000;
+const QUIET_OUTBOUND: Duration = Duration::from_secs(5);
 /// Beyond its time limit, a call that nobody knows anything of is over.
 const GRACE_MS: i64 = 60 * 60 * 1000;
 /// A refusal costs nothing, and lasts as long as the setting behind it, which may be that of another plugin.
@@ -47,7 +47,7 @@ pub const MOST_RESEND: Duration = Duration::from_secs(24 * 60 * 60);
 /// Nobody pays for ever for what carriers do not deliver.
 const RESENT: Duration = RECALLED;
 /// Orders are kept as long as keys may be repeated.
-const ORDERS_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+const ORDERS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Between two calls or messages: a few questions to others.
 const LONGEST_TURN: Duration = Duration::from_secs(180);
 /// Looks between two tidyings.
@@ -97,10 +97,11 @@ impl Desk {
 
     /// One thing that cannot be done holds up no other. Tasks that somebody waits for come first.
     async fn see_to_kept(&self, is_tidying: bool, pulse: &Pulse) {
+        waits("the database's clock is read later", self.journal.store.read_clock().await);
         waits("messages are announced later", self.announce(pulse).await);
         waits("calls are closed later", self.close_quiet(pulse).await);
         if is_tidying {
-            waits("it is tidied up later", self.journal.store.forget_old(now_ms() - ORDERS_MS).await);
+            waits("it is tidied up later", self.journal.store.forget_old(ORDERS).await);
         }
         pulse.turn();
         waits("what was said on the phone is remembered later", self.remember().await);
@@ -155,7 +156,7 @@ impl Desk {
             match self.tell_owner(voicemail).await {
                 Told::By(sid) => self.journal.store.is_announced(recording, &sid).await?,
                 Told::Refused(why) => {
-                    let pause_ms = pause_of(voicemail, LEAST_RETRY, MOST_RETRY);
+                    let pause_ms = self.pause_of(voicemail, LEAST_RETRY, MOST_RETRY);
                     self.journal.store.is_refused(recording, &why, pause_ms).await?;
                 }
                 Told::Later => {}
@@ -181,13 +182,13 @@ impl Desk {
     async fn announce_unkept(&self, pulse: &Pulse) {
         for voicemail in self.journal.voicemails() {
             pulse.turn();
-            if !has_come(voicemail.retry_ms, now_ms(), MOST_RESEND) {
+            if !has_come(voicemail.retry_ms, self.journal.store.now_ms(), MOST_RESEND) {
                 continue;
             }
             match self.tell_owner(&voicemail).await {
                 Told::By(sid) => self.journal.announced(&voicemail.recording, &sid),
                 Told::Refused(why) => {
-                    let pause_ms = pause_of(&voicemail, LEAST_RETRY, MOST_RETRY);
+                    let pause_ms = self.pause_of(&voicemail, LEAST_RETRY, MOST_RETRY);
                     self.journal.refused(&voicemail.recording, &why, Some(pause_ms));
                 }
                 Told::Later => continue,
@@ -215,8 +216,8 @@ impl Desk {
             pulse.turn();
             let why = why_of.get(told.told_by.as_str()).copied().unwrap_or_default();
             let mut why = format!("the SMS was not delivered: {why}");
-            let pause_ms =
-                (now_ms() - told.at_ms < millis(RESENT)).then(|| pause_of(&told, LEAST_RESEND, MOST_RESEND));
+            let pause_ms = (self.journal.store.now_ms() - told.at_ms < millis(RESENT))
+                .then(|| self.pause_of(&told, LEAST_RESEND, MOST_RESEND));
             if pause_ms.is_none() {
                 why.push_str("; it is not sent again until the plugin restarts");
             }
@@ -264,13 +265,12 @@ impl Desk {
 
     /// Closes calls that ended unheard: the host that carried them may be gone.
     async fn close_quiet(&self, pulse: &Pulse) -> Outcome<()> {
-        let now = now_ms();
-        let quiet = self.journal.store.quiet_calls(now - QUIET_MS, now - QUIET_OUTBOUND_MS).await?;
+        let quiet = self.journal.store.quiet_calls(QUIET, QUIET_OUTBOUND).await?;
         for call in quiet {
             pulse.turn();
             if let Some(status) = self.reported(&call.call).await.filter(|status| is_over(status)) {
                 self.ended(&call.call, outcome_of(&status)).await;
-            } else if now - call.heard_ms > QUIET_MS {
+            } else if has_come(call.heard_ms + millis(QUIET), self.journal.store.now_ms(), QUIET) {
                 self.ask_for(&call).await?;
             }
         }
@@ -304,13 +304,18 @@ impl Desk {
                 tracing::debug!(call = call.call, %error, "nobody knows whether a call goes on");
             }
         }
-        self.journal.store.touch(&call.call, now_ms()).await
+        self.journal.store.touch(&call.call).await
     }
 
     /// Beyond what may be, and an hour.
     fn is_beyond_all_limits(&self, call: &QuietCall) -> bool {
         let limit = i64::try_from(self.config.call_time_limit.as_millis()).unwrap_or(i64::MAX);
-        now_ms() - call.started_ms > limit.saturating_add(GRACE_MS)
+        self.journal.store.now_ms() - call.started_ms > limit.saturating_add(GRACE_MS)
+    }
+
+    /// A refused announcement is tried again after as much time as has passed since the message was left, within limits.
+    fn pause_of(&self, voicemail: &Voicemail, least: Duration, most: Duration) -> i64 {
+        (self.journal.store.now_ms() - voicemail.at_ms).clamp(millis(least), millis(most))
     }
 }
 
@@ -322,11 +327,6 @@ enum Told {
     Later,
     /// For this reason, which lasts until a person mends something.
     Refused(String),
-}
-
-/// A refused announcement is tried again after as much time as has passed since the message was left, within limits.
-fn pause_of(voicemail: &Voicemail, least: Duration, most: Duration) -> i64 {
-    (now_ms() - voicemail.at_ms).clamp(millis(least), millis(most))
 }
 
 /// The SID of the message.

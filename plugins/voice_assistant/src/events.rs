@@ -8,7 +8,7 @@ use crate::{
     call::{CallBrief, Next},
     desk::Desk,
     speech::{self, Turn},
-    store::{HUNG_UP, NewCall, Order, UNANSWERED, Written, now_ms, now_us},
+    store::{HUNG_UP, NewCall, Order, UNANSWERED, Written, now_us},
     twiml::Verb,
     webhook::Webhook,
 };
@@ -17,7 +17,7 @@ impl Desk {
     /// A call is to be answered. Only the first time there may be a token for its audio.
     pub async fn voice(&self, hook: &Webhook, is_first: bool) -> Vec<Verb> {
         let order = self.order_for(hook).await;
-        let call = new_call(hook, order.as_ref());
+        let call = new_call(hook, order.as_ref(), self.journal.store.now_ms());
         let opening = order.and_then(|order| order.opening);
         let way = self.way().await;
         let token = match way {
@@ -54,7 +54,7 @@ impl Desk {
     async fn begin(&self, call: &NewCall, way: CallWay, is_first: bool) {
         let mut written = vec![Written::Begun(call.clone())];
         if is_first {
-            written.push(Written::Way { call: call.call.clone(), way, at_ms: now_ms() });
+            written.push(Written::Way { call: call.call.clone(), way, at_ms: self.journal.store.now_ms() });
             self.journal.count("calls", 1).await;
         }
         self.journal.write(written).await;
@@ -91,7 +91,7 @@ impl Desk {
         if matches!(next, Some(Next::HangUp { .. } | Next::Transfer { .. })) {
             return self.go_on(&hook.call, "", next, turn).await;
         }
-        let (call, at_ms) = (hook.call.clone(), now_ms());
+        let (call, at_ms) = (hook.call.clone(), self.journal.store.now_ms());
         self.journal.write(vec![Written::Way { call, way: CallWay::Turns, at_ms }]).await;
         match self.way().await {
             CallWay::Voicemail => self.give_up(&hook.call, "openai is not connected").await,
@@ -122,7 +122,7 @@ impl Desk {
         }
         self.outcome(&hook.call, UNANSWERED).await;
         let reason = "nobody answered there".to_owned();
-        let (call, at_ms) = (hook.call.clone(), now_ms());
+        let (call, at_ms) = (hook.call.clone(), self.journal.store.now_ms());
         let way = Written::Way { call: call.clone(), way: CallWay::Voicemail, at_ms };
         self.journal.write(vec![Written::Decided { call, next: Next::Turns { reason } }, way]).await;
         speech::voicemail(&self.config, &self.config.texts.unreachable)
@@ -153,7 +153,7 @@ impl Desk {
             number,
             seconds: hook.get("RecordingDuration").and_then(|text| text.parse().ok()).unwrap_or(0),
             is_announced: !is_voicemail || self.config.owner_number.is_none(),
-            at_ms: now_ms(),
+            at_ms: self.journal.store.now_ms(),
         }];
         if is_voicemail {
             written.push(Written::Outcome { call, outcome: "a message was left".to_owned() });
@@ -172,7 +172,7 @@ impl Desk {
 
     pub async fn ended(&self, call: &str, outcome: &str) {
         self.sessions.discard(call);
-        let (call, outcome, at_ms) = (call.to_owned(), outcome.to_owned(), now_ms());
+        let (call, outcome, at_ms) = (call.to_owned(), outcome.to_owned(), self.journal.store.now_ms());
         self.journal.write(vec![Written::Ended { call, outcome, at_ms }]).await;
         self.wake();
     }
@@ -189,13 +189,13 @@ pub fn outcome_of(status: &str) -> &'static str {
     }
 }
 
-fn new_call(hook: &Webhook, order: Option<&Order>) -> NewCall {
+fn new_call(hook: &Webhook, order: Option<&Order>, started_ms: i64) -> NewCall {
     NewCall {
         call: hook.call.clone(),
         is_outbound: hook.is_outbound,
         number: hook.number.clone(),
         person: hook.person.clone(),
         objective: order.map(|order| order.objective.clone()),
-        started_ms: now_ms(),
+        started_ms,
     }
 }

@@ -32,7 +32,7 @@ use plugin_api::{
 use self::waiting::Waiting;
 use crate::{
     call::{CallBrief, Entry, Ledger, Next},
-    store::{Known, NewCall, Store, Voicemail, Written, now_ms, now_us},
+    store::{Known, NewCall, Store, Voicemail, Written, now_us},
 };
 
 /// What is written in one step, each some two statements: also a database that is far away does it in time.
@@ -275,7 +275,7 @@ impl Journal {
 
     /// Nobody could be told of it: it is retried after this pause, or not any more.
     pub fn refused(&self, recording: &str, why: &str, pause_ms: Option<i64>) {
-        let retry_ms = pause_ms.map_or(NEVER, |pause_ms| now_ms() + pause_ms);
+        let retry_ms = pause_ms.map_or(NEVER, |pause_ms| self.store.now_ms() + pause_ms);
         self.change(recording, |voicemail| {
             (voicemail.refused, voicemail.retry_ms) = (why.to_owned(), retry_ms);
         });
@@ -321,7 +321,7 @@ impl Journal {
     pub fn forget_old(&self) {
         locked(&self.calls).retain(|_, call| call.touched.elapsed() < FORGOTTEN);
         let most_ms = i64::try_from(MAY_BE_UNDELIVERED.as_millis()).unwrap_or(i64::MAX);
-        let is_open = |kept: &Voicemail| !kept.is_told() || now_ms() - kept.at_ms < most_ms;
+        let is_open = |kept: &Voicemail| !kept.is_told() || self.store.now_ms() - kept.at_ms < most_ms;
         locked(&self.voicemails).retain(is_open);
     }
 
@@ -362,7 +362,7 @@ impl Journal {
                 recording,
                 number,
                 seconds,
-                at_ms: now_ms(),
+                at_ms: self.store.now_ms(),
                 retry_ms: 0,
                 refused,
                 told_by,
@@ -385,6 +385,10 @@ impl Journal {
 }
 
 impl Ledger for Journal {
+    fn now_ms(&self) -> i64 {
+        self.store.now_ms()
+    }
+
     async fn redeem(&self, call: &str, stream: &str, token: &str) -> Result<CallBrief, OperationError> {
         let brief = self.store.redeem(call, token).await?;
         self.keep(&Written::Begun(NewCall {
@@ -413,7 +417,11 @@ impl Ledger for Journal {
         let mut written = vec![Written::Decided { call: call.to_owned(), next: next.clone() }];
         if let Next::Turns { reason } = &next {
             written.push(self.note(call, format!("it goes on turn by turn: {reason}")));
-            written.push(Written::Way { call: call.to_owned(), way: CallWay::Turns, at_ms: now_ms() });
+            written.push(Written::Way {
+                call: call.to_owned(),
+                way: CallWay::Turns,
+                at_ms: self.store.now_ms(),
+            });
         }
         self.write(written).await;
     }

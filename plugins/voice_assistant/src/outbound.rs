@@ -15,7 +15,7 @@ use crate::{
     TWILIO_SERVICE,
     desk::Desk,
     speech,
-    store::{NewCall, Order, Written, hash_of, now_ms, random_id},
+    store::{NewCall, Order, Written, hash_of, random_id},
     twiml,
     webhook::Webhook,
 };
@@ -55,7 +55,14 @@ impl Desk {
         };
         let twilio = self.context.dependency(TWILIO_SERVICE)?.idempotency_key(&order.reference);
         let placed = twilio.call(place).await?;
-        self.journal.write(vec![Written::Begun(placed_call(&placed.sid, person, &order))]).await;
+        self.journal
+            .write(vec![Written::Begun(placed_call(
+                &placed.sid,
+                person,
+                &order,
+                self.journal.store.now_ms(),
+            ))])
+            .await;
         Ok(CalledPerson { call: placed.sid, status: placed.status, repeated: placed.repeated })
     }
 
@@ -137,14 +144,14 @@ fn order(request: &CallPerson, person: &str, call: &Call) -> Result<Order, Opera
     })
 }
 
-fn placed_call(call: &str, person: String, order: &Order) -> NewCall {
+fn placed_call(call: &str, person: String, order: &Order, started_ms: i64) -> NewCall {
     NewCall {
         call: call.to_owned(),
         is_outbound: true,
         number: Some(person.clone()),
         person: Some(person),
         objective: Some(order.objective.clone()),
-        started_ms: now_ms(),
+        started_ms,
     }
 }
 

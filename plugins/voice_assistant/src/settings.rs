@@ -87,7 +87,7 @@ pub struct Config {
     pub gather_seconds: u64,
     pub gather_retries: u32,
     pub patience: Duration,
-    pub longest_turn_ms: i64,
+    pub longest_turn: Duration,
     pub call_time_limit: Duration,
     pub history_tokens: u32,
     pub owner_number: Option<String>,
@@ -145,7 +145,7 @@ impl Config {
             gather_seconds: seconds("gather_timeout", settings.gather_timeout, 5, 1..=60)?,
             gather_retries: settings.gather_retries.unwrap_or(2),
             patience: patience(settings.patience)?,
-            longest_turn_ms: 1000 * span("longest_turn", settings.longest_turn, 60, 5..=600)?,
+            longest_turn: Duration::from_secs(seconds("longest_turn", settings.longest_turn, 60, 5..=600)?),
             call_time_limit,
             history_tokens,
             owner_number: settings.owner_number,
@@ -217,15 +217,6 @@ fn seconds(
     }
     let (least, most) = allowed.into_inner();
     Err(wrong(key, format!("`{key}` is {}: expected whole seconds, {least}s to {most}s", shown(given))))
-}
-
-fn span(
-    key: &str,
-    given: Option<Span>,
-    default: u64,
-    allowed: std::ops::RangeInclusive<u64>,
-) -> Result<i64, Failure> {
-    seconds(key, given, default, allowed).map(|seconds| seconds.try_into().unwrap_or(i64::MAX / 1000))
 }
 
 fn shown(span: Duration) -> String {

@@ -21,7 +21,7 @@ use crate::{
     call::{CallBrief, Ledger as _, Next},
     desk::{Desk, turn},
     mind,
-    store::{HUNG_UP, Known, now_ms, random_id},
+    store::{HUNG_UP, Known, random_id},
 };
 
 const CALLS: u32 = 50;
@@ -46,7 +46,7 @@ impl Desk {
             person: Some(person.to_owned()),
             objective: None,
             opening: None,
-            started_ms: now_ms(),
+            started_ms: self.journal.store.now_ms(),
         };
         let said = turn(Speaker::Person, Medium::Other, &request.text, format!("{}:0", brief.call), None);
         self.remember_now(person, said).await;

@@ -26,6 +26,7 @@ use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
     jiff::Timestamp,
+    lease::DatabaseClock,
     prelude::Duration,
     requests::sql::{Committed, Execute, Executed, Query, Rows, Statement, Transaction},
     tokio::sync::OnceCell,
@@ -53,16 +54,29 @@ pub struct Store {
     migrated: OnceCell<()>,
     /// When the database failed last, and how.
     failed: Mutex<Option<(Instant, OperationError)>>,
+    clock: DatabaseClock,
 }
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, migrated: OnceCell::new(), failed: Mutex::default() }
+        Self { context, migrated: OnceCell::new(), failed: Mutex::default(), clock: DatabaseClock::default() }
     }
 
     /// Whether plugins.toml names a database.
     pub fn is_named(&self) -> bool {
         self.context.has(DATABASE)
+    }
+
+    /// Now by the database's clock, in milliseconds since 1970: webhooks of one call come to several hosts. Without a
+    /// database it is the machine's.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Reads the database's clock.
+    pub async fn read_clock(&self) -> Outcome<()> {
+        let read = self.query(DatabaseClock::query()).await?;
+        read.first().map_or(Ok(()), |row| self.clock.set(row))
     }
 
     /// Brings the tables to their newest version, once.
@@ -117,11 +131,6 @@ impl Store {
         }
         outcome
     }
-}
-
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
 }
 
 /// Now, in microseconds since 1970: where something stands in a call. Two things of one call hardly happen in the same.

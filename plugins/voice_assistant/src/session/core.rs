@@ -71,7 +71,7 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// That of a call, at this moment in milliseconds since 1970.
+    /// That of a call, at this moment by the clock of its beginning.
     pub fn of(brief: &CallBrief, now_ms: i64) -> Self {
         let lasted = u64::try_from(now_ms - brief.started_ms).unwrap_or(0);
         Self {

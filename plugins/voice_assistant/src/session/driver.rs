@@ -28,10 +28,7 @@ use super::{
     settings::Config,
     toolrun::Tools,
 };
-use crate::{
-    call::{Entry, Ledger},
-    store::now_ms,
-};
+use crate::call::{Entry, Ledger};
 
 /// How long the writing may go on before the stream is let go; it goes on all the same.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
@@ -100,7 +97,7 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
         let tools =
             Tools { context: context.clone(), config: config.clone(), material: material.clone(), trace };
         Self {
-            core: Core::new(config.clone(), Beginning::of(&material.brief, now_ms()), age),
+            core: Core::new(config.clone(), Beginning::of(&material.brief, ledger.now_ms()), age),
             begun: Instant::now(),
             context,
             config,

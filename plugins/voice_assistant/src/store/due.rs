@@ -3,6 +3,7 @@
 
 use plugin_api::{
     lease,
+    prelude::Duration,
     requests::{
         memory::Speaker,
         sql::{Execute, Query, Row},
@@ -142,11 +143,16 @@ impl Store {
         self.execute(Execute::new(set).bind(sid).bind(why).bind(ms)).await.map(drop)
     }
 
-    /// Calls in progress of which nothing was heard since then.
-    pub async fn quiet_calls(&self, inbound_ms: i64, outbound_ms: i64) -> Outcome<Vec<QuietCall>> {
-        let query = "select call, started_ms, heard_ms from voice_assistant_calls
-            where state = 'live' and heard_ms < case is_outbound when 1 then $2 else $1 end order by heard_ms";
-        let query = Query::new(query).bind(inbound_ms).bind(outbound_ms).row_limit(AT_ONCE);
+    /// Calls in progress of which nothing was heard for so long.
+    pub async fn quiet_calls(&self, inbound: Duration, outbound: Duration) -> Outcome<Vec<QuietCall>> {
+        let (inbound_ms, outbound_ms) = (lease::millis(inbound), lease::millis(outbound));
+        let end = format!("(heard_ms + case is_outbound when 1 then {outbound_ms} else {inbound_ms} end)");
+        let query = format!(
+            "select call, started_ms, heard_ms from voice_assistant_calls
+            where state = 'live' and {} order by heard_ms",
+            lease::is_over(&end, inbound.max(outbound))
+        );
+        let query = Query::new(query).row_limit(AT_ONCE);
         let quiet = |row: Row<'_>| {
             Ok(QuietCall {
                 call: row.get("call")?,
@@ -158,18 +164,18 @@ impl Store {
     }
 
     /// Somebody has just said that the call goes on.
-    pub async fn touch(&self, call: &str, now_ms: i64) -> Outcome<()> {
-        let set = "update voice_assistant_calls set heard_ms = $2 where call = $1";
-        self.execute(Execute::new(set).bind(call).bind(now_ms)).await.map(drop)
+    pub async fn touch(&self, call: &str) -> Outcome<()> {
+        let set = "update voice_assistant_calls set heard_ms = now_ms() where call = $1";
+        self.execute(Execute::new(set).bind(call)).await.map(drop)
     }
 
     /// Forgets orders that nobody repeats any more, and that words of nobody known might be remembered.
-    pub async fn forget_old(&self, before_ms: i64) -> Outcome<()> {
+    pub async fn forget_old(&self, kept: Duration) -> Outcome<()> {
         let nobodys = "update voice_assistant_entries set is_remembered = 1
             where is_remembered = 0 and call in (select call from voice_assistant_calls where person = '')";
         self.execute(Execute::new(nobodys)).await?;
-        let delete = "delete from voice_assistant_orders where created_ms < $1";
-        self.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
+        let delete = "delete from voice_assistant_orders where created_ms < now_ms() - $1";
+        self.execute(Execute::new(delete).bind(lease::millis(kept))).await.map(drop)
     }
 }
 

@@ -5,7 +5,7 @@ use plugin_api::{
     requests::sql::{Execute, Query, Row},
 };
 
-use super::{Outcome, Store, now_ms, some};
+use super::{Outcome, Store, some};
 
 /// What a call of ours is to reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,11 +29,11 @@ impl Store {
         let insert = Execute::new(
             "insert into voice_assistant_orders
                 (reference, fingerprint, person, objective, opening, message, created_ms)
-            values ($1, $2, $3, $4, $5, $6, $7) on conflict (reference) do nothing",
+            values ($1, $2, $3, $4, $5, $6, now_ms()) on conflict (reference) do nothing",
         );
         let insert = insert.bind(&order.reference).bind(&order.fingerprint).bind(&order.person);
         let insert = insert.bind(&order.objective).bind(order.opening.as_deref().unwrap_or_default());
-        let insert = insert.bind(order.message.as_deref().unwrap_or_default()).bind(now_ms());
+        let insert = insert.bind(order.message.as_deref().unwrap_or_default());
         if self.execute(insert).await?.rows_affected == 1 {
             return Ok(());
         }

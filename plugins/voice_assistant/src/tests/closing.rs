@@ -69,3 +69,13 @@ async fn a_call_of_which_nobody_knows_anything_when_it_cannot_go_on() {
     world.database.run("update voice_assistant_calls set heard_ms = 1, started_ms = 1");
     assert_eq!(is_closed(&host).await.as_deref(), Some("nobody knows when it ended"));
 }
+
+#[tokio::test]
+async fn a_clock_that_was_put_back_strands_no_call() {
+    let world = World::default();
+    let host = world.host().await;
+    Phone::ada().ring(&host).await;
+    world.state().reported.insert(CALL.to_owned(), "completed".to_owned());
+    world.database.run("update voice_assistant_calls set heard_ms = heard_ms + 3600000");
+    assert_eq!(is_closed(&host).await.as_deref(), Some("the other side hung up"));
+}

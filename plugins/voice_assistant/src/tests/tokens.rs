@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::ErrorKind,
+    jiff::Timestamp,
     message,
     plugin::NoSettings,
     prelude::*,
@@ -19,7 +20,7 @@ use super::setup::{ADA, CALL, Instance, Phone, World, action, attribute, lines, 
 use crate::{
     call::{Entry, Ledger as _, Next},
     journal::Journal,
-    store::{Written, now_ms},
+    store::Written,
 };
 
 /// A conversation in real time, as the ledger meets it.
@@ -91,7 +92,7 @@ impl Talker {
     /// The host hears that the call is over.
     async fn end(self: Arc<Self>, _: Empty, _: Call) -> Result<(), OperationError> {
         let (call, outcome) = (CALL.to_owned(), "the other side hung up".to_owned());
-        self.0.write(vec![Written::Ended { call, outcome, at_ms: now_ms() }]).await;
+        self.0.write(vec![Written::Ended { call, outcome, at_ms: Timestamp::now().as_millisecond() }]).await;
         Ok(())
     }
 }

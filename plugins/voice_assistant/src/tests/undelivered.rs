@@ -1,9 +1,10 @@
 //! The owner's notice that Twilio took and no carrier delivered is as good as none.
 
-use plugin_api::{lease::NEVER, requests::twilio_service::NotDelivered, serde_json::json, tokio};
+use plugin_api::{
+    jiff::Timestamp, lease::NEVER, requests::twilio_service::NotDelivered, serde_json::json, tokio,
+};
 
 use super::setup::{Instance, LEFT, OWNER, Phone, World, shown, wait};
-use crate::store::now_ms;
 
 const DUE: &str = "update voice_assistant_recordings set retry_ms = 1";
 
@@ -14,7 +15,7 @@ fn report(world: &World, sid: &str) {
         error_code: Some(30006),
         why: "the number is a landline".to_owned(),
         advice: "Call them".to_owned(),
-        at_ms: now_ms(),
+        at_ms: Timestamp::now().as_millisecond(),
     };
     let others = (0..200).map(|number| report(&format!("SMother{number}")));
     let reports = others.chain([report(sid), report(sid)]).collect();
@@ -53,7 +54,10 @@ async fn it_is_kept_shown_and_told_again_later() {
     let shown = shown(&host).await.recordings[0].not_announced.clone();
     assert_eq!(shown.as_deref(), Some("the SMS was not delivered: the number is a landline"));
     let again = world.database.number("select retry_ms from voice_assistant_recordings");
-    assert!(again > now_ms() + 50 * 60 * 1000, "not at once: it would be paid for in vain");
+    assert!(
+        again > Timestamp::now().as_millisecond() + 50 * 60 * 1000,
+        "not at once: it would be paid for in vain"
+    );
     assert_eq!(world.state().sent.len(), 1);
     world.database.run(DUE);
     wait(told_by("SM2"), |told| *told == 1).await;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use plugin_api::{
+    jiff::Timestamp,
     prelude::*,
     protocol::{CallHeader, CloseReason},
     requests::{
@@ -32,7 +33,6 @@ use crate::{
         Sessions,
         settings::{Config, Settings},
     },
-    store::now_ms,
 };
 
 /// Far beyond what anything takes on a busy machine.
@@ -46,6 +46,10 @@ struct Book {
 }
 
 impl Ledger for Book {
+    fn now_ms(&self) -> i64 {
+        Timestamp::now().as_millisecond()
+    }
+
     async fn redeem(&self, call: &str, _: &str, token: &str) -> Result<CallBrief, OperationError> {
         match token {
             "token" => Ok(brief(call)),
@@ -65,7 +69,14 @@ impl Ledger for Book {
 fn brief(call: &str) -> CallBrief {
     let number = Some("+15550001111".to_owned());
     let (call, person) = (call.to_owned(), number.clone());
-    CallBrief { call, number, person, objective: None, opening: None, started_ms: now_ms() }
+    CallBrief {
+        call,
+        number,
+        person,
+        objective: None,
+        opening: None,
+        started_ms: Timestamp::now().as_millisecond(),
+    }
 }
 
 /// Every test has a ledger of its own, which the plugin finds by the name in its settings.
