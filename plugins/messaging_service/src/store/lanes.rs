@@ -149,7 +149,7 @@ impl Store {
             owner: owner.to_owned(),
             wanted: row.get("wanted")?,
             until: until.into(),
-            at_work: at_work,
+            at_work,
         })
     }
 
