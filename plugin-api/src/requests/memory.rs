@@ -73,7 +73,7 @@ pub struct AddTurn {
     /// What it is called elsewhere, such as Twilio's `SM…` or `CA…:3`; no two turns of a person have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// When; now if left out.
+    /// When, in milliseconds since 1970; now if left out. It is shown; a thread stands in the order in which it was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<i64>,
     /// What they call themselves, such as a WhatsApp profile name. It is shown, and proves nothing.
