@@ -22,6 +22,7 @@ use tokio::{
     net::TcpListener,
     sync::{Mutex, watch},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     clock,
@@ -103,6 +104,8 @@ pub struct Host {
     door: http::Door,
     // Held as long as the host runs: it locks the folder.
     data_dir: DataDir,
+    // Ends with the host.
+    _ticker: AbortOnDropHandle<()>,
 }
 
 /// The parts of a running host.
@@ -169,7 +172,7 @@ impl Host {
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
         let asked = lifecycle.clone();
         // A plugin is gone if a reload has just removed it.
-        ticker::keep(&board, &switch, move |name| drop(asked.verify_soon(name)));
+        let ticker = ticker::keep(&board, &switch, move |name| drop(asked.verify_soon(name)));
         let draining = watch::Sender::new(false);
         let journal = Journal::keep(board.clone(), switch.clone(), data_dir.host_id()?, draining.subscribe());
 
@@ -203,7 +206,7 @@ impl Host {
             operators: core.operators.clone(),
             clock: clock::now,
         });
-        Ok(Self { core, router, door, data_dir })
+        Ok(Self { core, router, door, data_dir, _ticker: ticker })
     }
 
     /// Answers health, operations and metrics; to be served by any axum server. One that does not tell who is at the

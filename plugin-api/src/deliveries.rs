@@ -24,7 +24,7 @@ const OVERLAP: Duration = Duration::from_secs(10 * 60);
 /// that were read.
 const ANEW: Duration = OVERLAP;
 
-/// How far the reports have been read. What they bear, the database's clock, only says where to go on; how long one is
+/// How far the reports have been read. Their moments, by the database's clock, only say where to go on; how long one is
 /// handed over is measured here.
 #[derive(Debug)]
 pub struct Reports {

@@ -117,7 +117,7 @@ pub struct OperationManifest {
     #[serde(default)]
     pub doctor: bool,
     /// Routes may name it as their guard: it takes [`crate::requests::http::HttpRequest`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub guard: bool,
     /// The only plugins that may call it, unless `callers` in plugins.toml names others; left out, all may that declare
     /// this one.

@@ -1,5 +1,5 @@
 //! A server of a test's own: a function from a request to a status and JSON. It does as little as it can, for it shares the
-//! machine with the hosts.
+//! machine with the hosts. Every answer has its date, as those of vendors do.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use plugin_api::jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use serde_json::Value;
 
 /// A running server; it ends with the process.
@@ -93,8 +94,9 @@ fn serve(client: TcpStream, answer: &Answer) -> Option<()> {
     loop {
         let Reply { status, headers, body } = answer(&read(&mut reader)?)?;
         let body = body.to_string();
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now()).ok()?;
         let mut head = format!(
-            "HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {}",
+            "HTTP/1.1 {status} OK\r\ndate: {date}\r\ncontent-type: application/json\r\ncontent-length: {}",
             body.len()
         );
         for (name, value) in headers {

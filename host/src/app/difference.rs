@@ -79,32 +79,41 @@ fn is_same_library(one: &PreparedPlugin, other: &PreparedPlugin) -> bool {
 
 /// Keeps what only a restart of the host can change as it is, and names it.
 pub(super) fn keep_fixed(running: &HostConfig, config: &mut Config) -> Vec<String> {
-    let host = &mut config.host;
-    let mut changed = Vec::new();
-    let mut keep = |key: &str, differs: bool| {
-        if differs {
-            changed.push(format!("`{key}` of `[host]`"));
-        }
-    };
-    keep("listen", host.listen != running.listen);
-    keep("data_dir", host.data_dir != running.data_dir);
-    keep("public_base_url", host.public_base_url != running.public_base_url);
+    // Without `..`: it is decided here of each key whether it takes effect by a reload.
+    let HostConfig {
+        listen,
+        data_dir,
+        library_dir,
+        public_base_url,
+        token,
+        secret_key,
+        trusted_proxies,
+        shutdown_grace,
+        log,
+        verbose: _,
+    } = &config.host;
     // The address that the running host listens on stays, and beyond this machine it demands a token.
-    let token = match (&host.token, &running.token) {
-        (None, Some(_)) if !running.listen.ip().to_canonical().is_loopback() => {
-            keep("token_file", true);
-            running.token.clone()
-        }
-        (token, _) => token.clone(),
-    };
-    keep("trusted_proxies", host.trusted_proxies != running.trusted_proxies);
-    keep("log", host.log != running.log);
-    if host.secret_key != running.secret_key {
+    let loses_token =
+        token.is_none() && running.token.is_some() && !running.listen.ip().to_canonical().is_loopback();
+    let keys = [
+        ("listen", *listen != running.listen),
+        ("data_dir", *data_dir != running.data_dir),
+        ("public_base_url", *public_base_url != running.public_base_url),
+        ("token_file", loses_token),
+        ("trusted_proxies", *trusted_proxies != running.trusted_proxies),
+        ("log", *log != running.log),
+    ];
+    let differ = keys.into_iter().filter(|(_, differs)| *differs);
+    let mut changed: Vec<_> = differ.map(|(key, _)| format!("`{key}` of `[host]`")).collect();
+    if *secret_key != running.secret_key {
         changed.push(format!("the variable `{SECRET_KEY_VARIABLE}`"));
     }
-    // What is left of the section takes effect as it is.
-    let HostConfig { library_dir, shutdown_grace, .. } = host.clone();
-    *host = HostConfig { library_dir, shutdown_grace, token, ..running.clone() };
+    config.host = HostConfig {
+        library_dir: library_dir.clone(),
+        shutdown_grace: *shutdown_grace,
+        token: if loses_token { running.token.clone() } else { token.clone() },
+        ..running.clone()
+    };
     changed
 }
 

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::told::{Line, Told};
 use crate::{
@@ -16,10 +17,15 @@ use crate::{
 /// A plugin that serves calls though its probe fails is looked at no more often for that reason.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
-/// Looks once a second, as long as the host runs; `look` has a plugin probed soon.
-pub(super) fn keep(board: &Board, switch: &Switch, look: impl Fn(&str) + Send + Sync + 'static) {
+/// Looks once a second until it is dropped; `look` has a plugin probed soon.
+pub(super) fn keep(
+    board: &Board,
+    switch: &Switch,
+    look: impl Fn(&str) + Send + Sync + 'static,
+) -> AbortOnDropHandle<()> {
     let (ticked, swept, look) = (board.clone(), switch.clone(), Arc::new(look));
-    tasks::spawn(board, "ticker", move || tick(ticked.clone(), swept.clone(), look.clone()));
+    let task = tasks::spawn(board, "ticker", move || tick(ticked.clone(), swept.clone(), look.clone()));
+    AbortOnDropHandle::new(task)
 }
 
 async fn tick(board: Board, switch: Switch, look: Arc<impl Fn(&str)>) {
@@ -61,7 +67,7 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn the_ticker_goes_on_after_a_panic() {
+    async fn the_ticker_goes_on_after_a_panic_and_ends_with_its_host() {
         let (boot_id, version) = ("test".to_owned(), "0".to_owned());
         let board =
             Board::new(BoardConfig { boot_id, version, plugins: Vec::new(), now: Timestamp::UNIX_EPOCH });
@@ -87,7 +93,7 @@ mod tests {
         switch.tell_failing(Arc::new(move |_, _| {
             assert!(!breaks.swap(false, Ordering::Relaxed), "as the test wants it");
         }));
-        keep(&board, &switch, |_| {});
+        let ticker = keep(&board, &switch, |_| {});
         let ticks = async {
             while board.snapshot().ticked_at == Timestamp::UNIX_EPOCH {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -95,5 +101,9 @@ mod tests {
         };
         tokio::time::timeout(Duration::from_secs(3600), ticks).await.expect("it ticks");
         assert_eq!(board.snapshot().panics["ticker"].count, 1);
+        drop(ticker);
+        let last = board.snapshot().ticked_at;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(board.snapshot().ticked_at, last);
     }
 }

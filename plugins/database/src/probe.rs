@@ -170,7 +170,8 @@ impl Client {
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return Trouble::outage(self.failure(error));
         }
-        match self.ask_once().await {
+        let now = Instant::now();
+        match self.ask_since(now.checked_sub(SHARED_ANSWER).unwrap_or(now)).await {
             Err(failure) => Trouble::outage(failure),
             Ok(()) => {
                 OperationError::overloaded(format!("all connections to {} are busy", self.place)).into()
@@ -185,7 +186,8 @@ impl Client {
             return false;
         }
         self.renewal.renew();
-        match self.ask_once().await {
+        // What was found out before may be what this connection still believes.
+        match self.ask_since(Instant::now()).await {
             Ok(()) => true,
             Err(failure) => {
                 *outcome = Err(Trouble::outage(failure));
@@ -214,10 +216,10 @@ impl Client {
         }
     }
 
-    /// Looks, or waits for who does, or takes what somebody found out just now.
-    async fn ask_once(&self) -> Result<(), Failure> {
+    /// Looks, or waits for whoever does, or takes what somebody has found out since this moment.
+    async fn ask_since(&self, moment: Instant) -> Result<(), Failure> {
         let mut asked = self.asked.lock().await;
-        if let Some((_, answer)) = asked.as_ref().filter(|(at, _)| at.elapsed() < SHARED_ANSWER) {
+        if let Some((_, answer)) = asked.as_ref().filter(|(at, _)| *at >= moment) {
             return answer.clone();
         }
         let answer = self.look().await.map(drop);

@@ -8,8 +8,8 @@
 //! - Tables are always locked in one order: threads, lanes, messages.
 //!
 //! Texts are kept no longer than they are needed: what came until it was answered, what was sent as long as a report may come
-//! that it did not arrive, and what failed in either direction for 90 days, so that it can be read and retried. What was said
-//! is kept by `memory_service`.
+//! that it did not arrive, and what failed in either direction for 90 days, so that it can be read and retried. The words
+//! themselves are kept by `memory_service`.
 //! - [`tables`]: the tables.
 //! - [`inbox`]: what came.
 //! - [`outbox`]: what is to go.

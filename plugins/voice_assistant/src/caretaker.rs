@@ -144,7 +144,7 @@ impl Desk {
                 return Ok(false);
             }
         }
-        self.journal.store.is_remembered(due).await?;
+        self.journal.store.set_remembered(due).await?;
         Ok(true)
     }
 
@@ -154,10 +154,10 @@ impl Desk {
             pulse.turn();
             let recording = &voicemail.recording;
             match self.tell_owner(voicemail).await {
-                Told::By(sid) => self.journal.store.is_announced(recording, &sid).await?,
+                Told::By(sid) => self.journal.store.set_announced(recording, &sid).await?,
                 Told::Refused(why) => {
                     let pause_ms = self.pause_of(voicemail, LEAST_RETRY, MOST_RETRY);
-                    self.journal.store.is_refused(recording, &why, pause_ms).await?;
+                    self.journal.store.set_refused(recording, &why, pause_ms).await?;
                 }
                 Told::Later => {}
             }

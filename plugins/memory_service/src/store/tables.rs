@@ -121,8 +121,8 @@ fn owned_words() -> String {
     )
 }
 
-/// Threads are in the order of `seq`. What a summary stands for is counted when it is next looked at, so that one that was
-/// made in the order of time is dropped where that differs.
+/// Threads are in the order of `seq`. A summary that was made in the order of time is dropped
+/// where that differs, when what it stands for is next counted.
 const IN_SEQUENCE: &str = "
     drop index memory_service_memories_thread;
     create index memory_service_memories_thread on memory_service_memories (person, kind, seq);

@@ -303,7 +303,7 @@ async fn trouble_is_logged_once_and_shown() {
     assert_eq!((progress.total, progress.embedded, progress.pending), (21, 0, 21));
     assert_eq!(progress.trouble.as_deref(), Some("nobody listens at the model's address"));
     let warnings = world.plugin.logs().iter().filter(|log| log.level == "WARN").count();
-    assert!(warnings <= 1, "{:?}", world.plugin.logs());
+    assert_eq!(warnings, 1, "{:?}", world.plugin.logs());
 }
 
 #[tokio::test]

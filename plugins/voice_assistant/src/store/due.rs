@@ -68,7 +68,7 @@ impl Store {
         rows.iter().map(due_turn).collect()
     }
 
-    pub async fn is_remembered(&self, turn: &DueTurn) -> Outcome<()> {
+    pub async fn set_remembered(&self, turn: &DueTurn) -> Outcome<()> {
         let set = "update voice_assistant_entries set is_remembered = 1 where call = $1 and seq = $2";
         self.execute(Execute::new(set).bind(&turn.call).bind(turn.seq)).await.map(drop)
     }
@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Nobody could be told of a message: it is kept, and tried again after this pause.
-    pub async fn is_refused(&self, recording: &str, why: &str, pause_ms: i64) -> Outcome<()> {
+    pub async fn set_refused(&self, recording: &str, why: &str, pause_ms: i64) -> Outcome<()> {
         let set = "update voice_assistant_recordings set refused = $2, retry_ms = now_ms() + $3
             where recording = $1 and is_announced = 0";
         self.execute(Execute::new(set).bind(recording).bind(why).bind(pause_ms)).await.map(drop)
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Told by this SMS; empty if nobody is to be told.
-    pub async fn is_announced(&self, recording: &str, sid: &str) -> Outcome<()> {
+    pub async fn set_announced(&self, recording: &str, sid: &str) -> Outcome<()> {
         let set = "update voice_assistant_recordings set is_announced = 1, refused = '', told_by = $2
             where recording = $1";
         self.execute(Execute::new(set).bind(recording).bind(sid)).await.map(drop)
