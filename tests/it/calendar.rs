@@ -204,8 +204,8 @@ fn events_come_and_go_as_operations() -> Outcome {
     let deleted = call(&host, "delete_event", &json!({ "id": made["event"]["id"] }));
     assert_eq!(deleted["repeated"], false);
     assert_eq!(call(&host, "list_events", &range)["events"], json!([]));
-    let nowhere = host.call("google_calendar", "list_events", &json!({ "calendar": "nobody@example.com" }));
-    assert_eq!(nowhere.status, 404, "{}", nowhere.body);
+    let others = host.call("google_calendar", "list_events", &json!({ "calendar": "nobody@example.com" }));
+    assert_eq!(others.status, 403, "{}", others.body);
     Ok(())
 }
 
