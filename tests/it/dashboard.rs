@@ -323,12 +323,13 @@ fn a_host_that_is_gone_is_shown_as_gone_and_comes_back() -> Outcome {
 
 fn a_press_of_verify_brings_a_plugin_back() -> Outcome {
     let browser = Browser::start()?;
-    let host = Setup::new("[plugins.faulty]\nsettings = { init = { fail = { code = \"auth_invalid\" } } }\n")
-        .start();
+    let host = Setup::new(
+        "[plugins.faulty]\nsettings = { init = { fail = { code = \"auth_invalid\", times = 1 } } }\n",
+    )
+    .start();
     host.wait_for_status("faulty", "error");
     browser.open(host.address(), &DESK);
     browser.wait("document.querySelector('#plugin-faulty').dataset.status === 'error'");
-    host.call("faulty", "become", &json!({}));
     browser.run("await page.click('.cause[data-key=faulty] .verify')");
     browser.wait("document.querySelector('#told p').innerText === 'faulty was verified: connected'");
     browser.wait("document.querySelector('h1').innerText === 'Healthy'");
