@@ -125,6 +125,26 @@ pub struct OperationManifest {
     pub callers: Option<Vec<String>>,
 }
 
+impl OperationManifest {
+    /// An operation with these schemas and no marks.
+    pub fn new(name: &str, mode: OperationMode, request: Value, response: Value) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode,
+            about: String::new(),
+            request,
+            response,
+            tool: false,
+            idempotent: false,
+            keyed: false,
+            needs_approval: false,
+            doctor: false,
+            guard: false,
+            callers: None,
+        }
+    }
+}
+
 impl Manifest {
     /// The operation of this name.
     pub fn operation(&self, name: &str) -> Option<&OperationManifest> {

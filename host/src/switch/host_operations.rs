@@ -70,7 +70,8 @@ impl HostOperations {
             .boxed()
         });
         self.handlers.insert(name, handler);
-        self.manifests.push(manifest(name, schema::<T>(), schema::<R>()));
+        let (request, response) = (schema::<T>(), schema::<R>());
+        self.manifests.push(OperationManifest::new(name, OperationMode::Call, request, response));
         self
     }
 
@@ -105,23 +106,6 @@ impl HostOperations {
                 )))
             }
         }
-    }
-}
-
-fn manifest(name: &str, request: Value, response: Value) -> OperationManifest {
-    OperationManifest {
-        name: name.to_owned(),
-        mode: OperationMode::Call,
-        about: String::new(),
-        request,
-        response,
-        tool: false,
-        idempotent: false,
-        keyed: false,
-        needs_approval: false,
-        doctor: false,
-        guard: false,
-        callers: None,
     }
 }
 

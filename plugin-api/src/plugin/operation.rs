@@ -85,20 +85,7 @@ impl<P: Plugin> Operation<P> {
     }
 
     fn with<T: JsonSchema>(name: &str, mode: OperationMode, response: Value, handler: Handler<P>) -> Self {
-        let manifest = OperationManifest {
-            name: name.to_owned(),
-            mode,
-            about: String::new(),
-            request: schema::<T>(),
-            response,
-            tool: false,
-            idempotent: false,
-            keyed: false,
-            needs_approval: false,
-            doctor: false,
-            guard: false,
-            callers: None,
-        };
+        let manifest = OperationManifest::new(name, mode, schema::<T>(), response);
         Self { manifest, handler }
     }
 

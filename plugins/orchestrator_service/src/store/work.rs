@@ -177,28 +177,17 @@ impl Store {
         self.execute(finish).await.map(did_something)
     }
 
-    /// Notes that a call is about to be made, so many times by now.
-    pub async fn begin(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
-        let begin = format!(
-            "update orchestrator_service_calls set state = 'begun', attempts = $5
+    /// Notes that a call is about to be made, so many times by now; or that nothing was begun after all, and it is
+    /// approved as before.
+    pub async fn mark(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
+        let mark = format!(
+            "update orchestrator_service_calls set state = $6, attempts = $5
             where run = $1 and step = $3 and position = $4 and state in ('begun', 'approved') and exists
                 (select 1 from orchestrator_service_runs where {})",
             tables::IS_OURS
         );
-        let begin = at(Execute::new(begin).bind(run).bind(&claim.owner), call).bind(call.attempts);
-        self.execute(begin).await.map(did_something)
-    }
-
-    /// Nothing was begun after all: the call is made as soon as it can be.
-    pub async fn put_back(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
-        let put_back = format!(
-            "update orchestrator_service_calls set state = 'approved', attempts = $5
-            where run = $1 and step = $3 and position = $4 and state in ('begun', 'approved') and exists
-                (select 1 from orchestrator_service_runs where {})",
-            tables::IS_OURS
-        );
-        let put_back = at(Execute::new(put_back).bind(run).bind(&claim.owner), call).bind(call.attempts);
-        self.execute(put_back).await.map(did_something)
+        let mark = at(Execute::new(mark).bind(run).bind(&claim.owner), call).bind(call.attempts);
+        self.execute(mark.bind(rows::call_state_name(call.state))).await.map(did_something)
     }
 
     /// Keeps the result of a call with what it sent, also of a run that was cancelled meanwhile.

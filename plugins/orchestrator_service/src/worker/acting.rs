@@ -141,7 +141,7 @@ impl Worker {
             (ToolState::Begun | ToolState::Approved, _) => {
                 let again =
                     ToolRun { state: ToolState::Begun, attempts: call.attempts + 1, is_ours: true, ..call };
-                let begin = || async { self.shared.store.begin(&self.run.id, &self.claim, &again).await };
+                let begin = || async { self.shared.store.mark(&self.run.id, &self.claim, &again).await };
                 held(self.write(begin).await?)?;
                 self.keep(index, again.clone());
                 Ok(Next::Make(again, marks))
@@ -191,8 +191,7 @@ impl Worker {
                     is_ours: false,
                     ..call
                 };
-                let put_back =
-                    || async { self.shared.store.put_back(&self.run.id, &self.claim, &back).await };
+                let put_back = || async { self.shared.store.mark(&self.run.id, &self.claim, &back).await };
                 held(self.write(put_back).await?)?;
                 self.keep(index, back.clone());
                 self.put_off(index, back, Some(wait)).await
