@@ -282,8 +282,7 @@ impl Host {
 
     async fn stop_within(&self, grace: Duration) {
         let begun = Instant::now();
-        // Its database may be away.
-        let _ = tokio::time::timeout(grace / 2, self.core.journal.settle()).await;
+        self.core.journal.settle(grace / 2).await;
         self.core.lifecycle.stop(grace.saturating_sub(begun.elapsed())).await;
     }
 }

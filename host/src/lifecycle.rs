@@ -263,8 +263,7 @@ impl Lifecycle {
     async fn stop_one(&self, name: &str, drain_until: Instant) -> Option<Before> {
         let commands = self.commands_of(name).ok()?;
         let (done, stopped) = oneshot::channel();
-        let grace = drain_until.saturating_duration_since(Instant::now()).max(LEAST_GRACE);
-        commands.send(Command::Stop(Stop { drain_until, grace, done })).await.ok()?;
+        commands.send(Command::Stop(Stop { drain_until, least: LEAST_GRACE, done })).await.ok()?;
         stopped.await.ok()
     }
 

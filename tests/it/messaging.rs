@@ -601,7 +601,7 @@ fn a_stop_ends_in_time_while_the_database(goes_away: impl Fn(&Relay)) -> Outcome
     let asking =
         thread::spawn(move || http::request(&address, "GET", "/api/messages/unprocessed", &[], None));
     // The log promises the grace period; plugins have a few seconds however long requests took.
-    let (finished, _) = host.terminate_within(Duration::from_secs(5 + 10));
+    let (finished, _) = host.terminate_within(Duration::from_secs(30));
     assert_eq!(finished.code, Some(0), "{finished:?}");
     let promise = "requests in progress, and then plugins, may end within 5s";
     assert!(finished.stdout.contains(promise) || finished.stderr.contains(promise), "{finished:?}");

@@ -378,7 +378,7 @@ fn a_stop_ends_in_time_while_the_database_is_cut_under_a_run() -> Outcome {
     let run = begin(&host, &json!([[["toolbox-note", { "what": "bread", "wait_ms": 60_000 }]], "done"]));
     effects.wait_for("note", 1);
     way.cut();
-    let (finished, setup) = host.terminate_within(Duration::from_secs(5 + 10));
+    let (finished, setup) = host.terminate_within(Duration::from_secs(30));
     assert_eq!(finished.code, Some(0), "{finished:?}");
     way.lead_to(&postgres.address());
     let host = start(setup);

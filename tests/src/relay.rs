@@ -103,10 +103,11 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, way: &Mutex<Way>) -> io::Resul
     let mut piece = [0; 16 * 1024];
     loop {
         let length = from.read(&mut piece)?;
+        // The end of a connection is a packet, too.
+        wait(way);
         if length == 0 {
             return Ok(());
         }
-        wait(way);
         to.write_all(&piece[..length])?;
     }
 }

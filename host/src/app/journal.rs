@@ -86,12 +86,12 @@ impl Journal {
         Self { written, board }
     }
 
-    /// Waits until everything so far is written, for a moment at most.
-    pub(super) async fn settle(&self) {
+    /// Waits until everything so far is written, for a moment at most, and no longer than `limit`.
+    pub(super) async fn settle(&self, limit: Duration) {
         let revision = self.board.snapshot().revision;
         let mut written = self.written.clone();
         // A database that does not answer is not waited for.
-        let _ = timeout(FAREWELL, written.wait_for(|written| *written >= revision)).await;
+        let _ = timeout(limit.min(FAREWELL), written.wait_for(|written| *written >= revision)).await;
     }
 }
 

@@ -140,7 +140,7 @@ impl HostClient {
     pub fn find(source: &Source, reach: Reach) -> Result<Self, Failed> {
         let patience = reach.timeout.0;
         let environment = Environment::of_process();
-        let variable = environment.get("SWITCHBOARD_URL").filter(|_| !source.is_given);
+        let variable = environment.get("SWITCHBOARD_URL").filter(|_| !source.is_given && reach.url.is_none());
         let by_variable = variable.map(address).transpose();
         let by_variable = by_variable
             .map_err(|problem| Failed::new(Exit::Usage, format!("`SWITCHBOARD_URL`: {problem}")))?;

@@ -25,8 +25,8 @@ pub(super) enum Command {
 pub(super) struct Stop {
     /// Until when calls and streams in progress may end.
     pub(super) drain_until: Instant,
-    /// How long the plugin's own `stop` may take.
-    pub(super) grace: Duration,
+    /// How long the plugin's own `stop` may take at least, if that time is over by then.
+    pub(super) least: Duration,
     /// Says when it is done, and what is left of the plugin.
     pub(super) done: oneshot::Sender<Before>,
 }
@@ -114,7 +114,7 @@ impl Inbox {
             // Every handle of the lifecycle is gone: the host was dropped.
             None => {
                 let drain_until = Instant::now();
-                return Err(Stop { drain_until, grace: Duration::ZERO, done: oneshot::channel().0 });
+                return Err(Stop { drain_until, least: Duration::ZERO, done: oneshot::channel().0 });
             }
         }
         Ok(())

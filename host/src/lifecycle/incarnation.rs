@@ -107,7 +107,7 @@ impl Incarnation {
         let detached = self.switch.detach(&self.name);
         detached.drained(order.drain_until.saturating_duration_since(Instant::now())).await;
         drop(detached);
-        let grace = order.grace;
+        let grace = order.drain_until.saturating_duration_since(Instant::now()).max(order.least);
         match timeout(grace, instance.stop()).await {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => tracing::warn!(plugin = %self.name, "stop failed: {}", failure.message),

@@ -102,7 +102,7 @@ impl Supervisor {
         let Some(again) = self.panics.checked_sub(2) else { return Ok(()) };
         if let Some(incarnation) = slot {
             let now = Instant::now();
-            let order = Stop { drain_until: now, grace: PANIC_GRACE, done: oneshot::channel().0 };
+            let order = Stop { drain_until: now, least: PANIC_GRACE, done: oneshot::channel().0 };
             self.end(incarnation, &order).await;
         }
         let message =

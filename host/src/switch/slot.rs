@@ -137,8 +137,9 @@ impl Slot {
 
     /// For how long there has been no instance; `None` if there is one.
     pub(super) fn vacant_for(&self) -> Option<Duration> {
-        let since = *self.vacant_since.lock().unwrap_or_else(PoisonError::into_inner);
-        (!self.has_instance()).then(|| since.elapsed())
+        // In this order: the moment is set before the instance goes.
+        let is_vacant = !self.has_instance();
+        is_vacant.then(|| self.vacant_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed())
     }
 
     /// Begins a call or a stream, if there is an instance.

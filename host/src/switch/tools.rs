@@ -19,12 +19,7 @@ use crate::{
 impl Switch {
     /// The tools that a plugin may use now, sorted by name: allowed, marked so, and with an instance behind them.
     pub fn tools(&self, caller: &str) -> Vec<Tool> {
-        let slots = self.inner.slots.load();
-        let Some(policy) = slots.get(caller).map(|slot| slot.tools()) else { return Vec::new() };
-        let present = slots.values().filter(|slot| slot.has_instance());
-        let mut tools: Vec<Tool> = present.flat_map(|slot| tools_of(slot, policy)).collect();
-        tools.sort_by(|left, right| left.name.cmp(&right.name));
-        tools
+        self.toolset(caller).tools
     }
 
     /// The same, and the plugins with tools that it may use, that plugins.toml names, and that have no instance.
@@ -32,20 +27,25 @@ impl Switch {
         let slots = self.inner.slots.load();
         let Some(policy) = slots.get(caller).map(|slot| slot.tools()) else { return Toolset::default() };
         let snapshot = self.inner.board.snapshot();
-        let away = snapshot.plugins.iter().filter_map(|plugin| match slots.get(&plugin.name) {
-            Some(slot) => {
-                let (vacant_for, tools) = (slot.vacant_for()?, tools_of(slot, policy));
-                (!tools.is_empty()).then(|| away(plugin, vacant_for, tools))
+        let mut set = Toolset::default();
+        for plugin in snapshot.plugins.iter() {
+            let Some(slot) = slots.get(&plugin.name) else {
+                // Its library could not be loaded: nobody knows its tools.
+                if policy.may_allow_tool_of(&plugin.name) {
+                    let since = clock::now().duration_since(plugin.since);
+                    set.away.push(away(plugin, since.try_into().unwrap_or_default(), Vec::new()));
+                }
+                continue;
+            };
+            // Asked once: it is in one of the lists, whatever happens meanwhile.
+            match (slot.vacant_for(), tools_of(slot, policy)) {
+                (_, tools) if tools.is_empty() => {}
+                (None, tools) => set.tools.extend(tools),
+                (Some(vacant_for), tools) => set.away.push(away(plugin, vacant_for, tools)),
             }
-            // Its library could not be loaded: nobody knows its tools.
-            None => policy.may_allow_tool_of(&plugin.name).then(|| {
-                let since = clock::now().duration_since(plugin.since);
-                away(plugin, since.try_into().unwrap_or_default(), Vec::new())
-            }),
-        });
-        let away: Vec<Away> = away.collect();
-        // What came into service meanwhile is away in this answer, and not in the next one; it is never in neither list.
-        Toolset { tools: self.tools(caller), away }
+        }
+        set.tools.sort_by(|left, right| left.name.cmp(&right.name));
+        set
     }
 
     /// Runs a tool on behalf of a plugin that may use it.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::catch_unwind,
     process::ExitCode,
     sync::{
         Mutex,
@@ -51,9 +52,23 @@ fn main() -> ExitCode {
                 while arguments.keeps_going || !has_failed.load(Ordering::Relaxed) {
                     let next = queue.lock().expect("no round panics").pop_front();
                     let Some((seed, database)) = next else { return };
-                    let round = chaos::round(seed, database).unwrap_or_else(|missing| panic!("{missing}"));
-                    tell(&round);
-                    has_failed.fetch_or(!round.violations.is_empty(), Ordering::Relaxed);
+                    let round = catch_unwind(|| chaos::round(seed, database));
+                    let is_clean = match &round {
+                        Ok(Ok(round)) => {
+                            tell(round);
+                            round.violations.is_empty()
+                        }
+                        Ok(Err(missing)) => {
+                            println!("seed {seed}, {database:?}: {missing}");
+                            false
+                        }
+                        // Its message and place stand above.
+                        Err(_) => {
+                            println!("seed {seed}, {database:?}: BROKEN by a panic, as of a host that does not start");
+                            false
+                        }
+                    };
+                    has_failed.fetch_or(!is_clean, Ordering::Relaxed);
                 }
             });
         }
@@ -81,9 +96,9 @@ fn arguments() -> Option<Arguments> {
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         match name.as_str() {
-            "--rounds" => found.rounds = given.next()?.parse().ok()?,
+            "--rounds" => found.rounds = given.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
             "--seed" => found.seed = given.next()?.parse().ok()?,
-            "--at-once" => found.at_once = given.next()?.parse().ok()?,
+            "--at-once" => found.at_once = given.next()?.parse().ok().filter(|at_once| *at_once > 0)?,
             "--keep-going" => found.keeps_going = true,
             "--plan" => found.plan = true,
             "--database" => {

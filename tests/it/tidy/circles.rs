@@ -102,7 +102,7 @@ fn collect(tokens: TokenStream, before: &[String], found: &mut Vec<Vec<String>>)
             TokenTree::Ident(ident) => {
                 let name = ident.to_string();
                 if !after_colons {
-                    end(&mut path, before, found);
+                    end(&mut path, before, is_test, found);
                 }
                 let begins = matches!(name.as_str(), "crate" | "super" | "self");
                 if begins || (!path.is_empty() && (after_colons || !before.is_empty())) {
@@ -110,37 +110,46 @@ fn collect(tokens: TokenStream, before: &[String], found: &mut Vec<Vec<String>>)
                 }
                 after_colons = false;
             }
+            // A test's own import or signature, up to its end.
+            TokenTree::Group(group) if is_test && group.delimiter() != Delimiter::Bracket => {
+                is_test = group.delimiter() != Delimiter::Brace || after_colons;
+                (path, after_colons) = (before.to_vec(), false);
+            }
             TokenTree::Group(group) => {
                 let is_tree = after_colons && group.delimiter() == Delimiter::Brace && !path.is_empty();
                 let inner = group.stream();
                 let is_attribute = group.delimiter() == Delimiter::Bracket;
-                if is_attribute && inner.to_string().replace(' ', "") == "cfg(test)" {
+                if is_attribute && is_of_tests(&inner) {
                     is_test = true;
-                } else if is_test && group.delimiter() == Delimiter::Brace {
-                    is_test = false;
                 } else if is_tree {
                     collect(inner, &path, found);
                     path = before.to_vec();
                 } else {
-                    end(&mut path, before, found);
+                    end(&mut path, before, is_test, found);
                     collect(inner, &[], found);
                 }
                 after_colons = false;
             }
             TokenTree::Punct(punct) => {
+                end(&mut path, before, is_test, found);
                 is_test &= punct.as_char() != ';';
-                end(&mut path, before, found);
                 after_colons = false;
             }
-            TokenTree::Literal(_) => end(&mut path, before, found),
+            TokenTree::Literal(_) => end(&mut path, before, is_test, found),
         }
     }
-    end(&mut path, before, found);
+    end(&mut path, before, is_test, found);
 }
 
-/// A path is over; the next begins with what stands before the group.
-fn end(path: &mut Vec<String>, before: &[String], found: &mut Vec<Vec<String>>) {
-    if path.len() > before.len() && path.len() > 1 {
+/// `cfg(test)`, alone or with more.
+fn is_of_tests(attribute: &TokenStream) -> bool {
+    let text = attribute.to_string().replace(' ', "");
+    text == "cfg(test)" || text.starts_with("cfg(all(test,") || text.starts_with("cfg(any(test,")
+}
+
+/// A path is over; the next begins with what stands before the group. Those of tests are not kept.
+fn end(path: &mut Vec<String>, before: &[String], is_test: bool, found: &mut Vec<Vec<String>>) {
+    if !is_test && path.len() > before.len() && path.len() > 1 {
         found.push(path.clone());
     }
     *path = before.to_vec();
@@ -168,5 +177,11 @@ pub fn circles_of_imports_are_found() {
     // A module and its part, an import of the tests, words in comments and texts.
     check(&[("a", "mod b; use b::B;"), ("a/b", "use super::A;")], &[]);
     check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] mod tests { use crate::a::A; }")], &[]);
+    check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] use crate::a::{A};\nfn f() {}")], &[]);
+    check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] fn f(a: crate::a::A) -> crate::a::A { a }")], &[]);
+    check(
+        &[("a", "use crate::b::B;"), ("b", "#[cfg(test)] use crate::a::A; use crate::a::C;")],
+        &["a -> b, b -> a"],
+    );
     check(&[("a", "use crate::b::B;"), ("b", "// crate::a::A\nconst B: &str = \"crate::a::A\";")], &[]);
 }
