@@ -79,6 +79,7 @@ pub(super) fn prepare_with(config: &Config, mut libraries: Libraries) -> Result<
     let plugins = open_all(config, &mut libraries);
     let mut problems = shared_libraries(&plugins);
     problems.extend(plugins.iter().flat_map(|plugin| unusable_guards(plugin, &plugins)));
+    problems.extend(plugins.iter().filter_map(useless_callers));
     let nodes = plugins.iter().map(|plugin| graph::node(&plugin.config, plugin.manifest(), config)).collect();
     let plan = graph::plan(nodes).map_err(|found| problems.extend(found));
     let routes = RouteTable::new(plugins.iter().flat_map(routes_of)).map_err(|found| problems.extend(found));
@@ -111,6 +112,18 @@ fn unusable_guards(plugin: &PreparedPlugin, all: &[PreparedPlugin]) -> Vec<Probl
         Some(Problem::new(message).at(plugin.config.line).hint(hint))
     };
     manifest.routes.iter().filter_map(problem).collect()
+}
+
+/// A key that restricts nothing, though somebody relies on it.
+fn useless_callers(plugin: &PreparedPlugin) -> Option<Problem> {
+    let (manifest, name) = (plugin.manifest()?, &plugin.config.name);
+    let restricts = manifest.operations.iter().any(|operation| operation.callers.is_some());
+    (plugin.config.callers.is_some() && !restricts).then(|| {
+        let message = format!(
+            "`callers` of `[plugins.{name}]` has no effect: no operation of `{name}` is limited to callers"
+        );
+        Problem::new(message).at(plugin.config.line).hint("remove it")
+    })
 }
 
 /// The routes of a plugin, each with the instance that guards it.

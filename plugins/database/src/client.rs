@@ -51,7 +51,7 @@ pub struct Client {
     /// The pool has what the files hold that the URL names.
     certified: AtomicBool,
     /// What was found out when the pool last gave no connection, and when.
-    pub(crate) asked: Mutex<Option<(Instant, Result<(), Failure>)>>,
+    pub(crate) found_out: Mutex<Option<FoundOut>>,
 }
 
 /// What bounds a request.
@@ -61,6 +61,14 @@ pub struct Limits {
     pub statement: Duration,
     pub rows: usize,
     pub bytes: usize,
+}
+
+/// What a look found out.
+#[derive(Debug)]
+pub struct FoundOut {
+    pub(crate) begun: Instant,
+    pub(crate) ended: Instant,
+    pub(crate) answer: Result<(), Failure>,
 }
 
 impl Client {
@@ -105,7 +113,7 @@ impl Client {
             held: std::sync::Mutex::default(),
             renewal,
             certified: AtomicBool::default(),
-            asked: Mutex::default(),
+            found_out: Mutex::default(),
         }
     }
 

@@ -19,7 +19,7 @@ use sqlx::{
 };
 
 use crate::{
-    client::{Client, Db},
+    client::{Client, Db, FoundOut},
     errors::{Trouble, outage},
     server::Server,
     target::Target,
@@ -170,8 +170,7 @@ impl Client {
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return Trouble::outage(self.failure(error));
         }
-        let now = Instant::now();
-        match self.ask_since(now.checked_sub(SHARED_ANSWER).unwrap_or(now)).await {
+        match self.ask(|known| known.ended.elapsed() < SHARED_ANSWER).await {
             Err(failure) => Trouble::outage(failure),
             Ok(()) => {
                 OperationError::overloaded(format!("all connections to {} are busy", self.place)).into()
@@ -186,8 +185,9 @@ impl Client {
             return false;
         }
         self.renewal.renew();
-        // What was found out before may be what this connection still believes.
-        match self.ask_since(Instant::now()).await {
+        // A look from before may have used a connection that is as old as this one.
+        let now = Instant::now();
+        match self.ask(|known| known.begun >= now).await {
             Ok(()) => true,
             Err(failure) => {
                 *outcome = Err(Trouble::outage(failure));
@@ -216,14 +216,15 @@ impl Client {
         }
     }
 
-    /// Looks, or waits for whoever does, or takes what somebody has found out since this moment.
-    async fn ask_since(&self, moment: Instant) -> Result<(), Failure> {
-        let mut asked = self.asked.lock().await;
-        if let Some((_, answer)) = asked.as_ref().filter(|(at, _)| *at >= moment) {
-            return answer.clone();
+    /// Looks, or waits for whoever does, or takes what somebody has found out if it fits.
+    async fn ask(&self, fits: impl Fn(&FoundOut) -> bool) -> Result<(), Failure> {
+        let mut found = self.found_out.lock().await;
+        if let Some(known) = found.as_ref().filter(|known| fits(known)) {
+            return known.answer.clone();
         }
+        let begun = Instant::now();
         let answer = self.look().await.map(drop);
-        *asked = Some((Instant::now(), answer.clone()));
+        *found = Some(FoundOut { begun, ended: Instant::now(), answer: answer.clone() });
         answer
     }
 

@@ -40,28 +40,43 @@ fn place(source: &Source) -> Option<(String, Module)> {
     (!is_apart).then(|| (package.to_owned(), module))
 }
 
-/// Each circle, as the imports that close it.
+/// Each circle, as the imports that close it: among files that are no parts of each other; and, with what modules use of
+/// their own parts, among files that are not all parts of one of them.
 fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<String>> {
-    let modules: Vec<&Module> = files.keys().collect();
-    let number = |module: &Module| modules.binary_search(&module).ok();
-    let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut edges: BTreeSet<(&Module, &Module)> = BTreeSet::new();
     for (from, text) in files {
-        for path in paths(text) {
-            let to = resolve(from, &path, files);
-            let is_own = to.starts_with(from);
-            edges.extend(number(from).zip(number(&to)).filter(|_| !is_own));
+        for path in paths(text, &parts_of(from, files)) {
+            let to = files.get_key_value(&resolve(from, &path, files)).map(|(to, _)| to);
+            edges.extend(
+                to.filter(|to| *to != from && !from.is_empty() && !to.is_empty()).map(|to| (from, to)),
+            );
         }
     }
-    let name = |module: usize| modules[module].join("::");
-    let graph = DiGraph::<(), (), usize>::from_edges(&edges);
-    let circles = tarjan_scc(&graph).into_iter().filter(|part| part.len() > 1);
-    circles
-        .map(|part| {
-            let within: BTreeSet<usize> = part.into_iter().map(|node| node.index()).collect();
-            let inner = edges.iter().filter(|(from, to)| within.contains(from) && within.contains(to));
-            inner.map(|(from, to)| format!("{} -> {}", name(*from), name(*to))).collect()
-        })
-        .collect()
+    let apart: BTreeSet<_> = edges.iter().copied().filter(|(from, to)| !to.starts_with(from)).collect();
+    let is_one = |circle: &BTreeSet<&Module>| {
+        circle.iter().any(|whole| circle.iter().all(|part| part.starts_with(whole)))
+    };
+    let mut found = circles_of(&apart);
+    let crossing = circles_of(&edges).into_iter().filter(|circle| !is_one(circle));
+    found.extend(
+        crossing.filter(|circle| found.iter().all(|known| known.is_disjoint(circle))).collect::<Vec<_>>(),
+    );
+    let told = |circle: BTreeSet<&Module>| {
+        let inner = edges.iter().filter(|(from, to)| circle.contains(from) && circle.contains(to));
+        inner.map(|(from, to)| format!("{} -> {}", from.join("::"), to.join("::"))).collect()
+    };
+    found.into_iter().map(told).collect()
+}
+
+/// The modules of each circle.
+fn circles_of<'m>(edges: &BTreeSet<(&'m Module, &'m Module)>) -> Vec<BTreeSet<&'m Module>> {
+    let modules: BTreeSet<&Module> = edges.iter().flat_map(|(from, to)| [*from, *to]).collect();
+    let modules: Vec<&Module> = modules.into_iter().collect();
+    let number = |module: &Module| modules.binary_search(&module).expect("it is one of them");
+    let numbers = edges.iter().map(|(from, to)| (number(from), number(to)));
+    let parts = tarjan_scc(&DiGraph::<(), (), usize>::from_edges(numbers));
+    let circles = parts.into_iter().filter(|part| part.len() > 1);
+    circles.map(|part| part.into_iter().map(|node| modules[node.index()]).collect()).collect()
 }
 
 /// The file that a path leads to: as deep as there are files.
@@ -84,15 +99,21 @@ fn resolve(from: &Module, path: &[String], files: &BTreeMap<Module, String>) -> 
     module
 }
 
-/// Every path from the crate, or from the module itself, that a file names; its tests left out.
-fn paths(text: &str) -> Vec<Vec<String>> {
+/// The names of a module's own parts.
+fn parts_of(module: &Module, files: &BTreeMap<Module, String>) -> BTreeSet<String> {
+    let parts = files.keys().filter(|file| file.len() == module.len() + 1 && file.starts_with(module));
+    parts.filter_map(|part| part.last().cloned()).collect()
+}
+
+/// Every path that a file names from the crate, from the module itself or from one of its parts; its tests left out.
+fn paths(text: &str, parts: &BTreeSet<String>) -> Vec<Vec<String>> {
     let mut found = Vec::new();
-    collect(text.parse().expect("a file of the repository is Rust"), &[], &mut found);
+    collect(text.parse().expect("a file of the repository is Rust"), &[], parts, &mut found);
     found
 }
 
 /// The paths of some tokens, each after what stands before the group that it is in.
-fn collect(tokens: TokenStream, before: &[String], found: &mut Vec<Vec<String>>) {
+fn collect(tokens: TokenStream, before: &[String], parts: &BTreeSet<String>, found: &mut Vec<Vec<String>>) {
     let mut path: Vec<String> = before.to_vec();
     let mut after_colons = false;
     let mut is_test = false;
@@ -104,7 +125,8 @@ fn collect(tokens: TokenStream, before: &[String], found: &mut Vec<Vec<String>>)
                 if !after_colons {
                     end(&mut path, before, is_test, found);
                 }
-                let begins = matches!(name.as_str(), "crate" | "super" | "self");
+                let begins = matches!(name.as_str(), "crate" | "super" | "self")
+                    || (path.is_empty() && !after_colons && parts.contains(&name));
                 if begins || (!path.is_empty() && (after_colons || !before.is_empty())) {
                     path.push(name);
                 }
@@ -122,11 +144,11 @@ fn collect(tokens: TokenStream, before: &[String], found: &mut Vec<Vec<String>>)
                 if is_attribute && is_of_tests(&inner) {
                     is_test = true;
                 } else if is_tree {
-                    collect(inner, &path, found);
+                    collect(inner, &path, parts, found);
                     path = before.to_vec();
                 } else {
                     end(&mut path, before, is_test, found);
-                    collect(inner, &[], found);
+                    collect(inner, &[], parts, found);
                 }
                 after_colons = false;
             }
@@ -176,6 +198,10 @@ pub fn circles_of_imports_are_found() {
     );
     // A module and its part, an import of the tests, words in comments and texts.
     check(&[("a", "mod b; use b::B;"), ("a/b", "use super::A;")], &[]);
+    check(
+        &[("a", "mod b; use b::B;"), ("a/b", "use crate::c::C;"), ("c", "use crate::a::A;")],
+        &["a -> a::b, a::b -> c, c -> a"],
+    );
     check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] mod tests { use crate::a::A; }")], &[]);
     check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] use crate::a::{A};\nfn f() {}")], &[]);
     check(&[("a", "use crate::b::B;"), ("b", "#[cfg(test)] fn f(a: crate::a::A) -> crate::a::A { a }")], &[]);
