@@ -20,6 +20,7 @@ pub fn tests() -> Vec<Trial> {
         settings_of_the_wrong_type,
         several_problems_at_once,
         a_missing_dependency,
+        callers_that_restrict_nothing,
         a_cycle,
         a_plugin_twice,
         an_address_that_is_none,
@@ -172,6 +173,16 @@ fn a_cycle() {
         expect![[r#"
         error: plugins.toml:2: plugins depend on each other in a cycle: `chicken -> egg -> chicken`
           hint: each would wait for the next: remove one of their sections, or `bind` a dependency to another instance
+    "#]],
+    );
+}
+
+fn callers_that_restrict_nothing() {
+    check_text(
+        "[plugins.faulty]\ncallers = [\"faulty\"]\n",
+        expect![[r#"
+        error: plugins.toml:1: `callers` of `[plugins.faulty]` has no effect: no operation of `faulty` is limited to callers
+          hint: remove it
     "#]],
     );
 }
