@@ -218,12 +218,14 @@ impl Store {
     /// Forgets runs that have been over for so long.
     pub async fn forget(&self, keep: Duration) -> Outcome<()> {
         let over = "(select id from orchestrator_service_runs
-            where state in ('done', 'failed', 'cancelled') and changed_ms < now_ms() - $1)";
+            where state in ('done', 'failed', 'cancelled') and changed_ms < $1)";
+        // One moment for all: of a run that is forgotten only in part, calls without steps would be left.
+        let before_ms = self.now_ms() - millis(keep);
         for (table, key) in
             [("links", "run"), ("messages", "run"), ("calls", "run"), ("steps", "run"), ("runs", "id")]
         {
             let delete = format!("delete from orchestrator_service_{table} where {key} in {over}");
-            self.execute(Execute::new(delete).bind(millis(keep))).await?;
+            self.execute(Execute::new(delete).bind(before_ms)).await?;
         }
         Ok(())
     }
