@@ -150,7 +150,9 @@ impl Worker {
 
     /// Since when the run has been waiting for plugins: since now, if it was not.
     fn held_since(&self) -> i64 {
-        self.run.held.as_ref().map_or_else(|| self.shared.store.now_ms(), |held| held.since_ms)
+        let now = self.shared.store.now_ms();
+        // The clock may have been put back since.
+        self.run.held.as_ref().map_or(now, |held| held.since_ms.min(now))
     }
 
     /// Ends the work until these plugins may be in service, or until this moment. It holds no place meanwhile.

@@ -1,8 +1,9 @@
 //! Plugins that are configured and not in service: the model is not asked without them, and no call is given up.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
+    mpsc,
 };
 
 use plugin_api::{
@@ -10,7 +11,7 @@ use plugin_api::{
     requests::{
         host::{Away, NotInService, Toolset},
         openai::{Chat, Message},
-        orchestrator::{FetchRun, ListRuns, Run, RunLimits, RunReport, RunState},
+        orchestrator::{CancelRun, FetchRun, ListRuns, Run, RunLimits, RunReport, RunState},
     },
     serde_json::json,
     tokio::{
@@ -19,7 +20,9 @@ use plugin_api::{
     },
 };
 
-use super::setup::{Instance, World, decide, goal, once, says, told, tools, wait_for, wait_until, wants};
+use super::setup::{
+    Instance, World, decide, goal, now_ms, once, says, told, tools, wait_for, wait_until, wants,
+};
 
 const PUSH: &[(&str, &str)] = &[("toolbox-push", r#"{"what":"x"}"#)];
 const SPEND: &[(&str, &str)] = &[("toolbox-spend", r#"{"what":"x"}"#)];
@@ -239,16 +242,62 @@ async fn a_plugin_that_is_not_configured_any_more_is_not_waited_for() {
 async fn a_decision_made_while_the_run_waits_is_carried_out() {
     const BOTH: &[(&str, &str)] =
         &[("toolbox-push", r#"{"what":"x"}"#), ("toolbox-spend", r#"{"what":"x"}"#)];
-    let world = World::new().tool(|_, call| match call.name.as_str() {
+    let world = World::new().settings(json!({ "lease": "1h" })).tool(|_, call| match call.name.as_str() {
         "toolbox.push" => Err(gone()),
         _ => Ok(json!("done")),
     });
     let host = world.host(once(BOTH)).await;
     let started = host.call(Run { wait_seconds: None, ..goal("both") }).await.unwrap();
     let held = wait_until_held(&host, &started.run).await;
+    // By itself it looks again in an hour.
+    let later = now_ms() + 3_600_000;
+    wait_until("the run to be let go", || {
+        let pause = "update orchestrator_service_runs set lease_ms = {} where owner = '' returning id";
+        !world.database.run(&pause.replace("{}", &later.to_string())).is_empty()
+    })
+    .await;
     decide(&host, &held, true).await.unwrap();
     wait_until("the decision to be carried out", || world.called().contains(&"toolbox.spend".to_owned()))
         .await;
+}
+
+/// The clock was put back by an hour while the run waited: its patience does not grow by that hour.
+#[tokio::test]
+async fn a_clock_that_was_put_back_makes_no_wait_longer() {
+    let world = World::new().tool(|_, _| Err(gone()));
+    let host = world.host(once(PUSH)).await;
+    let started = host.call(Run { wait_seconds: None, ..goal("push") }).await.unwrap();
+    wait_until_held(&host, &started.run).await;
+    drop(host);
+    world.database.run(&format!(
+        "update orchestrator_service_runs set held_ms = {}, tools_ms = 1000, lease_ms = 0",
+        now_ms() + 3_600_000
+    ));
+    let next = world.host(once(PUSH)).await;
+    wait_for(&next, &started.run, RunState::Done).await;
+    let last = world.seen.chats.lock().unwrap().last().unwrap().clone();
+    assert_eq!(told(&last), ["not done: `toolbox` was not in service, and did not come back in time"]);
+}
+
+/// The run is cancelled while a call of it finds out that its plugin is not there.
+#[tokio::test]
+async fn a_call_that_was_not_made_for_a_cancelled_run_is_not_left_as_begun() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let world = World::new().tool(move |_, _| {
+        // Released or gone, it goes on.
+        let _ = tokio::task::block_in_place(|| held.lock().unwrap().recv());
+        Err(gone())
+    });
+    let host = world.host(once(PUSH)).await;
+    let started = host.call(Run { wait_seconds: None, ..goal("push") }).await.unwrap();
+    wait_until("the call", || !world.called().is_empty()).await;
+    let cancelled = host.call(CancelRun { run: started.run.clone() }).await.unwrap();
+    assert_eq!(cancelled.state, RunState::Cancelled);
+    release.send(()).unwrap();
+    let settled = "select count(*) from orchestrator_service_calls
+        where state = 'failed' and result = 'not done: the run was cancelled'";
+    wait_until("the call to be settled", || world.database.number(settled) == 1).await;
 }
 
 #[tokio::test]
@@ -258,7 +307,6 @@ async fn a_run_that_waits_for_a_plugin_can_be_cancelled() {
     let host = world.host(|_: &Chat| wants(PUSH)).await;
     let started = host.call(Run { wait_seconds: None, ..goal("push") }).await.unwrap();
     wait_until_held(&host, &started.run).await;
-    let cancel = plugin_api::requests::orchestrator::CancelRun { run: started.run.clone() };
-    let cancelled = host.call(cancel).await.unwrap();
+    let cancelled = host.call(CancelRun { run: started.run.clone() }).await.unwrap();
     assert_eq!((cancelled.state, cancelled.held_by), (RunState::Cancelled, Vec::new()));
 }

@@ -173,11 +173,11 @@ impl Worker {
             plugin = wait.plugin,
             "a call is given up: its plugin did not come into service in time"
         );
-        let what = match call.attempts {
-            0 => "not done",
-            _ => "it was begun, nobody knows whether it took effect, and it could not be repeated",
-        };
-        let why = format!("{what}: `{}` was not in service, and did not come back in time", wait.plugin);
+        let why = format!(
+            "{}: `{}` was not in service, and did not come back in time",
+            given_up(&call),
+            wait.plugin
+        );
         self.settle(index, call.settled(false, why)).await.map(|()| None)
     }
 
@@ -192,7 +192,12 @@ impl Worker {
                     ..call
                 };
                 let put_back = || async { self.shared.store.mark(&self.run.id, &self.claim, &back).await };
-                held(self.write(put_back).await?)?;
+                if !self.write(put_back).await? {
+                    // Cancelled meanwhile, nobody takes the run up again: what is left as begun stays so.
+                    let why = format!("{}: the run was cancelled", given_up(&back));
+                    self.settle(index, back.settled(false, why)).await?;
+                    return Err(Halt::Lost);
+                }
                 self.keep(index, back.clone());
                 self.put_off(index, back, Some(wait)).await
             }
@@ -266,6 +271,14 @@ impl Marks {
 
     fn may_repeat(self) -> bool {
         self.idempotent || self.keyed
+    }
+}
+
+/// What came of a call that is not begun any more.
+fn given_up(call: &ToolRun) -> &'static str {
+    match call.attempts {
+        0 => "not done",
+        _ => "it was begun, nobody knows whether it took effect, and it could not be repeated",
     }
 }
 
