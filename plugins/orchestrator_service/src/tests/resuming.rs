@@ -135,7 +135,8 @@ async fn a_clock_that_was_put_back_strands_no_run() {
 /// while another one is.
 #[tokio::test]
 async fn a_clock_that_jumps_ahead_makes_no_run_of_ours_begin_again() {
-    let world = World::new();
+    // Long enough for the lease not to be renewed meanwhile.
+    let world = World::new().settings(json!({ "lease": "30s" }));
     let (database, chats) = (world.database.clone(), world.seen.chats.clone());
     let asked = AtomicUsize::new(0);
     let host = world
