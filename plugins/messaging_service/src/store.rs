@@ -37,7 +37,7 @@ use plugin_api::{
     tokio::sync::OnceCell,
 };
 
-pub use inbox::{InState, Received};
+pub use inbox::{End, InState, Received};
 pub use lanes::{Direction, Lane, is_lost};
 pub use outbox::{Outgoing, Part, PartState};
 

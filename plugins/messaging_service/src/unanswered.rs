@@ -3,21 +3,13 @@
 
 use plugin_api::{context::Context, error::Failure, requests::host::Trouble, standing::Standing, tracing};
 
-use crate::store::Store;
+use crate::store::{End, Store};
 
 const KEY: &str = "unanswered";
 /// So many in a row are no accident of one message.
 const MANY: u32 = 3;
 /// Where they are listed, and can be tried again.
 const LIST: &str = "/api/messages/unprocessed";
-
-/// How a message ended: answered, or failed for good, and why. One that failed by an outage counts neither way: whatever
-/// is away is told by the plugin that is away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    Answered,
-    Refused(String),
-}
 
 /// The trouble that the host is told of.
 pub struct Unanswered(Standing);

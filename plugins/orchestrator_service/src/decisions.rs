@@ -38,8 +38,6 @@ pub const LINK_PATH: &str = "/approve";
 
 /// When the approver is told again, if telling failed.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
-/// When an SMS that did not arrive is sent again: what is in its way is seldom gone within minutes.
-pub const SEND_AGAIN: Duration = Duration::from_secs(60 * 60);
 const TELL_TIME: Duration = Duration::from_secs(30);
 /// Links that this host gives out again as they are.
 const REMEMBERED: usize = 10_000;
@@ -141,7 +139,7 @@ impl Decisions {
     /// If it is the SMS that told the approver, they are told again later.
     pub async fn not_delivered(&self, report: &NotDelivered) -> Result<(), OperationError> {
         let NotDelivered { sid, why, .. } = report;
-        let Some(run) = self.shared.store.not_delivered(sid, SEND_AGAIN).await? else { return Ok(()) };
+        let Some(run) = self.shared.store.not_delivered(sid).await? else { return Ok(()) };
         tracing::warn!(run, sid, "the approver was not told: the SMS was not delivered: {why}");
         let why = format!("the SMS was not delivered: {why}");
         self.shared.approver.raise(&self.shared.context, not_told(&why)).await;

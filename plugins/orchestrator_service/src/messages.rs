@@ -19,19 +19,13 @@ use plugin_api::{
 
 use crate::{
     decisions::{Decisions, TWILIO_SERVICE},
+    run::Sent,
     shared::Shared,
 };
 
 /// How often it is asked what did not arrive.
 const LOOK: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(30);
-
-/// A message that Twilio took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    pub sid: String,
-    pub to: String,
-}
 
 /// What the answer of a tool says was sent: those of `messaging_service` and `twilio_service` that send do, under
 /// whatever names they run.

@@ -104,6 +104,13 @@ pub struct ToolRun {
     pub is_ours: bool,
 }
 
+/// A message that a call sent, and Twilio took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub sid: String,
+    pub to: String,
+}
+
 impl Run {
     /// Tokens, input and output.
     pub fn tokens(&self) -> u64 {

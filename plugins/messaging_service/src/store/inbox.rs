@@ -10,7 +10,7 @@ use plugin_api::{
 };
 
 use super::{Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into};
-use crate::{inbound::Inbound, keyword::Keyword, unanswered::End, window::Ways};
+use crate::{inbound::Inbound, keyword::Keyword, window::Ways};
 
 /// Messages of a person that are looked at together.
 const LOOKED_AT: u32 = 50;
@@ -97,6 +97,14 @@ pub struct Received {
     pub next_ms: i64,
     /// How the person may be written to now.
     pub ways: Ways,
+}
+
+/// How a message ended: answered, or failed for good, and why. One that failed by an outage counts neither way: whatever
+/// is away is told by the plugin that is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    Answered,
+    Refused(String),
 }
 
 impl Store {

@@ -126,10 +126,11 @@ impl Store {
 
     /// The SMS that told the approver did not arrive: they are told again after this time. `None` if it told of nothing, the
     /// decision was made, or that is known already.
-    pub async fn not_delivered(&self, sid: &str, again: Duration) -> Outcome<Option<String>> {
+    pub async fn not_delivered(&self, sid: &str) -> Outcome<Option<String>> {
         let set = "update orchestrator_service_calls set tell_ms = now_ms() + $2
             where told_by = $1 and tell_ms = $3 and state = 'waiting' returning run";
-        let set = self.execute(Execute::new(set).bind(sid).bind(lease::millis(again)).bind(TOLD)).await?;
+        let again = lease::millis(tables::SEND_AGAIN);
+        let set = self.execute(Execute::new(set).bind(sid).bind(again).bind(TOLD)).await?;
         set.returned.first().map(|row| row.get("run")).transpose()
     }
 

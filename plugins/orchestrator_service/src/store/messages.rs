@@ -9,7 +9,7 @@ use plugin_api::requests::{
 };
 
 use super::{Outcome, Store};
-use crate::{messages::Sent, run::ToolRun};
+use crate::run::{Sent, ToolRun};
 
 /// A message that did not arrive, and the call that sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]

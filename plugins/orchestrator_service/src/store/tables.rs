@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use plugin_api::lease;
 
-use crate::decisions::SEND_AGAIN;
+/// When the approver is told again, if the SMS did not arrive: what is in its way is seldom gone within minutes.
+pub const SEND_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 pub const TABLES: &str = "
     create table orchestrator_service_runs (

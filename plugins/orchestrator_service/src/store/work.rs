@@ -12,10 +12,7 @@ use plugin_api::{
 };
 
 use super::{Outcome, Store, did_something, messages, rows, tables};
-use crate::{
-    messages::Sent,
-    run::{Held, Step, ToolRun},
-};
+use crate::run::{Held, Sent, Step, ToolRun};
 
 /// Who works on a run, and how long after each step at least.
 #[derive(Debug, Clone)]

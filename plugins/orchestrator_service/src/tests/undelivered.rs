@@ -13,7 +13,7 @@ use plugin_api::{
 };
 
 use super::setup::{Instance, World, decide, goal, once, says, turn, wait_for, wait_until, wants};
-use crate::messages::{Sent, sent_by};
+use crate::{messages::sent_by, run::Sent};
 
 const BOB: &str = "+15550000002";
 const NOTE: (&str, &str) = ("toolbox-note", r#"{"what":"hello"}"#);

@@ -18,8 +18,8 @@ use plugin_api::{
 
 use super::{Halt, Worker, held};
 use crate::{
-    messages::{self, Sent},
-    run::{Run, ToolRun},
+    messages,
+    run::{Run, Sent, ToolRun},
     shared::Shared,
 };
 
