@@ -182,7 +182,7 @@ impl Request for RecordOptOut {
 #[derive(Default)]
 #[serde(deny_unknown_fields)]
 pub struct ListOptOuts {
-    /// Only about this address.
+    /// Only those that hold for this address: an opt-out from SMS holds for RCS, and the other way round.
     #[serde(default)]
     pub address: Option<String>,
 }

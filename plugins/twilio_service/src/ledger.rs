@@ -39,6 +39,8 @@ use crate::{
 
 /// How long a webhook may take, if whoever claims it does not say.
 const WEBHOOK_LEASE_SECONDS: u32 = 60;
+/// So long at most: what is claimed for longer was claimed by a clock that was put back since.
+const LONGEST_WEBHOOK_LEASE_SECONDS: u32 = 60 * 60;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Twilio does not try again after this long.
 const WEBHOOKS_KEPT_MS: i64 = 7 * DAY_MS;
@@ -165,18 +167,18 @@ impl Ledger {
         Ok(())
     }
 
-    /// Rows of earlier versions may hold one address alone.
     pub async fn is_opted_out(&self, address: &str) -> Result<bool, OperationError> {
-        for address in opted_out_together(address) {
-            if !self.opt_outs(Some(&address)).await?.addresses.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(!self.opt_outs(Some(address)).await?.addresses.is_empty())
     }
 
+    /// All, or those that hold for an address: rows of earlier versions may hold one of several alone.
     pub async fn opt_outs(&self, address: Option<&str>) -> Result<OptOuts, OperationError> {
-        either!(self, opt_outs(address, LISTED))
+        let Some(address) = address else { return either!(self, opt_outs(None, LISTED)) };
+        let mut found = OptOuts::default();
+        for address in opted_out_together(address) {
+            found.addresses.extend(either!(self, opt_outs(Some(&address), LISTED))?.addresses);
+        }
+        Ok(found)
     }
 
     /// Takes a webhook, unless it was handled or is being handled.
@@ -186,7 +188,13 @@ impl Ledger {
         request: &ClaimWebhook,
     ) -> Result<WebhookClaim, OperationError> {
         let claim = format!("{}{}", process::name(), random_id());
-        let lease_ms = i64::from(request.lease_seconds.unwrap_or(WEBHOOK_LEASE_SECONDS)) * 1000;
+        let lease = request.lease_seconds.unwrap_or(WEBHOOK_LEASE_SECONDS);
+        if lease > LONGEST_WEBHOOK_LEASE_SECONDS {
+            return Err(OperationError::invalid(format!(
+                "`lease_seconds` is {lease}: a webhook is claimed for {LONGEST_WEBHOOK_LEASE_SECONDS} seconds at most"
+            )));
+        }
+        let lease_ms = i64::from(lease) * 1000;
         let state = match self {
             Self::Database(database) => {
                 database.claim_webhook(caller, &request.key, &claim, lease_ms).await?

@@ -331,7 +331,14 @@ impl Sender {
         let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
         let _in_flight = InFlight::new(self, &entry.id);
         let begun = Instant::now();
-        entry.sending_ms = self.twilio_ms().await.unwrap_or_default();
+        match self.identity().await {
+            Ok(identity) => entry.sending_ms = identity.now_ms.unwrap_or_default(),
+            // Nothing was begun, whatever kind of error it is.
+            Err(error) => {
+                let error = OperationError { kind: ErrorKind::Unavailable, ..error };
+                return Err(self.note_refused(&entry, &draft, error).await);
+            }
+        }
         if !self.ledger.begin(&entry, SENDING_LEASE_MS).await? {
             return Err(OperationError::unavailable("not sent: the ledger took too long"));
         }

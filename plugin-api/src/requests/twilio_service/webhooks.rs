@@ -28,7 +28,8 @@ const TOKEN_HEADER: &str = "i-twilio-idempotency-token";
 pub struct ClaimWebhook {
     /// What is the same for all tries of one event; see [`ClaimWebhook::of`].
     pub key: String,
-    /// How long the claim holds, in seconds, if it is not settled: then the next try may claim the event. Left out: 60.
+    /// How long the claim holds, in seconds, if it is not settled: then the next try may claim the event. Left out: 60; at
+    /// most 3600.
     #[serde(default)]
     pub lease_seconds: Option<u32>,
 }

@@ -15,7 +15,7 @@ use plugin_api::{
     tokio::sync::OnceCell,
 };
 
-use super::{Claim, Entry, State};
+use super::{Claim, Entry, LONGEST_WEBHOOK_LEASE_SECONDS, State};
 use crate::{
     DATABASE,
     draft::{Kind, Mark},
@@ -271,11 +271,8 @@ impl Database {
         claim: &str,
         lease_ms: i64,
     ) -> Outcome<WebhookState> {
-        // One caller asks for leases of one length.
-        let is_over = lease::is_over(
-            "twilio_service_webhooks.lease_ms",
-            Duration::from_millis(lease_ms.unsigned_abs()),
-        );
+        let longest = Duration::from_secs(LONGEST_WEBHOOK_LEASE_SECONDS.into());
+        let is_over = lease::is_over("twilio_service_webhooks.lease_ms", longest);
         let statement = Execute::new(format!("{CLAIM_WEBHOOK}{is_over}"));
         let statement = statement.bind(caller).bind(key).bind(claim).bind(lease_ms);
         if self.execute(statement).await? {

@@ -1,5 +1,6 @@
 //! Webhooks are handled once, and not lost when whoever handles one does not come to an end.
 
+use expect_test::expect;
 use plugin_api::{
     error::ErrorKind,
     protocol::CallHeader,
@@ -79,12 +80,24 @@ async fn the_claim_of_a_process_that_is_gone_ends_at_once() {
     assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::InProgress, "our own holds");
 }
 
-/// The clock was put back by an hour.
+/// What one try asks for says nothing of what another one may take.
+#[tokio::test]
+async fn a_short_claim_does_not_end_a_long_one() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let plugin = plugin_with(&twilio, &database).await;
+    assert_eq!(claim(&plugin, "a", 3600).await.state, WebhookState::Claimed);
+    assert_eq!(claim(&plugin, "a", 1).await.state, WebhookState::InProgress);
+    let longer = ClaimWebhook { key: "message:SM2".to_owned(), lease_seconds: Some(3601) };
+    expect!["invalid: `lease_seconds` is 3601: a webhook is claimed for 3600 seconds at most"]
+        .assert_eq(&plugin.call(longer).await.unwrap_err().to_string());
+}
+
+/// The clock was put back by two hours.
 #[tokio::test]
 async fn a_claim_that_no_clock_can_mean_ends() {
     let (twilio, database) = (Twilio::default(), Database::new());
     let plugin = plugin_with(&twilio, &database).await;
     assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::Claimed);
-    database.run("update twilio_service_webhooks set lease_ms = lease_ms + 3600000");
+    database.run("update twilio_service_webhooks set lease_ms = lease_ms + 7200000");
     assert_eq!(claim(&plugin, "a", 60).await.state, WebhookState::Claimed);
 }

@@ -151,6 +151,21 @@ async fn our_clock_settles_nothing() {
     }
 }
 
+#[tokio::test]
+async fn what_could_not_be_begun_is_not_sent_and_not_in_doubt() {
+    let twilio = Twilio::default();
+    let plugin = plugin(&twilio, json!({}));
+    // Once for the draft: what fails is the look at Twilio's clock.
+    twilio.identifies(1);
+    let error = plugin.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    expect!["unavailable: not sent: the plugin panicked"].assert_eq(&error.to_string());
+    assert_eq!(twilio.creates().len(), 0);
+    let found = plugin.call(FindMessage { key: "a".to_owned() }).await.unwrap();
+    assert_eq!(found, FoundMessage::NotSent);
+    twilio.works();
+    assert!(!plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated, "the key is free at once");
+}
+
 /// A process that is gone had claimed it, and sent nothing: on SQLite there is no other process, and nobody waits for it.
 #[tokio::test]
 async fn what_a_process_that_is_gone_only_claimed_is_sent_at_once() {
@@ -373,6 +388,8 @@ async fn an_opt_out_at_one_address_alone_holds_for_those_it_belongs_to() {
     database.run(&format!("insert into twilio_service_opt_outs values ('rcs:{ADA}', 0)"));
     assert_eq!(plugin.call(sms("hi")).await.unwrap_err().kind, ErrorKind::Denied);
     assert_eq!(twilio.creates().len(), 0);
+    let listed = plugin.call(ListOptOuts { address: Some(ADA.to_owned()) }).await.unwrap();
+    assert_eq!(listed.addresses, [format!("rcs:{ADA}")]);
 }
 
 #[tokio::test]

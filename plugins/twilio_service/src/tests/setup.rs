@@ -42,6 +42,7 @@ struct State {
     /// How far Twilio's clock is ahead of ours.
     ahead_ms: i64,
     has_no_clock: bool,
+    identities_left: Option<u32>,
     once: Option<Box<dyn FnOnce() -> OperationError + Send>>,
 }
 
@@ -78,9 +79,14 @@ impl Twilio {
         self.lock().has_no_clock = has_no_clock;
     }
 
+    /// Tells so often who we are, and then fails.
+    pub fn identifies(&self, times: u32) {
+        self.lock().identities_left = Some(times);
+    }
+
     pub fn works(&self) {
         let mut state = self.lock();
-        (state.lost, state.refusal) = (None, None);
+        (state.lost, state.refusal, state.identities_left) = (None, None, None);
     }
 
     pub fn creates(&self) -> Vec<RestRequest> {
@@ -191,7 +197,12 @@ fn beside(twilio: &Twilio, plugin: TestPlugin<TwilioService>) -> TestInstance<Tw
             answers.answer(request).map(|body| RestResponse { status: 201, body })
         })
         .fake("twilio", move |_: Identify| {
-            let state = clock.lock();
+            let mut state = clock.lock();
+            if let Some(left) = &mut state.identities_left {
+                *left = left
+                    .checked_sub(1)
+                    .ok_or_else(|| OperationError::unknown_outcome("the plugin panicked"))?;
+            }
             let now_ms = (!state.has_no_clock).then(|| state.now().as_millisecond());
             Ok(Identity { now_ms, ..identity() })
         })
