@@ -98,7 +98,10 @@ async fn send(pump: &Pump, lane: &Lane, part: &mut Part, ways: &Ways) -> Outcome
             }
             // Attempts without an answer are given up like any others.
             Ok(None) if pump.store.now_ms() - part.since_ms >= pump.config.give_up_ms => {
-                note(part, &OperationError::unavailable(UNANSWERED));
+                // Of a refusal that was known before the search, the reason says more.
+                if part.kind == ErrorKind::UnknownOutcome.as_str() {
+                    note(part, &OperationError::unavailable(UNANSWERED));
+                }
                 fail(pump, part).await;
                 return Ok(());
             }
@@ -196,7 +199,10 @@ async fn trouble(pump: &Pump, lane: &Lane, part: &mut Part, error: OperationErro
         part.since_ms = now;
     }
     part.attempts += 1;
-    note(part, &error);
+    // While it is looked for, the reason to look for it stays.
+    if part.state != PartState::Looking {
+        note(part, &error);
+    }
     if error.kind == ErrorKind::UnknownOutcome {
         look_again(pump, part, now).await;
         return Ok(());

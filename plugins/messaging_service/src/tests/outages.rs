@@ -225,8 +225,14 @@ async fn a_claim_that_was_overtaken_writes_nothing() {
     text(&host, ADA, "SM1", "hello").await;
     let place = std::panic::Location::caller();
     wait(place, || async { world.is_holding() }, |holding| *holding).await;
-    let second = world.holds_a_run();
+    let lane = format!("select owner from messaging_service_lanes where lane = 'in:{ADA}'");
+    let owner = world.database.run(&lane).rows;
     world.database.run("update messaging_service_lanes set lease_ms = 0");
+    // It takes what is due, and would take this one first.
+    text(&host, BOB, "SM2", "hi").await;
+    wait(place, || async { world.texts() }, |texts| texts == &["re: hi"]).await;
+    assert_eq!(world.database.run(&lane).rows, owner);
+    let second = world.holds_a_run();
     let _other = world.host().await;
     wait(place, || async { world.is_holding() }, |holding| *holding).await;
     first.send(()).unwrap();
@@ -234,7 +240,7 @@ async fn a_claim_that_was_overtaken_writes_nothing() {
         || async { host.logs().iter().any(|log| log.message.contains("another claim took over")) };
     wait(place, overtaken, |told| *told).await;
     second.send(()).unwrap();
-    world.wait_for_texts(&host, &["re: hello"]).await;
+    world.wait_for_texts(&host, &["re: hi", "re: hello"]).await;
 }
 
 /// The clock was put back by an hour while a message and its answer waited, and their lanes were somebody's.

@@ -265,6 +265,30 @@ async fn what_is_given_up_is_not_called_failed_before_it_is_known() {
     }
 }
 
+/// What is given up may be under way for a while; then it is known not to have gone.
+#[tokio::test]
+async fn the_reason_outlasts_the_search() {
+    let world = World::default();
+    world.state().twilio = Some((away(), false));
+    world.state().find = Some(Arc::new(|| Ok(FoundMessage::Open { why: "it is being sent".to_owned() })));
+    let host = world.host_with(json!({ "give_up_after": "1s" })).await;
+    let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
+    host.call_with(header, to_ada("hello")).await.unwrap();
+    let place = std::panic::Location::caller();
+    let looks = async || {
+        world.database.run("update messaging_service_outbox set next_ms = 0 where state = 'looking'");
+        world.database.run("update messaging_service_lanes set due_ms = 0");
+        world
+            .database
+            .number("select count(*) from messaging_service_outbox where state = 'looking' and attempts > 20")
+    };
+    wait(place, looks, |looks| *looks == 1).await;
+    world.state().find = Some(Arc::new(|| Ok(FoundMessage::NotSent)));
+    world.wait_for_failed(&host, 1).await;
+    let shown = host.call(ListUnprocessed::default()).await.unwrap();
+    assert_eq!(shown.messages[0].error.as_deref(), Some("it is away"));
+}
+
 /// The look-up outlasts the lease, and another host takes the lane meanwhile.
 #[tokio::test]
 async fn nothing_is_sent_on_a_lane_that_was_lost_during_a_call() {

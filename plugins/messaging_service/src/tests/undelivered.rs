@@ -179,7 +179,9 @@ async fn of_many_reports_of_one_moment_none_is_lost() {
 async fn reports_that_cannot_be_looked_for_are_told_in_the_log() {
     let world = World::default();
     let host = world.host().await;
-    world.wait_for_looks().await;
+    send_code(&world, &host).await;
+    world.state().undelivered = vec![report("SMout0")];
+    world.wait_for_failed(&host, 1).await;
     world.database.set_down(true);
     let complains = |words: &str| host.logs().iter().any(|log| log.message.contains(words));
     let unknown = "reports of undelivered messages cannot be read at the moment";

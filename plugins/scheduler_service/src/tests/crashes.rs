@@ -180,12 +180,21 @@ async fn a_claim_that_was_overtaken_writes_nothing() {
             _ => Ok(json!({ "id": "m", "state": "sent", "to": ADA, "channel": "sms", "parts": [], "repeated": false })),
         }
     });
-    let plugin = world.start(json!({})).await;
+    // Not renewed while the test runs.
+    let plugin = world.start(json!({ "lease": "10m" })).await;
     let job = waiting(&plugin, message()).await;
     let now = jiff::Timestamp::now().as_millisecond();
-    world.database.run(&format!("update scheduler_service_jobs set fire_ms = {now}, due_ms = {now}"));
+    let due = format!("update scheduler_service_jobs set fire_ms = {now}, due_ms = {now}");
+    world.database.run(&due);
     wait_until("the first claim", || world.calls("messaging_service").len() == 1).await;
+    let claim = format!("select owner from scheduler_service_jobs where id = '{}'", job.id);
+    let owner = world.database.run(&claim).rows;
     world.database.run("update scheduler_service_jobs set due_ms = 0");
+    // It claims what is due, and would claim this one first.
+    let behind = waiting(&plugin, email()).await;
+    world.database.run(&format!("{due} where id = '{}'", behind.id));
+    wait_for(&plugin, &behind.id, JobState::Done).await;
+    assert_eq!(world.database.run(&claim).rows, owner);
     let other = world.start(json!({})).await;
     wait_until("the second claim", || world.calls("messaging_service").len() == 2).await;
     first.send(()).unwrap();
