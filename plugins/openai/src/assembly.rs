@@ -22,7 +22,7 @@ pub struct Assembly {
     splitter: Splitter,
     /// By which number the server speaks of each tool call.
     numbers: Vec<u64>,
-    /// How many bytes of it are kept so far.
+    /// How much of it is kept so far, in bytes, nearly: a server decides how much it wraps around every letter.
     size: usize,
 }
 
@@ -63,20 +63,20 @@ impl Assembly {
     }
 
     fn take_delta(&mut self, delta: &Value, news: &mut Vec<ChatDelta>) {
-        // Nearly: a delta has little beside what is kept of it.
-        self.size += delta.to_string().len();
-        self.draft.refusal.push_str(&words(delta.get("refusal")));
+        let refusal = words(delta.get("refusal"));
+        self.draft.refusal.push_str(&refusal);
         let words = words(delta.get("content"));
         self.draft.content.push_str(&words);
+        self.size += refusal.len() + words.len();
         say(self.splitter.take(&words), news);
         if let Some(parts) = delta.get("content").filter(|content| has_thoughts(content)) {
-            add(&mut self.draft.extra, "content", parts.clone());
+            self.size += add(&mut self.draft.extra, "content", parts.clone());
         }
         for (key, value) in unread_of_message(delta) {
             if key.starts_with("reasoning") {
                 self.splitter.stop_waiting();
             }
-            add(&mut self.draft.extra, &key, value);
+            self.size += add(&mut self.draft.extra, &key, value);
         }
         news.extend(calls(delta).iter().map(|call| self.tool_call(call)));
     }
@@ -107,8 +107,10 @@ impl Assembly {
         call.id.push_str(id.as_deref().unwrap_or_default());
         call.name.push_str(name.as_deref().unwrap_or_default());
         call.arguments.push_str(&arguments);
+        self.size += [id.as_deref(), name.as_deref()].into_iter().flatten().map(str::len).sum::<usize>();
+        self.size += arguments.len();
         for (key, value) in unread_of_call(piece) {
-            add(&mut call.extra, &key, value);
+            self.size += add(&mut call.extra, &key, value);
         }
         ChatDelta::ToolCall { index, id, name, arguments }
     }
@@ -130,6 +132,8 @@ impl Assembly {
             None => {
                 self.numbers.push(number.unwrap_or(calls.len() as u64));
                 calls.push(ToolCall::default());
+                // A server may begin calls without end that have nothing in them.
+                self.size += size_of::<ToolCall>();
                 calls.len() - 1
             }
         }
@@ -146,20 +150,21 @@ fn is_whole(call: &ToolCall) -> bool {
     !call.name.is_empty() && serde_json::from_str::<Map<String, Value>>(&call.arguments).is_ok()
 }
 
-/// A further piece of what goes back as it came: texts and lists grow, other things are said anew.
-fn add(extra: &mut Map<String, Value>, key: &str, value: Value) {
+/// A further piece of what goes back as it came: texts and lists grow, other things are said anew. Gives how much more is
+/// kept.
+fn add(extra: &mut Map<String, Value>, key: &str, value: Value) -> usize {
     match (extra.get_mut(key), value) {
-        (Some(Value::String(text)), Value::String(more)) => text.push_str(&more),
+        (Some(Value::String(text)), Value::String(more)) => grow(text, &more),
         (Some(Value::Array(list)), Value::Array(more)) => {
-            more.into_iter().for_each(|more| add_item(list, more))
+            more.into_iter().map(|more| add_item(list, more)).sum()
         }
-        (_, value) => drop(extra.insert(key.to_owned(), value)),
+        (_, value) => put(extra, key, value),
     }
 }
 
 /// A further piece of a list: an element of the same kind and number goes on, as OpenRouter's `reasoning_details` do, which
 /// providers take back whole alone (RooCodeInc/Roo-Code#9389).
-fn add_item(list: &mut Vec<Value>, more: Value) {
+fn add_item(list: &mut Vec<Value>, more: Value) -> usize {
     const GROWING: [&str; 4] = ["text", "summary", "data", "thinking"];
     let same = |item: &&mut Value| {
         more.get("index").is_some_and(|index| {
@@ -167,15 +172,41 @@ fn add_item(list: &mut Vec<Value>, more: Value) {
         })
     };
     let Some(item) = list.iter_mut().find(same).and_then(Value::as_object_mut) else {
-        return list.push(more);
+        let size = size_of_value(&more);
+        list.push(more);
+        return size;
     };
-    for (key, value) in more.as_object().into_iter().flatten() {
-        match (item.get_mut(key), value) {
-            (_, Value::Null) => {}
+    let pieces =
+        more.as_object().into_iter().flatten().map(|(key, value)| match (item.get_mut(key), value) {
+            (_, Value::Null) => 0,
             (Some(Value::String(text)), Value::String(more)) if GROWING.contains(&key.as_str()) => {
-                text.push_str(more);
+                grow(text, more)
             }
-            _ => drop(item.insert(key.clone(), value.clone())),
+            _ => put(item, key, value.clone()),
+        });
+    pieces.sum()
+}
+
+fn grow(text: &mut String, more: &str) -> usize {
+    text.push_str(more);
+    more.len()
+}
+
+/// What is said again takes no more room.
+fn put(map: &mut Map<String, Value>, key: &str, value: Value) -> usize {
+    let size = size_of_value(&value);
+    let known = map.insert(key.to_owned(), value).map_or(0, |known| size_of_value(&known));
+    size.saturating_sub(known)
+}
+
+/// The lengths of its texts and names, and something for everything else, which there may be much of.
+fn size_of_value(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => 1 + list.iter().map(size_of_value).sum::<usize>(),
+        Value::Object(map) => {
+            1 + map.iter().map(|(name, value)| name.len() + size_of_value(value)).sum::<usize>()
         }
+        _ => 1,
     }
 }

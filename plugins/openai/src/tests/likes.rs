@@ -582,3 +582,35 @@ fn an_answer_in_parts_and_with_gaps_is_an_answer() {
     let serialised: Value = serde_json::to_value(parts.message()).unwrap();
     assert!(serialised["extra"]["content"].is_array(), "thoughts go back in their parts");
 }
+
+#[test]
+fn only_what_is_kept_of_a_streamed_answer_counts_against_its_limit() {
+    const LETTERS: usize = 60_000;
+    let letter = json!({
+        "role": "assistant", "content": "a", "refusal": null, "tool_calls": null, "function_call": null,
+        "reasoning_details": [{ "type": "reasoning.text", "text": "b", "format": "unknown", "index": 0 }],
+    });
+    let (words, answer) = streamed(&vec![letter; LETTERS], "stop", false);
+    assert_eq!((words.len(), answer.content.map(|said| said.len())), (LETTERS, Some(LETTERS)));
+    let thought = answer.extra["reasoning_details"][0]["text"].as_str().map(str::len);
+    assert_eq!(thought, Some(LETTERS));
+    // The id and the name of a call, with every piece of it.
+    let piece = json!({ "index": 0, "id": "call_0123456789abcdef", "type": "function",
+        "function": { "name": "look", "arguments": "" } });
+    let mut pieces = vec![json!({ "content": null, "tool_calls": [piece] }); LETTERS];
+    pieces.push(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "{}" } }] }));
+    let (_, answer) = streamed(&pieces, "tool_calls", false);
+    assert_eq!(named(&answer.tool_calls), ["look {}"]);
+
+    for kept in [
+        json!({ "content": "a".repeat(1024) }),
+        json!({ "reasoning_content": "a".repeat(1024) }),
+        json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "a".repeat(1024) }] }),
+        json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "a".repeat(1024) } }] }),
+    ] {
+        let mut assembly = Assembly::new(true, false);
+        let event = json!({ "choices": [{ "delta": kept }] });
+        let refused = (0..5 * 1024).find_map(|_| assembly.take(&event, "server").err()).expect("5 MiB");
+        assert!(refused.message.contains("more than 4194304 bytes"), "{}", refused.message);
+    }
+}
