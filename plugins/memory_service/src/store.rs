@@ -19,7 +19,7 @@ mod summaries;
 pub use erase::Which;
 pub use read::{Place, Placed};
 pub use search::{Filter, Found, kind_name, medium_name};
-pub use spaces::{Claimed, Space};
+pub use spaces::{Claimed, LONGEST_PAUSE, Space};
 pub use summaries::Summary;
 pub use write::{NewMemory, NewPerson, Written};
 

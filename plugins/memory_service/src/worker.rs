@@ -15,7 +15,7 @@ use plugin_api::{
 
 use crate::{
     embedder::{Embedded, Embedder, NoVectors},
-    store::{Claimed, Space, Store},
+    store::{Claimed, LONGEST_PAUSE, Space, Store},
 };
 
 /// So many memories are embedded by one request.
@@ -30,7 +30,6 @@ const BACKOFF_BASE: Duration = Duration::from_secs(1);
 const BACKOFF_CAP: Duration = Duration::from_secs(60);
 /// What the model refuses is tried again after so long, and later ever more seldom.
 const REFUSED_BASE: Duration = Duration::from_secs(300);
-pub const REFUSED_CAP: Duration = Duration::from_secs(24 * 3600);
 /// How often progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -316,7 +315,7 @@ impl Progress {
 
 /// How long what the model fails on is left alone, after so many failures before this one.
 pub fn pause_after(failures: u32) -> Duration {
-    REFUSED_BASE.saturating_mul(1 << failures.min(16)).min(REFUSED_CAP)
+    REFUSED_BASE.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE)
 }
 
 /// Ever longer, and never the same for two hosts.

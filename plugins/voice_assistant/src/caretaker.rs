@@ -24,7 +24,7 @@ use crate::{
     MEMORY, TWILIO_SERVICE,
     desk::{Desk, turn},
     events::outcome_of,
-    store::{DueTurn, QuietCall, Voicemail},
+    store::{DueTurn, LONGEST_PAUSE, QuietCall, Voicemail},
 };
 
 /// How often it looks for what other hosts left.
@@ -43,7 +43,6 @@ const LEAST_RETRY: Duration = Duration::from_secs(60);
 const MOST_RETRY: Duration = Duration::from_secs(60 * 60);
 /// An SMS that is not delivered is paid for, and what is in its way is seldom gone within minutes.
 const LEAST_RESEND: Duration = Duration::from_secs(60 * 60);
-pub const MOST_RESEND: Duration = Duration::from_secs(24 * 60 * 60);
 /// Nobody pays for ever for what carriers do not deliver.
 const RESENT: Duration = RECALLED;
 /// Orders are kept as long as keys may be repeated.
@@ -182,7 +181,7 @@ impl Desk {
     async fn announce_unkept(&self, pulse: &Pulse) {
         for voicemail in self.journal.voicemails() {
             pulse.turn();
-            if !has_come(voicemail.retry_ms, self.journal.store.now_ms(), MOST_RESEND) {
+            if !has_come(voicemail.retry_ms, self.journal.store.now_ms(), LONGEST_PAUSE) {
                 continue;
             }
             match self.tell_owner(&voicemail).await {
@@ -217,7 +216,7 @@ impl Desk {
             let why = why_of.get(told.told_by.as_str()).copied().unwrap_or_default();
             let mut why = format!("the SMS was not delivered: {why}");
             let pause_ms = (self.journal.store.now_ms() - told.at_ms < millis(RESENT))
-                .then(|| self.pause_of(&told, LEAST_RESEND, MOST_RESEND));
+                .then(|| self.pause_of(&told, LEAST_RESEND, LONGEST_PAUSE));
             if pause_ms.is_none() {
                 why.push_str("; it is not sent again until the plugin restarts");
             }

@@ -33,7 +33,7 @@ use plugin_api::{
 };
 use ring::digest::{SHA256, digest};
 
-pub use due::{DueTurn, QuietCall, Voicemail};
+pub use due::{DueTurn, LONGEST_PAUSE, QuietCall, Voicemail};
 pub use orders::Order;
 pub use outcomes::{HUNG_UP, TRANSFERRED, UNANSWERED};
 pub use reading::Known;

@@ -12,10 +12,12 @@ use plugin_api::{
 };
 
 use super::{Outcome, Store, first, number, vectors_table};
-use crate::{vectors::Keeping, worker::REFUSED_CAP};
+use crate::vectors::Keeping;
 
 /// How long a host may take for what it claimed.
 const LEASE: Duration = Duration::from_secs(60);
+/// The longest that a memory which the model refuses may be left alone; a later moment was written by a wrong clock.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// A space that no host has used for so long is emptied.
 const UNUSED: Duration = Duration::from_secs(3600);
 /// More of a text is embedded by no model.
@@ -70,7 +72,8 @@ impl Store {
     /// vectors yet are taken out.
     pub async fn claim(&self, space: &str, holder: &str, most: u32) -> Outcome<Vec<Claimed>> {
         let skip = self.ready().await?.pick("", "for update skip locked");
-        let longest = format!("case attempts when 0 then {} else {} end", millis(LEASE), millis(REFUSED_CAP));
+        let longest =
+            format!("case attempts when 0 then {} else {} end", millis(LEASE), millis(LONGEST_PAUSE));
         let is_impossible = lease::is_impossible("lease_ms", &longest);
         let claim = Statement::new(format!(
             "update memory_service_pending set holder = $2, lease_ms = now_ms() + $3

@@ -11,9 +11,10 @@ use plugin_api::{
 };
 
 use super::{Outcome, Store, some, writes::speaker_named};
-use crate::caretaker::MOST_RESEND;
 
 const AT_ONCE: u32 = 100;
+/// The longest that a message may wait to be announced again; a later moment was written by a wrong clock.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Something said that is not in the memory yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Store {
         let query = format!(
             "select * from voice_assistant_recordings
             where is_announced = 0 and is_voicemail = 1 and {} order by at_ms",
-            lease::is_over("retry_ms", MOST_RESEND)
+            lease::is_over("retry_ms", LONGEST_PAUSE)
         );
         let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
         rows.iter().map(voicemail).collect()
