@@ -227,7 +227,11 @@ impl Summariser {
         let said = answer.content.as_deref().filter(|said| !said.trim().is_empty());
         let Some(said) = said.filter(|_| answer.is_cut_off() && has_time()) else { return Ok(answer) };
         chat.messages.extend([Message::assistant(said), Message::user(CUT_OFF)]);
-        openai.call(chat).await
+        // The first answer is paid for, and the same chunk would be cut off again: the thread is left alone for a while.
+        Ok(openai.call(chat).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error.message, "a summary that was cut off could not be asked for in fewer words");
+            answer
+        }))
     }
 }
 

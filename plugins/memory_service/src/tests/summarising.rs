@@ -119,6 +119,21 @@ async fn a_summary_that_was_cut_off_is_asked_for_in_fewer_words() {
     assert_eq!(world.model.asked()[1], wish);
 }
 
+#[tokio::test]
+async fn a_summary_that_was_cut_off_is_not_paid_for_again_because_the_second_question_fails() {
+    let world = World::start().await;
+    talk(&world, 0..200).await;
+    world.model.cut_off(1);
+    world.model.answer_chats(1);
+    let without = world.ask(ADA, within(400)).await.expect("the newest turns");
+    assert_eq!((without.summary.as_str(), without.summarised_turns), ("", 0));
+    let logs = format!("{:?}", world.plugin.logs());
+    assert!(logs.contains("in fewer words") && logs.contains("tried again in 300 s"), "{logs}");
+    world.model.answer_chats(usize::MAX);
+    world.ask(ADA, within(400)).await.expect("the newest turns");
+    assert_eq!(world.model.asked().len(), 1, "the pause has begun");
+}
+
 /// On PostgreSQL a transaction takes its number in the sequence before it is committed.
 #[tokio::test]
 async fn a_turn_that_came_late_is_not_lost() {
