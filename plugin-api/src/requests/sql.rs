@@ -312,8 +312,8 @@ impl Dialect {
     pub fn now_ms(self) -> &'static str {
         match self {
             Self::Sqlite => "cast(unixepoch('subsec') * 1000 as integer)",
-            // As stable as a parameter: an index can be used.
-            Self::Postgres => "cast(extract(epoch from statement_timestamp()) * 1000 as bigint)",
+            // As stable as a parameter: an index can be used. A cast alone rounds, to a moment that has not come.
+            Self::Postgres => "cast(floor(extract(epoch from statement_timestamp()) * 1000) as bigint)",
         }
     }
 }

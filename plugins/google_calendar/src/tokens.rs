@@ -232,7 +232,7 @@ impl Tokens {
         let grant = self.open(&stored.sealed).await?;
         if grant.is_fresh(refused) {
             let token = grant.access.clone();
-            self.hold(grant, stored.version, false).await?;
+            *self.lock() = Some(Held { grant, version: stored.version, unsaved: false, is_scrubbed: true });
             return Ok(Some(token));
         }
         if !self.store.lease(stored.version, &self.holder).await? {

@@ -70,7 +70,7 @@ async fn run(desk: Arc<Desk>, pulse: Pulse) {
         desk.announce_unkept(&pulse).await;
         let is_tidying = looks.is_multiple_of(TIDYING);
         if is_tidying {
-            desk.journal.forget_old();
+            desk.journal.forget_old().await;
         }
         if desk.journal.store.is_named() {
             is_recalled = is_recalled || desk.recall().await.is_ok();
@@ -218,7 +218,11 @@ impl Desk {
             let pause_ms = (self.journal.store.now_ms() - told.at_ms < millis(RESENT))
                 .then(|| self.pause_of(&told, LEAST_RESEND, LONGEST_PAUSE));
             if pause_ms.is_none() {
-                why.push_str("; it is not sent again until the plugin restarts");
+                why.push_str("; it is not sent again");
+                // Without a database it is forgotten then.
+                if self.journal.store.is_named() {
+                    why.push_str(" until the plugin restarts");
+                }
             }
             self.journal.not_delivered(&told, &why, pause_ms).await?;
             tracing::warn!(

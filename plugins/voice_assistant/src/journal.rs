@@ -17,7 +17,7 @@ use plugin_api::{
     context::Context,
     deliveries::RECALLED,
     error::{ErrorKind, Failure, OperationError},
-    lease::NEVER,
+    lease::{NEVER, millis},
     prelude::Duration,
     requests::{
         host::Trouble,
@@ -43,7 +43,8 @@ const BACKLOG: usize = 3 * BATCH;
 const CLOSING: Duration = Duration::from_secs(5);
 /// No call is as long; its end was never heard of here.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
-/// Without a database, a message that its owner was told of is kept as long as a report may come that they were not.
+/// Without a database, a message that its owner was told of is kept as long as a report may come that they were not; one
+/// that was given up, as long.
 const MAY_BE_UNDELIVERED: Duration = RECALLED.saturating_mul(2);
 /// Words of a call that are kept in memory.
 const MOST_SAID: usize = 200;
@@ -63,7 +64,7 @@ pub struct Journal {
     waiting: Mutex<Waiting>,
     /// Who writes has it: how much is written in one step.
     writing: tokio::sync::Mutex<usize>,
-    /// Without a database: messages that nobody was told of yet, and those whose notice may still come back.
+    /// Without a database: messages that nobody was told of yet, and for a while those that need nothing any more.
     voicemails: Mutex<Vec<Voicemail>>,
     media: Standing,
     untold: Standing,
@@ -317,12 +318,18 @@ impl Journal {
         kept.iter_mut().find(|voicemail| voicemail.recording == recording).map(change);
     }
 
-    /// Forgets calls whose end was never heard of here, and messages whose owner knows of them.
-    pub fn forget_old(&self) {
+    /// Forgets calls whose end was never heard of here, and messages of which nobody is to be told any more.
+    pub async fn forget_old(&self) {
         locked(&self.calls).retain(|_, call| call.touched.elapsed() < FORGOTTEN);
-        let most_ms = i64::try_from(MAY_BE_UNDELIVERED.as_millis()).unwrap_or(i64::MAX);
-        let is_open = |kept: &Voicemail| !kept.is_told() || self.store.now_ms() - kept.at_ms < most_ms;
-        locked(&self.voicemails).retain(is_open);
+        let forgotten = {
+            let mut kept = locked(&self.voicemails);
+            let before = kept.len();
+            kept.retain(|voicemail| is_kept(voicemail, self.store.now_ms()));
+            before - kept.len()
+        };
+        if forgotten > 0 {
+            self.tell_untold(self.unkept_refused()).await;
+        }
     }
 
     /// What is written down, as the next turn needs it.
@@ -439,6 +446,12 @@ impl InMemory {
     }
 }
 
+/// Somebody is to be told of it, or it is not old yet.
+fn is_kept(voicemail: &Voicemail, now_ms: i64) -> bool {
+    let is_settled = voicemail.is_told() || voicemail.retry_ms == NEVER;
+    !is_settled || now_ms - voicemail.at_ms < millis(MAY_BE_UNDELIVERED)
+}
+
 fn begun(new: &NewCall) -> InMemory {
     let known = Known {
         call: new.call.clone(),
@@ -482,4 +495,27 @@ fn is_for_good(error: &OperationError) -> bool {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_kept_until_nothing_can_come_of_it() {
+        let check = |retry_ms: i64, refused: &str, told_by: &str, days: i64, expected: bool| {
+            let (refused, told_by) = (refused.to_owned(), told_by.to_owned());
+            let recording = "RE1".to_owned();
+            let kept =
+                Voicemail { recording, number: None, seconds: 1, at_ms: 0, retry_ms, refused, told_by };
+            assert_eq!(is_kept(&kept, days * 86_400_000), expected, "{kept:?} after {days} days");
+        };
+        let days = i64::try_from(MAY_BE_UNDELIVERED.as_secs() / 86_400).expect("a few days");
+        check(0, "", "", days, true);
+        check(1, "the number is a landline", "", days, true);
+        check(0, "", "SM1", days - 1, true);
+        check(0, "", "SM1", days, false);
+        check(NEVER, "the SMS was not delivered", "SM1", days - 1, true);
+        check(NEVER, "the SMS was not delivered", "SM1", days, false);
+    }
 }

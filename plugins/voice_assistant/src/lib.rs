@@ -65,6 +65,8 @@ const MEMORY: &str = "memory_service";
 const TWILIO_SERVICE: &str = "twilio_service";
 /// It carries the audio of calls. It requires this plugin, so it is asked for and never called.
 const BRIDGE: &str = "realtime_call_bridge";
+/// How long somebody on the phone waits for plugins that are not in service.
+const TOOLS_WAIT: Duration = Duration::from_secs(4);
 const GUARD: &str = "twilio_service.verify_webhook";
 /// Twilio's webhooks are short forms.
 const WEBHOOK_BODY_LIMIT: usize = 256 * 1024;

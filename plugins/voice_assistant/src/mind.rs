@@ -14,7 +14,7 @@ use plugin_api::{
 };
 
 use crate::{
-    MEMORY, OPENAI, ORCHESTRATOR,
+    MEMORY, OPENAI, ORCHESTRATOR, TOOLS_WAIT,
     call::{CallBrief, Entry},
     settings::Config,
 };
@@ -25,8 +25,6 @@ const SHOWING: Duration = Duration::from_secs(2);
 const CHAT: Duration = Duration::from_secs(6);
 /// Beyond the time that a run is waited for.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long somebody on the phone waits for plugins that are not in service.
-const TOOLS_WAIT_SECONDS: u32 = 4;
 /// The most that a run can be waited for, in seconds.
 const LONGEST_WAIT: u32 = 300;
 /// What is shown of a tool call.
@@ -79,7 +77,10 @@ pub async fn run(
         history: question.history.clone(),
         instructions: Some(question.instructions.clone()),
         wait_seconds: Some(wait.as_secs().try_into().unwrap_or(LONGEST_WAIT)),
-        limits: Some(RunLimits { tools_seconds: Some(TOOLS_WAIT_SECONDS), ..RunLimits::default() }),
+        limits: Some(RunLimits {
+            tools_seconds: TOOLS_WAIT.as_secs().try_into().ok(),
+            ..RunLimits::default()
+        }),
     };
     let key = format!("{}:{}", question.brief.call, question.n);
     orchestrator(context, &question.brief)?.deadline(wait + GRACE).idempotency_key(key).call(run).await

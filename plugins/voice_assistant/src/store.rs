@@ -73,13 +73,13 @@ impl Store {
         self.clock.now_ms()
     }
 
-    /// Reads the database's clock.
+    /// Reads the database's clock again.
     pub async fn read_clock(&self) -> Outcome<()> {
         let read = self.query(DatabaseClock::query()).await?;
         read.first().map_or(Ok(()), |row| self.clock.set(row))
     }
 
-    /// Brings the tables to their newest version, once.
+    /// Brings the tables to their newest version and reads the clock, once.
     pub async fn migrate(&self) -> Outcome<()> {
         self.database().await.map(drop)
     }
@@ -89,7 +89,9 @@ impl Store {
         let database = self.context.dependency(DATABASE)?.deadline(STEP);
         let migrate = || async {
             let slowly = self.context.dependency(DATABASE)?;
-            slowly.call(tables::migrations()).await.map(drop)
+            slowly.call(tables::migrations()).await?;
+            // Before any moment is written: another host may judge it.
+            slowly.call(DatabaseClock::query()).await?.first().map_or(Ok(()), |row| self.clock.set(row))
         };
         self.migrated.get_or_try_init(migrate).await.map_err(named)?;
         Ok(database)

@@ -47,6 +47,14 @@ async fn the_time_is_the_databases(fixture: Fixture) {
     let judge =
         "select count(*) as at from leases where until_ms > now_ms() and until_ms <= now_ms() + 30000";
     assert_eq!(rows(fixture.query(judge).await), 1);
+    let exact = match fixture.client.dialect() {
+        Dialect::Sqlite => "unixepoch('subsec') * 1000",
+        Dialect::Postgres => "extract(epoch from statement_timestamp()) * 1000",
+    };
+    for _ in 0..20 {
+        let ahead = format!("select count(*) as at from leases where now_ms() > {exact}");
+        assert_eq!(rows(fixture.query(&ahead).await), 0, "no moment that has not come");
+    }
 }
 
 async fn execute_counts_and_returns(fixture: Fixture) {

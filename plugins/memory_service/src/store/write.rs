@@ -164,8 +164,10 @@ fn put_words(person: &str, id: &str, words: &[String]) -> Statement {
 
 fn put_pending(id: &str, lease: Duration) -> Statement {
     Statement::new(
+        // What is to be embedded at once is due also after the clock was put back.
         "insert into memory_service_pending (space, memory, person, holder, lease_ms, attempts)
-         select s.id, m.seq, m.person, '', case when $2 > 0 then now_ms() + $2 else 0 end, 0 from memory_service_spaces s, memory_service_memories m
+         select s.id, m.seq, m.person, '', case when $2 > 0 then now_ms() + $2 else 0 end, 0
+         from memory_service_spaces s, memory_service_memories m
          where m.id = $1 on conflict do nothing",
     )
     .bind(id)

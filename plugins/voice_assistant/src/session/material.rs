@@ -25,10 +25,9 @@ use super::{
     prompt::{self, Known},
     settings::Config,
 };
-use crate::call::CallBrief;
+use crate::{TOOLS_WAIT, call::CallBrief};
 
-/// How long a caller waits for plugins that are not in service.
-pub const TOOLS_WAIT: Duration = Duration::from_secs(4);
+/// How often it is looked whether they are in service again.
 pub const TOOLS_LOOK: Duration = Duration::from_millis(200);
 /// Most turns that are read; what fits is told.
 const TURNS: u32 = 40;
@@ -70,13 +69,14 @@ impl Material {
 /// Plugins that are about to be in service are waited for, as long as a caller may be kept waiting.
 async fn tools(context: &Context, config: &Config) -> Toolbox {
     let begun = Instant::now();
+    let mut toolbox = Toolbox::new(Toolset::default());
     loop {
-        let toolset = context.host().deadline(config.memory_timeout).toolset().await;
-        let toolbox = Toolbox::new(toolset.unwrap_or_else(|error| {
-            tracing::warn!(%error, "a call has no tools: the host does not tell them");
-            Toolset::default()
-        }));
+        let looked = context.host().deadline(config.memory_timeout).toolset().await;
+        let looked = looked.map(|toolset| toolbox = Toolbox::new(toolset));
         if toolbox.awaited(TOOLS_WAIT).next().is_none() || begun.elapsed() >= TOOLS_WAIT {
+            if let Err(error) = looked {
+                tracing::warn!(%error, "a call begins with the tools of the last look, or none: the host does not tell them");
+            }
             return toolbox;
         }
         sleep(TOOLS_LOOK).await;

@@ -18,9 +18,10 @@ use plugin_api::{
 use super::{
     ORCHESTRATOR,
     core::tools::{ToolDone, Wanted},
-    material::{Material, TOOLS_LOOK, TOOLS_WAIT},
+    material::{Material, TOOLS_LOOK},
     settings::{Config, millis},
 };
+use crate::TOOLS_WAIT;
 
 /// Runs the tools of one conversation.
 pub struct Tools {
@@ -61,11 +62,13 @@ impl Tools {
         }
         let most = self.config.tool_result_bytes;
         let begun = Instant::now();
-        let mut called = host.clone().call_tool(tool, arguments.clone()).await;
-        while called.as_ref().is_err_and(is_away) && begun.elapsed() < TOOLS_WAIT {
+        let called = loop {
+            let called = host.clone().call_tool(tool, arguments.clone()).await;
+            if !called.as_ref().is_err_and(is_away) || begun.elapsed() >= TOOLS_WAIT {
+                break called;
+            }
             sleep(TOOLS_LOOK).await;
-            called = host.clone().call_tool(tool, arguments.clone()).await;
-        }
+        };
         let (told, is_ok) = match called {
             Ok(value) => (data::result(&value, most), true),
             Err(error) => {

@@ -3,7 +3,12 @@
 use std::{sync::mpsc, thread};
 
 use plugin_api::{
-    error::OperationError, prelude::Duration, requests::openai::FinishReason, serde_json::json, tokio,
+    error::OperationError,
+    jiff::Timestamp,
+    prelude::Duration,
+    requests::{openai::FinishReason, sql::Query},
+    serde_json::json,
+    tokio,
 };
 
 use super::setup::{
@@ -32,6 +37,27 @@ async fn a_database_that_is_away_is_told_later() {
     .await;
     assert_eq!(lines(&host).await.len(), 5);
     wait(|| async { world.said(ADA) }, |said| said.len() == 4).await;
+}
+
+/// Several hosts judge what one of them writes, by the same clock.
+#[tokio::test]
+async fn the_databases_clock_is_known_as_soon_as_the_database_is() {
+    const AHEAD_MS: i64 = 3_600_000;
+    let world = World::default();
+    let (database, ahead) = (world.database.clone(), format!("now_ms() + {AHEAD_MS} as now_ms"));
+    let host = world.host_of(json!({}), |plugin| {
+        plugin.fake("database", move |query: Query| match query.sql.as_str() {
+            // The first question of the caretaker: it does not come to the clock.
+            sql if sql.contains("unreached_ms") => Err(OperationError::unavailable("it is away")),
+            sql => database.query(Query { sql: sql.replace("now_ms() as now_ms", &ahead), ..query }),
+        })
+    });
+    let host = host.await;
+    Phone::ada().ring(&host).await;
+    let started =
+        || async { world.database.number("select coalesce(max(started_ms), 0) from voice_assistant_calls") };
+    let started = wait(started, |started| *started > 0).await;
+    assert!(started > Timestamp::now().as_millisecond() + AHEAD_MS / 2, "{started}");
 }
 
 #[tokio::test]

@@ -152,9 +152,14 @@ impl World {
     }
 
     /// A host with these settings beside the public address.
-    pub async fn host_with(&self, mut settings: Value) -> Instance {
+    pub async fn host_with(&self, settings: Value) -> Instance {
+        self.host_of(settings, |plugin| plugin).await
+    }
+
+    /// The same in a world that differs in something.
+    pub async fn host_of(&self, mut settings: Value, differs: impl FnOnce(Plugin) -> Plugin) -> Instance {
         settings["public_base_url"] = json!(PUBLIC);
-        start(self.with_database(self.without_database(settings))).await
+        start(differs(self.with_database(self.without_database(settings)))).await
     }
 
     /// The database, as far away as it is.

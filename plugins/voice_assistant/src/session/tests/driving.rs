@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plugin_api::{
-    error::ErrorKind,
+    error::{ErrorKind, OperationError},
     requests::{
         host::{Away, NotInService},
         memory::Speaker,
@@ -335,14 +335,12 @@ fn begun_with(world: &World) -> (Vec<String>, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_begins_with_the_tools_of_a_plugin_that_comes_into_service() {
-    let world = World::new(Script::new([hello()])).tool(tool("smtp.send_email"), |_| Ok(json!("sent")));
-    world.away.lock().unwrap().push(away(0));
+    let hiccup = OperationError::deadline("the host does not answer in time");
+    let looks = [Ok(vec![away(0)]), Err(hiccup), Ok(Vec::new())];
+    let world = World::new(Script::new([hello()])).looks(looks);
+    let world = world.tool(tool("smtp.send_email"), |_| Ok(json!("sent")));
     let host = world.start(json!({}));
-    let returns = async {
-        world.until("another look", |world| world.toolsets.load(Ordering::Relaxed) > 1).await;
-        world.away.lock().unwrap().clear();
-    };
-    let (mut caller, ()) = tokio::join!(Caller::connect(&host), returns);
+    let mut caller = Caller::connect(&host).await;
     caller.hears(1).await;
     caller.hangs_up().await;
     let (tools, instructions) = begun_with(&world);
@@ -352,8 +350,7 @@ async fn a_call_begins_with_the_tools_of_a_plugin_that_comes_into_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_does_not_wait_for_what_stays_away_and_the_model_knows() {
-    let world = World::new(Script::new([hello()]));
-    world.away.lock().unwrap().push(away(60_000));
+    let world = World::new(Script::new([hello()])).looks([Ok(vec![away(60_000)])]);
     let host = world.start(json!({}));
     let mut caller = Caller::connect(&host).await;
     caller.hears(1).await;

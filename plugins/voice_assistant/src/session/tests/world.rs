@@ -2,7 +2,7 @@
 //! `openai.realtime`; and the bridge, with a caller behind it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -140,10 +140,8 @@ pub struct World {
     model: Arc<Model>,
     book: Arc<Book>,
     tools: Arc<Mutex<Vec<(Tool, Run)>>>,
-    /// The plugins that are not in service, as the host tells of them.
-    pub away: Arc<Mutex<Vec<Away>>>,
-    /// How often it was asked for them.
-    pub toolsets: Arc<AtomicUsize>,
+    /// The plugins that are not in service, as the host tells at each look; the last of them at all further looks.
+    away: Arc<Mutex<VecDeque<Result<Vec<Away>, OperationError>>>>,
     calls: Asked,
     runs: Asked,
 }
@@ -179,10 +177,15 @@ impl World {
             book: Arc::default(),
             tools: Arc::default(),
             away: Arc::default(),
-            toolsets: Arc::default(),
             calls: Arc::default(),
             runs: Arc::default(),
         }
+    }
+
+    /// The host tells at its looks that these plugins are not in service.
+    pub fn looks(self, looks: impl IntoIterator<Item = Result<Vec<Away>, OperationError>>) -> Self {
+        lock(&self.away).extend(looks);
+        self
     }
 
     /// With a tool that does this.
@@ -199,7 +202,7 @@ impl World {
         let book = format!("{:p}", Arc::as_ptr(&self.book));
         lock(&BOOKS).insert(book.clone(), self.book.clone());
         let (model, tools, listed) = (self.model.clone(), self.tools.clone(), self.tools.clone());
-        let (away, toolsets) = (self.away.clone(), self.toolsets.clone());
+        let away = self.away.clone();
         let (calls, runs) = (self.calls.clone(), self.runs.clone());
         TestPlugin::<Held>::new(json!({ "book": book, "realtime": realtime }))
             .fake_stream("openai", REALTIME, move |_, _, stream| serve(model.clone(), stream))
@@ -208,8 +211,9 @@ impl World {
                 Ok(ChatAnswer { content, finish_reason: FinishReason::Length, ..ChatAnswer::default() })
             })
             .fake("host", move |_: FetchToolset| {
-                toolsets.fetch_add(1, Ordering::Relaxed);
-                let (away, known) = (lock(&away).clone(), lock(&listed));
+                let mut looks = lock(&away);
+                let next = if looks.len() > 1 { looks.pop_front() } else { looks.front().cloned() };
+                let (away, known) = (next.unwrap_or_else(|| Ok(Vec::new()))?, lock(&listed));
                 let known = known.iter().map(|(tool, _)| tool);
                 let there = known.filter(|tool| !away.iter().any(|away| away.owns(&tool.name)));
                 let tools = there.cloned().collect();
