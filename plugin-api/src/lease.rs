@@ -7,7 +7,8 @@
 //! A plugin that has to do with such moments outside a statement reads the same clock, by a [`DatabaseClock`].
 
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -76,6 +77,54 @@ impl DatabaseClock {
             Some((now_ms, at)) => now_ms.saturating_add(millis(at.elapsed())),
             None => Timestamp::now().as_millisecond(),
         }
+    }
+}
+
+/// What this process is at work on: it does not claim that again, whatever a clock says of the lease.
+#[derive(Debug, Clone, Default)]
+pub struct Working<T: Ord>(Arc<Mutex<BTreeSet<T>>>);
+
+/// While it lives, this process is at work on something.
+#[derive(Debug)]
+#[must_use = "when it is dropped, the work is over"]
+pub struct AtWork<T: Ord> {
+    working: Working<T>,
+    what: T,
+}
+
+impl<T: Ord> Working<T> {
+    /// Begins to work on something.
+    pub fn begin(&self, what: T) -> AtWork<T>
+    where
+        T: Clone,
+    {
+        self.lock().insert(what.clone());
+        AtWork { working: self.clone(), what }
+    }
+
+    /// All that it is at work on.
+    pub fn all(&self) -> BTreeSet<T>
+    where
+        T: Clone,
+    {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Ord> AtWork<T> {
+    /// Ends the work before this is dropped.
+    pub fn end(&self) {
+        self.working.lock().remove(&self.what);
+    }
+}
+
+impl<T: Ord> Drop for AtWork<T> {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -316,6 +316,14 @@ impl Dialect {
             Self::Postgres => "cast(floor(extract(epoch from statement_timestamp()) * 1000) as bigint)",
         }
     }
+
+    /// The texts of the JSON list in this parameter, as a list to be `in`.
+    pub fn texts(self, parameter: u8) -> String {
+        match self {
+            Self::Sqlite => format!("(select value from json_each(${parameter}))"),
+            Self::Postgres => format!("(select jsonb_array_elements_text(${parameter}))"),
+        }
+    }
 }
 
 /// An extension for vectors.

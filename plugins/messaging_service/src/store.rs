@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicU64;
 use plugin_api::{
     context::{Context, Dependency},
     error::{ErrorKind, OperationError},
-    lease::DatabaseClock,
+    lease::{DatabaseClock, Working},
     prelude::Duration,
     process::{self, Leases},
     requests::{
@@ -58,7 +58,7 @@ pub struct Store {
     /// Begins the names of all claims of this instance, and of nothing else.
     owner: String,
     claims: AtomicU64,
-    working: lanes::Working,
+    working: Working<lanes::Claim>,
     clock: DatabaseClock,
     dialect: OnceCell<Dialect>,
 }
@@ -70,7 +70,7 @@ impl Store {
             context,
             owner,
             claims: AtomicU64::new(0),
-            working: lanes::Working::default(),
+            working: Working::default(),
             clock: DatabaseClock::default(),
             dialect: OnceCell::new(),
         }
@@ -120,14 +120,6 @@ impl Store {
 /// A name that nothing else has.
 pub fn random_id() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-/// The texts of the JSON list in this parameter, as a list to be `in`.
-fn texts(dialect: Dialect, parameter: u8) -> String {
-    match dialect {
-        Dialect::Postgres => format!("(select jsonb_array_elements_text(${parameter}))"),
-        Dialect::Sqlite => format!("(select value from json_each(${parameter}))"),
-    }
 }
 
 fn channel_named(name: &str) -> Channel {

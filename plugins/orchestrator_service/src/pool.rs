@@ -1,13 +1,11 @@
 //! The runs that this host works on: taken up when they are started here, when a person decided, and when whoever had
 //! them is gone. One worker a run; its claim is renewed as long as it works, and when it cannot be, the work ends.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeSet;
 
 use plugin_api::{
     error::OperationError,
+    lease::Working,
     prelude::*,
     tokio::{
         self, select,
@@ -58,34 +56,8 @@ pub struct Pool {
     shared: Arc<Shared>,
     decisions: Arc<Decisions>,
     places: Arc<Semaphore>,
-    working: Working,
-}
-
-/// The runs that this host works on: it does not take them up again, whatever a clock says of their leases.
-#[derive(Debug, Clone, Default)]
-struct Working(Arc<Mutex<BTreeSet<String>>>);
-
-/// While it lives, the run is worked on here.
-struct AtWork {
-    working: Working,
-    run: String,
-}
-
-impl Working {
-    fn begin(&self, run: &str) -> AtWork {
-        self.lock().insert(run.to_owned());
-        AtWork { working: self.clone(), run: run.to_owned() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.working.lock().remove(&self.run);
-    }
+    /// The runs that it works on.
+    working: Working<String>,
 }
 
 impl Pool {
@@ -196,7 +168,7 @@ impl Pool {
             return Ok(());
         }
         let claim = self.shared.claim();
-        let working = self.working.lock().clone();
+        let working = self.working.all();
         for id in self.shared.store.claim(places.len(), &claim, &working).await? {
             match self.shared.store.run(&id).await {
                 Ok(run) => {
@@ -211,7 +183,7 @@ impl Pool {
 
     fn work(&self, place: OwnedSemaphorePermit, claim: Claim, run: Run) {
         let shared = self.shared.clone();
-        let at_work = self.working.begin(&run.id);
+        let at_work = self.working.begin(run.id.clone());
         tokio::spawn(async move {
             let _place = place;
             let id = run.id.clone();

@@ -12,9 +12,10 @@ mod firing;
 mod presence;
 mod recorder;
 
-use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use plugin_api::{
+    lease::Working,
     prelude::*,
     process,
     standing::Standing,
@@ -25,7 +26,7 @@ use plugin_api::{
 use self::{presence::Presences, recorder::Recorder};
 use crate::{
     settings::Config,
-    store::{Claims, Store},
+    store::{Claim, Store},
 };
 
 /// A turn of a loop is a few statements.
@@ -45,7 +46,7 @@ pub struct Engine {
     owner: String,
     claims: AtomicU64,
     /// The jobs that it is at.
-    working: Mutex<Claims>,
+    working: Working<Claim>,
     room: Arc<Semaphore>,
     wake: Notify,
 }
@@ -63,7 +64,7 @@ impl Engine {
             store,
             owner,
             claims: AtomicU64::new(0),
-            working: Mutex::default(),
+            working: Working::default(),
             wake: Notify::new(),
         }
     }
@@ -97,10 +98,6 @@ impl Engine {
         if let Err(error) = self.store.release(&self.owner).await {
             plugin_api::tracing::warn!("jobs could not be released before their leases end: {error}");
         }
-    }
-
-    fn working(&self) -> std::sync::MutexGuard<'_, Claims> {
-        self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

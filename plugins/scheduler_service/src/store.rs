@@ -10,7 +10,7 @@ mod jobs;
 mod letters;
 mod tables;
 
-pub use claims::{Claims, Firing, Letter, Record};
+pub use claims::{Claim, Claims, Firing, Letter, Record};
 pub use jobs::{Job, NewJob, Page};
 pub use letters::DeadLetter;
 

@@ -4,12 +4,8 @@
 //! outcome is in the ledger: a repeat with the same key learns it, on this host or another one. Whether Twilio has it is
 //! asked only when the request is over here, and judged by Twilio's clock alone.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
 use plugin_api::{
+    lease::Working,
     prelude::*,
     process,
     requests::{
@@ -69,13 +65,7 @@ pub struct Sender {
     ledger: Ledger,
     deliveries: Deliveries,
     /// The entries that this process is sending, whatever the clock says of their leases.
-    in_flight: Mutex<BTreeSet<String>>,
-}
-
-/// An entry that this process is sending.
-struct InFlight<'s> {
-    sender: &'s Sender,
-    id: String,
+    in_flight: Working<String>,
 }
 
 /// Who wants something sent, and until when.
@@ -146,7 +136,7 @@ pub fn start_to_sweep(sender: &Arc<Sender>) -> Worker {
 impl Sender {
     pub fn new(context: Context) -> Self {
         let deliveries = Deliveries::new(context.clone());
-        Self { ledger: Ledger::new(context.clone()), deliveries, context, in_flight: Mutex::default() }
+        Self { ledger: Ledger::new(context.clone()), deliveries, context, in_flight: Working::default() }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -164,11 +154,7 @@ impl Sender {
     }
 
     fn is_in_flight(&self, id: &str) -> bool {
-        self.in_flight().contains(id)
-    }
-
-    fn in_flight(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight.all().contains(id)
     }
 
     /// Asks Twilio.
@@ -329,7 +315,7 @@ impl Sender {
         let create = RestRequest::post(draft.kind.path(), draft.form(&entry.id));
         // Part of the call that wants it, and not bound to its time.
         let twilio = trace.into_iter().fold(self.context.dependency(TWILIO)?, Dependency::trace);
-        let _in_flight = InFlight::new(self, &entry.id);
+        let _in_flight = self.in_flight.begin(entry.id.clone());
         let begun = Instant::now();
         match self.identity().await {
             Ok(identity) => entry.sending_ms = identity.now_ms.unwrap_or_default(),
@@ -451,19 +437,6 @@ impl Sender {
             Some(Entry { state: State::Sent, sid, status, .. }) => Ok(Verdict::Sent { sid, status }),
             _ => Ok(Verdict::Undecided(Vec::new())),
         }
-    }
-}
-
-impl<'s> InFlight<'s> {
-    fn new(sender: &'s Sender, id: &str) -> Self {
-        sender.in_flight().insert(id.to_owned());
-        Self { sender, id: id.to_owned() }
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.sender.in_flight().remove(&self.id);
     }
 }
 

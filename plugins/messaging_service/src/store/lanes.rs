@@ -2,19 +2,18 @@
 //! of the database's clock; a lane that this host is at work on is not taken by it again, whatever that clock says.
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
-    lease::{self, NEVER},
+    lease::{self, AtWork, NEVER},
     requests::sql::{Dialect, Execute, Query, Row, Statement, Value},
     serde_json::json,
 };
 
-use super::{LEASE, LONGEST_WAIT, Outcome, Store, texts};
+use super::{LEASE, LONGEST_WAIT, Outcome, Store};
 
 /// Which messages of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,32 +39,8 @@ impl Direction {
 /// A call may take almost as long as this.
 const LEAST_LEFT: Duration = Duration::from_secs(22);
 
-/// The lanes that this host is at work on, each with the name of its claim.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Working(Arc<Mutex<BTreeSet<(String, String)>>>);
-
-impl Working {
-    fn lanes(&self) -> Value {
-        Value::Json(self.lock().iter().map(|(lane, _)| json!(lane)).collect())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// That somebody here is at work on a lane.
-#[derive(Debug)]
-struct AtWork {
-    working: Working,
-    claim: (String, String),
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.working.lock().remove(&self.claim);
-    }
-}
+/// A lane, and the name of its claim.
+pub(super) type Claim = (String, String);
 
 /// A lane that is ours for now.
 #[derive(Debug)]
@@ -78,7 +53,7 @@ pub struct Lane {
     wanted: i64,
     /// Until when it is ours.
     until: Mutex<Instant>,
-    at_work: AtWork,
+    at_work: AtWork<Claim>,
 }
 
 impl Store {
@@ -90,9 +65,9 @@ impl Store {
             "select now_ms() as now_ms, case when exists
                 (select 1 from messaging_service_lanes where {} and lane not in {}) then 1 else 0 end as is_any",
             is_free(),
-            texts(dialect, 1)
+            dialect.texts(1)
         );
-        let due = self.query(Query::new(due).bind(self.working.lanes())).await?;
+        let due = self.query(Query::new(due).bind(self.working())).await?;
         if let Some(row) = due.first() {
             self.clock.set(row)?;
             if !row.get::<bool>("is_any")? {
@@ -107,11 +82,11 @@ impl Store {
                 order by due_ms limit $3 {skip})
             returning person, direction, wanted",
             is_free(),
-            texts(dialect, 4)
+            dialect.texts(4)
         );
         let owner = self.claim_name();
         let claim = Execute::new(claim).bind(&owner).bind(lease::millis(LEASE)).bind(count(most));
-        self.take(claim.bind(self.working.lanes()), &owner).await
+        self.take(claim.bind(self.working()), &owner).await
     }
 
     /// Takes this lane, if it is due and nobody's.
@@ -120,11 +95,16 @@ impl Store {
             "update messaging_service_lanes set owner = $1, lease_ms = now_ms() + $2
             where lane = $3 and {} and lane not in {} returning person, direction, wanted",
             is_free(),
-            texts(self.dialect().await?, 4)
+            self.dialect().await?.texts(4)
         );
         let owner = self.claim_name();
         let claim = Execute::new(claim).bind(&owner).bind(lease::millis(LEASE)).bind(direction.of(person));
-        Ok(self.take(claim.bind(self.working.lanes()), &owner).await?.into_iter().next())
+        Ok(self.take(claim.bind(self.working()), &owner).await?.into_iter().next())
+    }
+
+    /// The lanes that this host is at work on.
+    fn working(&self) -> Value {
+        Value::Json(self.working.all().iter().map(|(lane, _)| json!(lane)).collect())
     }
 
     fn claim_name(&self) -> String {
@@ -140,9 +120,7 @@ impl Store {
         let direction: String = row.get("direction")?;
         let direction = if direction == Direction::Out.as_str() { Direction::Out } else { Direction::In };
         let person: String = row.get("person")?;
-        let claim = (direction.of(&person), owner.to_owned());
-        self.working.lock().insert(claim.clone());
-        let at_work = AtWork { working: self.working.clone(), claim };
+        let at_work = self.working.begin((direction.of(&person), owner.to_owned()));
         Ok(Lane {
             person,
             direction,
@@ -173,7 +151,7 @@ impl Store {
             .bind(lane.wanted)
             .bind(due_ms.unwrap_or(NEVER));
         // Whatever is put into it from now on may be taken up at once.
-        self.working.lock().remove(&lane.at_work.claim);
+        lane.at_work.end();
         self.execute(release).await.map(drop)
     }
 

@@ -15,7 +15,6 @@ use super::{
     Direction, Lane, Outcome, Store, channel_named,
     inbox::{some, thread_of},
     lanes::put_into,
-    texts,
 };
 
 /// Parts of a person's texts that are looked at together.
@@ -186,7 +185,7 @@ impl Store {
 
     /// The parts that Twilio has under these SIDs, by them, unless it is known that they did not arrive.
     pub async fn sent_as(&self, sids: &[&str]) -> Outcome<BTreeMap<String, Part>> {
-        let sids_in = texts(self.dialect().await?, 1);
+        let sids_in = self.dialect().await?.texts(1);
         let query =
             format!("select * from messaging_service_outbox where state = 'sent' and sid in {sids_in}");
         let rows = self.query(Query::new(query).bind(Value::Json(json!(sids)))).await?;

@@ -14,7 +14,6 @@ use super::{
     Direction, Outcome, Store, channel_named,
     inbox::{some, ways},
     lanes::put_into,
-    texts,
 };
 use crate::undelivered::TEXTS_KEPT;
 
@@ -63,7 +62,7 @@ impl Store {
         let dialect = self.dialect().await?;
         let is_named = |column: &str| match ids {
             [] => "1 = 1".to_owned(),
-            _ => format!("{column} in {}", texts(dialect, 2)),
+            _ => format!("{column} in {}", dialect.texts(2)),
         };
         let (in_named, out_named) = (is_named("sid"), is_named("message"));
         let is_theirs = if person.is_some() { "person = $1" } else { "person <> $1" };

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use plugin_api::requests::{
-    orchestrator::LostMessage,
-    sql::{Execute, Query, Row, Statement},
-    twilio_service::NotDelivered,
+use plugin_api::{
+    requests::{
+        orchestrator::LostMessage,
+        sql::{Execute, Query, Row, Statement, Value},
+        twilio_service::NotDelivered,
+    },
+    serde_json::json,
 };
 
 use super::{Outcome, Store};
@@ -22,14 +25,16 @@ pub struct Lost {
 impl Store {
     /// Which of these messages a run's tool sent, or told the approver of a decision that waits.
     pub async fn ours(&self, sids: &[&str]) -> Outcome<BTreeSet<String>> {
-        let places: Vec<_> = (1..=sids.len()).map(|place| format!("${place}")).collect();
-        let places = places.join(", ");
+        let sids_in = self.dialect().await?.texts(1);
         let query = format!(
-            "select sid from orchestrator_service_messages where sid in ({places})
-            union select told_by from orchestrator_service_calls where state = 'waiting' and told_by in ({places})"
+            "select sid from orchestrator_service_messages where sid in {sids_in}
+            union select told_by from orchestrator_service_calls where state = 'waiting' and told_by in {sids_in}"
         );
-        let query = sids.iter().fold(Query::new(query), |query, sid| query.bind(*sid));
-        self.query(query).await?.iter().map(|row| row.get("sid")).collect()
+        self.query(Query::new(query).bind(Value::Json(json!(sids))))
+            .await?
+            .iter()
+            .map(|row| row.get("sid"))
+            .collect()
     }
 
     /// A message did not arrive: the runs that had not known it.

@@ -57,17 +57,16 @@ impl Store {
         working: &BTreeSet<String>,
     ) -> Outcome<Vec<String>> {
         // Elsewhere than on PostgreSQL there is one writer at a time, and nothing to skip.
-        let (list, lock) = match self.dialect().await? {
-            Dialect::Postgres => ("select jsonb_array_elements_text($1)", "for update skip locked"),
-            Dialect::Sqlite => ("select value from json_each($1)", ""),
-        };
+        let dialect = self.dialect().await?;
+        let lock = if dialect == Dialect::Postgres { "for update skip locked" } else { "" };
         let update = format!(
             "with free as (
-                select id from orchestrator_service_runs where {} and id not in ({list})
+                select id from orchestrator_service_runs where {} and id not in {}
                 order by lease_ms limit $2 {lock})
             update orchestrator_service_runs set owner = $3, lease_ms = now_ms() + $4
             where id in (select id from free) returning id",
-            tables::is_free(claim.lease)
+            tables::is_free(claim.lease),
+            dialect.texts(1)
         );
         let update = Execute::new(update)
             .bind(Value::Json(json!(working)))

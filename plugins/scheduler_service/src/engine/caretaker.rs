@@ -38,7 +38,7 @@ impl Engine {
             pulse.rest();
             sleep(self.config.lease / 3).await;
             pulse.turn();
-            let jobs = self.working().clone();
+            let jobs = self.working.all();
             if jobs.is_empty() {
                 continue;
             }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use plugin_api::{
+    lease::AtWork,
     prelude::*,
     tokio::{
         self,
@@ -14,7 +15,7 @@ use plugin_api::{
 };
 
 use super::Engine;
-use crate::store::Job;
+use crate::store::{Claim, Job};
 
 /// Room that becomes free within this time is filled by one claim.
 const GATHER: Duration = Duration::from_millis(5);
@@ -65,41 +66,24 @@ impl Engine {
 
     async fn claim(self: &Arc<Self>, room: Vec<OwnedSemaphorePermit>) -> Result<usize, OperationError> {
         let owner = format!("{}{}", self.owner, self.claims.fetch_add(1, Ordering::Relaxed));
-        let working = self.working().clone();
+        let working = self.working.all();
         let jobs = self.store.claim(&owner, self.config.lease, room.len(), &working).await?;
         let claimed = jobs.len();
-        self.working().extend(jobs.iter().map(claim_of));
         for (job, permit) in jobs.into_iter().zip(room) {
-            tokio::spawn(self.clone().work(job, permit));
+            let at_work = self.working.begin((job.id.clone(), job.owner.clone()));
+            tokio::spawn(self.clone().work(job, permit, at_work));
         }
         Ok(claimed)
     }
 
-    /// The permit is given back when all is written.
-    async fn work(self: Arc<Self>, job: Job, permit: OwnedSemaphorePermit) {
-        let _at_work = AtWork { engine: &self, claim: claim_of(&job) };
+    /// The permit is given back when all is written. Until then the lease is renewed, however the work ends.
+    async fn work(self: Arc<Self>, job: Job, permit: OwnedSemaphorePermit, at_work: AtWork<Claim>) {
         self.fire(&job).await;
-        drop(permit);
+        drop((at_work, permit));
     }
 
     async fn pause(&self) {
         // Either way it is time to look.
         let _ = timeout(self.config.poll, self.wake.notified()).await;
-    }
-}
-
-fn claim_of(job: &Job) -> (String, String) {
-    (job.id.clone(), job.owner.clone())
-}
-
-/// While it lives, the lease of the job is renewed; however its work ends.
-struct AtWork<'a> {
-    engine: &'a Engine,
-    claim: (String, String),
-}
-
-impl Drop for AtWork<'_> {
-    fn drop(&mut self) {
-        self.engine.working().remove(&self.claim);
     }
 }

@@ -10,7 +10,7 @@ use plugin_api::{
     worker::{Pulse, Worker},
 };
 
-use crate::store::{Claims, Firing, Record, Store};
+use crate::store::{Claim, Claims, Firing, Record, Store};
 
 /// How many wait to be written; who comes then waits, too.
 const QUEUE: usize = 1024;
@@ -103,7 +103,7 @@ async fn write(context: &Context, store: &Store, entries: Vec<Entry>) {
     tokio::join!(begin, end);
 }
 
-fn tell(waiting: Vec<((String, String), Answer)>, outcome: Result<Claims, OperationError>) {
+fn tell(waiting: Vec<(Claim, Answer)>, outcome: Result<Claims, OperationError>) {
     for (claim, answer) in waiting {
         let is_ours = outcome.as_ref().map(|ours| ours.contains(&claim)).map_err(Clone::clone);
         // Who waited may have been stopped.

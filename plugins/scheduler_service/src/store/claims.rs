@@ -15,8 +15,9 @@ use super::{
     tables,
 };
 
-/// Jobs, each with the claim that has it.
-pub type Claims = BTreeSet<(String, String)>;
+/// A job, and the claim that has it.
+pub type Claim = (String, String);
+pub type Claims = BTreeSet<Claim>;
 
 /// A moment of a job that is about to be done.
 #[plugin_api::message]
@@ -116,19 +117,16 @@ impl Store {
         most: usize,
         working: &Claims,
     ) -> Outcome<Vec<Job>> {
-        let due = |list| {
-            format!(
-                "select id from scheduler_service_jobs where due_ms <= now_ms() and id not in ({list})
-                order by due_ms limit $3"
-            )
-        };
-        let which = match self.dialect().await? {
+        let dialect = self.dialect().await?;
+        let due = format!(
+            "select id from scheduler_service_jobs where due_ms <= now_ms() and id not in {}
+            order by due_ms limit $3",
+            dialect.texts(4)
+        );
+        let which = match dialect {
             // Once, before anything is updated: a plan that asked again would lock more than it takes.
-            Dialect::Postgres => {
-                let due = due("select jsonb_array_elements_text($4)");
-                format!("id = any(array({due} for update skip locked))")
-            }
-            Dialect::Sqlite => format!("id in ({})", due("select value from json_each($4)")),
+            Dialect::Postgres => format!("id = any(array({due} for update skip locked))"),
+            Dialect::Sqlite => format!("id in ({due})"),
         };
         let sql = format!(
             "update scheduler_service_jobs set owner = $1, due_ms = now_ms() + $2, wait_ms = $2, parked_for = null
