@@ -10,7 +10,7 @@ use plugin_api::{
     tokio,
 };
 
-use super::setup::{World, goal, on_behalf_of, once, says, told, turn, wants};
+use super::setup::{World, goal, on_behalf_of, once, says, told, turn, wait_for, wants};
 
 #[tokio::test]
 async fn an_answer_in_words_ends_it() {
@@ -202,8 +202,9 @@ async fn what_happens_is_told_as_it_happens() {
 async fn nothing_of_a_long_run_is_left_out() {
     let world = World::new().settings(serde_json::json!({ "max_steps": 80 }));
     let host = world.host(|_| wants(&[("toolbox-look", r#"{"what":"x"}"#); 16])).await;
-    let report = host.call(goal("look at everything")).await.unwrap();
-    assert_eq!((report.state, report.usage.tool_calls), (RunState::Failed, 80 * 16));
+    let started = host.call(goal("look at everything")).await.unwrap();
+    let report = wait_for(&host, &started.run, RunState::Failed).await;
+    assert_eq!(report.usage.tool_calls, 80 * 16);
     let record = host.call(ShowRun { run: report.run }).await.unwrap();
     assert_eq!(record.calls.len(), 80 * 16);
     assert!(record.calls.windows(2).all(|calls| calls[0].step <= calls[1].step));
