@@ -108,6 +108,11 @@ impl Ledger {
         self.operations.entry(operation.to_owned()).or_default().share.successes(count, now);
     }
 
+    /// Time alone may end that an operation fails. To be called about once a second.
+    pub fn look(&mut self, now: Timestamp) -> News {
+        self.operations.values_mut().map(|outcomes| outcomes.look(now)).max().unwrap_or(News::None)
+    }
+
     /// An operation's failure counts here, and this plugin met it too, further up the chain of calls.
     pub fn met_by(&mut self, operation: &str, caller: &str) -> News {
         let outcomes = self.operations.get_mut(operation);

@@ -131,12 +131,14 @@ impl InUse {
         self.lock().ledger.is_failing()
     }
 
-    /// Called about once a second: counts what went well, and tells what has gathered. Whether something went well.
+    /// Called about once a second: counts what went well, looks what is over, and tells what has gathered. Whether something
+    /// went well.
     pub(super) fn sweep(&self) -> bool {
         let mut state = self.lock();
         state.count_successes();
         let served = std::mem::take(&mut state.served);
-        let news = if state.untold { News::Change } else { News::None };
+        let gathered = if state.untold { News::Change } else { News::None };
+        let news = state.ledger.look(clock::now()).max(gathered);
         self.settle(state, news);
         served
     }

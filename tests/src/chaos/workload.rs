@@ -229,7 +229,8 @@ fn post(
     while Instant::now() < until {
         for (number, host) in world.hosts.iter().enumerate() {
             match host.ask("POST", path, &headers, Some(&body.to_string())) {
-                Ok(answer) if answer.status < 500 && answer.status != 429 => {
+                // 499: the instance was stopped under it. Each request has a key, so it may be repeated.
+                Ok(answer) if answer.status < 500 && ![429, 499].contains(&answer.status) => {
                     history.note(format!("{what}, host {number}: {} {}", answer.status, answer.body));
                     let body = serde_json::from_str(&answer.body).unwrap_or_default();
                     return Ok((answer.status, body));

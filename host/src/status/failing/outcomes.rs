@@ -13,6 +13,9 @@ const ENOUGH: u64 = 3;
 const APART: SignedDuration = SignedDuration::from_secs(30);
 /// Successes in a row that end it.
 const SUCCESSES_TO_END: u32 = 2;
+/// After so long without a failure its share tells of a time that is over: an operation that is called seldom would not make
+/// up for the many failures of one outage.
+const OVER: SignedDuration = SignedDuration::from_secs(60);
 /// Another text of the same code is not told before: messages that differ with each call are no news.
 const SAME_WORDS: SignedDuration = SignedDuration::from_secs(10);
 
@@ -78,10 +81,26 @@ impl Outcomes {
             return News::None;
         };
         self.successes += 1;
-        let may_end = why == Why::InARow || !self.share.is_half(now);
-        if self.successes < SUCCESSES_TO_END || !may_end {
+        match why {
+            Why::InARow if self.successes >= SUCCESSES_TO_END => self.end(),
+            Why::InARow => News::None,
+            Why::ByShare => self.look(now),
+        }
+    }
+
+    /// Whether it has ceased to fail by its share.
+    pub(super) fn look(&mut self, now: Timestamp) -> News {
+        if self.failing != Some(Why::ByShare) || self.successes < SUCCESSES_TO_END {
             return News::None;
         }
+        let is_over = self.run.as_ref().is_none_or(|run| now.duration_since(run.last_at) >= OVER);
+        if is_over {
+            self.begin_anew();
+        }
+        if self.share.is_half(now) { News::None } else { self.end() }
+    }
+
+    fn end(&mut self) -> News {
         (self.failing, self.run, self.successes) = (None, None, 0);
         News::Change
     }

@@ -107,6 +107,31 @@ fn two_successes_do_not_end_it_while_half_still_fail() {
 }
 
 #[test]
+fn an_operation_that_is_called_seldom_has_recovered_a_minute_after_one_outage() {
+    let mut ledger = failed([0; 47]);
+    assert!(ledger.is_failing());
+    ledger.success("chat", at(12));
+    assert_eq!(ledger.look(at(100)), News::None, "one success");
+    ledger.success("chat", at(100));
+    assert!(!ledger.is_failing(), "two, and no failure for a minute");
+    ledger.fault("chat", plain(), at(101));
+    assert!(!ledger.is_failing(), "the outage counts no more");
+
+    let mut ledger = failed([0; 47]);
+    (0..4).for_each(|_| _ = ledger.success("chat", at(12)));
+    assert_eq!((ledger.look(at(59)), ledger.is_failing()), (News::None, true));
+    assert_eq!((ledger.look(at(60)), ledger.is_failing()), (News::Change, false), "by time alone");
+    ledger.fault("chat", plain(), at(61));
+    assert!(!ledger.is_failing());
+
+    let mut ledger = failed([0; 47]);
+    assert_eq!((ledger.look(at(900)), ledger.is_failing()), (News::None, true), "nothing has succeeded");
+    (0..4).for_each(|_| _ = ledger.success("chat", at(901)));
+    ledger.fault("chat", plain(), at(902));
+    assert_eq!((ledger.look(at(990)), ledger.is_failing()), (News::None, true), "no success since");
+}
+
+#[test]
 fn what_is_older_than_ten_minutes_counts_no_more() {
     let mut ledger = Ledger::default();
     ledger.successes("chat", 1000, at(0));
