@@ -80,6 +80,7 @@ pub mod phone;
 pub mod files;
 pub mod process;
 pub mod lease;
+pub mod tables;
 pub mod protocol;
 pub mod pipe;
 mod logging;
@@ -95,7 +96,7 @@ pub mod guide;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod hostile;
 
-pub use plugin_api_macros::{message, settings};
+pub use plugin_api_macros::{message, row, settings};
 // What plugins share with the SDK, so that they need no dependency of their own for it.
 pub use {jiff, schemars, serde, serde_json, tokio, tracing};
 

@@ -1,4 +1,4 @@
-//! `#[settings]` and `#[message]`: the derives of serde and schemars, found through `plugin_api`, so that a plugin
+//! `#[settings]`, `#[message]` and `#[row]`: the derives of serde and schemars, found through `plugin_api`, so that a plugin
 //! needs no dependency on either. They write attributes, and no code of their own.
 
 use proc_macro::TokenStream;
@@ -19,6 +19,20 @@ pub fn message(_arguments: TokenStream, item: TokenStream) -> TokenStream {
         )]
         #[serde(crate = "::plugin_api::serde")]
         #[schemars(crate = "::plugin_api::schemars")]
+        #item
+    }
+    .into()
+}
+
+/// Makes a struct, or a word in one of its fields, what a row of the database is read as.
+///
+/// Adds `Deserialize`, `Debug` and `Clone`.
+#[proc_macro_attribute]
+pub fn row(_arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    quote! {
+        #[derive(Debug, Clone, ::plugin_api::serde::Deserialize)]
+        #[serde(crate = "::plugin_api::serde")]
         #item
     }
     .into()

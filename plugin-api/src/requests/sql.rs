@@ -27,13 +27,18 @@
 //! | `deadline` | the statement timeout or the caller's deadline passed: nothing was changed |
 //! | `unknown_outcome` | the answer to a commit was lost: it may have taken effect |
 
+mod reading;
 mod rows;
 mod value;
 
-pub use rows::{FromValue, Row, Rows};
+pub use reading::json;
+pub use rows::{Row, Rows};
 pub use value::Value;
 
 use crate::{message, requests::Request};
+
+/// The plugin that serves them.
+pub const PLUGIN: &str = "database";
 
 /// Reads rows, in a transaction that can only read.
 #[message]

@@ -30,9 +30,12 @@ use std::sync::OnceLock;
 
 use plugin_api::{
     prelude::*,
-    requests::scheduler::{
-        Cancel, DeadLetters, DismissDeadLetter, FetchJob, Job, Jobs, List, ListDeadLetters, Overall,
-        Overview, RetryDeadLetter, Schedule, ScheduleForOthers, Scheduled,
+    requests::{
+        scheduler::{
+            Cancel, DeadLetters, DismissDeadLetter, FetchJob, Job, Jobs, List, ListDeadLetters, Overall,
+            Overview, RetryDeadLetter, Schedule, ScheduleForOthers, Scheduled,
+        },
+        sql,
     },
     worker::Worker,
 };
@@ -41,7 +44,7 @@ use crate::{
     desk::Desk,
     engine::Engine,
     settings::{Config, Settings},
-    store::{DATABASE, Store},
+    store::Store,
 };
 
 const GOOGLE_CALENDAR: &str = "google_calendar";
@@ -63,7 +66,7 @@ impl Plugin for Scheduler {
     fn manifest() -> ManifestBuilder<Self> {
         let manifest = Manifest::service("scheduler_service")
             .about("Schedules reminders, messages, emails and runs, safely with several hosts")
-            .requires(DATABASE)
+            .requires(sql::PLUGIN)
             .wants(GOOGLE_CALENDAR)
             .wants(MESSAGING)
             .wants(SMTP)

@@ -15,68 +15,37 @@ pub use jobs::{Job, NewJob, Page};
 pub use letters::DeadLetter;
 
 use plugin_api::{
-    context::Dependency,
-    lease::DatabaseClock,
     prelude::*,
-    process::{self, Leases},
-    requests::sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Transaction},
-    tokio::sync::OnceCell,
+    process::Leases,
+    requests::sql::Migrate,
+    tables::Tables,
 };
-
-/// Whose tables they are.
-const OWNER: &str = "scheduler_service";
-pub const DATABASE: &str = "database";
 
 /// The tables.
 pub struct Store {
-    context: Context,
-    clock: DatabaseClock,
-    dialect: OnceCell<Dialect>,
+    tables: Tables,
 }
 
 type Outcome<T> = Result<T, OperationError>;
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, clock: DatabaseClock::default(), dialect: OnceCell::new() }
-    }
-
-    /// Now by the database's clock, in milliseconds since 1970.
-    pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
-    }
-
-    /// Brings the tables to their newest version.
-    pub async fn migrate(&self) -> Outcome<()> {
-        let migrate = Migrate::new(OWNER)
+        let versions = Migrate::new("scheduler_service")
             .version("jobs and dead letters", tables::TABLES)
             .version("messages that were sent", tables::SENT)
             .version("how far ahead a job is due at most", tables::WAITS)
             .version("messages that came to nothing", tables::LOST);
-        let database = self.database()?;
-        database.call(migrate).await?;
         let leases = Leases { table: "scheduler_service_jobs", owner: "owner", until: "due_ms" };
-        process::end_leases_of_others(&database, self.dialect().await?, leases, "1 = 1").await
+        Self { tables: Tables::new(context, versions, "jobs cannot be kept").leases(leases, "1 = 1") }
     }
 
-    async fn dialect(&self) -> Outcome<Dialect> {
-        let ask = || async { Ok(self.database()?.call(Describe {}).await?.dialect) };
-        self.dialect.get_or_try_init(ask).await.copied()
+    /// Now by the database's clock, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.tables.now_ms()
     }
 
-    async fn execute(&self, statement: Execute) -> Outcome<Executed> {
-        self.database()?.call(statement).await
-    }
-
-    async fn query(&self, query: Query) -> Outcome<Rows> {
-        self.database()?.call(query).await
-    }
-
-    async fn transaction(&self, transaction: Transaction) -> Outcome<Vec<Executed>> {
-        Ok(self.database()?.call(transaction).await?.results)
-    }
-
-    fn database(&self) -> Outcome<Dependency> {
-        self.context.dependency(DATABASE)
+    /// Brings the tables to their newest version.
+    pub async fn migrate(&self) -> Outcome<()> {
+        self.tables.migrate().await
     }
 }

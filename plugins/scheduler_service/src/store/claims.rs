@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use plugin_api::{
     lease::{is_impossible, millis},
-    requests::sql::{Dialect, Execute, Executed, Query, Rows, Statement, Transaction, Value as Sql},
+    requests::sql::{Dialect, Execute, Query, Statement, Value as Sql},
     serde_json::json,
 };
 
 use super::{
     Outcome, Store,
-    jobs::{self, COLUMNS, Job},
+    jobs::{COLUMNS, Job},
     tables,
 };
 
@@ -117,7 +117,7 @@ impl Store {
         most: usize,
         working: &Claims,
     ) -> Outcome<Vec<Job>> {
-        let dialect = self.dialect().await?;
+        let dialect = self.tables.dialect().await?;
         let due = format!(
             "select id from scheduler_service_jobs where due_ms <= now_ms() and id not in {}
             order by due_ms limit $3",
@@ -134,9 +134,9 @@ impl Store {
         );
         let working = Sql::Json(working.iter().map(|(id, _)| json!(id)).collect());
         let claim = Execute::new(sql).bind(owner).bind(millis(lease)).bind(most as i64).bind(working);
-        let claimed = self.execute(claim).await?.returned;
-        claimed.first().map_or(Ok(()), |row| self.clock.set(row))?;
-        let mut jobs = claimed.iter().map(|row| jobs::read(&row)).collect::<Outcome<Vec<_>>>()?;
+        let claimed = self.tables.execute(claim).await?.returned;
+        claimed.first().map_or(Ok(()), |row| self.tables.set_clock(row))?;
+        let mut jobs: Vec<Job> = claimed.read()?;
         jobs.sort_by(|one, two| (one.fire_ms, &one.id).cmp(&(two.fire_ms, &two.id)));
         Ok(jobs)
     }
@@ -149,15 +149,15 @@ impl Store {
             "update scheduler_service_jobs as j set
                 begun = 1, fire_ms = x.new_fire, frozen = x.new_frozen, attempts = j.attempts + 1
             from {} as x where j.id = x.job_id and j.owner = x.job_owner returning id, owner",
-            tables::rows(self.dialect().await?, &columns)
+            tables::rows(self.tables.dialect().await?, &columns)
         );
-        let begun = self.execute(Execute::new(sql).bind(Sql::Json(json!(firings)))).await?;
-        claims(&begun.returned)
+        let begun = self.tables.execute(Execute::new(sql).bind(Sql::Json(json!(firings)))).await?;
+        Ok(begun.returned.read()?.into_iter().collect())
     }
 
     /// Writes what became of jobs. Gives those whose claim was still good; of the others nothing is written.
     pub async fn end(&self, records: &[Record]) -> Outcome<Claims> {
-        let dialect = self.dialect().await?;
+        let dialect = self.tables.dialect().await?;
         let rows = tables::rows(dialect, &RECORD);
         let list = Sql::Json(json!(records));
         let statement = |sql: String| Statement::new(sql).bind(list.clone());
@@ -175,12 +175,13 @@ impl Store {
             where j.owner = x.job_owner and x.letter_id is not null on conflict (id) do nothing"
         );
         let end = format!("{END} from {rows} as x where j.id = x.job_id and j.owner = x.job_owner");
-        let mut transaction = Transaction::default().then(statement(lock));
+        let mut statements = vec![statement(lock)];
         if records.iter().any(|record| record.letter.letter_id.is_some()) {
-            transaction = transaction.then(statement(letters));
+            statements.push(statement(letters));
         }
-        let results = self.transaction(transaction.then(statement(end))).await?;
-        results.first().map_or_else(|| Ok(Claims::new()), |locked: &Executed| claims(&locked.returned))
+        statements.push(statement(end));
+        let results = self.tables.transaction(statements).await?;
+        Ok(results.first().map(|locked| locked.returned.read()).transpose()?.into_iter().flatten().collect())
     }
 
     /// A host that was thought to be gone tells that it was done: nobody need wonder any more.
@@ -191,9 +192,9 @@ impl Store {
             "update scheduler_service_jobs set last_outcome = 'done', last_ms = $2, last_error = null,
                 state = case when state = 'unknown_outcome' then 'done' else state end
             where id = $1 and last_outcome = 'unknown_outcome'";
-        let forgotten = self.execute(Execute::new(forget).bind(job).bind(fire_ms)).await?.rows_affected == 1;
+        let forgotten = self.tables.execute(Execute::new(forget).bind(job).bind(fire_ms)).await?.rows_affected == 1;
         if forgotten {
-            self.execute(Execute::new(correct).bind(job).bind(now_ms)).await?;
+            self.tables.execute(Execute::new(correct).bind(job).bind(now_ms)).await?;
         }
         Ok(forgotten)
     }
@@ -203,25 +204,25 @@ impl Store {
         let sql = format!(
             "update scheduler_service_jobs as j set due_ms = now_ms() + $2, wait_ms = $2
             from {} as x where j.id = x.job_id and j.owner = x.job_owner",
-            tables::rows(self.dialect().await?, &[("job_id", "text"), ("job_owner", "text")])
+            tables::rows(self.tables.dialect().await?, &[("job_id", "text"), ("job_owner", "text")])
         );
         let row = |(id, owner): &(String, String)| json!({ "job_id": id, "job_owner": owner });
         let rows = Sql::Json(claims.iter().map(row).collect());
-        self.execute(Execute::new(sql).bind(rows).bind(millis(lease))).await.map(drop)
+        self.tables.execute(Execute::new(sql).bind(rows).bind(millis(lease))).await.map(drop)
     }
 
     /// What was claimed and not begun by claims whose names begin so is for others.
     pub async fn release(&self, owner: &str) -> Outcome<()> {
         let sql = "update scheduler_service_jobs set owner = null, due_ms = now_ms(), wait_ms = null
             where substr(owner, 1, length($1)) = $1 and begun = 0";
-        self.execute(Execute::new(sql).bind(owner)).await.map(drop)
+        self.tables.execute(Execute::new(sql).bind(owner)).await.map(drop)
     }
 
     /// What waited for this plugin is due.
     pub async fn resume(&self, plugin: &str) -> Outcome<u64> {
         let sql = "update scheduler_service_jobs set parked_for = null, due_ms = now_ms(), state = 'waiting'
             where parked_for = $1 and owner is null";
-        Ok(self.execute(Execute::new(sql).bind(plugin)).await?.rows_affected)
+        Ok(self.tables.execute(Execute::new(sql).bind(plugin)).await?.rows_affected)
     }
 
     /// Looks at the clock. A lease, or a pause, that ends later than any can is from before the clock was put back: it is
@@ -232,17 +233,13 @@ impl Store {
             "select now_ms() as now_ms, case when exists
                 (select 1 from scheduler_service_jobs where {is_impossible}) then 1 else 0 end as is_any"
         );
-        let looked = self.query(Query::new(look)).await?;
+        let looked = self.tables.query(Query::new(look)).await?;
         let Some(row) = looked.first() else { return Ok(()) };
-        self.clock.set(row)?;
+        self.tables.set_clock(row)?;
         if row.get::<bool>("is_any")? {
             let end = format!("update scheduler_service_jobs set due_ms = now_ms() where {is_impossible}");
-            self.execute(Execute::new(end)).await?;
+            self.tables.execute(Execute::new(end)).await?;
         }
         Ok(())
     }
-}
-
-fn claims(rows: &Rows) -> Outcome<Claims> {
-    rows.iter().map(|row| Ok((row.get("id")?, row.get("owner")?))).collect()
 }

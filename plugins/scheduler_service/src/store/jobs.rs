@@ -7,8 +7,9 @@ use plugin_api::{
     prelude::*,
     requests::{
         scheduler::{Does, IfLate, JobState, Overall},
-        sql::{Execute, Query, Row, Statement},
+        sql::{self, Execute, Query, Statement},
     },
+    serde::{Deserialize as _, Deserializer},
     serde_json::{self, Value},
 };
 
@@ -16,8 +17,9 @@ use super::{Outcome, Store};
 use crate::{rule::Rule, task::Task, times};
 
 /// Everything of a job.
-pub const COLUMNS: &str = "id, fingerprint, person, title, does, task, rule, zone, if_late, late_ms, state, fire_ms, \
-    owner, begun, cancel, attempts, doubt, frozen, parked_for, last_outcome, last_ms, last_error, trouble, created_ms";
+pub const COLUMNS: &str = "id, fingerprint, person, title, does, task, rule, zone as zone_name, zone, if_late, late_ms, \
+    case when begun = 1 and owner is not null then 'running' else state end as state, fire_ms, \
+    coalesce(owner, '') as owner, begun, cancel, attempts, doubt, frozen, parked_for, last_outcome, last_ms, last_error, trouble, created_ms";
 
 /// What is not over.
 const OPEN: &str = "state in ('waiting', 'parked', 'retrying')";
@@ -41,17 +43,21 @@ pub struct NewJob {
 }
 
 /// A job as it stands.
-#[derive(Debug, Clone)]
+#[plugin_api::row]
 pub struct Job {
     pub id: String,
     pub fingerprint: String,
     pub person: String,
     pub title: String,
     pub does: Does,
+    #[serde(with = "sql::json")]
     pub task: Value,
+    #[serde(with = "sql::json")]
     pub rule: Rule,
     pub zone_name: String,
+    #[serde(deserialize_with = "zone")]
     pub zone: TimeZone,
+    #[serde(with = "sql::json")]
     pub if_late: IfLate,
     pub late_ms: i64,
     pub state: JobState,
@@ -66,6 +72,7 @@ pub struct Job {
     /// An attempt before may have had an effect.
     pub doubt: bool,
     /// The request of the firing that was begun, where it is not the task itself: one key stands for one request.
+    #[serde(with = "sql::json")]
     pub frozen: Option<Value>,
     pub parked_for: Option<String>,
     pub last_outcome: Option<String>,
@@ -74,6 +81,11 @@ pub struct Job {
     /// Why it is not done yet, or why it was cancelled.
     pub trouble: Option<String>,
     pub created_ms: i64,
+}
+
+/// A zone that is not known any more is UTC.
+fn zone<'de, D: Deserializer<'de>>(name: D) -> Result<TimeZone, D::Error> {
+    Ok(times::zone("zone", &String::deserialize(name)?).unwrap_or(TimeZone::UTC))
 }
 
 /// Which part of a list: so many, after this one.
@@ -87,13 +99,12 @@ impl Store {
     /// `false`: there is one of this id already.
     pub async fn insert(&self, job: &NewJob) -> Outcome<bool> {
         let Statement { sql, params, .. } = insert(job)?;
-        Ok(self.execute(Execute { sql, params }).await?.rows_affected == 1)
+        Ok(self.tables.execute(Execute { sql, params }).await?.rows_affected == 1)
     }
 
     pub async fn job(&self, id: &str) -> Outcome<Option<Job>> {
         let sql = format!("select {COLUMNS} from scheduler_service_jobs where id = $1");
-        let rows = self.query(Query::new(sql).bind(id)).await?;
-        rows.first().map(|row| read(&row)).transpose()
+        self.tables.query(Query::new(sql).bind(id)).await?.read_first()
     }
 
     /// The newest first. `person`: only theirs.
@@ -120,7 +131,7 @@ impl Store {
             .bind(id)
             .bind(i64::from(person.is_some()))
             .bind(person.unwrap_or_default());
-        self.query(query.row_limit(page.limit)).await?.iter().map(|row| read(&row)).collect()
+        self.tables.query(query.row_limit(page.limit)).await?.read()
     }
 
     /// Nobody begins it any more. A firing that has begun ends, and then the job is over. `false`: it is over already.
@@ -137,13 +148,13 @@ impl Store {
                 ended_ms = case when begun = 1 then ended_ms else $2 end
             where id = $1 and {OPEN}"
         );
-        Ok(self.execute(Execute::new(sql).bind(id).bind(now_ms)).await?.rows_affected == 1)
+        Ok(self.tables.execute(Execute::new(sql).bind(id).bind(now_ms)).await?.rows_affected == 1)
     }
 
     /// How many jobs of this person are not over.
     pub async fn open_jobs(&self, person: &str) -> Outcome<u64> {
         let sql = format!("select count(*) as n from scheduler_service_jobs where person = $1 and {OPEN}");
-        self.query(Query::new(sql).bind(person)).await?.first().map_or(Ok(0), |row| row.get("n"))
+        self.tables.query(Query::new(sql).bind(person)).await?.read_one()
     }
 
     /// How all jobs stand.
@@ -154,13 +165,12 @@ impl Store {
             from scheduler_service_jobs where {OPEN} group by 1, 2"
         );
         let mut overall = Overall { dead_letters: self.open_letters().await?, ..Overall::default() };
-        for row in self.query(Query::new(jobs)).await?.iter() {
-            let n: u64 = row.get("n")?;
-            match row.get::<String>("stands")?.as_str() {
+        for (state, plugin, n) in self.tables.query(Query::new(jobs)).await?.read::<(String, String, u64)>()? {
+            match state.as_str() {
                 "waiting" => overall.waiting += n,
                 "running" => overall.running += n,
                 "retrying" => overall.retrying += n,
-                _ => *overall.parked.entry(row.get("plugin")?).or_default() += n,
+                _ => *overall.parked.entry(plugin).or_default() += n,
             }
         }
         Ok(overall)
@@ -170,14 +180,13 @@ impl Store {
     pub async fn parked(&self) -> Outcome<BTreeMap<String, u64>> {
         let sql = "select parked_for, count(*) as n from scheduler_service_jobs where parked_for is not null
             group by parked_for";
-        let rows = self.query(Query::new(sql)).await?;
-        rows.iter().map(|row| Ok((row.get("parked_for")?, row.get("n")?))).collect()
+        Ok(self.tables.query(Query::new(sql)).await?.read()?.into_iter().collect())
     }
 
     /// Forgets what was over before this moment.
     pub async fn forget_jobs(&self, before_ms: i64) -> Outcome<()> {
         let sql = "delete from scheduler_service_jobs where due_ms is null and ended_ms < $1";
-        self.execute(Execute::new(sql).bind(before_ms)).await.map(drop)
+        self.tables.execute(Execute::new(sql).bind(before_ms)).await.map(drop)
     }
 }
 
@@ -204,55 +213,7 @@ pub fn insert(job: &NewJob) -> Outcome<Statement> {
         .bind(job.now_ms))
 }
 
-/// A job out of a row.
-pub fn read(row: &Row<'_>) -> Outcome<Job> {
-    let flag = |column: &str| row.get::<i64>(column).map(|flag| flag == 1);
-    let zone_name: String = row.get("zone")?;
-    let (begun, owner) = (flag("begun")?, row.get::<Option<String>>("owner")?);
-    let state = if begun && owner.is_some() { "running".to_owned() } else { row.get("state")? };
-    Ok(Job {
-        id: row.get("id")?,
-        fingerprint: row.get("fingerprint")?,
-        person: row.get("person")?,
-        title: row.get("title")?,
-        does: named(row.get("does")?)?,
-        task: written(&row.get::<String>("task")?)?,
-        rule: written(&row.get::<String>("rule")?)?,
-        zone: times::zone("zone", &zone_name).unwrap_or(TimeZone::UTC),
-        zone_name,
-        if_late: written(&row.get::<String>("if_late")?)?,
-        late_ms: row.get("late_ms")?,
-        state: named(state)?,
-        fire_ms: row.get("fire_ms")?,
-        owner: owner.unwrap_or_default(),
-        begun,
-        cancel: flag("cancel")?,
-        attempts: row.get("attempts")?,
-        doubt: flag("doubt")?,
-        frozen: row.get::<Option<String>>("frozen")?.map(|json| written(&json)).transpose()?,
-        parked_for: row.get("parked_for")?,
-        last_outcome: row.get("last_outcome")?,
-        last_ms: row.get("last_ms")?,
-        last_error: row.get("last_error")?,
-        trouble: row.get("trouble")?,
-        created_ms: row.get("created_ms")?,
-    })
-}
-
-/// One of the words that a type has in JSON.
-pub fn named<T: plugin_api::serde::de::DeserializeOwned>(word: String) -> Outcome<T> {
-    serde_json::from_value(Value::String(word)).map_err(|error| unreadable(&error))
-}
-
-/// What was kept as JSON.
-pub fn written<T: plugin_api::serde::de::DeserializeOwned>(json: &str) -> Outcome<T> {
-    serde_json::from_str(json).map_err(|error| unreadable(&error))
-}
-
 fn text(value: &impl plugin_api::serde::Serialize) -> Outcome<String> {
-    serde_json::to_string(value).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &serde_json::Error) -> OperationError {
-    OperationError::internal(format!("a job in the database is not as this version writes it: {error}"))
+    serde_json::to_string(value)
+        .map_err(|error| OperationError::internal(format!("a job cannot be written as JSON: {error}")))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use plugin_api::{
     requests::{
         scheduler::Does,
-        sql::{Execute, Query, Row, Statement, Transaction},
+        sql::{self, Execute, Query, Statement},
     },
     serde_json::Value,
 };
@@ -19,13 +19,14 @@ const COLUMNS: &str =
     "id, job, person, title, does, task, zone, outcome, fire_ms, at_ms, attempts, error, settled";
 
 /// A dead letter as it lies there.
-#[derive(Debug, Clone)]
+#[plugin_api::row]
 pub struct DeadLetter {
     pub id: String,
     pub job: String,
     pub person: String,
     pub title: String,
     pub does: Does,
+    #[serde(with = "sql::json")]
     pub task: Value,
     pub zone: String,
     pub outcome: String,
@@ -45,21 +46,19 @@ impl Store {
             "select {COLUMNS} from scheduler_service_letters
             where (at_ms < $1 or (at_ms = $1 and id < $2)) and {which} order by at_ms desc, id desc"
         );
-        let rows = self.query(Query::new(sql).bind(at_ms).bind(id).row_limit(page.limit)).await?;
-        rows.iter().map(|row| read(&row)).collect()
+        self.tables.query(Query::new(sql).bind(at_ms).bind(id).row_limit(page.limit)).await?.read()
     }
 
     pub async fn letter(&self, id: &str) -> Outcome<Option<DeadLetter>> {
         let sql = format!("select {COLUMNS} from scheduler_service_letters where id = $1");
-        self.query(Query::new(sql).bind(id)).await?.first().map(|row| read(&row)).transpose()
+        self.tables.query(Query::new(sql).bind(id)).await?.read_first()
     }
 
     /// How many nobody has dealt with, by their outcome.
     pub async fn open_letters(&self) -> Outcome<BTreeMap<String, u64>> {
         let sql = "select outcome, count(*) as n from scheduler_service_letters where settled is null
             group by outcome";
-        let rows = self.query(Query::new(sql)).await?;
-        rows.iter().map(|row| Ok((row.get("outcome")?, row.get("n")?))).collect()
+        Ok(self.tables.query(Query::new(sql)).await?.read()?.into_iter().collect())
     }
 
     /// How many nobody has dealt with that no caller brought about: a task that is refused as wrong is its author's, but
@@ -68,8 +67,7 @@ impl Store {
         let sql = "select count(*) as n from scheduler_service_letters where settled is null and (is_lost = 1 or not (
             outcome = 'failed' and (error like 'invalid: %' or error like 'denied: %' or error like 'not_found: %'
                 or error like 'conflict: %')))";
-        let rows = self.query(Query::new(sql)).await?;
-        rows.first().map_or(Ok(0), |row| row.get("n"))
+        self.tables.query(Query::new(sql)).await?.read_one()
     }
 
     /// A job sent this message; what becomes of it is looked for.
@@ -78,14 +76,13 @@ impl Store {
             "insert into scheduler_service_sent (message, job, fire_ms, at_ms) values ($1, $2, $3, $4)
             on conflict (message) do nothing";
         let insert = Execute::new(insert).bind(message).bind(job).bind(fire_ms).bind(now_ms);
-        self.execute(insert).await.map(drop)
+        self.tables.execute(insert).await.map(drop)
     }
 
     /// Messages of which nobody knows yet that they arrive, in the order of their names: the next ones.
     pub async fn sent_after(&self, message: &str, most: u32) -> Outcome<Vec<String>> {
         let query = "select message from scheduler_service_sent where message > $1 order by message";
-        let rows = self.query(Query::new(query).bind(message).row_limit(most)).await?;
-        rows.iter().map(|row| row.get("message")).collect()
+        self.tables.query(Query::new(query).bind(message).row_limit(most)).await?.read()
     }
 
     /// A message that a job sent did not arrive: the job has failed, and has a dead letter, once. False if no job sent it.
@@ -103,51 +100,33 @@ impl Store {
             where id = (select job from scheduler_service_sent where message = $1)";
         let job = Statement::new(job).bind(message).bind(why);
         let over = Statement::new("delete from scheduler_service_sent where message = $1").bind(message);
-        let done = self.transaction(Transaction::default().then(letter).then(job).then(over)).await?;
+        let done = self.tables.transaction(vec![letter, job, over]).await?;
         Ok(done.first().is_some_and(|letter| letter.rows_affected == 1))
     }
 
     /// Forgets what was sent before this moment.
     pub async fn forget_sent(&self, before_ms: i64) -> Outcome<()> {
         let delete = "delete from scheduler_service_sent where at_ms < $1";
-        self.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
+        self.tables.execute(Execute::new(delete).bind(before_ms)).await.map(drop)
     }
 
     /// Makes a job in place of a letter, once. A `conflict`, if somebody has dealt with it.
     pub async fn replace_letter(&self, id: &str, job: &NewJob) -> Outcome<()> {
         let settle = "update scheduler_service_letters set settled = $2 where id = $1 and settled is null";
         let settle = Statement::new(settle).bind(id).bind(&job.id).expect_rows(1);
-        self.transaction(Transaction::default().then(settle).then(jobs::insert(job)?)).await.map(drop)
+        self.tables.transaction(vec![settle, jobs::insert(job)?]).await.map(drop)
     }
 
     /// `false`: somebody has dealt with it.
     pub async fn dismiss_letter(&self, id: &str) -> Outcome<bool> {
         let sql =
             "update scheduler_service_letters set settled = 'dismissed' where id = $1 and settled is null";
-        Ok(self.execute(Execute::new(sql).bind(id)).await?.rows_affected == 1)
+        Ok(self.tables.execute(Execute::new(sql).bind(id)).await?.rows_affected == 1)
     }
 
     /// Forgets what was dealt with, and is older than this moment.
     pub async fn forget_letters(&self, before_ms: i64) -> Outcome<()> {
         let sql = "delete from scheduler_service_letters where settled is not null and at_ms < $1";
-        self.execute(Execute::new(sql).bind(before_ms)).await.map(drop)
+        self.tables.execute(Execute::new(sql).bind(before_ms)).await.map(drop)
     }
-}
-
-fn read(row: &Row<'_>) -> Outcome<DeadLetter> {
-    Ok(DeadLetter {
-        id: row.get("id")?,
-        job: row.get("job")?,
-        person: row.get("person")?,
-        title: row.get("title")?,
-        does: jobs::named(row.get("does")?)?,
-        task: jobs::written(&row.get::<String>("task")?)?,
-        zone: row.get("zone")?,
-        outcome: row.get("outcome")?,
-        fire_ms: row.get("fire_ms")?,
-        at_ms: row.get("at_ms")?,
-        attempts: row.get("attempts")?,
-        error: row.get("error")?,
-        settled: row.get("settled")?,
-    })
 }
