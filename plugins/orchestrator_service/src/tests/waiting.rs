@@ -199,6 +199,27 @@ async fn what_was_allowed_is_done_when_its_plugin_works_again() {
     assert_eq!((tries.load(Ordering::Relaxed), done.usage.tool_calls), (2, 1));
 }
 
+/// A full disk, a server that refuses a connection, too much at once: nothing was done, and it passes.
+#[tokio::test]
+async fn what_was_allowed_is_not_given_up_for_a_hiccup() {
+    let hiccups: [fn(&'static str) -> OperationError; 2] =
+        [OperationError::unavailable, OperationError::overloaded];
+    for hiccup in hiccups {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = tries.clone();
+        let world = World::new().tool(move |_, _| match counted.fetch_add(1, Ordering::Relaxed) {
+            0..2 => Err(hiccup("no room is left")),
+            _ => Ok(json!("done")),
+        });
+        let host = world.host(once(SPEND)).await;
+        let report = host.call(goal("spend it")).await.unwrap();
+        decide(&host, &report, true).await.unwrap();
+        let done = wait_for(&host, &report.run, RunState::Done).await;
+        assert_eq!((tries.load(Ordering::Relaxed), done.usage.tool_calls), (3, 1), "{done:?}");
+        assert_eq!(told(world.seen.chats.lock().unwrap().last().unwrap()), ["done"]);
+    }
+}
+
 #[tokio::test]
 async fn what_waits_too_long_is_told_as_not_done() {
     let world = World::new().settings(json!({ "tools_wait": "1ms" })).tool(|_, _| Err(gone()));

@@ -11,7 +11,10 @@ use plugin_api::{
         host::{NotInService, Tool},
         orchestrator::{Question, ToolState},
     },
-    tokio::{task::JoinSet, time::sleep},
+    tokio::{
+        task::JoinSet,
+        time::{Instant, sleep},
+    },
     tools::{Toolbox, data, toolbox},
     tracing,
 };
@@ -29,6 +32,12 @@ const ATTEMPTS: i64 = 5;
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often one host repeats a call whose outcome is unknown.
 const REPEATS: u32 = 2;
+/// How long what a person allowed is tried again where nothing was done: a full disk, a connection that is refused, too
+/// much at once pass mostly. A call that nobody allowed the model may make again.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Before it is tried again for the first time; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What came of a call.
 enum Outcome {
@@ -289,7 +298,7 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
         Ok(arguments) => arguments,
         Err(why) => return Outcome::failed(why),
     };
-    let mut repeats = 0;
+    let (begun, mut pause, mut repeats) = (Instant::now(), FIRST_PAUSE, 0);
     loop {
         let host = shared.context.host().deadline(shared.config.tool_timeout).trace(&run.trace);
         let host = host.idempotency_key(call.idempotency_key(&run.id));
@@ -308,6 +317,13 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
             && let Some(plugin) = away(shared, call, &error).await
         {
             return Outcome::Away(plugin);
+        }
+        let wait = error.retry_after_ms.map_or(pause, |ms| pause.max(Duration::from_millis(ms)));
+        let is_allowed = repeats == 0 && call.question.is_some() && error.kind.may_retry(false);
+        if is_allowed && begun.elapsed() + wait < PATIENCE {
+            sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            continue;
         }
         // Nobody was reached: that says nothing of the attempt before.
         let says_nothing = repeats > 0 && error.kind.may_retry(false);
