@@ -33,9 +33,11 @@ mod host;
 
 use std::{
     collections::HashMap,
+    fmt,
     marker::PhantomData,
     path::PathBuf,
     sync::{Arc, PoisonError},
+    time::{Duration, Instant},
 };
 
 use abi_stable::{
@@ -60,6 +62,29 @@ use crate::{
     },
     stream::Stream,
 };
+
+/// How long a test waits.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Asks again and again until an answer satisfies, and gives it.
+///
+/// # Panics
+/// If none does for 30 seconds, with what was waited for and the last answer.
+pub async fn until<T: fmt::Debug>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> T,
+    satisfies: impl Fn(&T) -> bool,
+) -> T {
+    let begun = Instant::now();
+    loop {
+        let answer = ask().await;
+        if satisfies(&answer) {
+            return answer;
+        }
+        assert!(begun.elapsed() < LIMIT, "waited in vain for {what}; at last: {answer:#?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 /// A plugin to be made, with its settings and the fakes that it will meet.
 pub struct TestPlugin<P> {

@@ -219,7 +219,7 @@ impl Ledger {
         )))
     }
 
-    /// Forgets what nobody asks for any more.
+    /// Ends void claims of entries, and forgets what nobody asks for any more.
     pub async fn forget_old(&self) -> Result<(), OperationError> {
         match self {
             Self::Database(database) => database.forget_old(WEBHOOKS_KEPT_MS, ENTRIES_KEPT_MS).await,

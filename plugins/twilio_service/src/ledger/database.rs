@@ -4,26 +4,24 @@
 use std::time::Duration;
 
 use plugin_api::{
-    context::{Context, Dependency},
-    error::{ErrorKind, OperationError},
+    context::Context,
+    error::OperationError,
     lease,
-    process::{self, Leases},
+    process::Leases,
     requests::{
-        sql::{Describe, Execute, Migrate, Query, Row, Rows},
+        sql::{Execute, Migrate, Query, Row, Rows},
         twilio_service::{Delivery, OptOuts, Undelivered, WebhookState},
     },
-    tokio::sync::OnceCell,
+    tables::Tables,
 };
 
 use super::{Claim, Entry, LONGEST_WEBHOOK_LEASE_SECONDS, State};
 use crate::{
-    DATABASE,
     draft::{Kind, Mark},
     outcome,
     status::{ENDED, SMS, StatusReport, WHATSAPP},
 };
 
-const OWNER: &str = "twilio_service";
 /// No entry is longer its owner's without another step.
 const LONGEST_LEASE: Duration = Duration::from_secs(20);
 /// Entries looked into at once.
@@ -104,15 +102,24 @@ const CLAIM_WEBHOOK: &str = "
 
 /// Remembers in the database.
 pub struct Database {
-    context: Context,
-    migrated: OnceCell<()>,
+    tables: Tables,
 }
 
 type Outcome<T> = Result<T, OperationError>;
 
 impl Database {
     pub fn new(context: Context) -> Self {
-        Self { context, migrated: OnceCell::new() }
+        let versions = Migrate::new("twilio_service")
+            .version("outbox, statuses, opt-outs, webhooks", TABLES)
+            .version("the channel of a status", CHANNELS);
+        let entries = Leases { table: "twilio_service_outbox", owner: "owner", until: "lease_ms" };
+        let webhooks = Leases { table: "twilio_service_webhooks", owner: "claim", until: "lease_ms" };
+        let tables = Tables::new(context, versions, "the ledger cannot be used")
+            .leases(entries, "state in ('claimed', 'sending')")
+            .leases(webhooks, "state = 'claimed'")
+            // That a step of the ledger may have been taken does not mean that anything was sent.
+            .repeatable();
+        Self { tables }
     }
 
     pub async fn claim(&self, entry: &Entry) -> Outcome<Claim> {
@@ -260,8 +267,7 @@ impl Database {
             None => Query::new("select address from twilio_service_opt_outs order by address"),
         };
         let rows = self.query(query.row_limit(most)).await?;
-        let addresses = rows.iter().map(|row| row.get("address")).collect::<Result<_, _>>()?;
-        Ok(OptOuts { addresses, truncated: rows.truncated })
+        Ok(OptOuts { addresses: rows.read()?, truncated: rows.truncated })
     }
 
     pub async fn claim_webhook(
@@ -280,7 +286,7 @@ impl Database {
         }
         let query = "select state from twilio_service_webhooks where caller = $1 and event = $2";
         let rows = self.query(Query::new(query).bind(caller).bind(key)).await?;
-        let state: Option<String> = rows.first().map(|row| row.get("state")).transpose()?;
+        let state: Option<String> = rows.read_first()?;
         // Released in between, it is free for the next try.
         Ok(if state.as_deref() == Some("done") { WebhookState::Done } else { WebhookState::InProgress })
     }
@@ -299,6 +305,12 @@ impl Database {
     }
 
     pub async fn forget_old(&self, webhooks_ms: i64, entries_ms: i64) -> Outcome<()> {
+        // Whoever claimed them is gone, and may have been asked by a call that nobody repeats.
+        let void = format!(
+            "update twilio_service_outbox set state = 'failed', body = '' where state = 'claimed' and {}",
+            lease::is_over("lease_ms", LONGEST_LEASE)
+        );
+        self.execute(Execute::new(void)).await?;
         for (delete, age_ms) in [
             ("delete from twilio_service_webhooks where lease_ms < now_ms() - $1", webhooks_ms),
             ("delete from twilio_service_outbox where created_ms < now_ms() - $1", entries_ms),
@@ -311,42 +323,16 @@ impl Database {
 
     /// Whether the statement did something.
     async fn execute(&self, statement: Execute) -> Outcome<bool> {
-        let executed = self.ready().await?.call(statement).await.map_err(named)?;
-        Ok(executed.rows_affected > 0)
+        Ok(self.tables.execute(statement).await?.rows_affected > 0)
     }
 
     async fn query(&self, query: Query) -> Outcome<Rows> {
-        self.ready().await?.call(query).await.map_err(named)
+        self.tables.query(query).await
     }
 
     async fn entries(&self, query: Query) -> Outcome<Vec<Entry>> {
         self.query(query).await?.iter().map(entry).collect()
     }
-
-    /// The database, with the tables in it. It may come up after us.
-    async fn ready(&self) -> Outcome<Dependency> {
-        let database = self.context.dependency(DATABASE)?;
-        let migrate = || async {
-            let migrate = Migrate::new(OWNER)
-                .version("outbox, statuses, opt-outs, webhooks", TABLES)
-                .version("the channel of a status", CHANNELS);
-            database.call(migrate).await?;
-            let dialect = database.call(Describe {}).await?.dialect;
-            let leases = Leases { table: "twilio_service_outbox", owner: "owner", until: "lease_ms" };
-            let open = "state in ('claimed', 'sending')";
-            process::end_leases_of_others(&database, dialect, leases, open).await?;
-            let leases = Leases { table: "twilio_service_webhooks", owner: "claim", until: "lease_ms" };
-            process::end_leases_of_others(&database, dialect, leases, "state = 'claimed'").await
-        };
-        self.migrated.get_or_try_init(migrate).await.map_err(named)?;
-        Ok(database)
-    }
-}
-
-/// The error says whose it is. That a step of the ledger may have been taken does not mean that anything was sent.
-fn named(error: OperationError) -> OperationError {
-    let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
-    OperationError { kind, message: format!("the ledger cannot be used: {}", error.message), ..error }
 }
 
 fn entries_where(condition: &str) -> String {

@@ -10,7 +10,7 @@ use plugin_api::{
         UnknownSend, UpdateCall,
     },
     serde_json::{self, json},
-    testing::database::Database,
+    testing::{database::Database, until},
     tokio,
 };
 
@@ -180,6 +180,20 @@ async fn what_a_process_that_is_gone_only_claimed_is_sent_at_once() {
     let plugin = plugin_with(&twilio, &database).await;
     assert!(!plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated);
     assert_eq!(twilio.creates().len(), 2);
+}
+
+/// Nobody asks for it again, since its recipient opted out meanwhile.
+#[tokio::test]
+async fn what_was_only_claimed_ends_by_itself_and_its_text_is_forgotten() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let before = plugin_with(&twilio, &database).await;
+    before.call_with(keyed("a"), sms("hi")).await.unwrap();
+    before.stop().await.unwrap();
+    database.run("update twilio_service_outbox set state = 'claimed', sid = null, owner = 'gone', lease_ms = 1, body = 'hi'");
+    let plugin = plugin_with(&twilio, &database).await;
+    let ended = "select count(*) from twilio_service_outbox where state = 'failed' and body = ''";
+    until("the claim to end", async || database.number(ended), |ended| *ended == 1).await;
+    assert!(!plugin.call_with(keyed("a"), sms("hi")).await.unwrap().repeated, "the key is free");
 }
 
 #[tokio::test]
