@@ -96,7 +96,8 @@ impl Tables {
         self.context.has(PLUGIN)
     }
 
-    /// Now by the database's clock, in milliseconds since 1970. Until it is read for the first time it is the machine's.
+    /// Now by the database's clock, in milliseconds since 1970. It is read when the tables are brought to their newest
+    /// version; until then it is the machine's.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -109,7 +110,7 @@ impl Tables {
         self.clock.set(row)
     }
 
-    /// Reads the database's clock.
+    /// Reads the database's clock again.
     ///
     /// # Errors
     /// The database's.
@@ -149,6 +150,8 @@ impl Tables {
         for (leases, condition) in &self.leases {
             end_leases_of_others(&database, description.dialect, *leases, condition).await?;
         }
+        // Before any moment is written: another host may judge it.
+        database.call(DatabaseClock::query()).await?.first().map_or(Ok(()), |row| self.clock.set(row))?;
         Ok(description)
     }
 

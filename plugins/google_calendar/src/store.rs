@@ -2,16 +2,12 @@
 //! lies there in the clear, and every host on the same database sees the same.
 
 use plugin_api::{
-    context::Dependency,
     lease,
     prelude::*,
-    process::{self, Leases},
-    requests::sql::{
-        Describe, Execute, Executed, FromValue, Migrate, Query, Row, Rows, Statement, Transaction,
-    },
+    process::Leases,
+    requests::sql::{Execute, Migrate, Query, Statement},
+    tables::Tables,
 };
-
-const OWNER: &str = "google_calendar";
 
 /// How long a host may take for one refresh before another takes over.
 const LEASE: Duration = Duration::from_secs(20);
@@ -50,11 +46,12 @@ const TABLES: &str = "
 /// The tables.
 #[derive(Clone)]
 pub struct Store {
-    context: Context,
+    tables: Arc<Tables>,
 }
 
 /// The grant as it lies there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct StoredGrant {
     /// Counts up with every change.
     pub version: i64,
@@ -64,7 +61,8 @@ pub struct StoredGrant {
 }
 
 /// A consent under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Consent {
     /// The hash of `state`.
     pub state: String,
@@ -87,38 +85,33 @@ pub enum Claim {
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context }
+        let versions = Migrate::new("google_calendar").version("grants and consents", TABLES);
+        let leases = Leases { table: "google_calendar_grants", owner: "lease", until: "lease_until" };
+        let tables = Tables::new(context, versions, "the grant cannot be kept").leases(leases, "ended = 0");
+        Self { tables: Arc::new(tables) }
     }
 
     /// Brings the tables to their newest version.
     pub async fn migrate(&self) -> Result<(), OperationError> {
-        let database = self.database()?;
-        database.call(Migrate::new(OWNER).version("grants and consents", TABLES)).await?;
-        let dialect = database.call(Describe {}).await?.dialect;
-        let leases = Leases { table: "google_calendar_grants", owner: "lease", until: "lease_until" };
-        process::end_leases_of_others(&database, dialect, leases, "ended = 0").await
+        self.tables.migrate().await
     }
 
     /// The fingerprint of the secret key under which everything here is sealed: ours, if there is none yet.
     pub async fn key_fingerprint(&self, ours: &str) -> Result<String, OperationError> {
         let select = "select fingerprint from google_calendar_key where id = 1";
-        let mut rows = self.query(Query::new(select)).await?;
-        if rows.is_empty() {
-            let insert = "insert into google_calendar_key (id, fingerprint) values (1, $1)
-                on conflict (id) do nothing";
-            self.execute(Execute::new(insert).bind(ours)).await?;
-            rows = self.query(Query::new(select)).await?;
+        if let Some(known) = self.tables.query(Query::new(select)).await?.read_first()? {
+            return Ok(known);
         }
-        let row = rows.first();
-        let row = row.ok_or_else(|| OperationError::conflict("the key's fingerprint was just removed"))?;
-        row.get("fingerprint")
+        let insert = "insert into google_calendar_key (id, fingerprint) values (1, $1) on conflict (id) do nothing";
+        self.tables.execute(Execute::new(insert).bind(ours)).await?;
+        let known = self.tables.query(Query::new(select)).await?.read_first()?;
+        known.ok_or_else(|| OperationError::conflict("the key's fingerprint was just removed"))
     }
 
     /// The grant, if there is one.
     pub async fn grant(&self) -> Result<Option<StoredGrant>, OperationError> {
         let sql = "select version, ended, sealed from google_calendar_grants where id = 1";
-        let rows = self.query(Query::new(sql)).await?;
-        rows.first().map(|row| read_grant(&row)).transpose()
+        self.tables.query(Query::new(sql)).await?.read_first()
     }
 
     /// Puts a new grant in the place of any other; answers its version.
@@ -130,8 +123,8 @@ impl Store {
         let put = Statement::new(sql).bind(sealed);
         // Another account's calendars have other cursors.
         let forget = Statement::new("delete from google_calendar_cursors");
-        let committed = self.database()?.call(Transaction::default().then(put).then(forget)).await?;
-        returned(committed.results.first(), "version")
+        let put = self.tables.transaction(vec![put, forget]).await?.swap_remove(0);
+        put.returned.read_one()
     }
 
     /// Asks to be the one host that refreshes this version. `false`: another one is at it, or has done it.
@@ -142,37 +135,35 @@ impl Store {
             lease::is_over("lease_until", LEASE)
         );
         let claim = Execute::new(sql).bind(holder).bind(lease::millis(LEASE)).bind(version);
-        Ok(self.execute(claim).await?.rows_affected == 1)
+        Ok(self.tables.execute(claim).await?.rows_affected == 1)
     }
 
     /// Puts a renewed grant in the place of exactly this version. `false`: it is another one by now.
     pub async fn renew(&self, version: i64, sealed: &str) -> Result<bool, OperationError> {
         let sql = "update google_calendar_grants set version = version + 1, sealed = $1, lease = null,
             lease_until = null where id = 1 and version = $2";
-        Ok(self.execute(Execute::new(sql).bind(sealed).bind(version)).await?.rows_affected == 1)
+        Ok(self.tables.execute(Execute::new(sql).bind(sealed).bind(version)).await?.rows_affected == 1)
     }
 
     /// Lets another host try to refresh.
     pub async fn release(&self, version: i64, holder: &str) -> Result<(), OperationError> {
         let sql = "update google_calendar_grants set lease = null, lease_until = null
             where id = 1 and version = $1 and lease = $2";
-        self.execute(Execute::new(sql).bind(version).bind(holder)).await?;
-        Ok(())
+        self.tables.execute(Execute::new(sql).bind(version).bind(holder)).await.map(drop)
     }
 
     /// Google does not honour this version any more. `false`: it is another one by now.
     pub async fn end(&self, version: i64) -> Result<bool, OperationError> {
         let sql = "update google_calendar_grants set ended = 1, lease = null, lease_until = null
             where id = 1 and version = $1";
-        Ok(self.execute(Execute::new(sql).bind(version)).await?.rows_affected == 1)
+        Ok(self.tables.execute(Execute::new(sql).bind(version)).await?.rows_affected == 1)
     }
 
     /// Forgets everything, the key's fingerprint included.
     pub async fn forget(&self) -> Result<(), OperationError> {
         let tables = ["grants", "consents", "cursors", "key"];
         let statements = tables.map(|table| Statement::new(format!("delete from google_calendar_{table}")));
-        self.database()?.call(Transaction { statements: statements.to_vec() }).await?;
-        Ok(())
+        self.tables.transaction(statements.to_vec()).await.map(drop)
     }
 
     /// Remembers a consent under way, which may take so long, and forgets old ones.
@@ -186,10 +177,8 @@ impl Store {
             .bind(consent.sealed.as_str())
             .bind(consent.back_to.as_str())
             .bind(lease::millis(lifetime));
-        let transaction =
-            Transaction::default().then(Statement::new(forget).bind(lease::millis(MEMORY))).then(insert);
-        self.database()?.call(transaction).await?;
-        Ok(())
+        let forget = Statement::new(forget).bind(lease::millis(MEMORY));
+        self.tables.transaction(vec![forget, insert]).await.map(drop)
     }
 
     /// Takes a consent, once. Only the browser that began it can use it up.
@@ -197,13 +186,13 @@ impl Store {
         let sql = "update google_calendar_consents set used_at = now_ms()
             where state = $1 and browser = $2 and used_at is null and expires_at > now_ms()";
         let claim = Execute::new(sql).bind(state).bind(browser);
-        let won = self.execute(claim).await?.rows_affected == 1;
-        let sql = "select browser, sealed, back_to, used_at from google_calendar_consents
+        let won = self.tables.execute(claim).await?.rows_affected == 1;
+        let sql = "select state, browser, sealed, back_to, used_at from google_calendar_consents
             where state = $1";
-        let rows = self.query(Query::new(sql).bind(state)).await?;
+        let rows = self.tables.query(Query::new(sql).bind(state)).await?;
         let Some(row) = rows.first() else { return Ok(Claim::Unknown) };
         if won {
-            return read_consent(state, &row).map(Claim::Good);
+            return row.read().map(Claim::Good);
         }
         Ok(match (row.get::<String>("browser")? == browser, row.get::<Option<i64>>("used_at")?) {
             (false, _) => Claim::OtherBrowser,
@@ -215,49 +204,13 @@ impl Store {
     /// How far a reader has read.
     pub async fn cursor(&self, calendar: &str, reader: &str) -> Result<Option<String>, OperationError> {
         let sql = "select cursor from google_calendar_cursors where calendar = $1 and reader = $2";
-        let rows = self.query(Query::new(sql).bind(calendar).bind(reader)).await?;
-        rows.first().map(|row| row.get("cursor")).transpose()
+        self.tables.query(Query::new(sql).bind(calendar).bind(reader)).await?.read_first()
     }
 
     /// Remembers how far a reader has read.
     pub async fn put_cursor(&self, calendar: &str, reader: &str, cursor: &str) -> Result<(), OperationError> {
         let sql = "insert into google_calendar_cursors (calendar, reader, cursor) values ($1, $2, $3)
             on conflict (calendar, reader) do update set cursor = excluded.cursor";
-        self.execute(Execute::new(sql).bind(calendar).bind(reader).bind(cursor)).await?;
-        Ok(())
+        self.tables.execute(Execute::new(sql).bind(calendar).bind(reader).bind(cursor)).await.map(drop)
     }
-
-    fn database(&self) -> Result<Dependency, OperationError> {
-        self.context.dependency("database")
-    }
-
-    async fn query(&self, query: Query) -> Result<Rows, OperationError> {
-        self.database()?.call(query).await
-    }
-
-    async fn execute(&self, execute: Execute) -> Result<Executed, OperationError> {
-        self.database()?.call(execute).await
-    }
-}
-
-fn read_grant(row: &Row<'_>) -> Result<StoredGrant, OperationError> {
-    Ok(StoredGrant {
-        version: row.get("version")?,
-        ended: row.get::<i64>("ended")? != 0,
-        sealed: row.get("sealed")?,
-    })
-}
-
-fn read_consent(state: &str, row: &Row<'_>) -> Result<Consent, OperationError> {
-    Ok(Consent {
-        state: state.to_owned(),
-        browser: row.get("browser")?,
-        sealed: row.get("sealed")?,
-        back_to: row.get("back_to")?,
-    })
-}
-
-fn returned<T: FromValue>(executed: Option<&Executed>, column: &str) -> Result<T, OperationError> {
-    let row = executed.and_then(|executed| executed.returned.first());
-    row.ok_or_else(|| OperationError::internal(format!("the database returned no `{column}`")))?.get(column)
 }

@@ -26,18 +26,17 @@ pub use write::{NewMemory, NewPerson, Written};
 use plugin_api::{
     jiff::Timestamp,
     prelude::*,
-    requests::sql::{
-        Committed, Describe, Dialect, Execute, Executed, Query, Row, Rows, Statement, Transaction, Value,
-    },
+    requests::sql::{Dialect, Execute, Executed, Query, Rows, Statement, Value},
+    tables::Tables,
     tokio::sync::OnceCell,
     tracing,
 };
 
-use crate::{DATABASE, vectors::Keeping};
+use crate::vectors::Keeping;
 
 /// The database, with the tables in it.
 pub struct Store {
-    context: Context,
+    tables: Tables,
     shape: OnceCell<Shape>,
 }
 
@@ -63,7 +62,8 @@ type Outcome<T> = Result<T, OperationError>;
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, shape: OnceCell::new() }
+        let tables = Tables::new(context, tables::migrate(), "nothing can be remembered");
+        Self { tables, shape: OnceCell::new() }
     }
 
     /// Finds out what the database can do, and makes the tables. It may come up after us.
@@ -72,8 +72,7 @@ impl Store {
     }
 
     async fn prepare(&self) -> Outcome<Shape> {
-        let database = self.database()?;
-        let described = database.call(Describe {}).await?;
+        let described = self.tables.description().await?;
         let pgvector = described.vector.as_ref().filter(|_| described.dialect == Dialect::Postgres);
         let keeping = match (described.dialect, pgvector.map(|vector| vector.installed)) {
             (Dialect::Sqlite, _) => Keeping::SqliteVec,
@@ -83,28 +82,22 @@ impl Store {
         if pgvector.is_some_and(|vector| !vector.installed) {
             tracing::info!("the server has pgvector: `create extension vector` and a restart put it to use");
         }
-        database.call(tables::migrate()).await?;
-        let shape = Shape { dialect: described.dialect, keeping };
         if keeping == Keeping::Pgvector {
-            tables::make_pgvector(&database).await?;
+            tables::make_pgvector(&self.tables).await?;
         }
-        Ok(shape)
-    }
-
-    fn database(&self) -> Outcome<Dependency> {
-        self.context.dependency(DATABASE)
+        Ok(Shape { dialect: described.dialect, keeping })
     }
 
     async fn query(&self, query: Query) -> Outcome<Rows> {
-        self.database()?.call(query).await
+        self.tables.query(query).await
     }
 
     async fn execute(&self, execute: Execute) -> Outcome<Executed> {
-        self.database()?.call(execute).await
+        self.tables.execute(execute).await
     }
 
-    async fn transaction(&self, statements: Vec<Statement>) -> Outcome<Committed> {
-        self.database()?.call(Transaction { statements }).await
+    async fn transaction(&self, statements: Vec<Statement>) -> Outcome<Vec<Executed>> {
+        self.tables.transaction(statements).await
     }
 }
 
@@ -139,15 +132,6 @@ fn vectors_table(keeping: Keeping) -> &'static str {
         Keeping::Pgvector => "memory_service_pgvectors",
         Keeping::SqliteVec | Keeping::Bytes => "memory_service_vectors",
     }
-}
-
-/// A count or another number that a query answers in one row.
-fn number(rows: &Rows, column: &str) -> Outcome<u64> {
-    first(rows)?.get::<i64>(column).map(|number| number.try_into().unwrap_or_default())
-}
-
-fn first(rows: &Rows) -> Outcome<Row<'_>> {
-    rows.first().ok_or_else(|| OperationError::internal("the database answered no row"))
 }
 
 /// Milliseconds since 1970.

@@ -6,7 +6,8 @@ use plugin_api::{
 };
 
 /// A call whose conversation begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct CallBrief {
     /// The call, `CA…`.
     pub call: String,

@@ -23,13 +23,12 @@ use std::{
 };
 
 use plugin_api::{
-    context::{Context, Dependency},
+    context::Context,
     error::{ErrorKind, OperationError},
     jiff::Timestamp,
-    lease::DatabaseClock,
     prelude::Duration,
-    requests::sql::{Committed, Execute, Executed, Query, Rows, Statement, Transaction},
-    tokio::sync::OnceCell,
+    requests::sql::{Execute, Executed, Query, Rows, Statement},
+    tables::Tables,
 };
 use ring::digest::{SHA256, digest};
 
@@ -38,8 +37,6 @@ pub use orders::Order;
 pub use outcomes::{HUNG_UP, TRANSFERRED, UNANSWERED};
 pub use reading::Known;
 pub use writes::{NewCall, Written};
-
-use crate::DATABASE;
 
 /// How long a step may take: Twilio waits for the sum of a few.
 const STEP: Duration = Duration::from_secs(2);
@@ -50,66 +47,50 @@ type Outcome<T> = Result<T, OperationError>;
 
 /// The tables.
 pub struct Store {
-    context: Context,
-    migrated: OnceCell<()>,
+    tables: Tables,
     /// When the database failed last, and how.
     failed: Mutex<Option<(Instant, OperationError)>>,
-    clock: DatabaseClock,
 }
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        Self { context, migrated: OnceCell::new(), failed: Mutex::default(), clock: DatabaseClock::default() }
+        let tables = Tables::new(context, tables::migrations(), "calls cannot be kept");
+        Self { tables: tables.patience(STEP).repeatable(), failed: Mutex::default() }
     }
 
     /// Whether plugins.toml names a database.
     pub fn is_named(&self) -> bool {
-        self.context.has(DATABASE)
+        self.tables.is_named()
     }
 
     /// Now by the database's clock, in milliseconds since 1970: webhooks of one call come to several hosts. Without a
     /// database it is the machine's.
     pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
+        self.tables.now_ms()
     }
 
     /// Reads the database's clock again.
     pub async fn read_clock(&self) -> Outcome<()> {
-        let read = self.query(DatabaseClock::query()).await?;
-        read.first().map_or(Ok(()), |row| self.clock.set(row))
+        self.check()?;
+        self.seen(self.tables.read_clock().await)
     }
 
-    /// Brings the tables to their newest version and reads the clock, once.
+    /// Brings the tables to their newest version, once.
     pub async fn migrate(&self) -> Outcome<()> {
-        self.database().await.map(drop)
-    }
-
-    /// The database, with the tables in it. It may come up after us.
-    async fn database(&self) -> Outcome<Dependency> {
-        let database = self.context.dependency(DATABASE)?.deadline(STEP);
-        let migrate = || async {
-            let slowly = self.context.dependency(DATABASE)?;
-            slowly.call(tables::migrations()).await?;
-            // Before any moment is written: another host may judge it.
-            slowly.call(DatabaseClock::query()).await?.first().map_or(Ok(()), |row| self.clock.set(row))
-        };
-        self.migrated.get_or_try_init(migrate).await.map_err(named)?;
-        Ok(database)
+        self.tables.migrate().await
     }
 
     async fn query(&self, query: Query) -> Outcome<Rows> {
         self.check()?;
-        self.seen(async { self.database().await?.call(query).await.map_err(named) }.await)
+        self.seen(self.tables.query(query).await)
     }
 
     async fn execute(&self, execute: Execute) -> Outcome<Executed> {
-        self.seen(async { self.database().await?.call(execute).await.map_err(named) }.await)
+        self.seen(self.tables.execute(execute).await)
     }
 
-    async fn commit(&self, statements: Vec<Statement>) -> Outcome<Committed> {
-        self.seen(
-            async { self.database().await?.call(Transaction { statements }).await.map_err(named) }.await,
-        )
+    async fn commit(&self, statements: Vec<Statement>) -> Outcome<Vec<Executed>> {
+        self.seen(self.tables.transaction(statements).await)
     }
 
     /// Fails at once if the database has just failed.
@@ -148,15 +129,4 @@ pub fn random_id() -> String {
 /// The SHA-256 of a text, in hexadecimal digits.
 pub fn hash_of(text: &str) -> String {
     digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Text, or nothing.
-fn some(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
-/// The error says whose it is. A step whose commit is unknown may be repeated like one that was not made.
-fn named(error: OperationError) -> OperationError {
-    let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
-    OperationError { kind, message: format!("calls cannot be kept: {}", error.message), ..error }
 }

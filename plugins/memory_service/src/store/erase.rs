@@ -23,13 +23,12 @@ impl Store {
         let shape = self.ready().await?;
         let (mut facts, mut turns) = (0, 0);
         loop {
-            let batch = self.query(which.query(person)).await?;
-            let seqs: Vec<i64> = batch.iter().map(|row| row.get("seq")).collect::<Outcome<_>>()?;
+            let seqs: Vec<i64> = self.query(which.query(person)).await?.read()?;
             if seqs.is_empty() {
                 return Ok((facts, turns));
             }
             let committed = self.transaction(deletions(shape, person, &seqs)).await?;
-            let affected: Vec<u64> = committed.results.iter().map(|done| done.rows_affected).collect();
+            let affected: Vec<u64> = committed.iter().map(|done| done.rows_affected).collect();
             if let [.., more_facts, more_turns] = affected.as_slice() {
                 facts += more_facts;
                 turns += more_turns;

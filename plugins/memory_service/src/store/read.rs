@@ -1,18 +1,15 @@
 //! Threads and people out, by pages.
 
-use plugin_api::{
-    prelude::*,
-    requests::{
-        memory::{Medium, Person, Speaker, Turn},
-        sql::{Query, Row},
-    },
-    serde_json,
+use plugin_api::requests::{
+    memory::{Person, Turn},
+    sql::{Query, Row},
 };
 
-use super::{Binds, Outcome, Store, number};
+use super::{Binds, Outcome, Store};
 
 /// Where in a thread a turn stands: by the database's sequence, because the clocks of hosts differ and are put back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Copy, PartialEq, Eq)]
 pub struct Place(pub i64);
 
 impl Place {
@@ -35,14 +32,15 @@ pub struct Placed {
 }
 
 /// A person, as the head of their thread.
-#[derive(Debug, Clone, Default)]
+#[plugin_api::row]
+#[derive(Default)]
 pub struct Heading {
     pub display_name: Option<String>,
     /// Changes with everything that is forgotten; 0 if nobody is known by this name.
     pub epoch: i64,
 }
 
-const TURN: &str = "seq, id, speaker, medium, body, attachments, source, at_ms";
+const TURN: &str = "seq, id, speaker, medium, body as text, attachments, source, at_ms";
 
 impl Store {
     /// The newest turns before a place, the newest first; and whether it was fewer than were asked for because they are
@@ -87,16 +85,13 @@ impl Store {
         self.ready().await?;
         let sql = "select count(*) as number from memory_service_memories
              where person = $1 and kind = 'turn' and seq > $2 and seq < $3";
-        let query = Query::new(sql).bind(person).bind(after.0).bind(before.0);
-        number(&self.query(query).await?, "number")
+        self.query(Query::new(sql).bind(person).bind(after.0).bind(before.0)).await?.read_one()
     }
 
     pub async fn heading(&self, person: &str) -> Outcome<Heading> {
         self.ready().await?;
         let sql = "select display_name, epoch from memory_service_people where person = $1";
-        let rows = self.query(Query::new(sql).bind(person)).await?;
-        let Some(row) = rows.first() else { return Ok(Heading::default()) };
-        Ok(Heading { display_name: row.get("display_name")?, epoch: row.get("epoch")? })
+        Ok(self.query(Query::new(sql).bind(person)).await?.read_first()?.unwrap_or_default())
     }
 
     /// Who is known, the one heard of last first. `after` is the last one of the page before.
@@ -121,45 +116,10 @@ impl Store {
             "select person, display_name, first_ms, last_ms, {turns} as turns, {facts} as facts
              from memory_service_people p {condition} order by last_ms desc, person limit {limit_at}"
         );
-        self.query(binds.query(sql).row_limit(limit)).await?.iter().map(somebody).collect()
+        self.query(binds.query(sql).row_limit(limit)).await?.read()
     }
 }
 
 fn placed(row: Row<'_>) -> Outcome<Placed> {
-    let turn = Turn {
-        id: row.get("id")?,
-        speaker: speaker(&row.get::<String>("speaker")?),
-        medium: medium(&row.get::<String>("medium")?),
-        text: row.get("body")?,
-        attachments: serde_json::from_str(&row.get::<String>("attachments")?)
-            .map_err(|_| OperationError::internal("the attachments of a turn cannot be read"))?,
-        source: row.get("source")?,
-        at_ms: row.get("at_ms")?,
-    };
-    Ok(Placed { place: Place(row.get("seq")?), turn })
-}
-
-fn somebody(row: Row<'_>) -> Outcome<Person> {
-    Ok(Person {
-        person: row.get("person")?,
-        display_name: row.get("display_name")?,
-        first_ms: row.get("first_ms")?,
-        last_ms: row.get("last_ms")?,
-        turns: row.get("turns")?,
-        facts: row.get("facts")?,
-    })
-}
-
-fn speaker(text: &str) -> Speaker {
-    if text == "person" { Speaker::Person } else { Speaker::Assistant }
-}
-
-fn medium(text: &str) -> Medium {
-    match text {
-        "sms" => Medium::Sms,
-        "whatsapp" => Medium::Whatsapp,
-        "rcs" => Medium::Rcs,
-        "voice" => Medium::Voice,
-        _ => Medium::Other,
-    }
+    Ok(Placed { place: row.get("seq")?, turn: row.read()? })
 }

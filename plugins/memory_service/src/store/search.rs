@@ -3,12 +3,9 @@
 //! The bits of all the person's vectors tell the nearest few hundred, their numbers tell the order. No index over the
 //! vectors of all people is asked: it finds those that are near whosever they are, and so too few of one person's.
 
-use plugin_api::{
-    requests::{
-        memory::{Medium, MemoryKind},
-        sql::{Query, Row, Rows, Value},
-    },
-    serde_json,
+use plugin_api::requests::{
+    memory::{Medium, MemoryKind},
+    sql::{Query, Rows, Value},
 };
 
 use super::{Binds, Outcome, Shape, Space, Store, vectors_table};
@@ -35,7 +32,8 @@ pub struct Filter {
 }
 
 /// A memory that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Found {
     pub id: String,
     pub kind: String,
@@ -66,7 +64,7 @@ impl Store {
         let rows = self.query(query).await?;
         match shape.keeping {
             Keeping::Bytes => compared(&rows, vector, limit),
-            Keeping::SqliteVec | Keeping::Pgvector => rows.iter().map(found).collect(),
+            Keeping::SqliteVec | Keeping::Pgvector => rows.read(),
         }
     }
 
@@ -87,17 +85,14 @@ impl Store {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        self.query(worded(shape, person, &asked, filter, limit)).await?.iter().map(found).collect()
+        self.query(worded(shape, person, &asked, filter, limit)).await?.read()
     }
 
     /// The words that tell memories apart, the rarest first: SQLite ranks everything that it finds, and a word that is in
     /// every other memory would cost much and change nothing.
     async fn telling(&self, person: &str, asked: &[String]) -> Outcome<Vec<String>> {
-        let rows = self.query(frequencies(person, asked)).await?;
-        let mut words = Vec::new();
-        for (row, word) in rows.iter().zip(asked) {
-            words.push((row.get::<u64>("memories")?, word));
-        }
+        let frequencies: Vec<u64> = self.query(frequencies(person, asked)).await?.read()?;
+        let mut words: Vec<_> = frequencies.into_iter().zip(asked).collect();
         words.sort_by_key(|(memories, _)| *memories);
         let mut found = 0;
         let telling = words.into_iter().filter(|(memories, _)| {
@@ -199,7 +194,7 @@ fn near(shape: Shape, person: &str, space: &Space, vector: &[f32], filter: &Filt
 fn compared(rows: &Rows, vector: &[f32], limit: u32) -> Outcome<Vec<Found>> {
     let measured = rows.iter().map(|row| {
         let other = vectors::numbers(&row.get::<Vec<u8>>("vector")?);
-        Ok((vectors::distance(vector, &other), found(row)?))
+        Ok((vectors::distance(vector, &other), row.read()?))
     });
     let mut measured: Vec<(f64, Found)> = measured.collect::<Outcome<_>>()?;
     measured.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -256,19 +251,6 @@ pub fn medium_name(medium: Medium) -> &'static str {
         Medium::Voice => "voice",
         Medium::Other => "other",
     }
-}
-
-fn found(row: Row<'_>) -> Outcome<Found> {
-    Ok(Found {
-        id: row.get("id")?,
-        kind: row.get("kind")?,
-        body: row.get("body")?,
-        speaker: row.get("speaker")?,
-        medium: row.get("medium")?,
-        caller: row.get("caller")?,
-        tags: serde_json::from_str(&row.get::<String>("tags")?).unwrap_or_default(),
-        at_ms: row.get("at_ms")?,
-    })
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@
 use plugin_api::{
     lease::{self, millis},
     prelude::*,
-    requests::sql::{Execute, Query, Rows, Statement},
+    requests::sql::{Execute, Query, Statement},
 };
 
-use super::{Outcome, Store, first, number, vectors_table};
+use super::{Outcome, Store, vectors_table};
 use crate::vectors::Keeping;
 
 /// How long a host may take for what it claimed.
@@ -34,7 +34,8 @@ pub struct Space {
 }
 
 /// A memory that is to get its vector.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Claimed {
     pub seq: i64,
     pub id: String,
@@ -97,16 +98,7 @@ impl Store {
         ));
         let read = read.bind(space).bind(holder).bind(most);
         let committed = self.transaction(vec![claim, done.bind(space).bind(holder), read]).await?;
-        let rows = committed.results.last().map(|read| &read.returned);
-        let claimed = rows.into_iter().flat_map(Rows::iter).map(|row| {
-            Ok(Claimed {
-                seq: row.get("seq")?,
-                id: row.get("id")?,
-                body: row.get("body")?,
-                attempts: row.get("attempts")?,
-            })
-        });
-        claimed.collect()
+        committed.last().map_or(Ok(Vec::new()), |read| read.returned.read())
     }
 
     /// Gives back everything that this holder claimed.
@@ -143,20 +135,20 @@ impl Store {
     pub async fn count_wordy(&self) -> Outcome<u64> {
         self.ready().await?;
         let sql = "select count(*) as number from memory_service_memories where wordy = 1";
-        number(&self.query(Query::new(sql)).await?, "number")
+        self.query(Query::new(sql)).await?.read_one()
     }
 
     /// How many memories wait for a vector.
     pub async fn count_pending(&self, space: &str) -> Outcome<u64> {
         self.ready().await?;
         let sql = "select count(*) as number from memory_service_pending where space = $1";
-        number(&self.query(Query::new(sql).bind(space)).await?, "number")
+        self.query(Query::new(sql).bind(space)).await?.read_one()
     }
 
     /// How many of them the model has failed on before.
     pub async fn count_refused(&self, space: &str) -> Outcome<u64> {
         let sql = "select count(*) as number from memory_service_pending where space = $1 and attempts > 0";
-        number(&self.query(Query::new(sql).bind(space)).await?, "number")
+        self.query(Query::new(sql).bind(space)).await?.read_one()
     }
 
     /// Whether any memory of this person waits for a vector.
@@ -164,13 +156,13 @@ impl Store {
         let sql = "select case when exists
                 (select 1 from memory_service_pending where space = $1 and person = $2)
             then 1 else 0 end as number";
-        Ok(number(&self.query(Query::new(sql).bind(space).bind(person)).await?, "number")? > 0)
+        Ok(self.query(Query::new(sql).bind(space).bind(person)).await?.read_one::<u64>()? > 0)
     }
 
     /// Whether this memory has its vector.
     pub async fn is_embedded(&self, space: &str, memory: i64) -> Outcome<bool> {
         let sql = "select count(*) as number from memory_service_bits where memory = $1 and space = $2";
-        Ok(number(&self.query(Query::new(sql).bind(memory).bind(space)).await?, "number")? > 0)
+        Ok(self.query(Query::new(sql).bind(memory).bind(space)).await?.read_one::<u64>()? > 0)
     }
 
     /// Notes that the space is in use, and deletes some of what lies in one that is not. `true`: there may be more.
@@ -178,12 +170,9 @@ impl Store {
         let used = "update memory_service_spaces set used_ms = now_ms() where id = $1";
         self.execute(Execute::new(used).bind(space)).await?;
         let sql = "select id, keeping from memory_service_spaces where id <> $1 and used_ms < now_ms() - $2 limit 1";
-        let rows = self.query(Query::new(sql).bind(space).bind(millis(UNUSED))).await?;
-        if rows.is_empty() {
-            return Ok(false);
-        }
-        let row = first(&rows)?;
-        self.empty_space(&row.get::<String>("id")?, &row.get::<String>("keeping")?).await?;
+        let unused = self.query(Query::new(sql).bind(space).bind(millis(UNUSED))).await?;
+        let Some((id, keeping)) = unused.read_first::<(String, String)>()? else { return Ok(false) };
+        self.empty_space(&id, &keeping).await?;
         Ok(true)
     }
 

@@ -5,7 +5,8 @@ use plugin_api::requests::sql::{Execute, Query};
 use super::{Outcome, Place, Store};
 
 /// What stands for the turns up to a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Summary {
     pub text: String,
     /// The last turn that it stands for.
@@ -17,11 +18,8 @@ pub struct Summary {
 impl Store {
     pub async fn summary(&self, person: &str) -> Outcome<Option<Summary>> {
         self.ready().await?;
-        let sql = "select summary, seq, turns from memory_service_summaries where person = $1";
-        let rows = self.query(Query::new(sql).bind(person)).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let until = Place(row.get("seq")?);
-        Ok(Some(Summary { text: row.get("summary")?, until, turns: row.get("turns")? }))
+        let sql = "select summary as text, seq as until, turns from memory_service_summaries where person = $1";
+        self.query(Query::new(sql).bind(person)).await?.read_first()
     }
 
     /// Keeps a summary in the place of the one that it was made from. `false`: that one is another by now, or something

@@ -156,11 +156,11 @@ pub fn migrate() -> Migrate {
 }
 
 /// The table for vectors of pgvector. Of several hosts that make it at once, all but one may be refused.
-pub async fn make_pgvector(database: &Dependency) -> Result<(), OperationError> {
+pub async fn make_pgvector(tables: &Tables) -> Result<(), OperationError> {
     for sql in PGVECTOR {
-        let made = database.call(Execute::new(sql)).await;
+        let made = tables.execute(Execute::new(sql)).await;
         match made {
-            Err(error) if error.kind == ErrorKind::Conflict => database.call(Execute::new(sql)).await?,
+            Err(error) if error.kind == ErrorKind::Conflict => tables.execute(Execute::new(sql)).await?,
             other => other?,
         };
     }

@@ -8,7 +8,7 @@ use plugin_api::{
     serde_json::Value as Json,
 };
 
-use super::{Binds, Outcome, Shape, Store, first, tables, vectors_table};
+use super::{Binds, Outcome, Shape, Store, tables, vectors_table};
 use crate::{
     vectors::{self, Keeping},
     words,
@@ -65,12 +65,10 @@ impl Store {
         }
         statements.push(find(person.person, memory));
         let committed = self.transaction(statements).await?;
-        let found = committed.results.last();
-        let found =
+        let found = committed.last().map(|found| found.returned.read_one()).transpose()?;
+        let (id, seq): (String, i64) =
             found.ok_or_else(|| OperationError::internal("the database answered less than it was asked"))?;
-        let row = first(&found.returned)?;
-        let id: String = row.get("id")?;
-        Ok(Written { repeated: id != memory.id, id, seq: row.get("seq")? })
+        Ok(Written { repeated: id != memory.id, id, seq })
     }
 
     /// Keeps vectors of a space, of what is still there, and takes it out of the queue.

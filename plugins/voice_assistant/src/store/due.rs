@@ -6,18 +6,22 @@ use plugin_api::{
     prelude::Duration,
     requests::{
         memory::Speaker,
-        sql::{Execute, Query, Row},
+        sql::{Execute, Query},
     },
 };
 
-use super::{Outcome, Store, some, writes::speaker_named};
+use super::{Outcome, Store};
 
 const AT_ONCE: u32 = 100;
+/// What is read of a recording.
+const VOICEMAIL: &str =
+    "recording, nullif(number, '') as number, seconds, at_ms, retry_ms, refused, told_by";
 /// The longest that a message may wait to be announced again; a later moment was written by a wrong clock.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Something said that is not in the memory yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct DueTurn {
     pub call: String,
     pub seq: i64,
@@ -27,7 +31,8 @@ pub struct DueTurn {
 }
 
 /// A message that was left.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Voicemail {
     pub recording: String,
     pub number: Option<String>,
@@ -50,7 +55,8 @@ impl Voicemail {
 }
 
 /// A call in progress of which nothing was heard for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct QuietCall {
     pub call: String,
     pub started_ms: i64,
@@ -61,12 +67,11 @@ impl Store {
     /// What was said with known people and is not in the memory yet, in order, behind a moment and a call.
     pub async fn due_turns(&self, (seq, call): &(i64, String)) -> Outcome<Vec<DueTurn>> {
         let query = "
-            select e.call, e.seq, e.subject, e.body, c.person
+            select e.call, e.seq, c.person, e.subject as speaker, e.body as text
             from voice_assistant_entries e join voice_assistant_calls c on c.call = e.call
             where e.is_remembered = 0 and c.person <> '' and (e.seq > $1 or (e.seq = $1 and e.call > $2))
             order by e.seq, e.call";
-        let rows = self.query(Query::new(query).bind(*seq).bind(call).row_limit(AT_ONCE)).await?;
-        rows.iter().map(due_turn).collect()
+        self.query(Query::new(query).bind(*seq).bind(call).row_limit(AT_ONCE)).await?.read()
     }
 
     pub async fn set_remembered(&self, turn: &DueTurn) -> Outcome<()> {
@@ -77,32 +82,30 @@ impl Store {
     /// Whether the audio of the newest calls that had any arrived, the newest first: `None` if it did, else why not.
     pub async fn media_ends(&self, most: u32) -> Outcome<Vec<Option<String>>> {
         let query = "
-            select case when unreached_ms > redeemed_ms then unreached else '' end as unreached
+            select case when unreached_ms > redeemed_ms then nullif(unreached, '') end as unreached
             from voice_assistant_calls where redeemed_ms > 0 or unreached_ms > 0 order by started_ms desc limit $1";
-        let rows = self.query(Query::new(query).bind(i64::from(most))).await?;
-        rows.iter().map(|row| Ok(some(row.get("unreached")?))).collect()
+        self.query(Query::new(query).bind(i64::from(most))).await?.read()
     }
 
     /// Messages that nobody was told of yet, and whose turn it is.
     pub async fn due_voicemails(&self) -> Outcome<Vec<Voicemail>> {
         let query = format!(
-            "select * from voice_assistant_recordings
+            "select {VOICEMAIL} from voice_assistant_recordings
             where is_announced = 0 and is_voicemail = 1 and {} order by at_ms",
             lease::is_over("retry_ms", LONGEST_PAUSE)
         );
-        let rows = self.query(Query::new(query).row_limit(AT_ONCE)).await?;
-        rows.iter().map(voicemail).collect()
+        self.query(Query::new(query).row_limit(AT_ONCE)).await?.read()
     }
 
     /// The messages that these SMS told their owner of, as far as anybody knows.
     pub async fn told_by(&self, sids: &[&str]) -> Outcome<Vec<Voicemail>> {
         let places: Vec<_> = (1..=sids.len()).map(|place| format!("${place}")).collect();
         let query = format!(
-            "select * from voice_assistant_recordings where is_announced = 1 and told_by in ({})",
+            "select {VOICEMAIL} from voice_assistant_recordings where is_announced = 1 and told_by in ({})",
             places.join(", ")
         );
         let query = sids.iter().fold(Query::new(query), |query, sid| query.bind(*sid));
-        self.query(query).await?.iter().map(voicemail).collect()
+        self.query(query).await?.read()
     }
 
     /// Nobody could be told of a message: it is kept, and tried again after this pause.
@@ -121,10 +124,9 @@ impl Store {
 
     /// Of how many messages nobody could be told, and why not of the newest.
     pub async fn refused(&self) -> Outcome<Option<(u64, String)>> {
-        let query = "select refused, count(*) over () as n from voice_assistant_recordings
+        let query = "select count(*) over () as n, refused from voice_assistant_recordings
             where is_announced = 0 and is_voicemail = 1 and refused <> '' order by at_ms desc limit 1";
-        let rows = self.query(Query::new(query)).await?;
-        rows.first().map(|row| Ok((row.get("n")?, row.get("refused")?))).transpose()
+        self.query(Query::new(query)).await?.read_first()
     }
 
     /// Told by this SMS; empty if nobody is to be told.
@@ -153,15 +155,7 @@ impl Store {
             where state = 'live' and {} order by heard_ms",
             lease::is_over(&end, inbound.max(outbound))
         );
-        let query = Query::new(query).row_limit(AT_ONCE);
-        let quiet = |row: Row<'_>| {
-            Ok(QuietCall {
-                call: row.get("call")?,
-                started_ms: row.get("started_ms")?,
-                heard_ms: row.get("heard_ms")?,
-            })
-        };
-        self.query(query).await?.iter().map(quiet).collect()
+        self.query(Query::new(query).row_limit(AT_ONCE)).await?.read()
     }
 
     /// Somebody has just said that the call goes on.
@@ -178,26 +172,4 @@ impl Store {
         let delete = "delete from voice_assistant_orders where created_ms < now_ms() - $1";
         self.execute(Execute::new(delete).bind(lease::millis(kept))).await.map(drop)
     }
-}
-
-fn voicemail(row: Row<'_>) -> Outcome<Voicemail> {
-    Ok(Voicemail {
-        recording: row.get("recording")?,
-        number: some(row.get("number")?),
-        seconds: row.get("seconds")?,
-        at_ms: row.get("at_ms")?,
-        retry_ms: row.get("retry_ms")?,
-        refused: row.get("refused")?,
-        told_by: row.get("told_by")?,
-    })
-}
-
-fn due_turn(row: Row<'_>) -> Outcome<DueTurn> {
-    Ok(DueTurn {
-        call: row.get("call")?,
-        seq: row.get("seq")?,
-        person: row.get("person")?,
-        speaker: speaker_named(&row.get::<String>("subject")?),
-        text: row.get("body")?,
-    })
 }

@@ -2,13 +2,14 @@
 
 use plugin_api::{
     error::OperationError,
-    requests::sql::{Execute, Query, Row},
+    requests::sql::{Execute, Query},
 };
 
-use super::{Outcome, Store, some};
+use super::{Outcome, Store};
 
 /// What a call of ours is to reach.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Default, PartialEq, Eq)]
 pub struct Order {
     pub reference: String,
     /// Tells the request from others.
@@ -44,18 +45,9 @@ impl Store {
     }
 
     pub async fn order_of(&self, reference: &str) -> Outcome<Option<Order>> {
-        let query = "select * from voice_assistant_orders where reference = $1";
-        self.query(Query::new(query).bind(reference)).await?.first().map(order).transpose()
+        let query = "select reference, fingerprint, person, objective, nullif(opening, '') as opening,
+                nullif(message, '') as message
+            from voice_assistant_orders where reference = $1";
+        self.query(Query::new(query).bind(reference)).await?.read_first()
     }
-}
-
-fn order(row: Row<'_>) -> Outcome<Order> {
-    Ok(Order {
-        reference: row.get("reference")?,
-        fingerprint: row.get("fingerprint")?,
-        person: row.get("person")?,
-        objective: row.get("objective")?,
-        opening: some(row.get("opening")?),
-        message: some(row.get("message")?),
-    })
 }

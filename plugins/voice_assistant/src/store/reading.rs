@@ -9,16 +9,19 @@ use plugin_api::{
     },
 };
 
-use super::{
-    Outcome, Store, some,
-    writes::{next_named, speaker_named, way_named},
-};
+use super::{Outcome, Store, writes::next_named};
 use crate::call::Next;
 
 /// More is said in no call.
 const ENTRIES: u32 = 2000;
 /// What a turn is told of its own call.
 const SAID: u32 = 200;
+
+const SUMMARY: &str = "call, is_outbound as outbound, nullif(number, '') as number, nullif(person, '') as person,
+    nullif(objective, '') as objective, way, case state when 'live' then 1 else 0 end as live,
+    nullif(outcome, '') as outcome, nullif(answered_by, '') as answered_by, started_ms, nullif(ended_ms, 0) as ended_ms";
+const KNOWN: &str = "call, nullif(number, '') as number, nullif(person, '') as person,
+    nullif(objective, '') as objective, next, next_detail, case state when 'live' then 1 else 0 end as is_live, started_ms";
 
 /// What is known of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +37,15 @@ pub struct Known {
 
 impl Store {
     pub async fn known(&self, call: &str) -> Outcome<Option<Known>> {
-        let query = "select * from voice_assistant_calls where call = $1";
+        let query = format!("select {KNOWN} from voice_assistant_calls where call = $1");
         self.query(Query::new(query).bind(call)).await?.first().map(known).transpose()
     }
 
     /// The call that a person is in.
     pub async fn live_call_of(&self, person: &str) -> Outcome<Option<Known>> {
-        let query = "select * from voice_assistant_calls where person = $1 and state = 'live'
-            order by started_ms desc";
+        let query = format!(
+            "select {KNOWN} from voice_assistant_calls where person = $1 and state = 'live' order by started_ms desc"
+        );
         self.query(Query::new(query).bind(person).row_limit(1)).await?.first().map(known).transpose()
     }
 
@@ -49,11 +53,7 @@ impl Store {
     pub async fn said(&self, call: &str) -> Outcome<Vec<(i64, Speaker, String)>> {
         let query = "select seq, subject, body from voice_assistant_entries
             where call = $1 and kind = 'said' order by seq desc";
-        let rows = self.query(Query::new(query).bind(call).row_limit(SAID)).await?;
-        let said = |row: Row<'_>| {
-            Ok((row.get("seq")?, speaker_named(&row.get::<String>("subject")?), row.get("body")?))
-        };
-        let mut said: Vec<_> = rows.iter().map(said).collect::<Outcome<_>>()?;
+        let mut said: Vec<_> = self.query(Query::new(query).bind(call).row_limit(SAID)).await?.read()?;
         said.reverse();
         Ok(said)
     }
@@ -73,13 +73,13 @@ impl Store {
             None => "1 = 1",
         };
         let query = format!(
-            "select * from voice_assistant_calls
+            "select {SUMMARY} from voice_assistant_calls
             where (started_ms < $1 or (started_ms = $1 and call > $2)) and ($3 = '' or person = $3) and {state}
             order by started_ms desc, call"
         );
         let query = Query::new(query).bind(moment).bind(call).bind(person.unwrap_or_default());
         let rows = self.query(query.row_limit(limit)).await?;
-        let calls: Vec<CallSummary> = rows.iter().map(summary).collect::<Outcome<_>>()?;
+        let calls: Vec<CallSummary> = rows.read()?;
         let last = calls.last().filter(|_| rows.truncated);
         let next = last.map(|call| format!("{}:{}", call.started_ms, call.call));
         Ok(CallList { calls, next })
@@ -87,9 +87,10 @@ impl Store {
 
     /// A call with all that happened in it.
     pub async fn record_of(&self, call: &str) -> Outcome<Option<CallRecord>> {
-        let query = "select * from voice_assistant_calls where call = $1";
-        let rows = self.query(Query::new(query).bind(call)).await?;
-        let Some(summary) = rows.first().map(summary).transpose()? else { return Ok(None) };
+        let query = format!("select {SUMMARY} from voice_assistant_calls where call = $1");
+        let Some(summary) = self.query(Query::new(query).bind(call)).await?.read_first()? else {
+            return Ok(None);
+        };
         let query = "select * from voice_assistant_entries where call = $1 order by seq";
         let rows = self.query(Query::new(query).bind(call).row_limit(ENTRIES)).await?;
         let entries = rows.iter().map(entry).collect::<Outcome<_>>()?;
@@ -98,51 +99,27 @@ impl Store {
     }
 
     async fn recordings_of(&self, call: &str) -> Outcome<Vec<CallRecording>> {
-        let query = "select * from voice_assistant_recordings where call = $1 order by at_ms, recording";
-        let recording = |row: Row<'_>| {
-            Ok(CallRecording {
-                not_announced: some(row.get("refused")?),
-                recording: row.get("recording")?,
-                voicemail: row.get("is_voicemail")?,
-                seconds: row.get("seconds")?,
-                at_ms: row.get("at_ms")?,
-            })
-        };
-        self.query(Query::new(query).bind(call)).await?.iter().map(recording).collect()
+        let query = "select nullif(refused, '') as not_announced, recording, is_voicemail as voicemail, seconds, at_ms
+            from voice_assistant_recordings where call = $1 order by at_ms, recording";
+        self.query(Query::new(query).bind(call)).await?.read()
     }
 
     /// Where Twilio has a recording.
     pub async fn recording_url(&self, recording: &str) -> Outcome<Option<String>> {
         let query = "select url from voice_assistant_recordings where recording = $1";
-        self.query(Query::new(query).bind(recording)).await?.first().map(|row| row.get("url")).transpose()
+        self.query(Query::new(query).bind(recording)).await?.read_first()
     }
 }
 
 fn known(row: Row<'_>) -> Outcome<Known> {
     Ok(Known {
         call: row.get("call")?,
-        number: some(row.get("number")?),
-        person: some(row.get("person")?),
-        objective: some(row.get("objective")?),
+        number: row.get("number")?,
+        person: row.get("person")?,
+        objective: row.get("objective")?,
         next: next_named(&row.get::<String>("next")?, row.get("next_detail")?),
-        is_live: row.get::<String>("state")? == "live",
+        is_live: row.get("is_live")?,
         started_ms: row.get("started_ms")?,
-    })
-}
-
-fn summary(row: Row<'_>) -> Outcome<CallSummary> {
-    Ok(CallSummary {
-        call: row.get("call")?,
-        outbound: row.get("is_outbound")?,
-        number: some(row.get("number")?),
-        person: some(row.get("person")?),
-        objective: some(row.get("objective")?),
-        way: way_named(&row.get::<String>("way")?),
-        live: row.get::<String>("state")? == "live",
-        outcome: some(row.get("outcome")?),
-        answered_by: some(row.get("answered_by")?),
-        started_ms: row.get("started_ms")?,
-        ended_ms: Some(row.get("ended_ms")?).filter(|ended| *ended != 0),
     })
 }
 
@@ -154,7 +131,7 @@ fn entry(row: Row<'_>) -> Outcome<CallEntry> {
         || text("body")?.parse().map_err(|_| OperationError::internal("a measurement is no number"));
     let what = match text("kind")?.as_str() {
         "said" => CallEvent::Said {
-            speaker: speaker_named(&text("subject")?),
+            speaker: row.get("subject")?,
             text: text("body")?,
             interrupted: flag,
             took_ms,

@@ -9,7 +9,7 @@ use plugin_api::{
 };
 
 use super::{
-    Outcome, Store, hash_of, random_id, some,
+    Outcome, Store, hash_of, random_id,
     writes::{NewCall, begin},
 };
 use crate::call::CallBrief;
@@ -29,7 +29,7 @@ impl Store {
         let mint = mint.bind(&new.call).bind(hash_of(&token)).bind(lease::millis(LIFE));
         let mint = mint.bind(opening.unwrap_or_default());
         let committed = self.commit(vec![begin(new), mint]).await?;
-        let is_minted = committed.results.last().is_some_and(|minted| minted.rows_affected == 1);
+        let is_minted = committed.last().is_some_and(|minted| minted.rows_affected == 1);
         Ok(is_minted.then_some(token))
     }
 
@@ -42,29 +42,25 @@ impl Store {
             "update voice_assistant_calls set redeemed_ms = now_ms(), heard_ms = now_ms()
             where call = $1 and token_hash = $2 and token_hash <> '' and redeemed_ms = 0 and not {}
                 and state = 'live'
-            returning number, person, objective, opening, started_ms",
+            returning call, nullif(number, '') as number, nullif(person, '') as person,
+                nullif(objective, '') as objective, nullif(opening, '') as opening, started_ms",
             lease::is_over("token_ms", LIFE)
         ));
         let redeemed = self.execute(redeem.bind(call).bind(hash_of(token))).await?;
-        let Some(row) = redeemed.returned.first() else { return Err(self.why_not(call, token).await?) };
-        Ok(CallBrief {
-            call: call.to_owned(),
-            number: some(row.get("number")?),
-            person: some(row.get("person")?),
-            objective: some(row.get("objective")?),
-            opening: some(row.get("opening")?),
-            started_ms: row.get("started_ms")?,
-        })
+        match redeemed.returned.read_first()? {
+            Some(brief) => Ok(brief),
+            None => Err(self.why_not(call, token).await?),
+        }
     }
 
     async fn why_not(&self, call: &str, token: &str) -> Outcome<OperationError> {
         let query =
             "select redeemed_ms, state from voice_assistant_calls where call = $1 and token_hash = $2";
         let rows = self.query(Query::new(query).bind(call).bind(hash_of(token))).await?;
-        let why = match rows.first() {
+        let why = match rows.read_first::<(i64, String)>()? {
             None => "the token is not one of this call",
-            Some(row) if row.get::<i64>("redeemed_ms")? != 0 => "the token was used before",
-            Some(row) if row.get::<String>("state")? != "live" => "the call is over",
+            Some((redeemed_ms, _)) if redeemed_ms != 0 => "the token was used before",
+            Some((_, state)) if state != "live" => "the call is over",
             Some(_) => "the token has expired",
         };
         Ok(OperationError::denied(why))

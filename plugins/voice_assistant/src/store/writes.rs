@@ -270,7 +270,7 @@ pub(super) fn next_named(name: &str, detail: String) -> Option<Next> {
     }
 }
 
-pub(super) fn way_name(way: CallWay) -> &'static str {
+fn way_name(way: CallWay) -> &'static str {
     match way {
         CallWay::None => "none",
         CallWay::Realtime => "realtime",
@@ -279,18 +279,9 @@ pub(super) fn way_name(way: CallWay) -> &'static str {
     }
 }
 
-pub(super) fn way_named(name: &str) -> CallWay {
-    let ways = [CallWay::Realtime, CallWay::Turns, CallWay::Voicemail];
-    ways.into_iter().find(|way| way_name(*way) == name).unwrap_or(CallWay::None)
-}
-
-pub(super) fn speaker_name(speaker: Speaker) -> &'static str {
+fn speaker_name(speaker: Speaker) -> &'static str {
     match speaker {
         Speaker::Person => "person",
         Speaker::Assistant => "assistant",
     }
-}
-
-pub(super) fn speaker_named(name: &str) -> Speaker {
-    if name == "person" { Speaker::Person } else { Speaker::Assistant }
 }
