@@ -1,7 +1,9 @@
 //! What a person says about messages themselves: no more of them, again, or what is this. Pure.
 
 /// What it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum Keyword {
     /// No more messages.
     Stop,

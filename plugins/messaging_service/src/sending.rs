@@ -28,6 +28,8 @@ const CALL: Duration = Duration::from_secs(15);
 const LOOKING_MS: i64 = 5 * 60_000;
 /// How often.
 const LOOK_MS: i64 = 5_000;
+/// After fewer attempts it is looked for however much time has passed: the clock may have been put ahead, or no host ran.
+const LEAST_ATTEMPTS: u32 = 10;
 /// Why a part failed whose attempts had no answer.
 const UNANSWERED: &str = "not sent: no attempt within `give_up_after` succeeded, and Twilio has none of them";
 /// After each part that is not in the memory yet.
@@ -243,7 +245,7 @@ async fn look_again(pump: &Pump, part: &mut Part, now: i64) {
         );
     }
     part.next_ms = now + LOOK_MS;
-    if now - part.looking_ms > LOOKING_MS {
+    if now - part.looking_ms > LOOKING_MS && part.attempts >= LEAST_ATTEMPTS {
         part.state = PartState::Unknown;
         pump.count("failed").await;
     }

@@ -25,109 +25,71 @@ mod reading;
 use std::sync::atomic::AtomicU64;
 
 use plugin_api::{
-    context::{Context, Dependency},
-    error::{ErrorKind, OperationError},
-    lease::{DatabaseClock, Working},
+    context::Context,
+    error::OperationError,
+    lease::Working,
     prelude::Duration,
     process::{self, Leases},
-    requests::{
-        sql::{Committed, Describe, Dialect, Execute, Executed, Query, Rows, Statement, Transaction},
-        twilio_service::Channel,
-    },
-    tokio::sync::OnceCell,
+    requests::sql::{Execute, Executed, Query, Rows, Statement},
+    tables::Tables,
 };
 
 pub use inbox::{End, InState, Received};
 pub use lanes::{Direction, Lane, is_lost};
 pub use outbox::{Outgoing, Part, PartState};
 
-use crate::DATABASE;
-
 /// A lane belongs to its host for so long after its last step.
 const LEASE: Duration = Duration::from_secs(30);
 /// Between two steps on a message.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How long a step may take.
-const STEP: Duration = Duration::from_secs(10);
 
 type Outcome<T> = Result<T, OperationError>;
 
 /// The tables.
 pub struct Store {
-    context: Context,
+    tables: Tables,
     /// Begins the names of all claims of this instance, and of nothing else.
     owner: String,
     claims: AtomicU64,
     working: Working<lanes::Claim>,
-    clock: DatabaseClock,
-    dialect: OnceCell<Dialect>,
 }
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        let owner = format!("{}{}:", process::name(), random_id());
+        let lanes = Leases { table: "messaging_service_lanes", owner: "owner", until: "lease_ms" };
+        let tables = Tables::new(context, tables::migrations(), "messages cannot be stored");
         Self {
-            context,
-            owner,
+            tables: tables.leases(lanes, "1 = 1").repeatable(),
+            owner: format!("{}{}:", process::name(), random_id()),
             claims: AtomicU64::new(0),
             working: Working::default(),
-            clock: DatabaseClock::default(),
-            dialect: OnceCell::new(),
         }
     }
 
     /// Now by the database's clock, in milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
+        self.tables.now_ms()
     }
 
     /// Brings the tables to their newest version, once.
     pub async fn migrate(&self) -> Outcome<()> {
-        self.database().await.map(drop)
-    }
-
-    async fn dialect(&self) -> Outcome<Dialect> {
-        let prepare = || async {
-            let database = self.context.dependency(DATABASE)?.deadline(STEP);
-            database.call(tables::migrations()).await?;
-            let dialect = database.call(Describe {}).await?.dialect;
-            let leases = Leases { table: "messaging_service_lanes", owner: "owner", until: "lease_ms" };
-            process::end_leases_of_others(&database, dialect, leases, "1 = 1").await?;
-            Ok(dialect)
-        };
-        self.dialect.get_or_try_init(prepare).await.copied().map_err(named)
-    }
-
-    /// The database, with the tables in it. It may come up after us.
-    async fn database(&self) -> Outcome<Dependency> {
-        self.dialect().await?;
-        Ok(self.context.dependency(DATABASE)?.deadline(STEP))
+        self.tables.migrate().await
     }
 
     async fn query(&self, query: Query) -> Outcome<Rows> {
-        self.database().await?.call(query).await.map_err(named)
+        self.tables.query(query).await
     }
 
     async fn execute(&self, execute: Execute) -> Outcome<Executed> {
-        self.database().await?.call(execute).await.map_err(named)
+        self.tables.execute(execute).await
     }
 
-    async fn commit(&self, statements: Vec<Statement>) -> Outcome<Committed> {
-        self.database().await?.call(Transaction { statements }).await.map_err(named)
+    async fn commit(&self, statements: Vec<Statement>) -> Outcome<Vec<Executed>> {
+        self.tables.transaction(statements).await
     }
 }
 
 /// A name that nothing else has.
 pub fn random_id() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-fn channel_named(name: &str) -> Channel {
-    Channel::ALL.into_iter().find(|channel| channel.as_str() == name).unwrap_or(Channel::Other)
-}
-
-/// The error says whose it is. A step whose commit is unknown may be repeated like one that was not made.
-fn named(error: OperationError) -> OperationError {
-    let kind = if error.kind == ErrorKind::UnknownOutcome { ErrorKind::Unavailable } else { error.kind };
-    OperationError { kind, message: format!("messages cannot be stored: {}", error.message), ..error }
 }

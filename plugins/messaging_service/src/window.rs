@@ -8,7 +8,8 @@ const WINDOW_MS: i64 = 24 * 60 * 60 * 1000;
 const MARGIN_MS: i64 = 60 * 1000;
 
 /// What is known of a person's ways.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Default, PartialEq, Eq)]
 pub struct Ways {
     /// How they wrote last.
     pub last: Option<Channel>,

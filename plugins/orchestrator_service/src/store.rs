@@ -11,16 +11,15 @@ mod work;
 use std::time::Duration;
 
 use plugin_api::{
-    context::{Context, Dependency},
+    context::Context,
     error::{ErrorKind, OperationError},
-    lease::{DatabaseClock, millis},
-    process::{self, Leases},
+    lease::millis,
+    process::Leases,
     requests::{
         orchestrator::ListRuns,
-        sql::{Describe, Dialect, Execute, Executed, Migrate, Query, Rows, Statement, Transaction},
+        sql::{Execute, Executed, Migrate, Query, Rows, Statement, Transaction},
     },
-    serde_json,
-    tokio::sync::OnceCell,
+    tables::Tables,
 };
 
 pub use decisions::{Decided, Untold};
@@ -29,8 +28,6 @@ pub use work::{Claim, End, Progress};
 
 use crate::run::{Run, Step, ToolRun};
 
-const DATABASE: &str = "database";
-const OWNER: &str = "orchestrator_service";
 /// Where a page of a list ends that does not say.
 pub const PAGE: u32 = 50;
 const LONGEST_PAGE: u32 = 200;
@@ -38,17 +35,13 @@ const LONGEST_PAGE: u32 = 200;
 const PAGE_OF_A_RUN: u32 = 500;
 /// More calls than the settings allow.
 const LONGEST_OUTLINE: u32 = 100_000;
-/// What a call is told while it is on behalf of somebody: the database is ours to speak of.
-const BEFORE: &str = "runs cannot be kept at the moment";
 
 type Outcome<T> = Result<T, OperationError>;
 
 /// Remembers runs.
 pub struct Store {
-    context: Context,
+    tables: Tables,
     lease: Duration,
-    clock: DatabaseClock,
-    dialect: OnceCell<Dialect>,
 }
 
 /// A run that is there, and whether an earlier call made it.
@@ -58,7 +51,8 @@ pub struct Started {
 }
 
 /// What there is to do.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Default, Copy, PartialEq, Eq)]
 pub struct Due {
     /// Runs that nobody works on.
     pub runs: i64,
@@ -74,12 +68,20 @@ pub struct Due {
 
 impl Store {
     pub fn new(context: Context, lease: Duration) -> Self {
-        Self { context, lease, clock: DatabaseClock::default(), dialect: OnceCell::new() }
+        let versions = Migrate::new("orchestrator_service")
+            .version("runs, steps, calls, links", tables::TABLES)
+            .version("what the model's server writes beside", tables::WORDS_OF_SERVERS)
+            .version("the SMS that told the approver", tables::TOLD_BY)
+            .version("what tools sent", tables::MESSAGES)
+            .version("waits for plugins", tables::HELD);
+        let runs = Leases { table: "orchestrator_service_runs", owner: "owner", until: "lease_ms" };
+        let tables = Tables::new(context, versions, "runs cannot be kept at the moment");
+        Self { tables: tables.leases(runs, "state = 'running'"), lease }
     }
 
     /// Now by the database's clock, in milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
+        self.tables.now_ms()
     }
 
     /// Keeps a new run, unless one with the same key is there.
@@ -205,14 +207,8 @@ impl Store {
     pub async fn due(&self) -> Outcome<Due> {
         let rows = self.query(Query::new(tables::due(self.lease)).bind(decisions::TOLD)).await?;
         let row = rows.first().ok_or_else(|| OperationError::internal("the database counts nothing"))?;
-        self.clock.set(row)?;
-        Ok(Due {
-            runs: row.get("runs")?,
-            held: row.get("held")?,
-            expired: row.get("expired")?,
-            untold: row.get("untold")?,
-            unheard: row.get("unheard")?,
-        })
+        self.tables.set_clock(row)?;
+        row.read()
     }
 
     /// Forgets runs that have been over for so long.
@@ -231,62 +227,20 @@ impl Store {
     }
 
     async fn execute(&self, statement: Execute) -> Outcome<Executed> {
-        self.ready().await?.call(statement).await.map_err(named)
+        self.tables.execute(statement).await
     }
 
     async fn query(&self, query: Query) -> Outcome<Rows> {
-        self.ready().await?.call(query).await.map_err(named)
+        self.tables.query(query).await
     }
 
-    /// False if a number of rows was not the expected one: then nothing was changed.
+    /// Which statement did not affect the expected number of rows, if one did not: then nothing was changed.
     async fn transaction(&self, transaction: Transaction) -> Outcome<Result<(), usize>> {
-        match self.ready().await?.call(transaction).await {
-            Ok(_) => Ok(Ok(())),
-            Err(error) => match unexpected_rows(&error) {
-                Some(statement) => Ok(Err(statement)),
-                None => Err(named(error)),
-            },
-        }
+        let attempt = self.tables.attempt(transaction.statements).await?;
+        Ok(attempt.map(drop).map_err(|unexpected| unexpected.statement))
     }
-
-    async fn dialect(&self) -> Outcome<Dialect> {
-        self.ready().await?;
-        self.dialect.get().copied().ok_or_else(|| OperationError::unavailable(BEFORE))
-    }
-
-    /// The database, with the tables in it. It may come up after us.
-    async fn ready(&self) -> Outcome<Dependency> {
-        let database = self.context.dependency(DATABASE)?;
-        let migrate = || async {
-            let migrate = Migrate::new(OWNER)
-                .version("runs, steps, calls, links", tables::TABLES)
-                .version("what the model's server writes beside", tables::WORDS_OF_SERVERS)
-                .version("the SMS that told the approver", tables::TOLD_BY)
-                .version("what tools sent", tables::MESSAGES)
-                .version("waits for plugins", tables::HELD);
-            database.call(migrate).await?;
-            let dialect = database.call(Describe {}).await?.dialect;
-            let leases = Leases { table: "orchestrator_service_runs", owner: "owner", until: "lease_ms" };
-            process::end_leases_of_others(&database, dialect, leases, "state = 'running'").await?;
-            Ok(dialect)
-        };
-        self.dialect.get_or_try_init(migrate).await.map_err(named)?;
-        Ok(database)
-    }
-}
-
-/// Which statement did not affect the expected number of rows.
-fn unexpected_rows(error: &OperationError) -> Option<usize> {
-    let details = error.details.as_ref().filter(|_| error.kind == ErrorKind::Conflict)?;
-    details.get("expected_rows")?;
-    details.get("statement").and_then(serde_json::Value::as_u64)?.try_into().ok()
 }
 
 fn did_something(executed: Executed) -> bool {
     executed.rows_affected > 0
-}
-
-/// The error says whose it is.
-fn named(error: OperationError) -> OperationError {
-    OperationError { message: format!("{BEFORE}: {}", error.message), ..error }
 }

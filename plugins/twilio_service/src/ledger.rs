@@ -123,10 +123,16 @@ impl Ledger {
         either!(self, has_sid(sid))
     }
 
-    /// Entries of this age at most whose outcome is not known, some of them.
-    pub async fn open_entries(&self, age_ms: i64) -> Result<Vec<Entry>, OperationError> {
+    /// Entries of this age at most whose outcome is not known, some of them. `twilio_ms` is Twilio's time, if it is known.
+    pub async fn open_entries(
+        &self,
+        age_ms: i64,
+        twilio_ms: Option<i64>,
+    ) -> Result<Vec<Entry>, OperationError> {
         match self {
-            Self::Database(database) => database.open_entries(age_ms).await,
+            Self::Database(database) => {
+                database.open_entries(age_ms, twilio_ms.unwrap_or(i64::MAX)).await
+            }
             Self::Memory(memory) => memory.open_entries(running_ms(), age_ms),
         }
     }

@@ -266,7 +266,7 @@ impl Sender {
     }
 
     async fn look_into_open_entries(&self, pulse: &Pulse) -> Result<(), OperationError> {
-        let open = self.ledger.open_entries(SWEPT_MS).await?;
+        let open = self.ledger.open_entries(SWEPT_MS, self.twilio_ms().await).await?;
         for entry in open.into_iter().filter(|entry| !self.is_in_flight(&entry.id)) {
             pulse.turn();
             let kind = entry.kind.as_str();

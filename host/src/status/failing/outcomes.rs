@@ -13,8 +13,8 @@ const ENOUGH: u64 = 3;
 const APART: SignedDuration = SignedDuration::from_secs(30);
 /// Successes in a row that end it.
 const SUCCESSES_TO_END: u32 = 2;
-/// After so long without a failure its share tells of a time that is over: an operation that is called seldom would not make
-/// up for the many failures of one outage.
+/// After so long without a failure one success ends it, too, and its share tells of a time that is over: an operation that
+/// is called seldom would fail long after the outage.
 const OVER: SignedDuration = SignedDuration::from_secs(60);
 /// Another text of the same code is not told before: messages that differ with each call are no news.
 const SAME_WORDS: SignedDuration = SignedDuration::from_secs(10);
@@ -76,31 +76,25 @@ impl Outcomes {
 
     pub(super) fn success(&mut self, now: Timestamp) -> News {
         self.share.successes(1, now);
-        let Some(why) = self.failing else {
+        if self.failing.is_none() {
             self.run = None;
             return News::None;
-        };
-        self.successes += 1;
-        match why {
-            Why::InARow if self.successes >= SUCCESSES_TO_END => self.end(),
-            Why::InARow => News::None,
-            Why::ByShare => self.look(now),
         }
+        self.successes += 1;
+        self.look(now)
     }
 
-    /// Whether it has ceased to fail by its share.
+    /// Whether it has ceased to fail: time alone may end it after a success.
     pub(super) fn look(&mut self, now: Timestamp) -> News {
-        if self.failing != Some(Why::ByShare) || self.successes < SUCCESSES_TO_END {
+        let Some(why) = self.failing else { return News::None };
+        let is_over = self.run.as_ref().is_none_or(|run| now.duration_since(run.last_at) >= OVER);
+        let may_end = why == Why::InARow || is_over || !self.share.is_half(now);
+        if self.successes < if is_over { 1 } else { SUCCESSES_TO_END } || !may_end {
             return News::None;
         }
-        let is_over = self.run.as_ref().is_none_or(|run| now.duration_since(run.last_at) >= OVER);
         if is_over {
             self.begin_anew();
         }
-        if self.share.is_half(now) { News::None } else { self.end() }
-    }
-
-    fn end(&mut self) -> News {
         (self.failing, self.run, self.successes) = (None, None, 0);
         News::Change
     }

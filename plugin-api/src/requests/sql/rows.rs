@@ -186,6 +186,11 @@ mod tests {
                             ],
                         },
                         score: 2.0,
+                        document: Some(
+                            Array [
+                                Bool(true),
+                            ],
+                        ),
                     },
                 ],
             )
@@ -229,6 +234,15 @@ mod tests {
         ]
         .map(|outcome| outcome.expect_err("it does not fit").to_string())
         .join("\n");
-        expect![[r#""#]].assert_eq(&texts);
+        expect![[r#"
+            internal: column `name`: it holds null, expected a string
+            internal: column `id`: it holds an integer, expected u8
+            internal: column `seen`: it holds text, expected i64
+            internal: column `id`: it holds an integer, expected a boolean
+            internal: column `seen`: it holds JSON of another form than is known here, at line 1, column 5
+            internal: there is no column `age`, only `id`, `name`, `seen`, `data`, `score`, `document`
+            internal: there are 6 columns, `id`, `name`, `seen`, `data`, `score`, `document`, expected 2
+            internal: a row of `id`, `name`, `seen`, `data`, `score`, `document` is no single value: read it as a struct or a tuple
+            internal: the database answered no row"#]].assert_eq(&texts);
     }
 }

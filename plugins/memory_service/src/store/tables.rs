@@ -7,6 +7,7 @@
 use plugin_api::{
     prelude::*,
     requests::sql::{Execute, Migrate},
+    tables::Tables,
 };
 
 use crate::words::OWNER_ENDS;

@@ -9,14 +9,19 @@ use plugin_api::{
     serde_json,
 };
 
-use super::{Direction, Lane, Outcome, Outgoing, Store, channel_named, lanes::put_into};
+use super::{Direction, Lane, Outcome, Outgoing, Store, lanes::put_into};
 use crate::{inbound::Inbound, keyword::Keyword, window::Ways};
 
 /// Messages of a person that are looked at together.
 const LOOKED_AT: u32 = 50;
+/// What is read of a thread `t`.
+pub(super) const WAYS: &str = "nullif(t.last_channel, '') as last, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped,
+    nullif(t.rcs_sender, '') as rcs_sender";
 
 /// How far a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum InState {
     /// It is stored.
     Received,
@@ -33,19 +38,9 @@ pub enum InState {
     /// It came from where nobody can be answered: it is kept to be read, and nothing more.
     Unanswerable,
     /// It could not be processed.
+    #[serde(other)]
     Failed,
 }
-
-const STATES: [InState; 8] = [
-    InState::Received,
-    InState::Remembered,
-    InState::Running,
-    InState::Following,
-    InState::Answered,
-    InState::Noted,
-    InState::Unanswerable,
-    InState::Failed,
-];
 
 impl InState {
     pub fn as_str(self) -> &'static str {
@@ -61,10 +56,6 @@ impl InState {
         }
     }
 
-    pub fn named(name: &str) -> Self {
-        STATES.into_iter().find(|state| state.as_str() == name).unwrap_or(Self::Failed)
-    }
-
     /// Nothing more happens by itself, and nothing is to be seen to.
     fn is_processed(self) -> bool {
         matches!(self, Self::Answered | Self::Noted)
@@ -72,7 +63,8 @@ impl InState {
 }
 
 /// A message that came, with how far it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Received {
     pub sid: String,
     pub person: String,
@@ -96,6 +88,7 @@ pub struct Received {
     pub since_ms: i64,
     pub next_ms: i64,
     /// How the person may be written to now.
+    #[serde(skip)]
     pub ways: Ways,
 }
 
@@ -112,16 +105,19 @@ impl Store {
     pub async fn receive(&self, message: &Inbound) -> Outcome<bool> {
         let lane = put_into(Direction::In, &message.person, &is_new(4)).bind(&message.sid);
         let committed = self.commit(vec![touch(message), lane, insert(message)]).await?;
-        Ok(committed.results.last().is_some_and(|inserted| inserted.rows_affected == 1))
+        Ok(committed.last().is_some_and(|inserted| inserted.rows_affected == 1))
     }
 
     /// The messages of a person that are not processed: the one whose turn it is first, those that are followed last.
     pub async fn open_messages(&self, person: &str) -> Outcome<Vec<Received>> {
-        let query = "
-            select m.*, t.last_channel, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped, t.rcs_sender
+        let query = format!(
+            "select m.sid, m.person, m.is_person, m.channel, nullif(m.keyword, '') as keyword, m.is_answered, m.body,
+                m.attachments, nullif(m.display_name, '') as display_name, m.state, m.attempts, m.round,
+                nullif(m.run, '') as run, m.error, m.is_refused, m.at_ms, m.since_ms, m.next_ms, {WAYS}
             from messaging_service_inbox m join messaging_service_threads t on t.person = m.person
             where m.person = $1 and m.state in ('received', 'remembered', 'running', 'following')
-            order by case m.state when 'following' then 1 else 0 end, m.seq";
+            order by case m.state when 'following' then 1 else 0 end, m.seq"
+        );
         let rows = self.query(Query::new(query).bind(person).row_limit(LOOKED_AT)).await?;
         rows.iter().map(received).collect()
     }
@@ -133,19 +129,16 @@ impl Store {
                 where person = $1 and state in ('answered', 'running', 'following') and at_ms > $2 limit $3
             ) recent";
         let query = Query::new(query).bind(person).bind(since_ms).bind(i64::from(most));
-        self.query(query).await?.first().map_or(Ok(0), |row| row.get("answered"))
+        self.query(query).await?.read_one()
     }
 
     /// How the newest messages ended, the newest first.
     pub async fn newest_ends(&self, most: u32) -> Outcome<Vec<End>> {
         let query = "select is_refused, error from messaging_service_inbox where ended_ms > 0
             order by ended_ms desc limit $1";
-        let rows = self.query(Query::new(query).bind(i64::from(most))).await?;
-        let end = |row: Row<'_>| match row.get("is_refused")? {
-            true => Ok(End::Refused(row.get("error")?)),
-            false => Ok(End::Answered),
-        };
-        rows.iter().map(end).collect()
+        let ends: Vec<(bool, String)> = self.query(Query::new(query).bind(i64::from(most))).await?.read()?;
+        let end = |(is_refused, error)| if is_refused { End::Refused(error) } else { End::Answered };
+        Ok(ends.into_iter().map(end).collect())
     }
 
     /// Notes how far a message is, and with it puts a text on its way.
@@ -169,10 +162,8 @@ impl Store {
 
     /// How a person may be written to.
     pub async fn ways(&self, person: &str) -> Outcome<Ways> {
-        let query = "select last_channel, whatsapp_ms, sms_stopped, whatsapp_stopped, rcs_sender
-            from messaging_service_threads where person = $1";
-        let rows = self.query(Query::new(query).bind(person)).await?;
-        Ok(rows.first().map(ways).transpose()?.unwrap_or_default())
+        let query = format!("select {WAYS} from messaging_service_threads t where t.person = $1");
+        Ok(self.query(Query::new(query).bind(person)).await?.read_first()?.unwrap_or_default())
     }
 }
 
@@ -269,49 +260,12 @@ pub(super) fn stopped_column(channel: Channel) -> &'static str {
     }
 }
 
-/// Text, or nothing.
-pub(super) fn some(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
 fn json(attachments: &[Attachment]) -> Value {
     Value::Text(serde_json::to_string(attachments).expect("text is always JSON"))
 }
 
-pub(super) fn received(row: Row<'_>) -> Outcome<Received> {
-    let text = |column: &str| row.get::<String>(column);
-    Ok(Received {
-        sid: text("sid")?,
-        person: text("person")?,
-        is_person: row.get("is_person")?,
-        channel: channel_named(&text("channel")?),
-        keyword: Keyword::named(&text("keyword")?),
-        is_answered: row.get("is_answered")?,
-        body: text("body")?,
-        attachments: serde_json::from_str(&text("attachments")?).unwrap_or_default(),
-        display_name: some(text("display_name")?),
-        state: InState::named(&text("state")?),
-        attempts: row.get("attempts")?,
-        round: row.get("round")?,
-        run: some(text("run")?),
-        error: text("error")?,
-        is_refused: row.get("is_refused")?,
-        at_ms: row.get("at_ms")?,
-        since_ms: row.get("since_ms")?,
-        next_ms: row.get("next_ms")?,
-        ways: ways(row)?,
-    })
-}
-
-pub(super) fn ways(row: Row<'_>) -> Outcome<Ways> {
-    let last: String = row.get("last_channel")?;
-    Ok(Ways {
-        last: some(last).map(|last| channel_named(&last)),
-        whatsapp_ms: row.get("whatsapp_ms")?,
-        sms_stopped: row.get("sms_stopped")?,
-        whatsapp_stopped: row.get("whatsapp_stopped")?,
-        rcs_sender: some(row.get("rcs_sender")?),
-    })
+fn received(row: Row<'_>) -> Outcome<Received> {
+    Ok(Received { ways: row.read()?, ..row.read()? })
 }
 
 /// The thread of a person who is written to first.

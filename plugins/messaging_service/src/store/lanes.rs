@@ -16,7 +16,9 @@ use plugin_api::{
 use super::{LEASE, LONGEST_WAIT, Outcome, Store};
 
 /// Which messages of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     In,
     Out,
@@ -59,7 +61,7 @@ pub struct Lane {
 impl Store {
     /// Takes lanes that are due and nobody's, those first that wait longest.
     pub async fn claim(&self, most: usize) -> Outcome<Vec<Lane>> {
-        let dialect = self.dialect().await?;
+        let dialect = self.tables.dialect().await?;
         // Mostly there is nothing: that is learned without writing.
         let due = format!(
             "select now_ms() as now_ms, case when exists
@@ -69,7 +71,7 @@ impl Store {
         );
         let due = self.query(Query::new(due).bind(self.working())).await?;
         if let Some(row) = due.first() {
-            self.clock.set(row)?;
+            self.tables.set_clock(row)?;
             if !row.get::<bool>("is_any")? {
                 return Ok(Vec::new());
             }
@@ -95,7 +97,7 @@ impl Store {
             "update messaging_service_lanes set owner = $1, lease_ms = now_ms() + $2
             where lane = $3 and {} and lane not in {} returning person, direction, wanted",
             is_free(),
-            self.dialect().await?.texts(4)
+            self.tables.dialect().await?.texts(4)
         );
         let owner = self.claim_name();
         let claim = Execute::new(claim).bind(&owner).bind(lease::millis(LEASE)).bind(direction.of(person));
@@ -117,15 +119,13 @@ impl Store {
     }
 
     fn lane(&self, row: Row<'_>, owner: &str, until: Instant) -> Outcome<Lane> {
-        let direction: String = row.get("direction")?;
-        let direction = if direction == Direction::Out.as_str() { Direction::Out } else { Direction::In };
-        let person: String = row.get("person")?;
+        let (person, direction, wanted): (String, Direction, i64) = row.read()?;
         let at_work = self.working.begin((direction.of(&person), owner.to_owned()));
         Ok(Lane {
             person,
             direction,
             owner: owner.to_owned(),
-            wanted: row.get("wanted")?,
+            wanted,
             until: until.into(),
             at_work,
         })

@@ -5,20 +5,18 @@ use std::collections::BTreeMap;
 use plugin_api::{
     requests::{
         messaging::{SendState, SentPart, SentText},
-        sql::{Execute, Query, Row, Rows, Statement, Value},
+        sql::{Execute, Query, Statement, Value},
         twilio_service::{Channel, NotDelivered},
     },
     serde_json::{self, json},
 };
 
-use super::{
-    Direction, Lane, Outcome, Store, channel_named,
-    inbox::{some, thread_of},
-    lanes::put_into,
-};
+use super::{Direction, Lane, Outcome, Store, inbox::thread_of, lanes::put_into};
 
 /// Parts of a person's texts that are looked at together.
 const LOOKED_AT: u32 = 50;
+const PART: &str = "message, part, person, channel, body, media, state, attempts, nullif(sid, '') as sid, error, kind,
+    remembered as is_remembered, round, at_ms, since_ms, looking_ms, next_ms";
 
 /// A text that is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +34,9 @@ pub struct Outgoing {
 }
 
 /// What became of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum PartState {
     /// It is to be sent.
     Pending,
@@ -51,18 +51,9 @@ pub enum PartState {
     /// Twilio had it, and reported that it did not arrive.
     Undelivered,
     /// Its outcome was looked for in vain.
+    #[serde(other)]
     Unknown,
 }
-
-const STATES: [PartState; 7] = [
-    PartState::Pending,
-    PartState::Looking,
-    PartState::Sent,
-    PartState::Dropped,
-    PartState::Failed,
-    PartState::Undelivered,
-    PartState::Unknown,
-];
 
 impl PartState {
     pub fn as_str(self) -> &'static str {
@@ -75,10 +66,6 @@ impl PartState {
             Self::Undelivered => "undelivered",
             Self::Unknown => "unknown",
         }
-    }
-
-    pub fn named(name: &str) -> Self {
-        STATES.into_iter().find(|state| state.as_str() == name).unwrap_or(Self::Unknown)
     }
 
     /// It waits for its turn, or for an answer: those behind it wait for it.
@@ -99,7 +86,8 @@ impl PartState {
 }
 
 /// A message that is to go, with what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[plugin_api::row]
+#[derive(PartialEq, Eq)]
 pub struct Part {
     pub message: String,
     /// From 1 up.
@@ -166,30 +154,30 @@ impl Store {
 
     /// A text by its name: the digest of its request, its recipient, what became of it; `None` if there is none.
     pub async fn text(&self, message: &str) -> Outcome<Option<(String, SentText, Vec<Part>)>> {
-        let query = "select * from messaging_service_outbox where message = $1 order by part";
+        let query = format!("select {PART}, fingerprint from messaging_service_outbox where message = $1 order by part");
         let rows = self.query(Query::new(query).bind(message)).await?;
         let Some(first) = rows.first() else { return Ok(None) };
-        let fingerprint = first.get("fingerprint")?;
-        let parts = parts(&rows)?;
+        let (fingerprint, parts): (_, Vec<Part>) = (first.get("fingerprint")?, rows.read()?);
         Ok(report(&parts).map(|report| (fingerprint, report, parts)))
     }
 
     /// What is to go to a person, in order, and what went and is not in the memory yet.
     pub async fn open_parts(&self, person: &str) -> Outcome<Vec<Part>> {
-        let query = "
-            select * from messaging_service_outbox
+        let query = format!(
+            "select {PART} from messaging_service_outbox
             where person = $1 and (state in ('pending', 'looking') or (state = 'sent' and remembered = 0))
-            order by case state when 'sent' then 1 else 0 end, seq, part";
-        parts(&self.query(Query::new(query).bind(person).row_limit(LOOKED_AT)).await?)
+            order by case state when 'sent' then 1 else 0 end, seq, part"
+        );
+        self.query(Query::new(query).bind(person).row_limit(LOOKED_AT)).await?.read()
     }
 
     /// The parts that Twilio has under these SIDs, by them, unless it is known that they did not arrive.
     pub async fn sent_as(&self, sids: &[&str]) -> Outcome<BTreeMap<String, Part>> {
-        let sids_in = self.dialect().await?.texts(1);
+        let sids_in = self.tables.dialect().await?.texts(1);
         let query =
-            format!("select * from messaging_service_outbox where state = 'sent' and sid in {sids_in}");
+            format!("select {PART} from messaging_service_outbox where state = 'sent' and sid in {sids_in}");
         let rows = self.query(Query::new(query).bind(Value::Json(json!(sids)))).await?;
-        rows.iter().map(|row| Ok((row.get("sid")?, part(row)?))).collect()
+        rows.iter().map(|row| Ok((row.get("sid")?, row.read()?))).collect()
     }
 
     /// Notes that a part did not arrive; false if that is noted already.
@@ -208,8 +196,7 @@ impl Store {
         let query =
             "select sid, error from messaging_service_outbox where person = $1 and state = 'undelivered'
             order by at_ms desc limit 500";
-        let rows = self.query(Query::new(query).bind(person)).await?;
-        rows.iter().map(|row| Ok((row.get("sid")?, row.get("error")?))).collect()
+        Ok(self.query(Query::new(query).bind(person)).await?.read()?.into_iter().collect())
     }
 
     /// Whether something is still to go to a person.
@@ -301,32 +288,5 @@ pub(super) fn report(parts: &[Part]) -> Option<SentText> {
 }
 
 fn sent_part(part: &Part) -> SentPart {
-    SentPart { state: part.state.shown(), sid: part.sid.clone(), error: some(part.error.clone()) }
-}
-
-pub(super) fn parts(rows: &Rows) -> Outcome<Vec<Part>> {
-    rows.iter().map(part).collect()
-}
-
-fn part(row: Row<'_>) -> Outcome<Part> {
-    let text = |column: &str| row.get::<String>(column);
-    Ok(Part {
-        message: text("message")?,
-        part: row.get("part")?,
-        person: text("person")?,
-        channel: channel_named(&text("channel")?),
-        body: text("body")?,
-        media: serde_json::from_str(&text("media")?).unwrap_or_default(),
-        state: PartState::named(&text("state")?),
-        attempts: row.get("attempts")?,
-        sid: some(text("sid")?),
-        error: text("error")?,
-        kind: text("kind")?,
-        is_remembered: row.get("remembered")?,
-        round: row.get("round")?,
-        at_ms: row.get("at_ms")?,
-        since_ms: row.get("since_ms")?,
-        looking_ms: row.get("looking_ms")?,
-        next_ms: row.get("next_ms")?,
-    })
+    SentPart { state: part.state.shown(), sid: part.sid.clone(), error: Some(part.error.clone()).filter(|error| !error.is_empty()) }
 }

@@ -5,17 +5,12 @@ use plugin_api::{
     requests::{
         messaging::{ThreadState, Threads, Unprocessed, UnprocessedMessage},
         sql::{Execute, Query, Row, Statement, Value},
-        twilio_service::Channel,
     },
     serde_json::json,
 };
 
-use super::{
-    Direction, Outcome, Store, channel_named,
-    inbox::{some, ways},
-    lanes::put_into,
-};
-use crate::undelivered::TEXTS_KEPT;
+use super::{Direction, Outcome, Store, inbox::WAYS, lanes::put_into};
+use crate::{undelivered::TEXTS_KEPT, window::Ways};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Twilio does not deliver a message again after this long, and nobody repeats a request.
@@ -59,7 +54,7 @@ impl Store {
         ids: &[String],
         limit: u32,
     ) -> Outcome<Unprocessed> {
-        let dialect = self.dialect().await?;
+        let dialect = self.tables.dialect().await?;
         let is_named = |column: &str| match ids {
             [] => "1 = 1".to_owned(),
             _ => format!("{column} in {}", dialect.texts(2)),
@@ -71,11 +66,12 @@ impl Store {
             false => (OPEN_IN, KEPT_IN, OPEN_OUT),
         };
         let query = format!(
-            "select sid as id, 1 as inbound, person, channel, state, body, attempts, error, '' as advice, run, at_ms,
-                next_ms, seq, 0 as part
+            "select sid as id, 1 as inbound, person, channel, state, body, attempts, nullif(error, '') as error,
+                cast(null as text) as advice, nullif(run, '') as run, at_ms, next_ms, seq, 0 as part
             from messaging_service_inbox where {is_theirs} and {in_named} and (state in {open_in} or state in {kept_in} or state = 'failed')
             union all
-            select message, 0, person, channel, state, body, attempts, error, advice, '', at_ms, next_ms, seq, part
+            select message, 0, person, channel, state, body, attempts, nullif(error, ''), nullif(advice, ''), null, at_ms,
+                next_ms, seq, part
             from messaging_service_outbox where {is_theirs} and {out_named} and (state in {open_out} or state in {FAILED_OUT})
             order by at_ms, seq, part"
         );
@@ -96,9 +92,7 @@ impl Store {
                 + (select count(*) from messaging_service_outbox where {is_theirs} and state in {FAILED_OUT})
                     as failed"
         );
-        let rows = self.query(Query::new(query).bind(person)).await?;
-        let Some(row) = rows.first() else { return Ok((0, 0)) };
-        Ok((row.get("open")?, row.get("failed")?))
+        self.query(Query::new(query).bind(person)).await?.read_one()
     }
 
     /// Has another try at what failed under this name; the person it is about, or `None` if nothing did.
@@ -108,9 +102,8 @@ impl Store {
             (Direction::Out, "messaging_service_outbox", "message", FAILED_OUT),
         ] {
             let find = format!("select person from {table} where {key} = $1 and state in {failed}");
-            let rows = self.query(Query::new(find).bind(id).row_limit(1)).await?;
-            let Some(row) = rows.first() else { continue };
-            let person: String = row.get("person")?;
+            let found = self.query(Query::new(find).bind(id).row_limit(1)).await?.read_first::<String>()?;
+            let Some(person) = found else { continue };
             let reset = match direction {
                 Direction::In => again_in(id),
                 Direction::Out => again_out(id),
@@ -131,11 +124,11 @@ impl Store {
     /// Who sent a message that came here.
     pub async fn sender_of(&self, sid: &str) -> Outcome<Option<String>> {
         let query = "select person from messaging_service_inbox where sid = $1";
-        self.query(Query::new(query).bind(sid)).await?.first().map(|row| row.get("person")).transpose()
+        self.query(Query::new(query).bind(sid)).await?.read_first()
     }
 
     fn thread_state(&self, row: Row<'_>) -> Outcome<ThreadState> {
-        let ways = ways(row)?;
+        let ways: Ways = row.read()?;
         Ok(ThreadState {
             person: row.get("person")?,
             first_ms: row.get("first_ms")?,
@@ -199,7 +192,7 @@ fn again_out(id: &str) -> Statement {
 
 fn thread_states() -> String {
     format!(
-        "select t.*,
+        "select t.person, t.first_ms, t.last_ms, {WAYS},
             (select count(*) from messaging_service_inbox m where m.person = t.person and m.state in {OPEN_IN})
             + (select count(*) from messaging_service_outbox m where m.person = t.person and m.state in {OPEN_OUT})
                 as open,
@@ -215,19 +208,18 @@ fn unprocessed(row: Row<'_>) -> Outcome<UnprocessedMessage> {
     let is_over = matches!(state.as_str(), "failed" | "undelivered" | "unknown" | "unanswerable");
     let may_retry = matches!(state.as_str(), "failed" | "undelivered" | "unknown");
     let next_ms: i64 = row.get("next_ms")?;
-    let channel: Channel = channel_named(&row.get::<String>("channel")?);
     Ok(UnprocessedMessage {
         id: row.get("id")?,
         inbound: row.get("inbound")?,
         may_retry,
         person: row.get("person")?,
-        channel,
+        channel: row.get("channel")?,
         state: if state == "unknown" { "unknown_outcome".to_owned() } else { state },
         text: row.get("body")?,
         attempts: row.get("attempts")?,
-        error: some(row.get("error")?),
-        advice: some(row.get("advice")?),
-        run: some(row.get("run")?),
+        error: row.get("error")?,
+        advice: row.get("advice")?,
+        run: row.get("run")?,
         since_ms: row.get("at_ms")?,
         next_ms: Some(next_ms).filter(|next| *next > 0 && !is_over),
     })

@@ -25,7 +25,7 @@ pub struct Lost {
 impl Store {
     /// Which of these messages a run's tool sent, or told the approver of a decision that waits.
     pub async fn ours(&self, sids: &[&str]) -> Outcome<BTreeSet<String>> {
-        let sids_in = self.dialect().await?.texts(1);
+        let sids_in = self.tables.dialect().await?.texts(1);
         let query = format!(
             "select sid from orchestrator_service_messages where sid in {sids_in}
             union select told_by from orchestrator_service_calls where state = 'waiting' and told_by in {sids_in}"

@@ -57,7 +57,7 @@ impl Store {
         working: &BTreeSet<String>,
     ) -> Outcome<Vec<String>> {
         // Elsewhere than on PostgreSQL there is one writer at a time, and nothing to skip.
-        let dialect = self.dialect().await?;
+        let dialect = self.tables.dialect().await?;
         let lock = if dialect == Dialect::Postgres { "for update skip locked" } else { "" };
         let update = format!(
             "with free as (

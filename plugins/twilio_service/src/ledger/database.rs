@@ -180,13 +180,16 @@ impl Database {
         Ok(!self.query(query).await?.is_empty())
     }
 
-    pub async fn open_entries(&self, age_ms: i64) -> Outcome<Vec<Entry>> {
+    /// What is young by either clock: that of the database may have been put ahead since.
+    pub async fn open_entries(&self, age_ms: i64, twilio_ms: i64) -> Outcome<Vec<Entry>> {
         let is_over = lease::is_over("lease_ms", LONGEST_LEASE);
         let open = format!(
-            "created_ms > now_ms() - $1 and (state = 'unknown' or (state = 'sending' and {is_over}))
+            "(created_ms > now_ms() - $1 or sending_ms > $2 - $1)
+                and (state = 'unknown' or (state = 'sending' and {is_over}))
             order by created_ms"
         );
-        self.entries(Query::new(entries_where(&open)).bind(age_ms).row_limit(OPEN_ENTRIES)).await
+        let query = Query::new(entries_where(&open)).bind(age_ms).bind(twilio_ms);
+        self.entries(query.row_limit(OPEN_ENTRIES)).await
     }
 
     pub async fn record(&self, report: &StatusReport) -> Outcome<()> {

@@ -223,6 +223,22 @@ async fn what_twilio_does_not_have_is_sent_again_after_two_minutes_of_its_clock(
     assert_eq!(twilio.creates().len(), 2);
 }
 
+/// It was written down while the clock of the database was a day behind.
+#[tokio::test]
+async fn what_is_young_by_twilios_clock_is_looked_for_whatever_the_databases_clock_says() {
+    let (twilio, database) = (Twilio::default(), Database::new());
+    let before = plugin_with(&twilio, &database).await;
+    twilio.refuses(lost);
+    before.call_with(keyed("a"), sms("hi")).await.unwrap_err();
+    before.stop().await.unwrap();
+    twilio.works();
+    twilio.set_ahead(130_000);
+    database.run("update twilio_service_outbox set created_ms = created_ms - 90000000, lease_ms = 1");
+    let _plugin = plugin_with(&twilio, &database).await;
+    let decided = "select count(*) from twilio_service_outbox where state = 'failed'";
+    until("the entry to be decided", async || database.number(decided), |decided| *decided == 1).await;
+}
+
 #[tokio::test]
 async fn a_template_that_may_have_gone_names_what_it_may_be() {
     let twilio = Twilio::default();
