@@ -199,6 +199,32 @@ async fn what_the_ledger_knows_ends_the_doubt_while_twilio_is_away() {
     assert_eq!((sent.state, sent.parts[0].sid.as_deref()), (SendState::Sent, Some("SMout0")));
 }
 
+/// The clock was a day behind when the message went, and has been put right since.
+#[tokio::test]
+async fn a_clock_that_is_put_ahead_ends_no_search() {
+    let world = World::default();
+    world.state().twilio = Some((OperationError::unknown_outcome("no answer came"), true));
+    let host = world.host().await;
+    let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
+    host.call_with(header, to_ada("hello")).await.unwrap_err();
+    let attempts = async || world.database.number("select max(attempts) from messaging_service_outbox");
+    let before = attempts().await;
+    world.database.run("update messaging_service_outbox set looking_ms = looking_ms - 90000000, next_ms = 0");
+    world.database.run("update messaging_service_lanes set due_ms = 0");
+    let place = std::panic::Location::caller();
+    wait(place, attempts, |attempts| *attempts > before).await;
+    assert_eq!(
+        world.database.number("select count(*) from messaging_service_outbox where state = 'looking'"),
+        1
+    );
+    world.state().twilio = None;
+    world.database.run("update messaging_service_outbox set next_ms = 0");
+    world.database.run("update messaging_service_lanes set due_ms = 0");
+    world.settles(&host).await;
+    let open = "select count(*) from messaging_service_outbox where state <> 'sent'";
+    assert_eq!((world.database.number(open), world.texts()), (0, vec!["hello".to_owned()]));
+}
+
 #[tokio::test]
 async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
     let world = World::default();
@@ -206,8 +232,9 @@ async fn what_stays_unknown_is_shown_and_holds_nobody_up() {
     let host = world.host().await;
     let header = CallHeader { deadline_ms: Some(1000), ..CallHeader::default() };
     host.call_with(header, to_ada("hello")).await.unwrap_err();
-    // Five minutes later.
-    world.database.run("update messaging_service_outbox set looking_ms = looking_ms - 400000, next_ms = 0");
+    // Five minutes and many looks later.
+    let later = "set looking_ms = looking_ms - 400000, next_ms = 0, attempts = 20";
+    world.database.run(&format!("update messaging_service_outbox {later}"));
     world.database.run("update messaging_service_lanes set due_ms = 0");
     world.settles(&host).await;
     let shown = host.call(ListUnprocessed { failed_only: true, ..ListUnprocessed::default() }).await.unwrap();
@@ -252,10 +279,9 @@ async fn what_is_given_up_is_not_called_failed_before_it_is_known() {
             world.database.number(&query)
         };
         wait(place, || state("looking"), |looking| *looking == 1).await;
-        // Five minutes later.
-        world
-            .database
-            .run("update messaging_service_outbox set looking_ms = looking_ms - 400000, next_ms = 0");
+        // Five minutes and many looks later.
+        let later = "set looking_ms = looking_ms - 400000, next_ms = 0, attempts = 20";
+        world.database.run(&format!("update messaging_service_outbox {later}"));
         world.database.run("update messaging_service_lanes set due_ms = 0");
         wait(place, || state("unknown"), |unknown| *unknown == 1).await;
         (world.state().find, world.state().twilio) = (None, None);
