@@ -10,7 +10,7 @@ use plugin_api::{
     serde_json::{self, Value, json},
     tokio::{
         self,
-        time::{Instant, sleep, timeout_at},
+        time::{Instant, sleep, timeout, timeout_at},
     },
     tracing,
 };
@@ -27,6 +27,8 @@ use crate::{
 const AHEAD: Duration = Duration::from_secs(300);
 /// How long one waits for another host's refresh; longer than its lease.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How much of that a stop waits for: less than the host's grace, which is 10 s by default.
+const LAST_PATIENCE: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(200);
 const SAVES: u32 = 3;
 
@@ -168,9 +170,14 @@ impl Tokens {
         Ok(())
     }
 
-    /// Waits for a refresh under way: its token may be the only one that is still good.
+    /// Waits for a refresh under way: its token may be the only one that is still good. Ends within the host's grace.
     pub async fn settle(&self) {
-        drop(self.flight.lock().await);
+        if timeout(LAST_PATIENCE, self.flight.lock()).await.is_err() {
+            tracing::warn!(
+                "the refresh of the access token has not ended in {LAST_PATIENCE:?}, and the plugin stops: if Google \
+                 replaced the refresh token meanwhile, connect the calendar again"
+            );
+        }
     }
 
     /// Takes a new grant in the place of any other.

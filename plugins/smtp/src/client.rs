@@ -35,7 +35,7 @@ use crate::{
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
 /// Asks for a sign of life.
 const NOOP: &str = "NOOP";
-/// Longest wait for a server's goodbye.
+/// Longest wait for a server's goodbye, or for those of all connections at the end.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Makes, keeps and hands out connections.
@@ -73,7 +73,7 @@ impl Client {
             Ok(Err(error)) => return Err(connecting::reaching(&error, &self.config)),
             Err(_) => return Err(connecting::too_slow("no answer to NOOP", &self.config)),
         }
-        say_goodbye(connection).await;
+        say_goodbye(connection, GOODBYE).await;
         Ok(())
     }
 
@@ -103,11 +103,12 @@ impl Client {
         Session::new(connection, was_kept, self.config.clone(), self.idle.clone(), slot)
     }
 
-    /// Closes what is idle, and lets a renewed token be kept.
+    /// Closes what is idle, and lets a renewed token be kept. Both end within the host's grace, however many there are.
     pub async fn close(&self) {
         self.connector.settle().await;
+        let until = Instant::now() + GOODBYE;
         for connection in self.idle.take_all() {
-            say_goodbye(connection).await;
+            say_goodbye(connection, until.saturating_duration_since(Instant::now())).await;
         }
     }
 
@@ -150,6 +151,6 @@ impl IdleConnections {
 }
 
 /// Ends a connection politely. Whether the server answers makes no difference any more.
-async fn say_goodbye(mut connection: Connection) {
-    let _ = timeout(GOODBYE, connection.ask("QUIT")).await;
+async fn say_goodbye(mut connection: Connection, patience: Duration) {
+    let _ = timeout(patience, connection.ask("QUIT")).await;
 }

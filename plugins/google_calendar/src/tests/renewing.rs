@@ -3,6 +3,7 @@
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
+    mpsc,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,7 +14,7 @@ use plugin_api::{
     requests::calendar::ListEvents,
     serde_json::json,
     testing::database::Database,
-    tokio::{self, task::JoinSet},
+    tokio::{self, task::JoinSet, time::sleep},
 };
 
 use super::{
@@ -63,6 +64,32 @@ async fn many_who_need_a_token_share_one_refresh() {
     let sent = &peer.heard("POST /token")[1];
     assert_eq!(sent.field("refresh_token").as_deref(), Some("refresh-1"));
     assert_eq!(peer.heard("GET /calendars").last().unwrap().header("authorization"), Some("Bearer access-2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_google_longer_than_the_grace() {
+    let (_open, gate) = mpsc::channel::<()>();
+    let (gate, asked) = (Mutex::new(gate), AtomicUsize::new(0));
+    let peer = short_lived(move |_| {
+        if asked.fetch_add(1, Ordering::SeqCst) > 0 {
+            let _ = gate.lock().unwrap().recv();
+        }
+        tokens("access-2", None, 0)
+    });
+    let plugin = Arc::new(plugin_with(peer.port, &Database::new(), json!({ "timeout": "60s" })));
+    connect(&plugin).await;
+    let listing = tokio::spawn({
+        let plugin = plugin.clone();
+        async move { list(&plugin).await }
+    });
+    while refreshes(&peer) < 2 {
+        assert!(!listing.is_finished(), "it asks for a token");
+        sleep(Duration::from_millis(10)).await;
+    }
+    plugin.stop().await.expect("it stops");
+    let logs = format!("{:?}", plugin.logs());
+    assert!(logs.contains("has not ended in 8s, and the plugin stops"), "{logs}");
+    listing.abort();
 }
 
 /// Takes each refresh token once and replaces it, as strict servers do.

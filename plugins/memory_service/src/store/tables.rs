@@ -122,9 +122,14 @@ fn owned_words() -> String {
     )
 }
 
-/// Threads are in the order of `seq`. A summary that was made in the order of time is dropped
-/// where that differs, when what it stands for is next counted.
+/// Threads are in the order of `seq`. A summary that was made in the order of time is dropped where that differs: it would
+/// stand for as many turns, but not for the same.
 const IN_SEQUENCE: &str = "
+    delete from memory_service_summaries where exists
+        (select 1 from memory_service_memories m
+         where m.person = memory_service_summaries.person and m.kind = 'turn'
+            and ((m.seq <= memory_service_summaries.seq and m.at_ms > memory_service_summaries.at_ms)
+                or (m.seq > memory_service_summaries.seq and m.at_ms < memory_service_summaries.at_ms)));
     drop index memory_service_memories_thread;
     create index memory_service_memories_thread on memory_service_memories (person, kind, seq);
     alter table memory_service_summaries drop column at_ms";
@@ -170,20 +175,23 @@ pub async fn make_pgvector(tables: &Tables) -> Result<(), OperationError> {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::requests::sql::{Dialect, Query, Statement, Transaction};
+    use plugin_api::{
+        requests::sql::{Dialect, Query, Statement, Transaction},
+        testing::database::Database,
+    };
 
     use super::*;
     use crate::{tests::setup::database, words};
 
-    #[test]
-    fn what_was_kept_without_an_owner_before_each_word_is_found() {
+    /// A database of the first version, with these rows, brought to the newest.
+    fn migrated(rows: &[&str]) -> Database {
         let database = database();
         let Migrate { owner, mut migrations } = migrate();
         let later = migrations.split_off(1);
         database.migrate(Migrate { owner, migrations }).expect("the first version");
-        database.run(
-            "insert into memory_service_words (rowid, owner, words) values (7, '15551234567', 'ada drinks tea')",
-        );
+        for row in rows {
+            database.run(row);
+        }
         for version in later {
             let script = version.sql.of(Dialect::Sqlite).to_owned();
             for sql in script.split(';') {
@@ -191,6 +199,44 @@ mod tests {
                 database.transaction(Transaction { statements }).expect("the next version");
             }
         }
+        database
+    }
+
+    #[test]
+    fn a_summary_of_other_turns_than_those_before_it_in_sequence_is_dropped() {
+        let check = |moments: [i64; 4], expected: i64| {
+            let turn = |(seq, at_ms): (usize, i64)| {
+                format!(
+                    "insert into memory_service_memories
+                        (seq, id, person, kind, body, speaker, medium, caller, attachments, tags, wordy, at_ms)
+                     values ({seq}, 'turn_{seq}', '+1', 'turn', 'words', 'person', 'sms', '', '[]', '[]', 0, {at_ms})"
+                )
+            };
+            // Of the first two in the order of time.
+            let mut turns: Vec<(usize, i64)> = (1..).zip(moments).collect();
+            turns.sort_by_key(|(seq, at_ms)| (*at_ms, *seq));
+            let (seq, at_ms) = turns[1];
+            let person = "insert into memory_service_people values ('+1', null, 1, 0, 9)".to_owned();
+            let summary =
+                format!("insert into memory_service_summaries values ('+1', 'Summary.', {at_ms}, {seq}, 2)");
+            let rows: Vec<String> =
+                [person].into_iter().chain(turns.into_iter().map(turn)).chain([summary]).collect();
+            let database = migrated(&rows.iter().map(String::as_str).collect::<Vec<_>>());
+            let kept = database.number("select count(*) from memory_service_summaries");
+            assert_eq!(kept, expected, "{moments:?}");
+        };
+        check([1, 2, 3, 4], 1);
+        check([1, 1, 1, 1], 1);
+        check([2, 1, 3, 4], 0);
+        check([1, 3, 2, 4], 0);
+        check([1, 2, 4, 3], 1);
+        check([5, 2, 3, 4], 0);
+    }
+
+    #[test]
+    fn what_was_kept_without_an_owner_before_each_word_is_found() {
+        let words = "insert into memory_service_words (rowid, owner, words) values (7, '15551234567', 'ada drinks tea')";
+        let database = migrated(&[words]);
         let matched = words::match_sqlite(&["tea".to_owned()], "+15551234567");
         let query = "select rowid as seq from memory_service_words where memory_service_words match $1";
         let found = database.query(Query::new(query).bind(matched)).expect("it is searched");
