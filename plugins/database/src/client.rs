@@ -1,16 +1,19 @@
 //! The database itself: its pools, and how connections are made.
 
 use std::{
-    fs::File,
     path::Path,
     sync::{
-        Arc, PoisonError,
+        Arc, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use plugin_api::{error::Failure, requests::sql::Dialect, tokio::sync::Mutex};
+use plugin_api::{
+    error::Failure,
+    requests::sql::Dialect,
+    tokio::{sync::Mutex, task::spawn_blocking},
+};
 use sqlx::{
     ConnectOptions as _, Database,
     pool::PoolOptions,
@@ -19,8 +22,17 @@ use sqlx::{
 };
 
 use crate::{
-    budget::Budget, certificates::Certificates, errors::outage, holder, place::Place, renewal::Renewal,
-    settings::Settings, target::Target, vec, wal::Wal, writes::Writes,
+    budget::Budget,
+    certificates::Certificates,
+    errors::outage,
+    holder::{self, Hold},
+    place::Place,
+    renewal::Renewal,
+    settings::Settings,
+    target::Target,
+    vec,
+    wal::Wal,
+    writes::Writes,
 };
 
 /// How long SQLite's writer waits for another process; within the process there is only one.
@@ -44,8 +56,8 @@ pub struct Client {
     pub(crate) writes: Writes,
     /// Of an SQLite file, its log.
     pub(crate) wal: Option<Arc<Wal>>,
-    /// Of an SQLite file, that no other process has it.
-    held: std::sync::Mutex<Option<Arc<File>>>,
+    /// Of an SQLite file, that no other process has it, or why that is not so; `None` before the first look.
+    held: std::sync::Mutex<Option<Result<Hold, Failure>>>,
     /// Connections that were made before something changed are not used any more.
     pub(crate) renewal: Renewal,
     /// The pool has what the files hold that the URL names.
@@ -133,17 +145,34 @@ impl Client {
         Ok(options)
     }
 
+    /// Makes an SQLite file ours. What comes of it holds for all requests until it is tried again.
+    pub(crate) async fn hold(&self) -> Result<(), Failure> {
+        let Target::Sqlite(path) = &self.target else { return Ok(()) };
+        if matches!(&*self.held(), Some(Ok(_))) {
+            return Ok(());
+        }
+        let path = path.clone();
+        let hold = spawn_blocking(move || holder::hold(&path)).await;
+        let hold = hold
+            .unwrap_or_else(|_| Err(Failure::internal("the attempt to lock the SQLite file ended early")));
+        let outcome = hold.as_ref().map(|_| ()).map_err(Failure::clone);
+        *self.held() = Some(hold);
+        outcome
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Result<Hold, Failure>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What must be there before a connection is used: the files that the URL names, which a request that comes before the
     /// first probe waits for; an SQLite file must be ours.
     pub(crate) async fn prepared(&self) -> Result<(), Failure> {
         match (&self.db, &self.target) {
-            (Db::Sqlite { writer, .. }, Target::Sqlite(path)) if !writer.is_closed() => {
-                let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-                if held.is_none() {
-                    *held = holder::hold(path)?;
-                }
-                Ok(())
-            }
+            (Db::Sqlite { writer, .. }, _) if !writer.is_closed() => match &*self.held() {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(failure)) => Err(failure.clone()),
+                None => Err(Failure::unavailable(format!("{} is not open yet", self.place))),
+            },
             (Db::Postgres(pool), Target::Postgres(options, certificates))
                 if !self.certified.load(Ordering::Acquire) =>
             {
@@ -181,7 +210,7 @@ impl Client {
             Db::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
-                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *self.held() = None;
             }
         }
     }

@@ -4,13 +4,17 @@
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions, TryLockError},
+    io::{Error, ErrorKind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use plugin_api::error::{Failure, FixAction};
+use plugin_api::{
+    error::{Failure, FixAction},
+    tracing,
+};
 
 /// A process that ends may hold it for a moment longer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -18,28 +22,51 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What this process holds: an instance that hangs shares its lock with the one in its place.
 static HELD: Mutex<BTreeMap<PathBuf, Weak<File>>> = Mutex::new(BTreeMap::new());
 
-/// Holds the file as long as the answer lives. `None` if there can be no lock: what is wrong is said when the database is
-/// opened.
+/// The file is ours as long as this lives; nothing if no lock can be had.
+pub type Hold = Option<Arc<File>>;
+
+/// Holds the file. Blocks for a moment if another process has it.
 ///
 /// # Errors
-/// Another process holds it.
-pub fn hold(database: &Path) -> Result<Option<Arc<File>>, Failure> {
-    let Some(path) = lock_path(database) else { return Ok(None) };
+/// Another process holds it, or a person must mend something first.
+pub fn hold(database: &Path) -> Result<Hold, Failure> {
+    match lock(database) {
+        Ok(Some(file)) => Ok(Some(file)),
+        Ok(None) => Err(in_use(database)),
+        Err(error) if is_impossible(error.kind()) => {
+            tracing::warn!(
+                %error,
+                "no other host is kept out of the SQLite file `{}`, because no lock can be had beside it: let only this \
+                 one use it",
+                database.display()
+            );
+            Ok(None)
+        }
+        Err(error) => Err(no_lock(database, &error)),
+    }
+}
+
+/// `None`: another process has it.
+fn lock(database: &Path) -> Result<Option<Arc<File>>, Error> {
+    let path = lock_path(database)?;
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(file) = held.get(&path).and_then(Weak::upgrade) {
         return Ok(Some(file));
     }
     // One that lies on a read-only disk can be locked as well.
-    let create = || OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let Ok(file) = File::open(&path).or_else(|_| create()) else { return Ok(None) };
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path)?
+        }
+        opened => opened?,
+    };
     let begun = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(PATIENCE / 10),
-            Err(TryLockError::WouldBlock) => return Err(in_use(database)),
-            // Some network file systems know no locks.
-            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
     let file = Arc::new(file);
@@ -47,16 +74,36 @@ pub fn hold(database: &Path) -> Result<Option<Arc<File>>, Failure> {
     Ok(Some(file))
 }
 
-/// `main.db-lock` beside `main.db`, by whatever way that is named. `None` if its folder is not there.
-fn lock_path(database: &Path) -> Option<PathBuf> {
-    let real = database.canonicalize().or_else(|_| {
-        let folder = database.parent().unwrap_or(database).canonicalize()?;
-        Ok::<_, std::io::Error>(folder.join(database.file_name().unwrap_or_default()))
-    });
-    let real = real.ok()?;
-    let mut name = real.file_name()?.to_owned();
+/// Nobody can mend it, or the database itself says better what is wrong: its folder is gone, or a disk is read-only. Some
+/// network file systems know no locks.
+fn is_impossible(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem | ErrorKind::Unsupported)
+}
+
+/// `main.db-lock` beside `main.db`, by whatever way that is named.
+fn lock_path(database: &Path) -> Result<PathBuf, Error> {
+    let real = match database.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = database.parent().unwrap_or(database).canonicalize()?;
+            folder.join(database.file_name().unwrap_or_default())
+        }
+        found => found?,
+    };
+    let mut name = real.file_name().unwrap_or_default().to_owned();
     name.push("-lock");
-    Some(real.with_file_name(name))
+    Ok(real.with_file_name(name))
+}
+
+fn no_lock(database: &Path, error: &Error) -> Failure {
+    let path = database.display();
+    Failure::config_invalid(format!(
+        "the SQLite file `{path}` cannot be reserved by a lock on `{path}-lock`: {error}"
+    ))
+    .setting("url")
+    .advise(
+        FixAction::CorrectSetting,
+        format!("Let the user of this host read and write `{path}-lock` and its folder"),
+    )
 }
 
 fn in_use(database: &Path) -> Failure {

@@ -41,7 +41,7 @@ impl Client {
     pub async fn init(&self) -> Result<(), Failure> {
         if let (Db::Sqlite { writer, .. }, Target::Sqlite(path)) = (&self.db, &self.target) {
             self.make_folder(path).await?;
-            self.prepared().await?;
+            self.hold().await?;
             let mut connection = writer.acquire().await.map_err(|error| self.failure(&error))?;
             for statement in ["begin immediate", SQLITE_PROBE, "rollback"] {
                 if let Err(error) = connection.execute(statement).await {
@@ -56,6 +56,7 @@ impl Client {
 
     /// Asks the database, and writes if nothing else has shown that it can be written.
     pub async fn probe(&self) -> Result<(), Failure> {
+        self.hold().await?;
         let short = self.look().await?;
         // A write has the log checkpointed, without which it is not trusted any more.
         let is_due = self.writes.is_due(short) || self.wal.as_ref().is_some_and(|wal| wal.is_broken());

@@ -45,7 +45,7 @@ async fn more_rows_than_the_limit_are_left_out(fixture: Fixture) {
 }
 
 async fn more_bytes_than_the_limit_are_left_out(fixture: Fixture) {
-    let client = fixture.another(json!({ "result_bytes": 2048 }));
+    let client = fixture.another(json!({ "result_bytes": 2048 })).await;
     let long = "x".repeat(1000);
     let three = Query::new("select $1 as t union all select $1 union all select $1").bind(long.as_str());
     let rows = client.query(&three, None).await.expect("two of them");
@@ -57,7 +57,7 @@ async fn more_bytes_than_the_limit_are_left_out(fixture: Fixture) {
 
 async fn what_execute_returns_is_never_cut(fixture: Fixture) {
     fixture.execute("create table t (n bigint)").await;
-    let client = fixture.another(json!({ "row_limit": 2 }));
+    let client = fixture.another(json!({ "row_limit": 2 })).await;
     let insert = Execute::new("insert into t values (1), (2), (3) returning n");
     expect![
         "invalid: the statement returns more than 2 rows: nothing was changed; see the setting `row_limit`"
@@ -68,7 +68,7 @@ async fn what_execute_returns_is_never_cut(fixture: Fixture) {
 
 async fn a_statement_that_takes_too_long_is_ended(fixture: Fixture) {
     fixture.execute("create table t (n bigint)").await;
-    let client = fixture.another(json!({ "statement_timeout": "200ms", "max_connections": 1 }));
+    let client = fixture.another(json!({ "statement_timeout": "200ms", "max_connections": 1 })).await;
     for _ in 0..2 {
         let outcome = client.execute(Execute::new(endless(&fixture)), None).await;
         expect!["deadline: the statement took too long and was ended: nothing was changed"]
@@ -84,7 +84,7 @@ async fn a_statement_that_takes_too_long_is_ended(fixture: Fixture) {
 
 async fn a_caller_that_gives_up_leaves_nothing_behind(fixture: Fixture) {
     fixture.execute("create table t (n bigint)").await;
-    let client = fixture.another(json!({ "max_connections": 1 }));
+    let client = fixture.another(json!({ "max_connections": 1 })).await;
     for wait in [0, 1, 20, 100] {
         let given_up = client.execute(Execute::new(endless(&fixture)), None);
         let outcome = tokio::time::timeout(Duration::from_millis(wait), given_up).await;
@@ -98,7 +98,7 @@ async fn a_caller_that_gives_up_leaves_nothing_behind(fixture: Fixture) {
 async fn busy_connections_are_said_to_be_so(fixture: Fixture) {
     fixture.execute("create table t (n bigint)").await;
     let settings = json!({ "max_connections": 1, "connect_timeout": "3s", "statement_timeout": "15s" });
-    let client = fixture.another(settings);
+    let client = fixture.another(settings).await;
     client
         .execute(Execute::new("insert into t values (1)"), None)
         .await

@@ -78,7 +78,7 @@ async fn changed_history_is_refused(fixture: Fixture) {
 }
 
 async fn many_hosts_may_start_at_once(fixture: Fixture) {
-    let hosts: Vec<_> = (0..5).map(|_| fixture.another(Json::Null)).collect();
+    let hosts = futures_util::future::join_all((0..5).map(|_| fixture.another(Json::Null))).await;
     let migrate = people();
     let outcomes =
         futures_util::future::join_all(hosts.iter().map(|host| host.migrate(&migrate, None))).await;

@@ -1,6 +1,6 @@
 //! SQLite files that cannot be used, and what is said about them.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 
 use expect_test::{Expect, expect};
 use plugin_api::{error::Policy, requests::sql::Execute, serde_json::Value as Json};
@@ -77,9 +77,43 @@ fn before_init_the_file_is_not_there() {
     run(async {
         let client = client(&format!("sqlite:{place}/none/main.db"), Json::Null);
         let trouble = client.execute(Execute::new("select 1"), None).await.expect_err("no folder");
-        expect!["unavailable: the SQLite file `DIR/none/main.db` cannot be opened or created: check its folder and its rights; nothing was changed"]
+        expect!["unavailable: the SQLite file `DIR/none/main.db` is not open yet; nothing was changed"]
             .assert_eq(&trouble.error.to_string().replace(&place, "DIR"));
         assert!(trouble.outage.is_some());
+    });
+}
+
+#[test]
+fn a_lock_that_cannot_be_had_is_no_leave_to_go_without() {
+    check(
+        |folder| symlink("main.db-lock", folder.path().join("main.db-lock")).expect("our own folder"),
+        "main.db",
+        expect![
+            "config_invalid: the SQLite file `DIR/main.db` cannot be reserved by a lock on `DIR/main.db-lock`: Too many levels of symbolic links (os error 40) [url]"
+        ],
+    );
+}
+
+/// Only an init or a probe tries again: a request does not wait for a lock.
+#[test]
+fn what_came_of_the_lock_holds_until_the_next_probe() {
+    let folder = TempDir::new().expect("a folder");
+    let place = folder.path().display().to_string();
+    let other = fs::File::create(folder.path().join("main.db-lock")).expect("our own folder");
+    other.try_lock().expect("nobody has it");
+    run(async {
+        let client = client(&format!("sqlite:{place}/main.db"), Json::Null);
+        client.init().await.expect_err("another process has it");
+        other.unlock().expect("it is ours");
+        let table = || client.execute(Execute::new("create table t (n bigint)"), None);
+        let trouble = table().await.expect_err("nobody has looked since");
+        expect!["unavailable: the SQLite file `DIR/main.db` is in use by another host; nothing was changed"]
+            .assert_eq(&trouble.error.to_string().replace(&place, "DIR"));
+        client.init().await.expect("it is free");
+        table().await.expect("it is ours");
+        other.try_lock().expect_err("it is held");
+        client.close().await;
+        other.try_lock().expect("it is let go of");
     });
 }
 

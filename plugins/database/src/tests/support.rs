@@ -39,8 +39,10 @@ pub struct Fixture {
 
 impl Fixture {
     /// Another client of the same database, with other settings.
-    pub fn another(&self, settings: Json) -> Client {
-        client(&self.url, settings)
+    pub async fn another(&self, settings: Json) -> Client {
+        let client = client(&self.url, settings);
+        client.hold().await.expect("this process has the file");
+        client
     }
 
     pub async fn execute(&self, sql: &str) {

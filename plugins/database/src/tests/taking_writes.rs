@@ -31,7 +31,7 @@ async fn probes_write_one_row_and_no_more_often_than_needed(fixture: Fixture) {
         fixture.client.probe().await.expect("it is there");
     }
     assert_eq!(written(&fixture).await, first);
-    let another = fixture.another(json!({}));
+    let another = fixture.another(json!({})).await;
     another.probe().await.expect("it is there");
     let second = written(&fixture).await;
     assert!(second.len() == 1 && second != first, "the other one knew of no write: {second:?}");
@@ -40,7 +40,7 @@ async fn probes_write_one_row_and_no_more_often_than_needed(fixture: Fixture) {
 async fn a_write_of_a_user_is_as_good_as_our_own(fixture: Fixture) {
     fixture.execute("create table t (n bigint)").await;
     let before = written(&fixture).await;
-    let another = fixture.another(json!({}));
+    let another = fixture.another(json!({})).await;
     another.execute(Execute::new("delete from t"), None).await.expect("a table");
     assert!(another.writes.is_due(false), "what changed nothing shows nothing");
     another.execute(Execute::new("insert into t values (1)"), None).await.expect("a row");
@@ -90,7 +90,7 @@ async fn hold_the_lock(fixture: &Fixture) -> oneshot::Sender<()> {
 
 async fn a_busy_lock_is_no_failure(fixture: Fixture) {
     let lock = hold_the_lock(&fixture).await;
-    let another = fixture.another(json!({ "connect_timeout": "500ms" }));
+    let another = fixture.another(json!({ "connect_timeout": "500ms" })).await;
     another.probe().await.expect("a busy lock is no failure");
     assert!(another.writes.is_due(false), "and no proof");
     drop(lock);
@@ -98,7 +98,7 @@ async fn a_busy_lock_is_no_failure(fixture: Fixture) {
 
 async fn the_row_is_written_though_somebody_removed_it(fixture: Fixture) {
     fixture.execute("delete from database_writes").await;
-    let another = fixture.another(json!({}));
+    let another = fixture.another(json!({})).await;
     another.probe().await.expect("it is there");
     assert_eq!(written(&fixture).await.len(), 1);
     if fixture.client.dialect() == Dialect::Sqlite {
