@@ -179,7 +179,7 @@ impl Host {
         let routes = Routes::default();
         routes.replace(prepared.routes.clone());
         let access = http::AccessSettings::from(&config.host);
-        let door = http::Door::new(&registry, board.clone());
+        let door = http::Door::new(&registry, board.clone(), &config.host.trusted_proxies);
         let operators = operators(&config);
         let core = Arc::new(Core {
             current: Mutex::new(Current { config, prepared }),

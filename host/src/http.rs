@@ -3,6 +3,7 @@
 //! `Operations`.
 
 mod problem;
+mod shares;
 mod access;
 mod stamp;
 mod etag;
@@ -12,6 +13,7 @@ mod outline;
 mod views;
 mod events;
 mod routes;
+mod bodies;
 mod site;
 mod paths;
 mod health;

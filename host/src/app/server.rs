@@ -60,7 +60,7 @@ mod tests {
                 pending().await
             }
         };
-        let door = Door::new(&prometheus::Registry::new(), board.clone());
+        let door = Door::new(&prometheus::Registry::new(), board.clone(), &[]);
         let server = serve(&board, listener.into_std().unwrap(), Router::new(), door, stop);
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();

@@ -17,7 +17,7 @@ mod same_site;
 mod session;
 mod guesses;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -150,6 +150,11 @@ impl Access {
     /// Who sent a request, how and to which host, as far as the proxies in between are believed.
     pub(super) fn outside<'r>(&self, asked: Asked<'r>) -> Outside<'r> {
         forwarded::outside(asked, &self.trusted_proxies)
+    }
+
+    /// Who sent a request, as far as the proxies in between are believed.
+    pub(super) fn client<'r>(&self, asked: impl Into<Asked<'r>>) -> Option<IpAddr> {
+        self.outside(asked.into()).client
     }
 
     /// Whether the browser reaches the host by an encrypted way alone.

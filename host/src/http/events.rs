@@ -31,7 +31,7 @@ pub(super) async fn follow(State(site): State<Arc<Site>>, request: Request) -> R
         return Err(stopping());
     }
     let reader = site.reader(&request)?;
-    let seat = site.events.seat(reader)?;
+    let seat = site.events.seat(reader, site.access.client(&request))?;
     let endless = request.extensions().get::<Place>().map(Place::endless);
     let has = Has::of(last_event_id(request.headers()), &site.views.current().snapshot);
     let follower = Follower::new(site.clone(), reader, has);

@@ -10,14 +10,12 @@ use axum::{
 };
 use maud::html;
 use serde::Deserialize;
-use tokio::time::timeout;
 
 use super::{
     access::{Access, Asked, COOKIE, LIFETIME, Lock},
     page::{careful, frame},
     problem::Problem,
     site::Site,
-    write::{self, BODY_PATIENCE},
 };
 
 /// A token and the name of its field.
@@ -44,10 +42,8 @@ pub(super) async fn log_in(State(site): State<Arc<Site>>, request: Request) -> R
     if asked.headers.contains_key(header::ORIGIN) {
         site.access.check_page(asked)?;
     }
-    let form =
-        timeout(BODY_PATIENCE, Form::<Login>::from_request(Request::from_parts(parts.clone(), body), &()))
-            .await;
-    let Ok(Form(Login { token })) = form.map_err(|_| write::too_slow())? else {
+    let form = Form::<Login>::from_request(Request::from_parts(parts.clone(), body), &());
+    let Ok(Form(Login { token })) = site.bodies.read(site.access.client(asked), form).await? else {
         return Err(Problem::bad_request(
             "the login is not a form with a field `token`",
             "programs need no login: they send `Authorization: Bearer <token>`",

@@ -19,6 +19,17 @@ pub(super) fn plain<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Proble
     Ok(path)
 }
 
+/// Whether the host itself serves a path, and no plugin can.
+pub(super) fn is_of_host(path: &str) -> bool {
+    HOST_PATHS.into_iter().any(|known| {
+        let mut segments = path.split('/');
+        let fits = known
+            .split('/')
+            .all(|known| segments.next().is_some_and(|is| known.starts_with('{') || known == is));
+        fits && segments.next().is_none()
+    })
+}
+
 /// Nothing is served at this path; names the nearest that are.
 pub(super) fn unknown_path(path: &str, routes: &RouteTable) -> Problem {
     let known = HOST_PATHS.into_iter().chain(routes.paths());
@@ -35,4 +46,23 @@ pub(super) fn unknown_path(path: &str, routes: &RouteTable) -> Problem {
 pub(super) fn wrong_method_of(path: &str, method: &str) -> Problem {
     let detail = format!("{path} does not take {}", quoted(method));
     Problem::method_not_allowed(detail, "use one of the methods that the header `Allow` names")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_host_are_told_from_those_of_plugins() {
+        for own in
+            ["/", "/livez", "/api/health", "/api/health/services/any/verify", "/api/operations/host/reload"]
+        {
+            assert!(is_of_host(own), "{own}");
+        }
+        for other in
+            ["/api/voice", "/api/healthy", "/api/health/services/any/verify/more", "/api/operations", ""]
+        {
+            assert!(!is_of_host(other), "{other}");
+        }
+    }
 }

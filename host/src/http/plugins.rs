@@ -24,10 +24,10 @@ use super::{
     paths::{unknown_path, wrong_method_of},
     problem::{Problem, REPORT, REPORT_PLUGIN, quoted},
     routes::{Found, Guard, PluginRoute},
-    serve::Place,
+    serve::{NoRoom, Place},
     site::Site,
     websocket,
-    write::{BODY_LIMIT, BODY_PATIENCE, larger_than, too_slow},
+    write::{BODY_LIMIT, larger_than},
 };
 use crate::{scrub::one_line, tasks};
 
@@ -83,7 +83,10 @@ async fn answer(
         site.access.operator(&request)?;
     }
     let (mut parts, body) = request.into_parts();
-    let body = read(body, &parts, route.manifest.body_limit.unwrap_or(BODY_LIMIT)).await?;
+    if let Some(no_room) = parts.extensions.get::<NoRoom>().filter(|_| !is_webhook(route)) {
+        return Err(no_room.refuse());
+    }
+    let body = read(site, body, &parts, route.manifest.body_limit.unwrap_or(BODY_LIMIT)).await?;
     let request = to_plugin(site, &parts, params, &body);
     let payload = Bytes::from(
         serde_json::to_vec(&request).map_err(|error| Problem::internal(error.to_string(), REPORT))?,
@@ -146,14 +149,19 @@ async fn admit(site: &Site, guard: &Guard, request: Bytes) -> Result<Admission, 
     })
 }
 
-async fn read(body: Body, parts: &Parts, limit: usize) -> Result<Bytes, Problem> {
+/// Another server waits for the answer, and proves to a guard who it is.
+fn is_webhook(route: &PluginRoute) -> bool {
+    route.guard.is_some() && route.manifest.method != WEBSOCKET && !route.streams
+}
+
+async fn read(site: &Site, body: Body, parts: &Parts, limit: usize) -> Result<Bytes, Problem> {
     let too_large = || larger_than(limit);
     let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|announced: usize| announced > limit) {
         return Err(too_large());
     }
-    timeout(BODY_PATIENCE, to_bytes(body, limit)).await.map_err(|_| too_slow())?.map_err(|_| too_large())
+    site.bodies.read(site.access.client(parts), to_bytes(body, limit)).await?.map_err(|_| too_large())
 }
 
 /// The request as the plugin sees it.

@@ -46,6 +46,7 @@ use self::{
 };
 
 pub use self::door::Door;
+pub(super) use self::reserve::NoRoom;
 
 /// How long the end of an endless answer may take to reach its client.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -58,6 +59,8 @@ const HANDOVER: Duration = Duration::from_millis(250);
 pub(super) struct Limits {
     /// How many connections at once; beyond them the idlest gives way.
     pub(super) connections: u32,
+    /// How many of them may be one client's; beyond them its own idlest gives way. Not so of proxies.
+    pub(super) share: usize,
     /// How many more, where nobody gives way, for those that must always be answered.
     pub(super) reserve: usize,
     /// How long the head of a request may take, and how long a connection may be kept without a request.
@@ -75,6 +78,7 @@ impl Default for Limits {
         Self {
             // A process may usually open 1024 files, and plugins need some of them.
             connections: 800,
+            share: 400,
             reserve: 32,
             head_patience: Duration::from_secs(20),
             write_patience: Duration::from_secs(20),
@@ -153,11 +157,11 @@ pub(super) async fn serve_within(
         };
         // Small frames of a WebSocket are not held back; a socket that refuses is as good.
         let _ = stream.set_nodelay(true);
-        let Some(place) = place(&room, &seats, &door).await else {
+        let Some(place) = place(limits, &room, &seats, &door, client).await else {
             reserve.take(stream, client);
             continue;
         };
-        let seat = seats.take();
+        let seat = seats.take(client);
         let connection =
             Connection { client, place, seat, limits, door: door.clone(), router: router.clone() };
         door.spawn(connection.serve(stream, stopping.subscribe()));
@@ -168,15 +172,27 @@ pub(super) async fn serve_within(
     let _ = room.acquire_many(limits.connections).await;
 }
 
-/// A place that is free, or that an idle connection gives away.
-async fn place(room: &Arc<Semaphore>, seats: &Seats, door: &Door) -> Option<Place> {
-    let permit = match room.clone().try_acquire_owned() {
-        Ok(permit) => permit,
-        Err(_) if seats.ask_the_idlest() => {
-            door.cut_idle();
-            timeout(HANDOVER, room.clone().acquire_owned()).await.ok()?.ok()?
-        }
-        Err(_) => return None,
+/// A place that is free, or that an idle connection gives away; in the place of a client's own if it has its share.
+async fn place(
+    limits: Limits,
+    room: &Arc<Semaphore>,
+    seats: &Seats,
+    door: &Door,
+    client: SocketAddr,
+) -> Option<Place> {
+    let has_its_share = !door.is_proxy(client) && seats.of(client) >= limits.share;
+    let is_asked = has_its_share && seats.ask_the_idlest(Some(client));
+    if has_its_share && !is_asked {
+        return None;
+    }
+    let permit = room.clone().try_acquire_owned().ok();
+    let is_asked = is_asked || (permit.is_none() && seats.ask_the_idlest(None));
+    if is_asked {
+        door.cut_idle();
+    }
+    let permit = match permit {
+        None if is_asked => timeout(HANDOVER, room.clone().acquire_owned()).await.ok()?.ok()?,
+        permit => permit?,
     };
     Some(Place { _permit: Arc::new(permit), endless: Arc::default() })
 }

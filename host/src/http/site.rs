@@ -7,8 +7,8 @@ use plugin_api::{error::OperationError, protocol::CallHeader};
 use tokio::sync::watch;
 
 use super::{
-    Operations, access::Access, events::seats::Events, problem::Problem, routes::Routes, view::Reader,
-    views::Views,
+    Operations, access::Access, bodies::Bodies, events::seats::Events, problem::Problem, routes::Routes,
+    view::Reader, views::Views,
 };
 use crate::status::Board;
 
@@ -18,6 +18,7 @@ pub(super) struct Site {
     pub(super) views: Views,
     pub(super) events: Events,
     pub(super) access: Access,
+    pub(super) bodies: Bodies,
     pub(super) operations: Arc<dyn Operations>,
     pub(super) routes: Routes,
     pub(super) registry: prometheus::Registry,

@@ -1,14 +1,13 @@
 //! A request that wants to change something becomes its body, or is refused: who may not ask, what is no JSON, what is
 //! too large or takes too long.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::{Bytes, HttpBody},
     extract::{FromRequest, Request, rejection::BytesRejection},
     http::{StatusCode, Uri, header},
 };
-use tokio::time::timeout;
 
 use super::{
     access::Asked,
@@ -23,9 +22,6 @@ const SEND_JSON: &str = "send `Content-Type: application/json`";
 
 /// Where the configuration is read again.
 const RELOAD: &str = "/api/operations/host/reload";
-
-/// How long it may take to arrive.
-pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A write that may be served.
 pub(super) struct Write {
@@ -52,8 +48,8 @@ impl FromRequest<Arc<Site>> for Write {
             // Said before the rest is sent, and not waited for.
             return Err(too_large());
         }
-        let body =
-            timeout(BODY_PATIENCE, Bytes::from_request(request, site)).await.map_err(|_| too_slow())?;
+        let client = site.access.client(&request);
+        let body = site.bodies.read(client, Bytes::from_request(request, site)).await?;
         let body = body.map_err(unreadable)?;
         if !is_json && !body.is_empty() {
             return Err(Problem::unsupported_media_type("the body has no content type", SEND_JSON));
@@ -101,10 +97,4 @@ fn too_large() -> Problem {
 /// The body of a request is too large.
 pub(super) fn larger_than(limit: usize) -> Problem {
     Problem::too_large(format!("the body is larger than {limit} bytes"), "send less at a time")
-}
-
-/// The body of a request did not arrive in time.
-pub(super) fn too_slow() -> Problem {
-    let detail = format!("the body did not arrive within {} s", BODY_PATIENCE.as_secs());
-    Problem::request_timeout(detail, "send less at a time, or over a faster connection")
 }

@@ -4,11 +4,13 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::http::shares::household;
 
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
@@ -40,7 +42,7 @@ impl Guesses {
     /// There were too many; says for how long to wait.
     pub(in crate::http) fn wrong(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), SignedDuration> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let from = from.map(source);
+        let from = from.map(household);
         if known.len() >= MOST_SOURCES && !known.contains_key(&from) {
             known.retain(|_, attempts| now.duration_since(attempts.since) < WINDOW);
             forget_oldest(&mut known);
@@ -58,7 +60,7 @@ impl Guesses {
 
     /// The token was right: what went before counts no more.
     pub(in crate::http) fn forget(&self, from: Option<IpAddr>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&from.map(source));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&from.map(household));
     }
 }
 
@@ -69,16 +71,10 @@ fn forget_oldest(known: &mut HashMap<Option<IpAddr>, Attempts>) {
     }
 }
 
-/// One household: an IPv6 network has more addresses than anybody could count.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        short => short,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const ATTEMPTS: u32 = 5;

@@ -1,10 +1,12 @@
 //! What happens at the door is counted, and the host is told while nobody can come in.
 
+use std::{net::SocketAddr, sync::Arc};
+
 use plugin_api::error::ReasonCode;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tokio::task::JoinHandle;
 
-use crate::{clock, status::Board, tasks};
+use crate::{clock, config::Network, status::Board, tasks};
 
 /// Counts connections that were not served as usual. Cheap to clone.
 #[derive(Clone)]
@@ -12,6 +14,8 @@ pub struct Door {
     cut: IntCounterVec,
     failed: IntCounter,
     board: Board,
+    /// The proxies that are believed: their connections are those of many clients.
+    proxies: Arc<[Network]>,
 }
 
 impl Door {
@@ -19,7 +23,7 @@ impl Door {
     ///
     /// # Panics
     /// If the registry has these metrics already.
-    pub fn new(registry: &Registry, board: Board) -> Self {
+    pub fn new(registry: &Registry, board: Board, proxies: &[Network]) -> Self {
         let cut = Opts::new(
             "switchboard_connections_cut_total",
             "Connections that were closed early: idle ones that gave way, clients that did not read their answer, and \
@@ -34,7 +38,12 @@ impl Door {
         let failed = failed.expect("the name and the text are well-formed");
         registry.register(Box::new(cut.clone())).expect("the registry is new, and the names differ");
         registry.register(Box::new(failed.clone())).expect("the registry is new, and the names differ");
-        Self { cut, failed, board }
+        Self { cut, failed, board, proxies: proxies.into() }
+    }
+
+    /// Whether many clients come by this address.
+    pub(super) fn is_proxy(&self, client: SocketAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(client.ip()))
     }
 
     /// An idle connection gave way.

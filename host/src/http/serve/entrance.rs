@@ -88,7 +88,7 @@ impl Entrance {
     /// Closing one descriptor makes room for one client.
     async fn make_room(&mut self, reserve: &Reserve) {
         self.ran_out();
-        if self.seats.ask_the_idlest() {
+        if self.seats.ask_the_idlest(None) {
             self.door.cut_idle();
             return sleep(CLOSING).await;
         }

@@ -1,8 +1,13 @@
 //! Beyond the usual places there are a few for those that must always be answered: whether the process lives, whether it
-//! is ready, and its metrics. One request each, within seconds; everything else is told that there is no room. If these
-//! places are taken, too, the oldest gives way, for a request that is meant for them takes milliseconds.
+//! is ready, its metrics, and webhooks. One request each, within seconds; everything else is told that there is no room.
+//! If these places are taken, too, the oldest gives way of the client that has most of them: a request that is meant for
+//! them takes little time.
 
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo, response::IntoResponse};
 use hyper::{
@@ -14,7 +19,7 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{net::TcpStream, task::AbortHandle, time::timeout};
 
 use super::{Limits, door::Door, patient::Patient};
-use crate::http::problem::Problem;
+use crate::http::{paths::is_of_host, problem::Problem, shares::household};
 
 /// What is always answered.
 const ALWAYS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -33,7 +38,8 @@ impl Lack {
     /// How long the head of a request may take, and how long all of it: where one waits for the other, not long.
     fn patience(self) -> (Duration, Duration) {
         match self {
-            Self::Places => (Duration::from_secs(2), Duration::from_secs(5)),
+            // Those who send webhooks wait for some 15 s.
+            Self::Places => (Duration::from_secs(2), Duration::from_secs(15)),
             Self::Descriptors => (Duration::from_millis(500), Duration::from_secs(1)),
         }
     }
@@ -42,7 +48,7 @@ impl Lack {
         let problem = match self {
             Self::Places => Problem::unavailable(
                 "all connections of the host are in use",
-                "try again in a moment; `/livez`, `/readyz` and `/metrics` are always answered",
+                "try again in a moment; `/livez`, `/readyz`, `/metrics` and webhooks are always answered",
             ),
             Self::Descriptors => Problem::unavailable(
                 "the host has no file descriptor left",
@@ -53,29 +59,53 @@ impl Lack {
     }
 }
 
+/// A request that carries it is served only if it is a webhook.
+#[derive(Clone)]
+pub(in crate::http) struct NoRoom {
+    lack: Lack,
+    door: Door,
+}
+
+impl NoRoom {
+    /// What anything else is told.
+    pub(in crate::http) fn refuse(&self) -> Problem {
+        self.door.cut_for_room();
+        self.lack.problem()
+    }
+}
+
 /// The places, oldest first.
 pub(super) struct Reserve {
     limits: Limits,
     router: Router,
     door: Door,
-    taken: VecDeque<AbortHandle>,
+    taken: Vec<(IpAddr, AbortHandle)>,
 }
 
 impl Reserve {
     pub(super) fn new(limits: Limits, router: Router, door: Door) -> Self {
-        Self { limits, router, door, taken: VecDeque::new() }
+        Self { limits, router, door, taken: Vec::new() }
     }
 
     /// Serves one request in the background.
     pub(super) fn take(&mut self, stream: TcpStream, client: SocketAddr) {
-        self.taken.retain(|task| !task.is_finished());
-        if self.taken.len() >= self.limits.reserve
-            && let Some(oldest) = self.taken.pop_front()
-        {
-            oldest.abort();
+        self.taken.retain(|(_, task)| !task.is_finished());
+        if self.taken.len() >= self.limits.reserve {
+            let oldest = self.oldest_of_the_greediest(client.ip());
+            self.taken.remove(oldest).1.abort();
         }
         let served = self.serve(stream, client, Lack::Places);
-        self.taken.push_back(self.door.spawn(served).abort_handle());
+        self.taken.push((household(client.ip()), self.door.spawn(served).abort_handle()));
+    }
+
+    /// Once there is one more.
+    fn oldest_of_the_greediest(&self, next: IpAddr) -> usize {
+        let mut has = HashMap::from([(household(next), 1)]);
+        for (client, _) in &self.taken {
+            *has.entry(*client).or_default() += 1;
+        }
+        let most = has.values().max().copied().unwrap_or_default();
+        self.taken.iter().position(|(client, _)| has[client] == most).unwrap_or_default()
     }
 
     /// Serves one request.
@@ -85,18 +115,18 @@ impl Reserve {
         client: SocketAddr,
         lack: Lack,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (door, router) = (self.door.clone(), TowerToHyperService::new(self.router.clone()));
+        let no_room = NoRoom { lack, door: self.door.clone() };
+        let router = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let is_meant = ALWAYS.contains(&request.uri().path());
+            let path = request.uri().path();
+            let is_meant = ALWAYS.contains(&path) || !is_of_host(path);
             request.extensions_mut().insert(ConnectInfo(client));
-            let served = is_meant.then(|| router.call(request));
-            if !is_meant {
-                door.cut_for_room();
-            }
+            request.extensions_mut().insert(no_room.clone());
+            let served = if is_meant { Ok(router.call(request)) } else { Err(no_room.refuse()) };
             async move {
                 match served {
-                    Some(answer) => answer.await,
-                    None => Ok(lack.problem().into_response()),
+                    Ok(answer) => answer.await,
+                    Err(problem) => Ok(problem.into_response()),
                 }
             }
         });
@@ -113,6 +143,6 @@ impl Reserve {
 
 impl Drop for Reserve {
     fn drop(&mut self) {
-        self.taken.iter().for_each(AbortHandle::abort);
+        self.taken.iter().for_each(|(_, task)| task.abort());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,6 +15,8 @@ use std::{
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::sync::Notify;
+
+use crate::http::shares::household;
 
 /// A request is being served.
 const BUSY: u64 = u64::MAX;
@@ -29,6 +32,7 @@ pub(super) struct Seats {
 /// One connection as others see it.
 pub(super) struct Seat {
     number: u64,
+    client: IpAddr,
     seats: Arc<Seats>,
     /// Its turn, or [`BUSY`].
     idle_since: AtomicU64,
@@ -40,10 +44,11 @@ pub(super) struct Seat {
 
 impl Seats {
     /// A seat for a new connection, idle until its first request; given back when the guard is dropped.
-    pub(super) fn take(self: &Arc<Self>) -> Taken {
+    pub(super) fn take(self: &Arc<Self>, client: SocketAddr) -> Taken {
         let number = self.turn.fetch_add(1, Relaxed);
         let seat = Arc::new(Seat {
             number,
+            client: household(client.ip()),
             seats: self.clone(),
             idle_since: AtomicU64::new(number),
             is_writing: AtomicBool::new(false),
@@ -54,10 +59,18 @@ impl Seats {
         Taken(seat)
     }
 
-    /// Asks the connection that has been idle the longest to leave; whether there is one.
-    pub(super) fn ask_the_idlest(&self) -> bool {
+    /// How many a client has, without those that were asked to leave.
+    pub(super) fn of(&self, client: SocketAddr) -> usize {
+        let client = household(client.ip());
+        self.lock().values().filter(|seat| seat.client == client && !seat.is_asked.load(Relaxed)).count()
+    }
+
+    /// Asks the connection that has been idle the longest to leave, of all or of one client; whether there is one.
+    pub(super) fn ask_the_idlest(&self, client: Option<SocketAddr>) -> bool {
+        let client = client.map(|client| household(client.ip()));
         let taken = self.lock();
         let idle = taken.values().filter(|seat| seat.is_idle() && !seat.is_asked.load(Relaxed));
+        let idle = idle.filter(|seat| client.is_none_or(|client| seat.client == client));
         let idlest = idle.min_by_key(|seat| seat.idle_since.load(Relaxed));
         idlest.is_some_and(|seat| {
             seat.is_asked.store(true, Relaxed);
@@ -157,16 +170,21 @@ mod tests {
     #[test]
     fn the_idlest_is_asked_first_and_once() {
         let seats = Arc::new(Seats::default());
-        let [first, second, third] = [seats.take(), seats.take(), seats.take()];
+        let client = SocketAddr::from(([192, 0, 2, 1], 1));
+        let other = SocketAddr::from(([192, 0, 2, 2], 1));
+        let [first, second, third] = [seats.take(client), seats.take(client), seats.take(other)];
         let is_asked = |seat: &Taken| seat.0.is_asked.load(Relaxed);
         drop(first.0.begin());
-        assert!(seats.ask_the_idlest());
+        assert_eq!((seats.of(client), seats.of(other)), (2, 1));
+        assert!(seats.ask_the_idlest(None));
         assert!(is_asked(&second) && !is_asked(&third), "the first had a request since");
         let work = third.0.begin();
         first.0.set_writing(true);
-        assert!(!seats.ask_the_idlest(), "a request is served, an answer is written");
+        assert!(!seats.ask_the_idlest(None), "a request is served, an answer is written");
         drop(work);
-        assert!(seats.ask_the_idlest() && is_asked(&third));
+        assert!(!seats.ask_the_idlest(Some(client)), "the one that is idle is another client's");
+        assert_eq!((seats.of(client), seats.of(other)), (1, 1), "one was asked to leave");
+        assert!(seats.ask_the_idlest(None) && is_asked(&third));
         drop((first, second, third));
         assert!(seats.lock().is_empty());
     }

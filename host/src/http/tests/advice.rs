@@ -8,7 +8,7 @@ use plugin_api::{
 };
 
 use super::*;
-use crate::http::write;
+use crate::http::{bodies, write};
 
 const TOKEN: &str = "correct-horse-battery-staple";
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -105,7 +105,7 @@ async fn what_is_asked_wrongly() {
     table.call(&host, &[HERE, JSON, JSON], "{}").await;
     table.call(&host, &[HERE, JSON, ("idempotency-key", "")], "{}").await;
     table.call(&host, &[HERE, JSON], &" ".repeat(write::BODY_LIMIT + 1)).await;
-    table.problem(write::too_slow()).await;
+    table.problem(bodies::too_slow(bodies::PATIENCE)).await;
     expect![[r#"
         400 the path is not UTF-8 once it is decoded
           -> write names as `/api/health/integrations` lists them: they are snake_case

@@ -243,11 +243,34 @@ async fn when_all_seats_are_taken_others_may_poll() {
 async fn nobody_takes_the_seats_of_operators() {
     let host = exposed();
     let mut clients = Vec::new();
-    for _ in 0..448 {
-        clients.push(Client::follow(&host, None).await);
+    for number in 0..448_u16 {
+        clients.push(Client::read(ask_from(&host, u8::try_from(number / 64).unwrap()).await));
     }
-    assert!(host.get(PATH).await.body.contains("448 event streams are open, which is the limit"));
+    let refused = Answer::read(ask_from(&host, 99).await).await;
+    assert!(refused.body.contains("448 event streams are open, which is the limit"), "{}", refused.body);
     operator(&host).await.next().await.unwrap();
+}
+
+/// What a client without a token gets, one of many.
+async fn ask_from(host: &Host, number: u8) -> Response {
+    let client = ConnectInfo(SocketAddr::from(([192, 0, 2, number], 40_000)));
+    host.send(Request::get(PATH).extension(client).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn one_client_has_a_share_of_the_seats() {
+    let host = exposed();
+    let mut clients = Vec::new();
+    for _ in 0..64 {
+        clients.push(Client::read(ask_from(&host, 1).await));
+    }
+    let refused = Answer::read(ask_from(&host, 1).await).await;
+    assert_eq!(refused.header(header::RETRY_AFTER), "15");
+    let detail = "this client has 64 event streams open, which is the limit";
+    assert!(refused.body.contains(detail), "{}", refused.body);
+    Client::read(ask_from(&host, 2).await).next().await.unwrap();
+    clients.pop();
+    Client::read(ask_from(&host, 1).await).next().await.unwrap();
 }
 
 #[tokio::test]

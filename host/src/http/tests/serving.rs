@@ -1,9 +1,15 @@
 //! Real connections: limits of each, room for all, and an end that cuts nobody.
 
-use axum::routing::get;
+use std::net::Ipv4Addr;
+
+use axum::{
+    middleware::{Next, from_fn},
+    response::IntoResponse,
+    routing::get,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Notify, oneshot},
     task::JoinHandle,
 };
@@ -22,8 +28,17 @@ struct Server {
     board: Board,
 }
 
+/// As the routes of plugins do.
+async fn only_webhooks_without_room(request: Request<Body>, next: Next) -> Response {
+    let no_room = request.extensions().get::<serve::NoRoom>().cloned();
+    match no_room.filter(|_| !["/livez", "/webhook"].contains(&request.uri().path())) {
+        Some(no_room) => no_room.refuse().into_response(),
+        None => next.run(request).await,
+    }
+}
+
 fn door(registry: &prometheus::Registry) -> Door {
-    Door::new(registry, board(Vec::new()))
+    Door::new(registry, board(Vec::new()), &[])
 }
 
 /// More than lies on the way between two ends of a connection.
@@ -31,6 +46,7 @@ const LONG: usize = 64 << 20;
 
 const QUICK: Limits = Limits {
     connections: 64,
+    share: 64,
     reserve: 2,
     head_patience: Duration::from_millis(200),
     write_patience: Duration::from_secs(600),
@@ -64,14 +80,16 @@ impl Server {
                 }),
             )
             .route("/long", get(|| async { vec![b'x'; LONG] }))
-            .route("/livez", get(|| async { "alive" }));
+            .route("/livez", get(|| async { "alive" }))
+            .route("/webhook", get(|| async { "heard" }))
+            .layer(from_fn(only_webhooks_without_room));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { _ = stopped.await };
         let registry = prometheus::Registry::new();
         let board = board(Vec::new());
-        let door = Door::new(&registry, board.clone());
+        let door = Door::new(&registry, board.clone(), &["127.0.0.9".parse().unwrap()]);
         let served = tokio::spawn(serve_within(limits, listener, router, door, stopped));
         Self { address, entered, release, stop, served, registry, board }
     }
@@ -213,12 +231,68 @@ async fn where_nobody_is_idle_the_process_still_answers_for_itself() {
     let silent = [server.send(b"").await, server.send(b"").await, server.send(b"").await];
     let alive = server.exchange(b"GET /livez?_=1 HTTP/1.1\r\nhost: here\r\n\r\n").await;
     assert!(alive.starts_with("HTTP/1.1 200 ") && alive.ends_with("alive"), "{alive}");
-    assert_eq!(server.cut("room"), 1);
     drop(silent);
+    let webhook = server.exchange(b"GET /webhook HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    assert!(webhook.starts_with("HTTP/1.1 200 ") && webhook.ends_with("heard"), "{webhook}");
+    let health = server.exchange(b"GET /api/health HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    assert!(health.starts_with("HTTP/1.1 503 "), "{health}");
+    assert_eq!(server.cut("room"), 2);
 
     server.release.notify_one();
     read_until(&mut busy, "slow").await;
     server.serves_again().await;
+}
+
+/// From the address of another client, which this machine has as well.
+async fn connect_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_client_beyond_its_share_takes_the_places_of_nobody_else() {
+    let server = Server::start(Limits { connections: 8, share: 2, ..PATIENT }).await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        busy.push(server.send(GET_SLOW).await);
+        server.entered.notified().await;
+    }
+    let refused = server.exchange(GET_QUICK).await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    let ask = async |from| {
+        let mut other = connect_from(from, server.address).await;
+        other.write_all(GET_QUICK).await.unwrap();
+        read_until(&mut other, &Ipv4Addr::from(from).to_string()).await;
+        other
+    };
+    let first = ask([127, 0, 0, 2]).await;
+    let mut second = ask([127, 0, 0, 2]).await;
+    let third = ask([127, 0, 0, 2]).await;
+    assert_eq!(read_all(first).await, "", "its own idlest gave way");
+    second.write_all(GET_QUICK_ONCE).await.unwrap();
+    assert!(read_all(second).await.ends_with("127.0.0.2"), "another is kept");
+    assert_eq!(server.cut("idle"), 1);
+    drop(third);
+    // Of a proxy nobody knows whose they are.
+    let through = [ask([127, 0, 0, 9]).await, ask([127, 0, 0, 9]).await, ask([127, 0, 0, 9]).await];
+    assert!(server.cut("idle") == 1 && through.len() == 3);
+    for mut busy in busy {
+        server.release.notify_one();
+        read_until(&mut busy, "slow").await;
+    }
+}
+
+#[tokio::test]
+async fn in_the_reserve_the_greediest_gives_way() {
+    let server = Server::start(Limits { connections: 1, ..PATIENT }).await;
+    let _busy = server.send(GET_SLOW).await;
+    server.entered.notified().await;
+    let mut first = connect_from([127, 0, 0, 2], server.address).await;
+    let greedy = [server.send(b"").await, server.send(b"").await, server.send(b"").await];
+    first.write_all(b"GET /livez HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    assert!(read_all(first).await.ends_with("alive"), "it came first, and alone");
+    drop(greedy);
 }
 
 #[tokio::test]
