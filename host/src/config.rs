@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use plugin_api::level::Level;
 use serde_json::{Map, Value};
 
 mod problem;
@@ -126,6 +127,8 @@ pub struct PluginConfig {
     pub approve: Vec<String>,
     /// The plugins that may call its operations about people; `None`: those that its manifest names.
     pub callers: Option<Vec<String>>,
+    /// How certain it must be who speaks, by operation, where that is not as its manifest names it.
+    pub needs: BTreeMap<String, Level>,
     /// The least severe level of its log; `None`: the host's.
     pub log_level: Option<LogLevel>,
     /// Its own settings, as the file has them.
@@ -148,6 +151,7 @@ impl PluginConfig {
             tools: Vec::new(),
             approve: Vec::new(),
             callers: None,
+            needs: BTreeMap::new(),
             log_level: None,
             settings: SettingsTable::default(),
         }

@@ -15,6 +15,7 @@ use std::{
 use arc_swap::ArcSwap;
 use plugin_api::{
     error::{OperationError, RootCause},
+    level::Level,
     manifest::{Manifest, OperationMode},
     protocol::{CallHeader, HOST},
     requests::host::NotInService,
@@ -60,6 +61,8 @@ pub struct SlotSpec {
     pub manifest: Arc<Manifest>,
     /// The plugins that may call its operations about people, if plugins.toml says so.
     pub callers: Option<Vec<String>>,
+    /// How certain it must be who speaks, by operation, where plugins.toml says so.
+    pub needs: BTreeMap<String, Level>,
     /// The declared dependencies that plugins.toml names: the name in the manifest, and the instance that serves it.
     pub links: HashMap<String, String>,
     /// How many calls at once, and for how long.
@@ -219,8 +222,7 @@ impl Switch {
         mut header: CallHeader,
         payload: Vec<u8>,
     ) -> Result<Vec<u8>, OperationError> {
-        header.caller = caller.name().map(str::to_owned);
-        header.trace.get_or_insert_with(new_trace);
+        caller.complete(&mut header);
         let outcome = if header.plugin == HOST && !caller.is_nobody() {
             self.call_host(caller, header, payload).await
         } else {
@@ -250,6 +252,7 @@ impl Switch {
         let found = self.find(caller, &header.plugin);
         let slot = found.inspect_err(|error| self.unreachable(&header, error))?;
         slot.admit(caller, &header.operation)?;
+        slot.admit_person(&header)?;
         self.run(&slot, header, payload).await
     }
 
@@ -358,6 +361,16 @@ impl Caller {
         match self {
             Self::Operator | Self::Nobody => None,
             Self::Plugin(name) => Some(name),
+        }
+    }
+
+    /// The header as it goes on: what a caller writes of itself is not believed, and neither is a person of whom no one
+    /// says how certain they are.
+    fn complete(&self, header: &mut CallHeader) {
+        header.caller = self.name().map(str::to_owned);
+        header.trace.get_or_insert_with(new_trace);
+        if header.person.is_some() && matches!(self, Self::Plugin(_)) {
+            header.level.get_or_insert(Level::Shown);
         }
     }
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::{
     error::OperationError,
+    level::Level,
     protocol::{CallHeader, CreateRequest, HOST, OutgoingHeader, to_json},
     requests::{
         Request,
@@ -154,6 +155,11 @@ impl Call {
         self.header.person.as_deref()
     }
 
+    /// How certain it is who they are; `None` if nobody speaks for themselves: an operator or a plugin asks for nobody.
+    pub fn level(&self) -> Option<Level> {
+        self.header.level
+    }
+
     /// Makes a repeated call harmless: calls with the same key take effect at most once.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.header.idempotency_key.as_deref()
@@ -201,9 +207,17 @@ impl Dependency {
         self
     }
 
-    /// On behalf of this person, instead of the person of the call being served.
+    /// On behalf of this person, instead of the person of the call being served. If it is the same one, the level of the
+    /// call being served goes with them; otherwise [`Dependency::level`] gives it, and without it they count as merely
+    /// [shown](Level::Shown).
     pub fn person(mut self, person: impl Into<String>) -> Self {
         self.header.person = Some(person.into());
+        self
+    }
+
+    /// So certain is it who the person is, instead of the level of the call being served.
+    pub fn level(mut self, level: Level) -> Self {
+        self.header.level = Some(level);
         self
     }
 
@@ -262,12 +276,15 @@ impl Dependency {
         let (served, own) = (Call::current(), &self.header);
         let remaining = served.as_ref().and_then(Call::remaining);
         let remaining = remaining.map(|left| left.as_millis().try_into().unwrap_or(u64::MAX));
+        let person_served = served.as_ref().and_then(Call::person);
+        let is_same = own.person.as_deref().is_none_or(|person| Some(person) == person_served);
         let header = OutgoingHeader {
             plugin: &own.plugin,
             operation,
             deadline_ms: [own.deadline_ms, remaining].into_iter().flatten().min(),
             trace: own.trace.as_deref().or(served.as_ref().and_then(Call::trace)),
-            person: own.person.as_deref().or(served.as_ref().and_then(Call::person)),
+            person: own.person.as_deref().or(person_served),
+            level: own.level.or(served.as_ref().filter(|_| is_same).and_then(Call::level)),
             idempotency_key: own.idempotency_key.as_deref(),
         };
         let unwritable =
@@ -297,6 +314,11 @@ impl Host {
     /// As [`Dependency::person`].
     pub fn person(self, person: impl Into<String>) -> Self {
         Self { target: self.target.person(person) }
+    }
+
+    /// As [`Dependency::level`].
+    pub fn level(self, level: Level) -> Self {
+        Self { target: self.target.level(level) }
     }
 
     /// As [`Dependency::trace`].

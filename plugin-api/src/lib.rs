@@ -53,6 +53,8 @@
 //! - [`worker`]: a background loop, watched.
 //! - [`web`]: text in pages, and where the host is reached.
 //! - [`phone`]: what is a telephone number, and a name of Twilio's.
+//! - [`level`]: how certain it is who speaks.
+//! - [`origin`]: who wrote a text that a language model reads.
 //! - [`files`]: small files that the settings name, which hold nobody up.
 //! - [`process`]: which process work was claimed by.
 //! - [`lease`]: until when, by the database's clock.
@@ -77,6 +79,8 @@ pub mod deliveries;
 pub mod worker;
 pub mod web;
 pub mod phone;
+pub mod level;
+pub mod origin;
 pub mod files;
 pub mod process;
 pub mod lease;

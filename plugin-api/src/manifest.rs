@@ -7,6 +7,8 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::level::Level;
+
 #[cfg(feature = "judge")]
 pub mod judge;
 mod route;
@@ -123,6 +125,9 @@ pub struct OperationManifest {
     /// this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callers: Option<Vec<String>>,
+    /// How certain it must be who the person of a call is, unless `needs` in plugins.toml says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Level>,
 }
 
 impl OperationManifest {
@@ -141,6 +146,7 @@ impl OperationManifest {
             doctor: false,
             guard: false,
             callers: None,
+            needs: None,
         }
     }
 }

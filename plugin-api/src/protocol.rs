@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::level::Level;
+
 /// The name under which the host's own operations are called.
 pub const HOST: &str = "host";
 
@@ -32,6 +34,9 @@ pub struct CallHeader {
     /// The person on whose behalf it is done. Tools take the person from here, never from a model's arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    /// How certain it is who they are. The host takes a plugin's person without a level for [`Level::Shown`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
     /// Makes a repeated call harmless: calls with the same key take effect at most once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -48,6 +53,8 @@ pub(crate) struct OutgoingHeader<'a> {
     pub trace: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<&'a str>,
 }

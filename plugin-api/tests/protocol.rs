@@ -46,7 +46,7 @@ fn a_call_header() {
         json!({
             "plugin": "database", "operation": "query", "deadline_ms": 1500,
             "trace": "4bf92f3577b34da6a3ce929d0e0e4736", "caller": "memory_service", "person": "ali",
-            "idempotency_key": "a1",
+            "level": "attested", "idempotency_key": "a1",
         }),
     );
 }
@@ -167,6 +167,7 @@ fn a_manifest() {
             "operations": [{
                 "name": "send", "mode": "call", "about": "Sends.", "request": {}, "response": {}, "tool": true,
                 "idempotent": true, "keyed": true, "doctor": true, "needs_approval": true,
+                "needs": "attested",
             }],
             "routes": [{
                 "method": "POST", "path": "/mail", "operation": "send", "access": { "guard": "mail.admit" },
@@ -196,5 +197,5 @@ fn what_routes_hand_over() {
         json!({ "status": 204 }),
         json!({ "status": 200, "headers": [["x-a", "b"]], "body": { "base64": "/w==" } }),
     );
-    check::<Admission>(json!({}), json!({ "person": "ali" }));
+    check::<Admission>(json!({}), json!({ "person": "ali", "level": "signed" }));
 }

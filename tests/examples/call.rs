@@ -103,6 +103,7 @@ fn webhook(host: &TestHost, below: &str, status: &str) -> String {
         ("CallStatus", status),
         ("Direction", "inbound"),
         ("From", CALLER),
+        ("StirVerstat", "TN-Validation-Passed-A"),
         ("To", NUMBER),
     ];
     let path = format!("{VOICE}{below}");

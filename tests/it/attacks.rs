@@ -3,13 +3,19 @@
 
 mod caching;
 mod calendars;
+mod model;
+mod origins;
 mod plugins;
+mod speakers;
 
 use libtest_mimic::Trial;
 use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
 
 pub fn tests() -> Vec<Trial> {
-    [caching::tests(), calendars::tests(), plugins::tests()].into_iter().flatten().collect()
+    [caching::tests(), calendars::tests(), origins::tests(), plugins::tests(), speakers::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The same attack with each database.

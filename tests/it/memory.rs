@@ -540,8 +540,8 @@ fn one_number_is_one_person_however_they_are_heard() -> Outcome {
     }
     let forged = "CallSid=CA2&From=%2B15551234567&Direction=inbound&StirVerstat=TN-Validation-Failed-A";
     let heard = hear(forged)?;
-    assert_eq!(heard.status, 400, "{}", heard.body);
-    assert!(heard.body.contains("on behalf of nobody"), "{}", heard.body);
+    assert_eq!(heard.status, 403, "{}", heard.body);
+    assert!(heard.body.contains("whoever speaks here is `withheld`"), "{}", heard.body);
     let people = host.call("memory_service", "people", &json!({})).json();
     let known: Vec<_> = people["people"].as_array().expect("a list").iter().collect();
     assert_eq!(known.len(), 1, "{people}");

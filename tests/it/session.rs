@@ -87,6 +87,7 @@ fn webhook(host: &TestHost, path: &str) -> Result<String, Missing> {
 fn report(host: &TestHost, path: &str, status: &str) -> Result<String, Missing> {
     let form = json!({ "AccountSid": "AC0000000000000000000000000000000a", "ApiVersion": "2010-04-01",
         "CallSid": CALL, "CallStatus": status, "Direction": "inbound", "From": CALLER,
+        "StirVerstat": "TN-Validation-Passed-A",
         "To": "+15551234567" });
     let signature = sign(TOKEN, &format!("{PUBLIC}{VOICE}{path}"), &form, "HMAC_SHA1")?;
     let fields = form.as_object().expect("a form has fields").iter();

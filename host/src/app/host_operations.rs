@@ -141,11 +141,11 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
         })
         .about("returns a fingerprint of the host's secret key, which reveals nothing of the key")
         .with("tools", move |request: Request<Value>| {
-            let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name));
+            let listed: Result<Vec<Tool>, _> = plugin(&request.caller).map(|name| tools.tools(name, request.header.level));
             async move { listed }
         })
         .with("toolset", move |request: Request<FetchToolset>| {
-            let listed = plugin(&request.caller).map(|name| toolsets.toolset(name));
+            let listed = plugin(&request.caller).map(|name| toolsets.toolset(name, request.header.level));
             async move { listed }
         })
         .with("call_tool", move |request: Request<CallTool>| call_tool(tool_caller.clone(), request))

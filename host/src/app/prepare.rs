@@ -10,7 +10,7 @@ use std::{
 use plugin_api::manifest::{Access, Manifest, OperationMode, RouteManifest, judge::cannot_guard};
 
 use crate::{
-    config::{self, Config, LibraryRef, PluginConfig, Problem, Problems, Resolution},
+    config::{self, Config, LibraryRef, PluginConfig, Problem, Problems, Resolution, closest},
     graph::{self, StartPlan},
     http::{Guard, PluginRoute, RouteTable},
     loader::{self, Library, LoadError},
@@ -80,6 +80,7 @@ pub(super) fn prepare_with(config: &Config, mut libraries: Libraries) -> Result<
     let mut problems = shared_libraries(&plugins);
     problems.extend(plugins.iter().flat_map(|plugin| unusable_guards(plugin, &plugins)));
     problems.extend(plugins.iter().filter_map(useless_callers));
+    problems.extend(plugins.iter().flat_map(useless_needs));
     let nodes = plugins.iter().map(|plugin| graph::node(&plugin.config, plugin.manifest(), config)).collect();
     let plan = graph::plan(nodes).map_err(|found| problems.extend(found));
     let routes = RouteTable::new(plugins.iter().flat_map(routes_of)).map_err(|found| problems.extend(found));
@@ -124,6 +125,21 @@ fn useless_callers(plugin: &PreparedPlugin) -> Option<Problem> {
         );
         Problem::new(message).at(plugin.config.line).hint("remove it")
     })
+}
+
+/// Levels of operations that the plugin does not have.
+fn useless_needs(plugin: &PreparedPlugin) -> Vec<Problem> {
+    let (Some(manifest), name) = (plugin.manifest(), &plugin.config.name) else { return Vec::new() };
+    let known = || manifest.operations.iter().map(|operation| operation.name.as_str());
+    let unknown = plugin.config.needs.keys().filter(|operation| !known().any(|known| known == *operation));
+    let problem = |operation: &String| {
+        let message =
+            format!("`needs` of `[plugins.{name}]` names `{operation}`, which `{name}` has no operation for");
+        let meant = closest(operation, known());
+        let hint = meant.map_or_else(|| "remove it".to_owned(), |meant| format!("did you mean `{meant}`?"));
+        Problem::new(message).at(plugin.config.line).hint(hint)
+    };
+    unknown.map(problem).collect()
 }
 
 /// The routes of a plugin, each with the instance that guards it.

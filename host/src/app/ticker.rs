@@ -80,6 +80,7 @@ mod tests {
             name: "mail".to_owned(),
             manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
             callers: None,
+            needs: Default::default(),
             links: Default::default(),
             limits: Limits::new(Duration::from_secs(1), 1, 1),
             tools: ToolPolicy::default(),

@@ -81,6 +81,7 @@ impl Prepared {
             name: plugin.config.name.clone(),
             manifest: Arc::new(manifest.clone()),
             callers: plugin.config.callers.clone(),
+            needs: plugin.config.needs.clone(),
             links,
             limits: Limits::new(calls.timeout, calls.concurrent, calls.queue),
             tools: ToolPolicy {

@@ -156,6 +156,7 @@ impl Judge<'_> {
             tools: self.each(&format!("{section}/tools"), &keys.tools, tool_pattern),
             approve: self.each(&format!("{section}/approve"), &keys.approve, tool_pattern),
             callers: keys.callers,
+            needs: keys.needs,
             log_level: keys.log_level,
             settings: self.settings(&format!("{section}/settings"), keys.settings),
             name,

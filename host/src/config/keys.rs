@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use plugin_api::settings::Span;
+use plugin_api::{level::Level, settings::Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -139,6 +139,8 @@ pub(super) struct PluginKeys {
     /// The plugins that may call its operations about people, such as memory_service.forget. Default: those that its
     /// manifest names.
     pub callers: Option<Vec<String>>,
+    /// How certain it must be who speaks, by operation: shown, attested or signed. Default: what its manifest names.
+    pub needs: BTreeMap<String, Level>,
     /// The least severe level of its log, if not the host's.
     pub log_level: Option<LogLevel>,
     /// The plugin's own settings.
@@ -159,6 +161,7 @@ impl Default for PluginKeys {
             tools: Vec::new(),
             approve: Vec::new(),
             callers: None,
+            needs: BTreeMap::new(),
             log_level: None,
             settings: Map::new(),
         }

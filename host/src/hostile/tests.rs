@@ -196,6 +196,7 @@ fn toml_like() -> impl Strategy<Value = Vec<u8>> {
         "tools",
         "approve",
         "callers",
+        "needs",
         "settings",
         "log_level",
     ]);

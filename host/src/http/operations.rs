@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
-use plugin_api::protocol::CallHeader;
+use plugin_api::{level::Level, protocol::CallHeader};
 use serde::de::IgnoredAny;
 
 use super::{
@@ -38,7 +38,9 @@ pub(super) async fn call(
     let name = format!("{plugin}.{operation}");
     let person = value(&headers, PERSON)?;
     let idempotency_key = value(&headers, IDEMPOTENCY_KEY)?;
-    let header = CallHeader { plugin, operation, person, idempotency_key, ..CallHeader::default() };
+    // Operators answer for those whom they name.
+    let level = person.as_ref().map(|_| Level::Signed);
+    let header = CallHeader { plugin, operation, person, level, idempotency_key, ..CallHeader::default() };
     let response = site.operations.call(header, body).await.map_err(Problem::of_plugin)?;
     if serde_json::from_slice::<IgnoredAny>(&response).is_err() {
         return Err(Problem::internal(

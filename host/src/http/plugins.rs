@@ -12,6 +12,7 @@ use futures_util::stream;
 use plugin_abi::boundary::Frame;
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    level::Level,
     manifest::{Access, WEBSOCKET},
     pipe::PipeEnd,
     protocol::CallHeader,
@@ -91,14 +92,16 @@ async fn answer(
     let payload = Bytes::from(
         serde_json::to_vec(&request).map_err(|error| Problem::internal(error.to_string(), REPORT))?,
     );
-    let person = match &route.guard {
-        Some(guard) => admit(site, guard, payload.clone()).await?.person,
-        None => None,
+    let Admission { person, level } = match &route.guard {
+        Some(guard) => admit(site, guard, payload.clone()).await?,
+        None => Admission::default(),
     };
+    let level = level.or(person.as_ref().map(|_| Level::Shown));
     let header = CallHeader {
         plugin: route.plugin.clone(),
         operation: route.manifest.operation.clone(),
         person,
+        level,
         ..CallHeader::default()
     };
     if route.manifest.method == WEBSOCKET {

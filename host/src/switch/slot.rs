@@ -1,7 +1,7 @@
 //! The place of one plugin in the switch, with or without an instance.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -9,7 +9,9 @@ use std::{
 use arc_swap::ArcSwapOption;
 use plugin_api::{
     error::OperationError,
+    level::Level,
     manifest::{Manifest, OperationMode},
+    protocol::CallHeader,
 };
 
 use crate::loader::Instance;
@@ -27,6 +29,7 @@ pub(super) struct Slot {
     name: String,
     manifest: Arc<Manifest>,
     callers: Option<Vec<String>>,
+    needs: BTreeMap<String, Level>,
     links: HashMap<String, String>,
     limits: Limits,
     tools: ToolPolicy,
@@ -49,7 +52,7 @@ pub(super) struct Operation {
 
 impl Slot {
     pub(super) fn new(spec: SlotSpec, metrics: &CallMetrics, in_use: Arc<InUse>) -> Self {
-        let SlotSpec { name, manifest, callers, links, limits, tools } = spec;
+        let SlotSpec { name, manifest, callers, needs, links, limits, tools } = spec;
         in_use.set_operations(manifest.operations.iter().map(|operation| operation.name.as_str()));
         let operations = manifest.operations.iter().map(|operation| {
             let (metrics, usage) = (metrics.operation(&name, &operation.name), in_use.usage(&operation.name));
@@ -59,7 +62,19 @@ impl Slot {
         });
         let operations = operations.collect();
         let (attachment, vacant_since) = (ArcSwapOption::empty(), Mutex::new(Instant::now()));
-        Self { name, manifest, callers, links, limits, tools, operations, in_use, attachment, vacant_since }
+        Self {
+            name,
+            manifest,
+            callers,
+            needs,
+            links,
+            limits,
+            tools,
+            operations,
+            in_use,
+            attachment,
+            vacant_since,
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -95,6 +110,25 @@ impl Slot {
                 )))
             }
         }
+    }
+
+    /// Whether it is certain enough who the person of the call is.
+    pub(super) fn admit_person(&self, header: &CallHeader) -> Result<(), OperationError> {
+        let (name, operation) = (&self.name, &header.operation);
+        match (self.needs(operation), header.level) {
+            (Some(needed), Some(level)) if level < needed => Err(OperationError::denied(format!(
+                "`{name}.{operation}` needs a person of level `{}`, and whoever speaks here is `{}`: it is not certain                  enough who they are",
+                needed.as_str(),
+                level.as_str()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// How certain it must be who speaks, if that matters.
+    pub(super) fn needs(&self, operation: &str) -> Option<Level> {
+        let declared = || self.manifest.operation(operation).and_then(|declared| declared.needs);
+        self.needs.get(operation).copied().or_else(declared)
     }
 
     pub(super) fn limits(&self) -> &Limits {

@@ -14,9 +14,7 @@ use plugin_api::{
 
 use crate::tasks;
 
-use super::{
-    Caller, Switch, attachment::Visit, blame::Terms, late, metrics::OpenStream, new_trace, slot::Slot,
-};
+use super::{Caller, Switch, attachment::Visit, blame::Terms, late, metrics::OpenStream, slot::Slot};
 
 /// How long who serves a stream may go on after it was closed, to put things in order.
 const AFTERCARE: Duration = Duration::from_secs(5);
@@ -32,11 +30,11 @@ impl Switch {
         mut header: CallHeader,
         payload: Vec<u8>,
     ) -> Result<PipeEnd, OperationError> {
-        header.caller = caller.name().map(str::to_owned);
-        header.trace.get_or_insert_with(new_trace);
+        caller.complete(&mut header);
         let found = self.find(caller, &header.plugin);
         let slot = found.inspect_err(|error| self.unreachable(&header, error))?;
         slot.admit(caller, &header.operation)?;
+        slot.admit_person(&header)?;
         let opened = self.open_on(slot, header, payload).await;
         opened.map_err(|error| self.scrubbed(error))
     }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     loader::PluginHost,
-    status::{BoardConfig, Finding},
+    status::{BoardConfig, Finding, PluginSpec},
 };
 
 /// In the words of an error with which a stream is refused.
@@ -144,7 +144,8 @@ impl World {
         scrubber.add(["hunter22".to_owned()]);
         let (boot_id, version) = ("test".to_owned(), "0".to_owned());
         let now = jiff::Timestamp::now();
-        let board = Board::new(BoardConfig { boot_id, version, plugins: Vec::new(), now });
+        let plugins = CHAIN.iter().map(|(name, _)| PluginSpec::new(*name)).collect();
+        let board = Board::new(BoardConfig { boot_id, version, plugins, now });
         let switch = Switch::new(&board, causes, scrubber, metrics, Arc::new(|_, _| {}));
         let told: Arc<Mutex<BTreeMap<String, Vec<Finding>>>> = Arc::default();
         let sink = told.clone();
@@ -222,6 +223,7 @@ fn slot(name: &str, asks: Option<&str>, operations: &[&str]) -> SlotSpec {
         name: name.to_owned(),
         manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
         callers: None,
+        needs: Default::default(),
         links: asks.iter().map(|asks| ((*asks).to_owned(), (*asks).to_owned())).collect(),
         limits: Limits::new(Duration::from_secs(10), 4, 4),
         tools: ToolPolicy::default(),
@@ -283,6 +285,76 @@ async fn operations_about_people_are_for_the_plugins_that_are_named() {
     assert_eq!(ask("mail", Some(&["mail"])).await, Ok(()));
     assert_eq!(ask("web", Some(&["mail"])).await, Err(refused.replace("`mail`", "`web`")));
     assert!(world.call("store", None, &Value::Null).await.is_ok(), "operators may");
+}
+
+#[tokio::test]
+async fn an_operation_refuses_whoever_is_less_certain_than_it_needs() {
+    let world = World::new();
+    let levels = [Level::Own, Level::Withheld, Level::Shown, Level::Attested, Level::Signed];
+    let add = |needs: Option<Level>, of_operator: Option<Level>| {
+        let mut store = slot("store", None, &["work"]);
+        let mut manifest = Manifest::clone(&store.manifest);
+        manifest.operations[0].needs = needs;
+        manifest.operations[1].needs = needs;
+        manifest.operations[0].tool = true;
+        store.manifest = Arc::new(manifest);
+        store.needs = of_operator.map(|level| ("work".to_owned(), level)).into_iter().collect();
+        let mut web = slot("web", Some("store"), &[]);
+        web.tools.allow = vec![Pattern::new("*")];
+        world.switch.add([store, web]);
+        world.attach("store", None);
+    };
+    let header = |operation: &str, person: Option<&str>, level| CallHeader {
+        plugin: "store".to_owned(),
+        operation: operation.to_owned(),
+        person: person.map(str::to_owned),
+        level,
+        ..CallHeader::default()
+    };
+    let web = Caller::Plugin("web".into());
+    let kind = |error: OperationError| error.kind;
+    for needs in levels {
+        for level in levels {
+            let expected = if level < needs { Err(ErrorKind::Denied) } else { Ok(()) };
+            add(Some(needs), None);
+            let work = || header("work", Some("ada"), Some(level));
+            let called = world.switch.call(&web, work(), b"null".to_vec()).await.map(drop).map_err(kind);
+            assert_eq!(called, expected, "{level:?} of {needs:?}");
+            let opened =
+                world.switch.open(&web, header("flow", Some("ada"), Some(level)), b"{}".to_vec()).await;
+            assert_eq!(
+                opened.map(drop).map_err(kind).is_err_and(|kind| kind == ErrorKind::Denied),
+                expected.is_err()
+            );
+            let tool = world.switch.call_tool("web", "store.work", work(), b"null".to_vec()).await;
+            assert_eq!(tool.map(drop).map_err(kind), expected, "as a tool");
+            assert_eq!(
+                world.switch.tools("web", Some(level)).len(),
+                usize::from(level >= needs),
+                "not even offered"
+            );
+            add(None, Some(needs));
+            let called = world.switch.call(&web, work(), b"null".to_vec()).await.map(drop).map_err(kind);
+            assert_eq!(called, expected, "as plugins.toml says");
+        }
+        add(Some(needs), None);
+        let nobody = world.switch.call(&web, header("work", None, None), b"null".to_vec()).await;
+        assert!(nobody.is_ok(), "a plugin for itself");
+        let unsaid = world.switch.call(&web, header("work", Some("ada"), None), b"null".to_vec()).await;
+        assert_eq!(unsaid.is_ok(), needs <= Level::Shown, "a person without a level is merely shown");
+        assert!(world.call("store", None, &Value::Null).await.is_ok(), "operators may");
+    }
+    add(Some(Level::Signed), Some(Level::Shown));
+    let shown =
+        world.switch.call(&web, header("work", Some("ada"), Some(Level::Shown)), b"null".to_vec()).await;
+    assert!(shown.is_ok(), "plugins.toml lowers it");
+    add(Some(Level::Attested), None);
+    let refused = world.switch.call(&web, header("work", Some("ada"), None), b"null".to_vec()).await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "denied: `store.work` needs a person of level `attested`, and whoever speaks here is `shown`: it is not certain \
+         enough who they are"
+    );
 }
 
 fn error(kind: &str) -> Value {

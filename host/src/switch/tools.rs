@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plugin_api::{
     error::OperationError,
+    level::Level,
     manifest::OperationMode,
     protocol::CallHeader,
     requests::host::{Away, Tool, Toolset},
@@ -17,13 +18,14 @@ use crate::{
 };
 
 impl Switch {
-    /// The tools that a plugin may use now, sorted by name: allowed, marked so, and with an instance behind them.
-    pub fn tools(&self, caller: &str) -> Vec<Tool> {
-        self.toolset(caller).tools
+    /// The tools that a plugin may use now, sorted by name: allowed, marked so, and with an instance behind them. On behalf
+    /// of somebody of whom it is only so certain who they are, none that needs more.
+    pub fn tools(&self, caller: &str, level: Option<Level>) -> Vec<Tool> {
+        self.toolset(caller, level).tools
     }
 
     /// The same, and the plugins with tools that it may use, that plugins.toml names, and that have no instance.
-    pub fn toolset(&self, caller: &str) -> Toolset {
+    pub fn toolset(&self, caller: &str, level: Option<Level>) -> Toolset {
         let slots = self.inner.slots.load();
         let Some(policy) = slots.get(caller).map(|slot| slot.tools()) else { return Toolset::default() };
         let snapshot = self.inner.board.snapshot();
@@ -38,7 +40,7 @@ impl Switch {
                 continue;
             };
             // Asked once: it is in one of the lists, whatever happens meanwhile.
-            match (slot.vacant_for(), tools_of(slot, policy)) {
+            match (slot.vacant_for(), tools_of(slot, policy, level)) {
                 (_, tools) if tools.is_empty() => {}
                 (None, tools) => set.tools.extend(tools),
                 (Some(vacant_for), tools) => set.away.push(away(plugin, vacant_for, tools)),
@@ -76,6 +78,7 @@ impl Switch {
             _ => return Err(OperationError::not_found(format!("there is no tool `{name}`"))),
         };
         let header = CallHeader { plugin: plugin.to_owned(), operation: operation.to_owned(), ..header };
+        slot.admit_person(&header)?;
         self.run(&slot, header, arguments).await
     }
 }
@@ -98,10 +101,14 @@ fn away(plugin: &PluginHealth, vacant_for: Duration, tools: Vec<Tool>) -> Away {
     }
 }
 
-fn tools_of(slot: &Slot, policy: &ToolPolicy) -> Vec<Tool> {
+fn tools_of(slot: &Slot, policy: &ToolPolicy, level: Option<Level>) -> Vec<Tool> {
     let operations = slot.manifest().operations.iter();
     let named = operations.map(|operation| (format!("{}.{}", slot.name(), operation.name), operation));
-    let allowed = named.filter(|(name, operation)| is_tool(slot, &operation.name) && policy.allows(name));
+    let is_certain =
+        |operation: &str| level.is_none_or(|level| slot.needs(operation).is_none_or(|needs| needs <= level));
+    let allowed = named.filter(|(name, operation)| {
+        is_tool(slot, &operation.name) && policy.allows(name) && is_certain(&operation.name)
+    });
     allowed
         .map(|(name, operation)| Tool {
             needs_approval: operation.needs_approval || policy.asks_a_person(&name),

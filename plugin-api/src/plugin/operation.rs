@@ -11,6 +11,7 @@ use super::Plugin;
 use crate::{
     context::Call,
     error::OperationError,
+    level::Level,
     manifest::{OperationManifest, OperationMode, schema},
     protocol::to_json,
     requests::Request,
@@ -138,6 +139,14 @@ impl<P: Plugin> Operation<P> {
     /// call it, and so may a language model through `tools`, if it is one.
     pub fn callers<const N: usize>(mut self, callers: [&str; N]) -> Self {
         self.manifest.callers = Some(callers.map(str::to_owned).to_vec());
+        self
+    }
+
+    /// It must be so certain who the person of a call is: whoever is less certain is refused, unless `needs` in the
+    /// section of this plugin names another level. A call on behalf of nobody, by an operator or by a plugin for itself,
+    /// is not limited by it. For operations that act in the name of a person, or tell of them.
+    pub fn needs(mut self, level: Level) -> Self {
+        self.manifest.needs = Some(level);
         self
     }
 

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::parameters::fit;
-use crate::{error::OperationError, message};
+use crate::{error::OperationError, level::Level, message};
 
 /// A request on a plugin's route.
 #[message]
@@ -67,6 +67,9 @@ pub struct Admission {
     /// The person who sends the request, if the guard knows.
     #[serde(default)]
     pub person: Option<String>,
+    /// How certain it is who they are. A person without a level counts as merely [shown](Level::Shown).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
 }
 
 impl HttpRequest {

@@ -13,7 +13,7 @@
 //! | `not_found` | the person has no such memory |
 //! | `unavailable`, `overloaded`, `deadline` | the database, as it says; nothing was changed |
 
-use crate::{message, requests::Request};
+use crate::{message, origin::Origin, requests::Request};
 
 /// How something was said.
 #[message]
@@ -79,6 +79,9 @@ pub struct AddTurn {
     /// What they call themselves, such as a WhatsApp profile name. It is shown, and proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// Who wrote it, if those are not the own words of whoever said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Request for AddTurn {
@@ -116,6 +119,9 @@ pub struct Turn {
     pub source: Option<String>,
     /// When.
     pub at_ms: i64,
+    /// Who wrote it, if those are not the own words of whoever said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Reads the newest turns of the person's thread.

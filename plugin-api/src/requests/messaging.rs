@@ -8,7 +8,7 @@
 //! Moments are milliseconds since 1970, UTC.
 
 use super::{memory::Attachment, twilio::Media, twilio_service::Channel};
-use crate::{message, requests::Request};
+use crate::{message, origin::Origin, requests::Request};
 
 /// The route that Twilio hands inbound messages to.
 pub const INBOUND_PATH: &str = "/webhooks/twilio/inbound-message";
@@ -46,6 +46,10 @@ pub struct Send {
     /// Addresses of pictures, sounds or files that Twilio fetches, at most 10; they go with the first message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_urls: Vec<String>,
+    /// Who wrote the text, if it is not the assistant's own: for plugins alone, so no model is shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub origin: Option<Origin>,
 }
 
 impl Request for Send {

@@ -12,7 +12,12 @@
 
 use serde_json::Value;
 
-use crate::{message, requests::Request};
+use super::openai::Message;
+use crate::{
+    message,
+    origin::{Origin, marked},
+    requests::Request,
+};
 
 /// The stream operation that takes a [`Run`] and tells how it goes by [`RunEvent`]s, each a text frame of JSON. Dropping
 /// the stream leaves the run to go on.
@@ -26,10 +31,17 @@ pub const RUN_STREAM: &str = "run_stream";
 pub struct Run {
     /// The goal, or what the person said.
     pub goal: String,
+    /// Who wrote the goal, if those are not the own words of the person who speaks now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// What was said before, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Utterance>,
-    /// Instructions for this run, in addition to those of the settings: where the answer goes, how long it may be.
+    /// What the model is told beside what was said: a summary, the task of a call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Quote>,
+    /// Instructions for this run, in addition to those of the settings: where the answer goes, how long it may be. They
+    /// are obeyed, so they hold no text that anyone else wrote: that belongs into `known`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
     /// Waits so many seconds for the run to end, 0 to 300, and answers how it goes by then; 0 if left out.
@@ -55,6 +67,44 @@ pub struct Utterance {
     pub by_assistant: bool,
     /// In words.
     pub text: String,
+    /// Who wrote it, if those are not the own words of whoever said it: a title of a calendar, a message passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl Utterance {
+    /// As a model is told it. Words that others wrote are nobody's turn: they are marked as data.
+    pub fn told(&self, mark: &str) -> Message {
+        match (self.origin, self.by_assistant) {
+            (None, true) => Message::assistant(&self.text),
+            (None, false) => Message::user(&self.text),
+            (Some(origin), true) => {
+                let text = marked(mark, origin, &self.text);
+                Message::user(format!("(You passed this on to the person, in the words of others.)\n{text}"))
+            }
+            (Some(origin), false) => Message::user(marked(mark, origin, &self.text)),
+        }
+    }
+}
+
+/// A text, and who wrote it.
+#[message]
+#[derive(PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Quote {
+    /// Who wrote it.
+    pub origin: Origin,
+    /// In words.
+    pub text: String,
+}
+
+impl Quote {
+    /// As a model is told all of them: data, ahead of what was said.
+    pub fn told(quotes: &[Self], mark: &str) -> Option<Message> {
+        let texts: Vec<String> =
+            quotes.iter().map(|Self { origin, text }| marked(mark, *origin, text)).collect();
+        (!texts.is_empty()).then(|| Message::user(texts.join("\n")))
+    }
 }
 
 /// Where a run ends, finished or not.

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{email::SendEmail, messaging::Send, orchestrator::Run};
+use super::{email::SendEmail, messaging::Send};
 use crate::{message, requests::Request};
 
 /// Schedules a job on behalf of the person of the call. With an idempotency key it is scheduled once; a repeat learns
@@ -44,7 +44,7 @@ pub struct Schedule {
     pub email: Option<SendEmail>,
     /// A goal to be pursued by the assistant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<Run>,
+    pub run: Option<Goal>,
     /// Once, at this moment: `2026-03-29T10:00:00+02:00`, or the local time `2026-03-29T10:00` in `time_zone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
@@ -77,6 +77,15 @@ pub struct Schedule {
 impl Request for Schedule {
     const OPERATION: &'static str = "schedule";
     type Response = Scheduled;
+}
+
+/// A goal of a run to come. By then it is a task that was written down earlier, and no words of anyone who speaks.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// What is to be reached, in words that can be understood alone.
+    pub goal: String,
 }
 
 /// The same as [`Schedule`], for what reaches others than the person of the call. As a tool it waits for approval.

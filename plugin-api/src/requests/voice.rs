@@ -284,6 +284,55 @@ impl Request for EndCall {
     type Response = ();
 }
 
+/// Sends the caller of the call a code by SMS, to the number that they call from, so that they can prove that it is theirs.
+/// At most 3 in a call, and 10 a day to one number.
+///
+/// # Errors
+/// `denied`: it is certain who they are, they show no number, or they were sent as many as they may be. `conflict`: the
+/// person is in no call. `unavailable`: the database. The others as `send_message` of `twilio_service`.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SendCode {}
+
+impl Request for SendCode {
+    const OPERATION: &'static str = "send_code";
+    type Response = SentCode;
+}
+
+/// It is on its way.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+pub struct SentCode {}
+
+/// Checks what the caller says the code is. Each may be tried 3 times within 5 minutes.
+///
+/// # Errors
+/// `denied`: no code is valid any more. `conflict`: the person is in no call. `unavailable`: the database.
+#[message]
+#[derive(Default, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct CheckCode {
+    /// The digits that the caller says or presses.
+    pub code: String,
+}
+
+impl Request for CheckCode {
+    const OPERATION: &'static str = "check_code";
+    type Response = CheckedCode;
+}
+
+/// What came of it.
+#[message]
+#[derive(PartialEq, Eq)]
+pub struct CheckedCode {
+    /// It is the right one: from the caller's next words on they are known.
+    pub proven: bool,
+    /// How often it may still be tried, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_left: Option<u32>,
+}
+
 /// How a call was answered.
 #[message]
 #[derive(Copy, PartialEq, Eq)]

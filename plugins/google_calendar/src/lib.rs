@@ -37,6 +37,7 @@ mod doctor;
 mod tests;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         calendar::{
@@ -114,9 +115,16 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
             Operation::of(GoogleCalendar::list_events)
                 .about("Lists the events of a period; without one, of the next seven days.")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
-        .operation(Operation::of(GoogleCalendar::get_event).about("Reads one event by its id.").tool().idempotent())
+        .operation(
+            Operation::of(GoogleCalendar::get_event)
+                .about("Reads one event by its id.")
+                .tool()
+                .needs(Level::Shown)
+                .idempotent(),
+        )
         .operation(
             Operation::of(GoogleCalendar::create_event)
                 .about(
@@ -124,17 +132,20 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
                      unknown, list the events before making it again.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .keyed(),
         )
         .operation(
             Operation::of(GoogleCalendar::update_event)
                 .about("Changes what is given of an event and leaves the rest; people who are invited are told.")
-                .tool(),
+                .tool()
+                .needs(Level::Shown),
         )
         .operation(
             Operation::of(GoogleCalendar::delete_event)
                 .about("Deletes an event; people who are invited are told.")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(

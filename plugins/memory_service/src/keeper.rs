@@ -2,6 +2,7 @@
 //! keeps nobody from remembering.
 
 use plugin_api::{
+    origin::Origin,
     prelude::*,
     requests::memory::{
         AddTurn, AddedTurn, Forget, Forgotten, Medium, MemoryKind, Remember, Remembered, Speaker,
@@ -59,6 +60,7 @@ impl Keeper {
             attachments: json!([]),
             tags: &tags,
             at_ms: now_ms(),
+            origin: "",
             lease: LEASE,
         };
         let whose = NewPerson { person, display_name: None, is_heard: false };
@@ -122,6 +124,7 @@ impl Keeper {
             attachments: attachments.collect(),
             tags: &[],
             at_ms: request.at_ms.unwrap_or_else(now_ms),
+            origin: request.origin.map_or("", Origin::as_str),
             lease: Duration::ZERO,
         };
         let whose = NewPerson { person, display_name: display_name.as_deref(), is_heard: true };

@@ -33,6 +33,7 @@ mod tests;
 use std::sync::OnceLock;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::memory::{
         AddTurn, AddedTurn, EmbeddingProgress, Forget, Forgotten, ListPeople, People, ReadEmbeddingProgress,
@@ -117,6 +118,7 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                      said in the conversation is kept anyway: remember only what will matter later.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .keyed(),
         )
         .operation(
@@ -127,6 +129,7 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                      If `semantic` is false, only words were compared: try other words.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(
@@ -136,6 +139,7 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                      it; recall first what it is about, and give the ids. `everything` deletes all there is.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .callers(CALLERS)
                 .idempotent(),
         )
@@ -143,6 +147,7 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
             Operation::of(MemoryService::thread)
                 .about("Reads the newest turns of the conversation with this person, or earlier ones.")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(
@@ -152,13 +157,18 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                      in short. If `missing_turns` is not 0, so many turns are not in it.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
 }
 
 fn for_plugins(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<MemoryService> {
     manifest
-        .operation(Operation::of(MemoryService::add_turn).about("Adds something that was said to the thread"))
+        .operation(
+            Operation::of(MemoryService::add_turn)
+                .about("Adds something that was said to the thread")
+                .needs(Level::Shown),
+        )
         .operation(
             Operation::of(MemoryService::people)
                 .about("Lists the people who are known")

@@ -132,7 +132,9 @@ async fn process(pump: &Arc<Pump>, lane: &Lane, message: &mut Received) -> Outco
     if message.state == InState::Received {
         tell_keyword(pump, message).await?;
         pump.store.hold(lane).await?;
-        remember(pump, message).await?;
+        if assistant::knows(&pump.config, message.channel) {
+            remember(pump, message).await?;
+        }
         pump.store.hold(lane).await?;
         message.state = InState::Remembered;
     }
@@ -191,7 +193,8 @@ async fn remember(pump: &Pump, message: &Received) -> Outcome<()> {
     if is_empty(message) {
         return Ok(());
     }
-    let memory = pump.context.dependency(MEMORY)?.person(&message.person).deadline(CALL);
+    let memory = pump.context.dependency(MEMORY)?.person(&message.person).level(message.channel.level());
+    let memory = memory.deadline(CALL);
     let turn = AddTurn {
         speaker: Speaker::Person,
         medium: medium(message.channel),
@@ -200,6 +203,7 @@ async fn remember(pump: &Pump, message: &Received) -> Outcome<()> {
         source: Some(message.sid.clone()),
         at_ms: Some(message.at_ms),
         display_name: message.display_name.clone(),
+        origin: message.origin,
     };
     memory.call(turn).await.map(drop)
 }
@@ -232,12 +236,12 @@ async fn begin(pump: &Arc<Pump>, lane: &Lane, message: &Received) -> Outcome<Ste
     let said = assistant::thread(&pump.context, &pump.config, message).await?;
     pump.store.hold(lane).await?;
     let undelivered = pump.store.undelivered_to(&lane.person).await?;
-    Ok(lead(pump, message, assistant::run(&pump.context, message, said, &undelivered).await?))
+    Ok(lead(pump, message, assistant::run(&pump.context, &pump.config, message, said, &undelivered).await?))
 }
 
 async fn follow(pump: &Arc<Pump>, message: &Received, run: &str) -> Outcome<Step> {
     let waits = message.state == InState::Running;
-    Ok(lead(pump, message, assistant::follow(&pump.context, message, run, waits).await?))
+    Ok(lead(pump, message, assistant::follow(&pump.context, &pump.config, message, run, waits).await?))
 }
 
 /// What follows from how the run goes.
@@ -269,6 +273,7 @@ fn reply(message: &Received, kind: &str, text: &str) -> Option<Outgoing> {
         channel: message.channel,
         parts,
         media: Vec::new(),
+        origin: None,
         fingerprint: String::new(),
     })
 }

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use plugin_api::{
     context::{Context, Dependency},
     error::OperationError,
+    level::Level,
+    origin::Origin,
     prelude::Duration,
     requests::{
         memory::{Speaker, Summarise, ThreadSummary, Turn},
-        orchestrator::{FetchRun, Run, RunReport, RunState, Utterance},
+        orchestrator::{FetchRun, Quote, Run, RunReport, RunState, Utterance},
         twilio_service::Channel,
     },
 };
@@ -36,25 +38,33 @@ pub enum Progress {
     Failed(String),
 }
 
+/// Whether it is certain enough who writes by this channel, for the assistant to know them and act in their name.
+pub fn knows(config: &Config, channel: Channel) -> bool {
+    channel.level() >= config.known_from
+}
+
 /// Starts the run that answers a message, or learns how it goes.
 ///
 /// # Errors
 /// Those of `orchestrator_service`.
 pub async fn run(
     context: &Context,
+    config: &Config,
     message: &Received,
     said: ThreadSummary,
     undelivered: &BTreeMap<String, String>,
 ) -> Result<Progress, OperationError> {
     let run = Run {
         goal: text::of(message),
+        origin: message.origin,
         history: history(message, &said.turns, undelivered),
-        instructions: Some(instructions(message.channel, &said.summary)),
+        known: known(said.summary),
+        instructions: Some(instructions(message.channel)),
         wait_seconds: Some(WAIT_SECONDS),
         limits: None,
     };
     let key = format!("{}:{}", message.sid, message.round);
-    let report = orchestrator(context, message)?.idempotency_key(key).call(run).await?;
+    let report = orchestrator(context, config, message)?.idempotency_key(key).call(run).await?;
     Ok(progress(report))
 }
 
@@ -64,16 +74,26 @@ pub async fn run(
 /// Those of `orchestrator_service`.
 pub async fn follow(
     context: &Context,
+    config: &Config,
     message: &Received,
     run: &str,
     waits: bool,
 ) -> Result<Progress, OperationError> {
     let fetch = FetchRun { run: run.to_owned(), wait_seconds: waits.then_some(WAIT_SECONDS) };
-    Ok(progress(orchestrator(context, message)?.call(fetch).await?))
+    Ok(progress(orchestrator(context, config, message)?.call(fetch).await?))
 }
 
-fn orchestrator(context: &Context, message: &Received) -> Result<Dependency, OperationError> {
-    Ok(context.dependency(ORCHESTRATOR)?.person(&message.person).deadline(CALL))
+/// In the name of whoever writes; of somebody of this message alone, where it is not certain enough who that is.
+fn orchestrator(
+    context: &Context,
+    config: &Config,
+    message: &Received,
+) -> Result<Dependency, OperationError> {
+    let orchestrator = context.dependency(ORCHESTRATOR)?.deadline(CALL);
+    Ok(match knows(config, message.channel) {
+        true => orchestrator.person(&message.person).level(message.channel.level()),
+        false => orchestrator.person(format!("unverified:{}", message.sid)).level(Level::Withheld),
+    })
 }
 
 /// What was said with the person, as much as the assistant is to know.
@@ -85,7 +105,17 @@ pub async fn thread(
     config: &Config,
     message: &Received,
 ) -> Result<ThreadSummary, OperationError> {
-    let memory = context.dependency(MEMORY)?.person(&message.person).deadline(MEMORY_CALL);
+    if !knows(config, message.channel) {
+        return Ok(ThreadSummary {
+            summary: String::new(),
+            turns: Vec::new(),
+            tokens: 0,
+            summarised_turns: 0,
+            missing_turns: 0,
+        });
+    }
+    let memory = context.dependency(MEMORY)?.person(&message.person).level(message.channel.level());
+    let memory = memory.deadline(MEMORY_CALL);
     memory.call(Summarise { token_budget: Some(config.history_tokens) }).await
 }
 
@@ -111,15 +141,24 @@ pub fn history(message: &Received, turns: &[Turn], undelivered: &BTreeMap<String
             text if is_lost(turn) => format!("{NOT_DELIVERED} {text}"),
             text => text,
         },
+        origin: turn.origin,
     });
     said.filter(|utterance| !utterance.text.is_empty()).collect()
 }
 
-fn instructions(channel: Channel, summary: &str) -> String {
+/// A summary is made of what anybody said.
+fn known(summary: String) -> Vec<Quote> {
+    Some(summary)
+        .filter(|summary| !summary.is_empty())
+        .map(|text| Quote { origin: Origin::Memory, text })
+        .into_iter()
+        .collect()
+}
+
+fn instructions(channel: Channel) -> String {
     let way = channel.title();
-    let how = format!(
+    format!(
         "The person writes by {way}, and reads your answer there. Write plain text without Markdown, in the language \
          that they write in, and be brief."
-    );
-    if summary.is_empty() { how } else { format!("{how}\nWhat was said before, in short: {summary}") }
+    )
 }

@@ -3,6 +3,7 @@
 
 use plugin_api::{
     error::OperationError,
+    origin::Origin,
     phone::is_harmless_sid,
     requests::{http::HttpRequest, memory::Attachment, twilio_service::Channel},
 };
@@ -29,6 +30,8 @@ pub struct Inbound {
     pub body: String,
     pub attachments: Vec<Attachment>,
     pub display_name: Option<String>,
+    /// Who wrote it, if not the person.
+    pub origin: Option<Origin>,
     pub at_ms: i64,
 }
 
@@ -54,6 +57,7 @@ pub fn read(request: &HttpRequest, person: Option<&str>, at_ms: i64) -> Result<I
         body,
         attachments: form.attachments(),
         display_name: form.get("ProfileName").map(str::to_owned),
+        origin: form.is_passed_on().then_some(Origin::Other),
         at_ms,
     })
 }
@@ -65,6 +69,11 @@ impl Form {
     fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         value.filter(|value| !value.is_empty())
+    }
+
+    /// WhatsApp says whether somebody else wrote what the person sends.
+    fn is_passed_on(&self) -> bool {
+        ["Forwarded", "FrequentlyForwarded"].into_iter().any(|name| self.get(name) == Some("true"))
     }
 
     /// The text, and in words what else WhatsApp sends. Databases cannot keep a NUL.

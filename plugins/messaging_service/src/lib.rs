@@ -44,6 +44,7 @@ mod tests;
 use std::sync::OnceLock;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         messaging::{
@@ -135,6 +136,7 @@ fn operations(manifest: ManifestBuilder<MessagingService>) -> ManifestBuilder<Me
                      the outcome is unknown, do not send it again: say so.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .keyed()
                 .needs_approval(),
         )

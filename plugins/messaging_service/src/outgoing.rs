@@ -128,6 +128,7 @@ async fn compose(
         channel,
         parts: split::split(&text, limit(pump, &ways, channel)),
         media: request.media_urls.clone(),
+        origin: request.origin,
         fingerprint,
     })
 }

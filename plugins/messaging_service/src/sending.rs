@@ -15,7 +15,7 @@ use plugin_api::{
 };
 
 use crate::{
-    MEMORY, TWILIO_SERVICE, backoff,
+    MEMORY, TWILIO_SERVICE, assistant, backoff,
     pump::{LONGEST_STEP, Pump},
     store::{Direction, LONGEST_WAIT, Lane, Part, PartState},
     window::Ways,
@@ -291,7 +291,11 @@ async fn remember(pump: &Pump, part: &mut Part) {
 }
 
 async fn add_turn(pump: &Pump, part: &Part) -> Outcome<()> {
-    let memory = pump.context.dependency(MEMORY)?.person(&part.person).deadline(CALL);
+    if !assistant::knows(&pump.config, part.channel) {
+        return Ok(());
+    }
+    let memory = pump.context.dependency(MEMORY)?.person(&part.person).level(part.channel.level());
+    let memory = memory.deadline(CALL);
     let attachment =
         |url: &String| Attachment { content_type: "application/octet-stream".to_owned(), url: url.clone() };
     let turn = AddTurn {
@@ -302,6 +306,7 @@ async fn add_turn(pump: &Pump, part: &Part) -> Outcome<()> {
         source: part.sid.clone(),
         at_ms: Some(part.since_ms + i64::from(part.part)),
         display_name: None,
+        origin: part.origin,
     };
     memory.call(turn).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! The settings as plugins.toml gives them -> [`Config`], checked. No I/O.
 
-use plugin_api::{phone::is_sid, prelude::*, settings::Span};
+use plugin_api::{level::Level, phone::is_sid, prelude::*, settings::Span};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// What `twilio` fetches at most.
@@ -31,6 +31,9 @@ pub struct Settings {
     /// kept, and wait for a person: two programs that answer each other would never end.
     #[schemars(range(min = 1, max = 100_000))]
     pub answers_per_hour: Option<u32>,
+    /// How certain it must be who writes, for the assistant to know them, to act in their name, and to remember what they
+    /// write: `shown` if left out, a number that is merely shown, as SMS and RCS do; with `signed` only WhatsApp is enough.
+    pub known_from: Option<Level>,
     /// How many tokens of the conversation the assistant is given; 2000 if left out.
     #[schemars(range(min = 200, max = 100_000))]
     pub history_tokens: Option<u32>,
@@ -52,6 +55,7 @@ pub struct Config {
     pub whatsapp_template: Option<String>,
     pub give_up_ms: i64,
     pub answers_per_hour: u32,
+    pub known_from: Level,
     pub history_tokens: u32,
     pub media_bytes: usize,
     pub concurrency: usize,
@@ -77,6 +81,7 @@ impl Config {
             whatsapp_template: settings.whatsapp_template,
             give_up_ms: give_up.as_millis().try_into().unwrap_or(i64::MAX),
             answers_per_hour: settings.answers_per_hour.unwrap_or(ANSWERS_PER_HOUR),
+            known_from: Level::known_from("known_from", settings.known_from, Level::Shown)?,
             history_tokens: settings.history_tokens.unwrap_or(2000),
             media_bytes: settings.media_bytes.unwrap_or(MEDIA_BYTES).min(MOST_MEDIA_BYTES),
             concurrency: settings.concurrency.unwrap_or(8),

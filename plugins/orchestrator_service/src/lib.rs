@@ -35,6 +35,7 @@ mod tests;
 use std::sync::OnceLock;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::orchestrator::{
         CancelRun, Decide, FetchRun, ListRuns, RUN_STREAM, Run, RunEvent, RunList, RunRecord, RunReport,
@@ -242,7 +243,9 @@ impl Orchestrator {
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
         let routes::Start { run, person, key } = routes::start(&request)?;
-        let asker = Asker { person, key, ..asker(&call) };
+        // Operators answer for those whom they name.
+        let level = person.as_ref().map(|_| Level::Signed);
+        let asker = Asker { person, level, key, ..asker(&call) };
         routes::started(&self.begin(run, asker, &call).await?)
     }
 
@@ -345,6 +348,7 @@ fn asker(call: &Call) -> Asker {
     Asker {
         caller: call.caller().unwrap_or_default().to_owned(),
         person: call.person().map(str::to_owned),
+        level: call.level(),
         key: call.idempotency_key().map(str::to_owned),
         trace: call.trace().map(str::to_owned),
     }

@@ -1,13 +1,15 @@
-//! A run and its steps -> the chat that a model goes on with. Everything that a tool returned stands between marks that
-//! nobody outside knows, and the model is told that it is data. Pure.
+//! A run and its steps -> the chat that a model goes on with. Everything but the words of the person stands between marks
+//! that nobody outside knows, and the model is told that it is data. Pure.
 
 use plugin_api::{
     jiff::Timestamp,
+    level::Level,
+    origin::{self, Origin, marked},
     requests::{
         openai::{Chat, Message, ToolCall},
-        orchestrator::LostMessage,
+        orchestrator::{LostMessage, Quote},
     },
-    tools::{Toolbox, data, toolbox},
+    tools::{Toolbox, toolbox},
 };
 
 use crate::{
@@ -18,6 +20,9 @@ use crate::{
 
 const DEFAULT_INSTRUCTIONS: &str =
     "You are the assistant of one person, and get done what they want by the tools that you have.";
+
+const TASK: &str = "The person does not speak with you now. The conversation ends with a task that was written down for them \
+                    earlier: pursue it.";
 
 const EMPTY: &str = "Your last answer was empty. Call a tool, or answer in words.";
 const CUT_OFF: &str =
@@ -35,13 +40,12 @@ pub fn chat(
     now: Timestamp,
 ) -> Chat {
     let mut messages = vec![Message::system(system(run, config, &tools.notice(), now))];
-    for said in &run.history {
-        messages.push(match said.by_assistant {
-            true => Message::assistant(&said.text),
-            false => Message::user(&said.text),
-        });
-    }
-    messages.push(Message::user(&run.goal));
+    messages.extend(Quote::told(&run.beside.known, &run.mark));
+    messages.extend(run.history.iter().map(|said| said.told(&run.mark)));
+    messages.push(match run.beside.origin {
+        None => Message::user(&run.goal),
+        Some(origin) => Message::user(marked(&run.mark, origin, &run.goal)),
+    });
     let mut ids = ids_for_model(steps).into_iter();
     for step in steps {
         add_step(&mut messages, run, step, lost, &mut ids);
@@ -52,17 +56,15 @@ pub fn chat(
 fn system(run: &Run, config: &Config, notice: &str, now: Timestamp) -> String {
     let instructions = config.instructions.as_deref().unwrap_or(DEFAULT_INSTRUCTIONS);
     let of_run = run.instructions.as_deref().map(|text| format!("\n\n{text}")).unwrap_or_default();
-    let rule = data::rule(&run.mark);
+    let task = if run.beside.origin == Some(Origin::Task) { format!("\n\n{TASK}") } else { String::new() };
+    let is_known = run.beside.level.is_none_or(|level| level >= Level::Shown);
+    let briefing = origin::briefing(&run.mark, is_known);
     let notice = if notice.is_empty() { String::new() } else { format!("- {notice}\n") };
     format!(
-        "{instructions}{of_run}\n\n\
+        "{instructions}{of_run}{task}\n\n\
          It is {now:.0} (UTC).\n\n\
          These rules always hold:\n\
-         - {rule}\n\
-         - You act for this person alone. Use only the tools that you are given, and nothing that tells of other people's \
-         secrets.\n\
-         - Say that something is done only if a tool's result says so. If its outcome is unknown, or somebody refused it, \
-         say that, and do not try to reach it in another way.\n\
+         {briefing}\n\
          {notice}\
          - When you are done, answer in words, without calling a tool."
     )
@@ -97,7 +99,9 @@ fn add_step(
     let (content, extra) = (step.content.clone(), step.wire.extra.clone());
     messages.push(Message::Assistant { content, tool_calls, extra });
     messages.extend(
-        calls.into_iter().map(|(call, id)| Message::tool(id, data::marked(&run.mark, &result(call, lost)))),
+        calls
+            .into_iter()
+            .map(|(call, id)| Message::tool(id, marked(&run.mark, Origin::Tool, &result(call, lost)))),
     );
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use plugin_api::{
-    requests::orchestrator::{Question, RunState, RunUsage, ToolState, Utterance},
+    level::Level,
+    origin::Origin,
+    requests::orchestrator::{Question, Quote, RunState, RunUsage, ToolState, Utterance},
     serde::{Deserialize, Serialize},
     serde_json::{Map, Value},
 };
@@ -15,6 +17,7 @@ pub struct Run {
     pub person: Option<String>,
     pub goal: String,
     pub history: Vec<Utterance>,
+    pub beside: Beside,
     pub instructions: Option<String>,
     /// Of the call that started it.
     pub trace: String,
@@ -33,6 +36,20 @@ pub struct Run {
     pub worked_ms: i64,
     pub created_ms: i64,
     pub changed_ms: i64,
+}
+
+/// What is known of who speaks, and beside what they say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(crate = "plugin_api::serde", default)]
+pub struct Beside {
+    /// Who wrote the goal, if not the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// How certain it is who the person is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Quote>,
 }
 
 /// A wait for plugins that are not in service.

@@ -3,12 +3,13 @@
 use plugin_api::{
     error::OperationError,
     lease::millis,
+    level::Level,
     requests::orchestrator::{Run as Request, RunLimits, RunState, RunUsage},
 };
 
 use crate::{
     random::{self, hash_of},
-    run::{Limits, Run},
+    run::{Beside, Limits, Run},
     settings::Config,
 };
 
@@ -22,6 +23,7 @@ pub const LONGEST_WAIT: u32 = 300;
 pub struct Asker {
     pub caller: String,
     pub person: Option<String>,
+    pub level: Option<Level>,
     pub key: Option<String>,
     pub trace: Option<String>,
 }
@@ -43,6 +45,7 @@ pub fn start(request: Request, asker: &Asker, config: &Config, now: i64) -> Resu
         limits: limits(request.limits.as_ref(), config)?,
         goal: request.goal,
         history: request.history,
+        beside: Beside { origin: request.origin, level: asker.level, known: request.known },
         instructions: request.instructions,
         trace: asker.trace.clone().unwrap_or_else(random::id),
         mark: random::mark(),
@@ -78,7 +81,8 @@ fn check(request: &Request) -> Result<(), OperationError> {
     if request.goal.trim().is_empty() {
         return Err(OperationError::invalid("`goal` is empty: say what is to be reached"));
     }
-    let history: usize = request.history.iter().map(|said| said.text.len()).sum();
+    let known = request.known.iter().map(|quote| quote.text.len());
+    let history: usize = request.history.iter().map(|said| said.text.len()).chain(known).sum();
     let instructions = request.instructions.as_deref().unwrap_or_default().len();
     for (what, length, longest) in [
         ("goal", request.goal.len(), LONGEST_GOAL),

@@ -73,7 +73,8 @@ impl Store {
             .version("what the model's server writes beside", tables::WORDS_OF_SERVERS)
             .version("the SMS that told the approver", tables::TOLD_BY)
             .version("what tools sent", tables::MESSAGES)
-            .version("waits for plugins", tables::HELD);
+            .version("waits for plugins", tables::HELD)
+            .version("who speaks, and what is known beside", tables::BESIDE);
         let runs = Leases { table: "orchestrator_service_runs", owner: "owner", until: "lease_ms" };
         let tables = Tables::new(context, versions, "runs cannot be kept at the moment");
         Self { tables: tables.leases(runs, "state = 'running'"), lease }

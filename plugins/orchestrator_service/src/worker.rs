@@ -145,7 +145,12 @@ impl Worker {
 
     /// The tools that are there now, and those that are away.
     async fn toolbox(&self) -> Result<Toolbox, Halt> {
-        Ok(Toolbox::new(self.shared.context.host().toolset().await?))
+        let host = self.shared.context.host();
+        let host = match self.run.beside.level {
+            Some(level) => host.level(level),
+            None => host,
+        };
+        Ok(Toolbox::new(host.toolset().await?))
     }
 
     /// Since when the run has been waiting for plugins: since now, if it was not.

@@ -29,6 +29,7 @@ mod tests;
 use std::sync::OnceLock;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         scheduler::{
@@ -111,6 +112,7 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
                      done: say so.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .keyed(),
         )
         .operation(
@@ -120,6 +122,7 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
                      agree first.",
                 )
                 .tool()
+                .needs(Level::Shown)
                 .keyed()
                 .needs_approval(),
         )
@@ -127,12 +130,14 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
             Operation::of(Scheduler::cancel)
                 .about("Cancels a job by its id, as `list` tells it. A job that is being done at this moment is not taken back.")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(
             Operation::of(Scheduler::list)
                 .about("Lists what is scheduled for the person of this conversation, and when it will be done.")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(Operation::of(Scheduler::fetch).about("Shows the state of a job, and what it asks for").idempotent())

@@ -2,13 +2,14 @@
 
 use jiff::tz::TimeZone;
 use plugin_api::{
+    origin::Origin,
     prelude::*,
     requests::{
         calendar::Event,
         email::SendEmail,
         messaging::Send,
         orchestrator::Run,
-        scheduler::{Does, Schedule},
+        scheduler::{Does, Goal, Schedule},
     },
     serde_json::{self, Value},
 };
@@ -30,7 +31,7 @@ impl Task {
         let task = match (message, email, run) {
             (Some(message), None, None) => Self::Message(message),
             (None, Some(email), None) => Self::Email(email),
-            (None, None, Some(run)) => Self::Run(run),
+            (None, None, Some(Goal { goal })) => Self::Run(of_goal(goal)),
             _ => return Err(OperationError::invalid("give exactly one of `message`, `email` and `run`")),
         };
         task.check(request.before_event.is_some(), person)?;
@@ -98,12 +99,20 @@ impl Task {
         match (self, event) {
             (Self::Message(mut message), Some(event)) if message.text.trim().is_empty() => {
                 message.text = reminder(event, zone);
+                // Whoever sent the invitation wrote the title.
+                message.origin = Some(Origin::Calendar);
                 Self::Message(message)
             }
-            (Self::Run(run), _) => Self::Run(Run { wait_seconds: None, ..run }),
+            // Earlier versions kept what a model had written as instructions and history.
+            (Self::Run(kept), _) => Self::Run(of_goal(kept.goal)),
             (task, _) => task,
         }
     }
+}
+
+/// Nobody speaks when a goal comes due.
+fn of_goal(goal: String) -> Run {
+    Run { goal, origin: Some(Origin::Task), ..Run::default() }
 }
 
 /// What a job is about, if nobody says so.

@@ -22,6 +22,7 @@ mod doctor;
 mod tests;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         doctor::{Examination, Examine},
@@ -57,7 +58,8 @@ impl Plugin for Smtp {
                          both, with files if there are any. It cannot be taken back. If the outcome is unknown, do \
                          not send it again: say so.",
                     )
-                    .tool(),
+                    .tool()
+                    .needs(Level::Shown),
             )
             .operation(
                 Operation::of(Self::doctor)

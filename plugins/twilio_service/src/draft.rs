@@ -119,6 +119,25 @@ fn check_url(name: &str, url: &str) -> Result<(), OperationError> {
     Err(OperationError::invalid(format!("`{name}` is `{url}`: expected an address that Twilio can fetch")))
 }
 
+/// What others fetch and the person sees or hears comes from this host: a model, or whoever talks to it, may name any
+/// address.
+fn check_own_url(name: &str, url: &str, base: Option<&str>) -> Result<(), OperationError> {
+    check_url(name, url)?;
+    let Some(base) = base else {
+        return Err(OperationError::invalid(format!(
+            "`{name}` is `{url}`: only files of this host are sent, and its address is not known: set PUBLIC_BASE_URL"
+        )));
+    };
+    // A slash is behind it, so that it cannot go on as another host, and no path leads out of it.
+    let path = url.strip_prefix(base).filter(|path| path.starts_with('/'));
+    if path.is_some_and(|path| !path.contains(['\\', '@']) && !path.contains("/..")) {
+        return Ok(());
+    }
+    Err(OperationError::invalid(format!(
+        "`{name}` is `{url}`: only files of this host are sent, below `{base}/`"
+    )))
+}
+
 fn check_range(name: &str, value: Option<u32>, most: u32) -> Result<(), OperationError> {
     match value {
         Some(value) if value == 0 || value > most => {

@@ -1,34 +1,83 @@
-//! What a webhook says that Twilio signed -> the person behind it. Pure.
+//! What a webhook says that Twilio signed -> the person behind it, and how certain that is. Pure.
 //!
 //! A person is a number: SMS, WhatsApp, RCS and voice from it are the same person. Somebody on WhatsApp who shows no number
-//! is the address there. On the phone, what a caller shows can be
-//! forged: where the carrier checked and found it forged (`StirVerstat`), it is nobody. Where no carrier checked, which
-//! is the rule in most countries, it is taken as shown.
+//! is the address there. What a channel shows is worth as much as it proves: WhatsApp knows who writes; a text shows a
+//! number; for a caller's number a carrier vouches by `StirVerstat`, with attestation A, or nobody does
+//! (<https://www.twilio.com/docs/voice/trusted-calling-with-shakenstir>). Where a carrier found it forged, and where it is
+//! one of our own, it is nobody's.
+
+use plugin_api::{
+    level::Level,
+    requests::{http::Admission, twilio_service::Channel},
+};
 
 use crate::address;
 
 type Params = [(String, String)];
 
-/// The person who wrote, called or was called; `None` where there is none, or none is sure.
-pub fn person(params: &Params) -> Option<String> {
-    let speaker = if has(params, "CallSid") {
-        on_the_phone(params)?
-    } else if has(params, "MessageStatus") {
-        // A report on a message of ours: nobody said anything.
-        return None;
-    } else {
-        one(params, "From")?
-    };
-    address::person(speaker).map(str::to_owned)
+/// The only verdict by which a carrier vouches for the caller's right to the number, as it reached Twilio itself.
+const ATTESTED: &str = "TN-Validation-Passed-A";
+
+/// Who is behind a webhook.
+enum Speaker<'p> {
+    /// This address, and how certain that is.
+    At(&'p str, Level),
+    /// Nobody who is known.
+    Unknown,
+    /// Nobody said anything.
+    None,
 }
 
-/// On a call that we placed, the person is who was called.
-fn on_the_phone(params: &Params) -> Option<&str> {
-    if one(params, "Direction").is_some_and(|direction| direction.starts_with("outbound")) {
-        return one(params, "To");
+/// The person who wrote, called or was called. `own`: the numbers of the account that are known.
+pub fn admission(params: &Params, own: &[&str]) -> Admission {
+    let nobody = |level| Admission { person: None, level };
+    let (address, level) = match speaker(params) {
+        Speaker::At(address, level) => (address, level),
+        Speaker::Unknown => return nobody(Some(Level::Withheld)),
+        Speaker::None => return nobody(None),
+    };
+    // Twilio delivers here what was sent to a number of the account, so whoever shows the same one has forged it.
+    let reached = if is_ours(params) { "From" } else { "To" };
+    let ours = own.iter().copied().chain(values(params, reached));
+    if ours.map(address::plain).any(|ours| ours == address::plain(address)) {
+        return nobody(Some(Level::Own));
+    }
+    match address::person(address) {
+        Some(person) => Admission { person: Some(person.to_owned()), level: Some(level) },
+        None => nobody(Some(Level::Withheld)),
+    }
+}
+
+fn speaker(params: &Params) -> Speaker<'_> {
+    if has(params, "CallSid") {
+        return on_the_phone(params);
+    }
+    if has(params, "MessageStatus") {
+        // A report on a message of ours.
+        return Speaker::None;
+    }
+    match one(params, "From") {
+        Some(from) => Speaker::At(from, Channel::of(from).level()),
+        None => Speaker::Unknown,
+    }
+}
+
+/// On a call that we placed, the person is who was called: whoever answers there has the number.
+fn on_the_phone(params: &Params) -> Speaker<'_> {
+    if is_ours(params) {
+        return one(params, "To").map_or(Speaker::Unknown, |to| Speaker::At(to, Level::Attested));
     }
     let is_forged = values(params, "StirVerstat").any(|verdict| verdict.contains("Failed"));
-    if is_forged { None } else { one(params, "From") }
+    match one(params, "From").filter(|_| !is_forged) {
+        Some(from) if one(params, "StirVerstat") == Some(ATTESTED) => Speaker::At(from, Level::Attested),
+        Some(from) => Speaker::At(from, Level::Shown),
+        None => Speaker::Unknown,
+    }
+}
+
+/// We placed the call.
+fn is_ours(params: &Params) -> bool {
+    one(params, "Direction").is_some_and(|direction| direction.starts_with("outbound"))
 }
 
 fn has(params: &Params, name: &str) -> bool {

@@ -33,6 +33,7 @@ mod tests;
 use std::sync::OnceLock;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         doctor::{Examination, Examine},
@@ -130,6 +131,7 @@ fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                 )
                 .tool()
                 .keyed()
+                .needs(Level::Shown)
                 .needs_approval(),
         )
         .operation(
@@ -141,6 +143,7 @@ fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                 )
                 .tool()
                 .keyed()
+                .needs(Level::Shown)
                 .needs_approval(),
         )
         .operation(
@@ -155,12 +158,14 @@ fn reading(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
             Operation::of(TwilioService::fetch_message)
                 .about("Reports the outcome of a message, by the SID that sending it returned")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(
             Operation::of(TwilioService::fetch_call)
                 .about("Reports the outcome of a call, by the SID that placing it returned")
                 .tool()
+                .needs(Level::Shown)
                 .idempotent(),
         )
         .operation(
@@ -190,7 +195,8 @@ fn webhooks(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioS
         .operation(
             Operation::new("verify_webhook", TwilioService::verify_webhook)
                 .about(
-                    "The guard of routes that Twilio calls: admits what Twilio signed, and names the person",
+                    "The guard of routes that Twilio calls: admits what Twilio signed, and names the person and how \
+                     certain that is",
                 )
                 .guard()
                 .idempotent(),
@@ -314,7 +320,10 @@ impl TwilioService {
         let public_base_url = self.config.public_base_url.clone();
         let verified =
             self.context.dependency(TWILIO)?.call(VerifySignature { request, public_base_url }).await?;
-        Ok(Admission { person: guard::person(&verified.params) })
+        let identity = self.sender.identity().await?;
+        let own = self.config.whatsapp_number.iter().chain(&self.config.own_numbers).map(String::as_str);
+        let own: Vec<&str> = own.chain([identity.phone_number.as_str()]).collect();
+        Ok(guard::admission(&verified.params, &own))
     }
 
     async fn receive_status(

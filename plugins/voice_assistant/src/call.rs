@@ -1,6 +1,7 @@
 //! What a conversation needs of its call, whoever keeps it: who it is with, what is written down, and how it goes on.
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{memory::Speaker, voice::MediaReport},
 };
@@ -23,6 +24,14 @@ pub struct CallBrief {
     pub started_ms: i64,
 }
 
+/// With the task of a call of ours, which others wrote.
+pub const PURSUE: &str = "This call is to reach the task that stands between marks from `task`, and nothing else. When it is \
+                          reached, or cannot be reached, say goodbye.";
+/// How a caller who is not certain enough gets further.
+pub const PROOF: &str = "If they want something that only a certain person may want, offer to send a code by SMS to the number \
+                         that they call from. Only if they agree, call `send_code`; when they say or press the digits, call \
+                         `check_code` with them. Nothing else proves who they are.";
+
 /// Why a call ends that the assistant ends.
 const ASSISTANT_ENDED: &str = "the assistant ended it";
 /// Why a call ends at its `call_time_limit`.
@@ -40,6 +49,11 @@ impl CallBrief {
     /// unverified caller is a person of this call alone, of whom nothing is known.
     pub fn on_behalf(&self) -> String {
         self.person.clone().unwrap_or_else(|| format!("unverified:{}", self.call))
+    }
+
+    /// How certain it is who that is. A person stands here only if it is certain enough.
+    pub fn level(&self) -> Level {
+        if self.person.is_some() { Level::Attested } else { Level::Withheld }
     }
 }
 
@@ -78,6 +92,15 @@ pub enum Entry {
     Media(MediaReport),
 }
 
+/// What came of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// It is the one that was sent: the caller is this person.
+    Proven(String),
+    /// It is another one; so many attempts are left.
+    Wrong { left: i64 },
+}
+
 /// How a call goes on when its media stream has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -107,6 +130,22 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Writes down what happened. It never fails: what the database cannot take is kept, written later, and logged.
     fn record(&self, call: &str, entry: Entry) -> impl Future<Output = ()> + Send;
+
+    /// Sends the caller of a call a code, by SMS to the number that they call from.
+    ///
+    /// # Errors
+    /// `denied`: they are known, no number is shown, or they were sent as many as they may be; those of Twilio.
+    fn send_code(&self, call: &str) -> impl Future<Output = Result<(), OperationError>> + Send;
+
+    /// Checks what the caller says the code is.
+    ///
+    /// # Errors
+    /// `denied`: no code is valid, or it was tried as often as it may be; the database's.
+    fn check_code(
+        &self,
+        call: &str,
+        code: &str,
+    ) -> impl Future<Output = Result<Proof, OperationError>> + Send;
 
     /// Decides how the call goes on when its media stream ends; the last decision counts. Without one, after a media
     /// stream that ended by itself, the caller has hung up.

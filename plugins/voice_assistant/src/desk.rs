@@ -69,5 +69,6 @@ pub fn turn(speaker: Speaker, medium: Medium, text: &str, source: String, at_ms:
         source: Some(source),
         at_ms,
         display_name: None,
+        origin: None,
     }
 }

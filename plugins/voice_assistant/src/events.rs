@@ -196,6 +196,7 @@ fn new_call(hook: &Webhook, order: Option<&Order>, started_ms: i64) -> NewCall {
         number: hook.number.clone(),
         person: hook.person.clone(),
         objective: order.map(|order| order.objective.clone()),
+        level: Some(hook.level),
         started_ms,
     }
 }

@@ -31,7 +31,8 @@ use plugin_api::{
 
 use self::waiting::Waiting;
 use crate::{
-    call::{CallBrief, Entry, Ledger, Next},
+    call::{CallBrief, Entry, Ledger, Next, Proof},
+    proof,
     store::{Known, NewCall, Store, Voicemail, Written, now_us},
 };
 
@@ -385,6 +386,13 @@ impl Journal {
         call.last_seq
     }
 
+    /// The caller has proven who they are: from now on what is said is told to their memory.
+    pub fn is_proven(&self, call: &str, person: &str) {
+        if let Some(known) = locked(&self.calls).get_mut(call) {
+            known.known.person = Some(person.to_owned());
+        }
+    }
+
     /// Something that is to be known of a call, in words.
     pub fn note(&self, call: &str, text: impl Into<String>) -> Written {
         Written::Noted { call: call.to_owned(), seq: self.place(call), text: text.into() }
@@ -405,6 +413,7 @@ impl Ledger for Journal {
             objective: brief.objective.clone(),
             started_ms: brief.started_ms,
             is_outbound: brief.objective.is_some(),
+            level: None,
         }));
         self.write(vec![self.note(call, format!("the media stream {stream} began"))]).await;
         self.media_arrived().await;
@@ -418,6 +427,14 @@ impl Ledger for Journal {
         let is_known = locked(&self.calls).get(&call).is_none_or(|known| known.known.person.is_some());
         let is_remembered = !(is_known && matches!(entry, Entry::Said { .. }));
         self.write(vec![Written::Happened { call, seq, entry, took_ms: None, is_remembered }]).await;
+    }
+
+    async fn send_code(&self, call: &str) -> Result<(), OperationError> {
+        proof::send_code(&self.context, self, call).await
+    }
+
+    async fn check_code(&self, call: &str, code: &str) -> Result<Proof, OperationError> {
+        proof::check_code(self, call, code).await
     }
 
     async fn decide(&self, call: &str, next: Next) {

@@ -7,6 +7,7 @@
 //! - `speech`: what is to be said and done next -> verbs. Pure.
 //! - `store`: calls, their words, recordings and orders, in the database.
 //! - `journal`: what happens -> the store, also while the database is away.
+//! - `proof`: how a caller of whom it is not certain who they are proves it.
 //! - `session`: a call in real time, from its audio to what is written down.
 //! - `desk`: what all handlers share, and which way a call can be answered.
 //! - `mind`: what somebody says -> a run of `orchestrator_service`, or a chat.
@@ -24,6 +25,7 @@ mod twiml;
 mod speech;
 mod store;
 mod journal;
+mod proof;
 mod session;
 mod desk;
 mod mind;
@@ -39,12 +41,14 @@ mod tests;
 use std::sync::OnceLock;
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         twilio::Media,
         voice::{
-            CallList, CallPerson, CallRecord, CalledPerson, EndCall, FetchRecording, ListCalls, Respond,
-            Responded, SESSION, Session, ShowCall, TransferCall, VOICE_PATH,
+            CallList, CallPerson, CallRecord, CalledPerson, CheckCode, CheckedCode, EndCall, FetchRecording,
+            ListCalls, Respond, Responded, SESSION, SendCode, SentCode, Session, ShowCall, TransferCall,
+            VOICE_PATH,
         },
     },
     tracing,
@@ -139,7 +143,9 @@ fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<Voic
                 .about("The conversation of a call in real time, for the plugin that carries its audio"),
         )
         .operation(
-            Operation::of(VoiceAssistant::respond).about("Answers one turn of a conversation in text, as on the phone"),
+            Operation::of(VoiceAssistant::respond)
+                .about("Answers one turn of a conversation in text, as on the phone")
+                .needs(Level::Attested),
         )
         .operation(
             Operation::of(VoiceAssistant::call_person)
@@ -149,6 +155,7 @@ fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<Voic
                 )
                 .tool()
                 .keyed()
+                .needs(Level::Shown)
                 .needs_approval(),
         )
         .operation(
@@ -168,6 +175,22 @@ fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<Voic
                 )
                 .tool()
                 .idempotent(),
+        )
+        .operation(
+            Operation::of(VoiceAssistant::send_code)
+                .about(
+                    "Sends a code by SMS to the number that the caller calls from, so that they can prove who they are. Only \
+                     if it is not certain who they are, and only if they agree.",
+                )
+                .tool(),
+        )
+        .operation(
+            Operation::of(VoiceAssistant::check_code)
+                .about(
+                    "Checks the code that the caller says or presses after `send_code`. From their next words on they are \
+                     known, if it is right.",
+                )
+                .tool(),
         )
         .operation(Operation::of(VoiceAssistant::list_calls).about("Lists calls").idempotent())
         .operation(
@@ -239,7 +262,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let (desk, otherwise) = (self.desk.clone(), self.sorry());
         let handle = async move {
             let once = Once::of(&desk, &hook).await;
@@ -255,7 +278,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let (desk, otherwise) = (self.desk.clone(), self.desk.later(&hook));
         Ok(routes::within_time(call, async move { desk.turn(&hook).await }, otherwise).await)
     }
@@ -265,7 +288,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let (desk, otherwise) = (self.desk.clone(), self.desk.later(&hook));
         Ok(routes::within_time(call, async move { desk.wait(&hook).await }, otherwise).await)
     }
@@ -275,7 +298,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let (desk, otherwise) = (self.desk.clone(), self.sorry());
         Ok(routes::within_time(call, async move { desk.stream_ended(&hook).await }, otherwise).await)
     }
@@ -285,7 +308,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let desk = self.desk.clone();
         let handle = async move {
             let once = Once::of(&desk, &hook).await;
@@ -302,7 +325,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let (desk, otherwise) = (self.desk.clone(), self.sorry());
         Ok(routes::within_time(call, async move { desk.dial_ended(&hook).await }, otherwise).await)
     }
@@ -312,7 +335,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let desk = self.desk.clone();
         let otherwise = speech::ending(&desk.config, &desk.config.texts.thanks);
         Ok(routes::within_time(call, async move { desk.voicemail(&hook).await }, otherwise).await)
@@ -323,7 +346,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let desk = self.desk.clone();
         let handle = async move { desk.recorded(&hook, hook.asked("voicemail") == Some(1)).await };
         Ok(routes::noted(call, handle).await)
@@ -334,7 +357,7 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let desk = self.desk.clone();
         let handle = async move {
             let once = Once::of(&desk, &hook).await;
@@ -349,9 +372,13 @@ impl VoiceAssistant {
         request: HttpRequest,
         call: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let hook = Webhook::read(&request, call.person())?;
+        let hook = self.hook(&request, &call)?;
         let desk = self.desk.clone();
         Ok(routes::noted(call, async move { desk.status(&hook).await }).await)
+    }
+
+    fn hook(&self, request: &HttpRequest, call: &Call) -> Result<Webhook, OperationError> {
+        Webhook::read(request, (call.person(), call.level()), self.desk.config.known_from)
     }
 
     /// What is said when nothing else can be.
@@ -377,6 +404,18 @@ impl VoiceAssistant {
 
     async fn end_call(self: Arc<Self>, request: EndCall, call: Call) -> Result<(), OperationError> {
         self.desk.end_call(request, &call).await
+    }
+
+    async fn send_code(self: Arc<Self>, _: SendCode, call: Call) -> Result<SentCode, OperationError> {
+        self.desk.send_code(&call).await
+    }
+
+    async fn check_code(
+        self: Arc<Self>,
+        request: CheckCode,
+        call: Call,
+    ) -> Result<CheckedCode, OperationError> {
+        self.desk.check_code(request, &call).await
     }
 
     async fn list_calls(self: Arc<Self>, request: ListCalls, call: Call) -> Result<CallList, OperationError> {

@@ -4,18 +4,22 @@
 use plugin_api::{
     context::{Context, Dependency},
     error::OperationError,
+    origin::{self, Origin},
+    phone::is_number,
     prelude::Duration,
     requests::{
         memory::{Speaker, Summarise, ThreadSummary},
         openai::{Chat, Message},
-        orchestrator::{CancelRun, Run, RunLimits, RunReport, ShowRun, ToolRecord, ToolState, Utterance},
+        orchestrator::{
+            CancelRun, Quote, Run, RunLimits, RunReport, ShowRun, ToolRecord, ToolState, Utterance,
+        },
     },
     tracing,
 };
 
 use crate::{
     MEMORY, OPENAI, ORCHESTRATOR, TOOLS_WAIT,
-    call::{CallBrief, Entry},
+    call::{CallBrief, Entry, PROOF, PURSUE},
     settings::Config,
 };
 
@@ -41,6 +45,7 @@ pub struct Question {
     n: i64,
     text: String,
     history: Vec<Utterance>,
+    known: Vec<Quote>,
     instructions: String,
 }
 
@@ -59,7 +64,8 @@ pub async fn question(
         n,
         text: text.to_owned(),
         history: history(brief, n, &earlier, said),
-        instructions: instructions(config, brief, &earlier.summary),
+        known: known(brief, &earlier.summary),
+        instructions: instructions(config, brief),
     }
 }
 
@@ -74,7 +80,9 @@ pub async fn run(
 ) -> Result<RunReport, OperationError> {
     let run = Run {
         goal: question.text.clone(),
+        origin: None,
         history: question.history.clone(),
+        known: question.known.clone(),
         instructions: Some(question.instructions.clone()),
         wait_seconds: Some(wait.as_secs().try_into().unwrap_or(LONGEST_WAIT)),
         limits: Some(RunLimits {
@@ -91,12 +99,13 @@ pub async fn run(
 /// # Errors
 /// Those of `openai`, and `internal` where the answer is cut off or says nothing.
 pub async fn chat(context: &Context, question: &Question) -> Result<String, OperationError> {
-    let system = [Message::system(format!("{}\n{WITHOUT_TOOLS}", question.instructions))];
-    let said = question.history.iter().map(|said| match said.by_assistant {
-        true => Message::assistant(&said.text),
-        false => Message::user(&said.text),
-    });
-    let chat = Chat::new(system.into_iter().chain(said).chain([Message::user(&question.text)]));
+    let mark = format!("{:016x}", rand::random::<u64>());
+    let rules = origin::briefing(&mark, question.brief.person.is_some());
+    let system = format!("{}\n\nThese rules always hold:\n{rules}\n\n{WITHOUT_TOOLS}", question.instructions);
+    let known = Quote::told(&question.known, &mark);
+    let said = question.history.iter().map(|said| said.told(&mark));
+    let begin = [Message::system(system)].into_iter().chain(known);
+    let chat = Chat::new(begin.chain(said).chain([Message::user(&question.text)]));
     let answer = context.dependency(OPENAI)?.deadline(CHAT).call(chat).await?;
     Ok(answer.words()?.to_owned())
 }
@@ -128,7 +137,7 @@ pub async fn tools(context: &Context, brief: &CallBrief, run: &str) -> Vec<Entry
 }
 
 fn orchestrator(context: &Context, brief: &CallBrief) -> Result<Dependency, OperationError> {
-    Ok(context.dependency(ORCHESTRATOR)?.person(brief.on_behalf()))
+    Ok(context.dependency(ORCHESTRATOR)?.person(brief.on_behalf()).level(brief.level()))
 }
 
 /// What was said with the person before. Without it, the assistant is a stranger who answers all the same.
@@ -144,7 +153,7 @@ async fn earlier(context: &Context, config: &Config, brief: &CallBrief, can_know
         return nothing;
     };
     let summarised = async {
-        let memory = context.dependency(MEMORY)?.person(person).deadline(MEMORY_CALL);
+        let memory = context.dependency(MEMORY)?.person(person).level(brief.level()).deadline(MEMORY_CALL);
         memory.call(Summarise { token_budget: Some(config.history_tokens) }).await
     };
     summarised.await.unwrap_or_else(|error| {
@@ -158,19 +167,28 @@ pub fn history(brief: &CallBrief, n: i64, earlier: &ThreadSummary, said: &[Said]
     let own = format!("{}:", brief.call);
     let is_earlier = |source: Option<&str>| !source.is_some_and(|source| source.starts_with(&own));
     let before = earlier.turns.iter().filter(|turn| is_earlier(turn.source.as_deref()));
-    let before = before.map(|turn| (turn.speaker, turn.text.as_str()));
-    let here = said.iter().filter(|(seq, ..)| *seq < n).map(|(_, speaker, text)| (*speaker, text.as_str()));
-    let spoken = before.chain(here).filter(|(_, text)| !text.is_empty());
+    let before = before.map(|turn| (turn.speaker, turn.text.as_str(), turn.origin));
+    let here = said.iter().filter(|(seq, ..)| *seq < n);
+    let here = here.map(|(_, speaker, text)| (*speaker, text.as_str(), None));
+    let spoken = before.chain(here).filter(|(_, text, _)| !text.is_empty());
     spoken
-        .map(|(speaker, text)| Utterance {
+        .map(|(speaker, text, origin)| Utterance {
             by_assistant: speaker == Speaker::Assistant,
             text: text.to_owned(),
+            origin,
         })
         .collect()
 }
 
+/// What others wrote: the task of a call of ours, and the summary of what was said before.
+fn known(brief: &CallBrief, summary: &str) -> Vec<Quote> {
+    let task = brief.objective.iter().map(|task| Quote { origin: Origin::Task, text: task.clone() });
+    let summary = (!summary.is_empty()).then(|| Quote { origin: Origin::Memory, text: summary.to_owned() });
+    task.chain(summary).collect()
+}
+
 /// Who the assistant is in this call.
-pub fn instructions(config: &Config, brief: &CallBrief, summary: &str) -> String {
+pub fn instructions(config: &Config, brief: &CallBrief) -> String {
     let mut lines = vec![
         config.persona.clone(),
         format!(
@@ -179,18 +197,18 @@ pub fn instructions(config: &Config, brief: &CallBrief, summary: &str) -> String
             config.language
         ),
     ];
-    if let Some(objective) = &brief.objective {
-        lines.push(format!("You called them. What this call is to reach: {objective}"));
+    if brief.objective.is_some() {
+        lines.push(format!("You called them. {PURSUE}"));
     }
     if brief.person.is_none() {
         lines.push("Nobody knows who is calling: their number is not verified.".to_owned());
+        if brief.number.as_deref().is_some_and(is_number) {
+            lines.push(PROOF.to_owned());
+        }
     }
     if !config.transfer.is_empty() {
         let names: Vec<_> = config.transfer.keys().map(String::as_str).collect();
         lines.push(format!("A call can be transferred to: {}.", names.join(", ")));
-    }
-    if !summary.is_empty() {
-        lines.push(format!("What was said before, in short: {summary}"));
     }
     lines.join("\n")
 }

@@ -2,6 +2,7 @@
 
 use plugin_api::{
     error::OperationError,
+    level::Level,
     phone::is_number,
     prelude::Call,
     requests::{
@@ -151,6 +152,7 @@ fn placed_call(call: &str, person: String, order: &Order, started_ms: i64) -> Ne
         number: Some(person.clone()),
         person: Some(person),
         objective: Some(order.objective.clone()),
+        level: Some(Level::Attested),
         started_ms,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::{phone::is_number, prelude::*, settings::Span, web::public_base_url};
+use plugin_api::{level::Level, phone::is_number, prelude::*, settings::Span, web::public_base_url};
 
 use crate::session::settings as realtime;
 
@@ -33,6 +33,10 @@ pub struct Settings {
     pub longest_turn: Option<Span>,
     /// How long a call may last; 30m if left out.
     pub call_time_limit: Option<Span>,
+    /// How certain it must be who calls, for the assistant to know them, to act in their name, and to remember what they say:
+    /// `attested` if left out, which means attestation A by StirVerstat, a call of ours, or a code that they were sent. With
+    /// `shown` any number that is not withheld is enough: anyone can show the number of someone else.
+    pub known_from: Option<Level>,
     /// How many tokens of earlier conversations the assistant is given; 2000 if left out.
     #[schemars(range(min = 200, max = 100_000))]
     pub history_tokens: Option<u32>,
@@ -89,6 +93,7 @@ pub struct Config {
     pub patience: Duration,
     pub longest_turn: Duration,
     pub call_time_limit: Duration,
+    pub known_from: Level,
     pub history_tokens: u32,
     pub owner_number: Option<String>,
     pub voicemail: bool,
@@ -147,6 +152,7 @@ impl Config {
             patience: patience(settings.patience)?,
             longest_turn: Duration::from_secs(seconds("longest_turn", settings.longest_turn, 60, 5..=600)?),
             call_time_limit,
+            known_from: Level::known_from("known_from", settings.known_from, Level::Attested)?,
             history_tokens,
             owner_number: settings.owner_number,
             voicemail: settings.voicemail.unwrap_or(true),

@@ -102,7 +102,7 @@ impl Desk {
     }
 
     /// The call that the person is in.
-    async fn live_call(&self, call: &Call) -> Outcome<Known> {
+    pub async fn live_call(&self, call: &Call) -> Outcome<Known> {
         let person = call.person().ok_or_else(|| OperationError::invalid("it is on behalf of nobody"))?;
         // A caller whose number is not verified is a person of one call.
         let live = match person.strip_prefix("unverified:") {

@@ -5,6 +5,7 @@
 //! - [`writes`]: what is written while a call goes on.
 //! - [`outcomes`]: how a call went, where several say it.
 //! - [`tokens`]: the right to carry a call's audio, once.
+//! - [`proofs`]: codes by which callers prove who they are.
 //! - [`due`]: what is still to be done: remembered, announced, closed.
 //! - [`orders`]: calls that are to be placed.
 //! - [`reading`]: what is shown, and what a turn needs to know.
@@ -13,6 +14,7 @@ mod tables;
 mod writes;
 mod outcomes;
 mod tokens;
+mod proofs;
 mod due;
 mod orders;
 mod reading;

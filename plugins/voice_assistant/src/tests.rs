@@ -15,6 +15,7 @@ mod voicemail;
 mod undelivered;
 mod calling;
 mod transferring;
+mod proving;
 mod remembering;
 mod closing;
 mod showing;

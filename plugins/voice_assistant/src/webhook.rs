@@ -1,7 +1,7 @@
 //! A webhook that Twilio signed -> what it says of which call. Pure; what it says is believed, what it means is not judged
 //! here.
 
-use plugin_api::{error::OperationError, phone::is_harmless_sid, requests::http::HttpRequest};
+use plugin_api::{error::OperationError, level::Level, phone::is_harmless_sid, requests::http::HttpRequest};
 
 /// What came with every webhook of a call, and all that came beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +10,10 @@ pub struct Webhook {
     pub call: String,
     /// The number of the other side; `None` if it is withheld.
     pub number: Option<String>,
-    /// Whom the guard names: a verified number.
+    /// Whom the guard names, if it is certain enough who they are.
     pub person: Option<String>,
+    /// How certain it is who the other side is.
+    pub level: Level,
     /// Whether we placed the call.
     pub is_outbound: bool,
     /// The call's status at Twilio.
@@ -23,11 +25,16 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Reads the form; `person` is whom the guard named.
+    /// Reads the form; `person` is whom the guard named, and how certain that is. From `known_from` on they are known.
     ///
     /// # Errors
     /// `invalid`: it is about no call.
-    pub fn read(request: &HttpRequest, person: Option<&str>) -> Result<Self, OperationError> {
+    pub fn read(
+        request: &HttpRequest,
+        (person, level): (Option<&str>, Option<Level>),
+        known_from: Level,
+    ) -> Result<Self, OperationError> {
+        let level = level.unwrap_or(if person.is_some() { Level::Shown } else { Level::Withheld });
         let form = request.form()?;
         let call = value(&form, "CallSid").filter(|sid| is_harmless_sid(sid));
         let call =
@@ -37,7 +44,8 @@ impl Webhook {
         Ok(Self {
             call: call.to_owned(),
             number: number.map(cleaned),
-            person: person.map(str::to_owned),
+            person: person.filter(|_| level >= known_from).map(str::to_owned),
+            level,
             is_outbound,
             status: value(&form, "CallStatus").unwrap_or_default().to_owned(),
             path: path_of(&request.url),

@@ -61,6 +61,7 @@ fn database() -> SlotSpec {
         name: DATABASE.to_owned(),
         manifest: Arc::new(serde_json::from_value(manifest).unwrap()),
         callers: None,
+        needs: Default::default(),
         links: HashMap::new(),
         limits: Limits::new(DEADLINE, 1, 1),
         tools: ToolPolicy::default(),

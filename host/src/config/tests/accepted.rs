@@ -65,6 +65,7 @@ fn every_key_arrives() {
             tools = ["smtp.*", "memory.recall"]
             approve = ["smtp.send_email"]
             callers = ["smtp"]
+            needs = { answer = "attested" }
             log_level = "trace"
             settings = { name = "Ada", nested = { depth = 2 } }
         "#,
@@ -132,6 +133,7 @@ fn every_key_arrives() {
                 tools: [],
                 approve: [],
                 callers: None,
+                needs: {},
                 log_level: None,
                 settings: {},
             },
@@ -177,6 +179,9 @@ fn every_key_arrives() {
                         "smtp",
                     ],
                 ),
+                needs: {
+                    "answer": Attested,
+                },
                 log_level: Some(
                     Trace,
                 ),
@@ -188,7 +193,7 @@ fn every_key_arrives() {
         ]
     "#]]
     .assert_debug_eq(&config.plugins);
-    assert_eq!(config.plugins[1].settings.line_of("/nested/depth"), Some(25));
+    assert_eq!(config.plugins[1].settings.line_of("/nested/depth"), Some(26));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Delivery, LedgerKind};
 use crate::{
+    level::Level,
     message,
     phone::{RCS, WHATSAPP, is_number},
     requests::Request,
@@ -72,6 +73,15 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// How certain it is who writes this way: WhatsApp proves it; other channels show a number for which nobody vouches.
+    pub fn level(self) -> Level {
+        match self {
+            Self::Whatsapp => Level::Signed,
+            Self::Sms | Self::Rcs => Level::Shown,
+            Self::Other => Level::Withheld,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Sms, Self::Whatsapp, Self::Rcs, Self::Other];
 

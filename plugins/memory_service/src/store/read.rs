@@ -40,7 +40,8 @@ pub struct Heading {
     pub epoch: i64,
 }
 
-const TURN: &str = "seq, id, speaker, medium, body as text, attachments, source, at_ms";
+const TURN: &str =
+    "seq, id, speaker, medium, body as text, attachments, source, at_ms, nullif(origin, '') as origin";
 
 impl Store {
     /// The newest turns before a place, the newest first; and whether it was fewer than were asked for because they are

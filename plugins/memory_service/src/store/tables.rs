@@ -134,6 +134,9 @@ const IN_SEQUENCE: &str = "
     create index memory_service_memories_thread on memory_service_memories (person, kind, seq);
     alter table memory_service_summaries drop column at_ms";
 
+/// Who wrote a turn; empty: whoever said it.
+const ORIGIN: &str = "alter table memory_service_memories add column origin text not null default ''";
+
 /// Not a version: whether the server has the extension may change between two starts.
 const PGVECTOR: [&str; 2] = [
     "create table if not exists memory_service_pgvectors (
@@ -159,6 +162,7 @@ pub fn migrate() -> Migrate {
         .version_of("people, memories, vectors, words", &sqlite, &postgres)
         .version_of("words with their owner", &owned_words(), "select 1")
         .version("threads in sequence", IN_SEQUENCE)
+        .version("who wrote what was said", ORIGIN)
 }
 
 /// The table for vectors of pgvector. Of several hosts that make it at once, all but one may be refused.

@@ -38,6 +38,8 @@ pub struct NewMemory<'a> {
     pub attachments: Json,
     pub tags: &'a [String],
     pub at_ms: i64,
+    /// Who wrote it; empty: whoever said it.
+    pub origin: &'static str,
     /// For so long its vector is made by whoever writes it, and by nobody else.
     pub lease: Duration,
 }
@@ -125,6 +127,7 @@ fn put_memory(shape: Shape, person: &str, memory: &NewMemory<'_>, words: &[Strin
         Value::from(Json::from(memory.tags.to_vec()).to_string()),
         Value::from(i64::from(is_wordy(memory.body))),
         Value::from(memory.at_ms),
+        Value::from(memory.origin),
     ]);
     let (column, value) = match shape.is_sqlite() {
         true => ("", String::new()),
@@ -138,7 +141,8 @@ fn put_memory(shape: Shape, person: &str, memory: &NewMemory<'_>, words: &[Strin
     };
     binds.statement(format!(
         "insert into memory_service_memories
-            (id, person, kind, body, speaker, medium, source, once, caller, attachments, tags, wordy, at_ms{column})
+            (id, person, kind, body, speaker, medium, source, once, caller, attachments, tags, wordy, at_ms,
+             origin{column})
          values ({values}{value}) on conflict do nothing"
     ))
 }

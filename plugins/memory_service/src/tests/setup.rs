@@ -113,6 +113,7 @@ pub fn keyed(person: &str, key: &str) -> CallHeader {
 /// Something that the person says by SMS.
 pub fn turn(text: &str) -> AddTurn {
     AddTurn {
+        origin: None,
         speaker: Speaker::Person,
         medium: Medium::Sms,
         text: text.to_owned(),

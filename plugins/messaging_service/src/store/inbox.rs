@@ -1,6 +1,7 @@
 //! What came: stored once, however often it is delivered; then a step at a time.
 
 use plugin_api::{
+    origin::Origin,
     requests::{
         memory::Attachment,
         sql::{Query, Row, Statement, Value},
@@ -75,6 +76,8 @@ pub struct Received {
     pub body: String,
     pub attachments: Vec<Attachment>,
     pub display_name: Option<String>,
+    /// Who wrote it, if not the person.
+    pub origin: Option<Origin>,
     pub state: InState,
     /// How many attempts failed since it came, or since somebody asked for another try.
     pub attempts: u32,
@@ -112,7 +115,7 @@ impl Store {
     pub async fn open_messages(&self, person: &str) -> Outcome<Vec<Received>> {
         let query = format!(
             "select m.sid, m.person, m.is_person, m.channel, nullif(m.keyword, '') as keyword, m.is_answered, m.body,
-                m.attachments, nullif(m.display_name, '') as display_name, m.state, m.attempts, m.round,
+                m.attachments, nullif(m.display_name, '') as display_name, nullif(m.origin, '') as origin, m.state, m.attempts, m.round,
                 nullif(m.run, '') as run, m.error, m.is_refused, m.at_ms, m.since_ms, m.next_ms, {WAYS}
             from messaging_service_inbox m join messaging_service_threads t on t.person = m.person
             where m.person = $1 and m.state in ('received', 'remembered', 'running', 'following')
@@ -214,8 +217,8 @@ fn insert(message: &Inbound) -> Statement {
     Statement::new(
         "insert into messaging_service_inbox
             (sid, person, seq, is_person, channel, keyword, is_answered, body, attachments, display_name, state,
-             attempts, round, run, error, at_ms, since_ms, next_ms)
-        select $1, $2, wanted, $3, $4, $5, $6, $7, $8, $9, 'received', 0, 0, '', '', $10, $10, 0
+             attempts, round, run, error, at_ms, since_ms, next_ms, origin)
+        select $1, $2, wanted, $3, $4, $5, $6, $7, $8, $9, 'received', 0, 0, '', '', $10, $10, 0, $12
         from messaging_service_lanes where lane = $11
         on conflict (sid) do nothing",
     )
@@ -230,6 +233,7 @@ fn insert(message: &Inbound) -> Statement {
     .bind(message.display_name.as_deref().unwrap_or_default().replace('\0', ""))
     .bind(message.at_ms)
     .bind(Direction::In.of(&message.person))
+    .bind(message.origin.map_or("", Origin::as_str))
 }
 
 /// What is processed is kept without its text: that it came, so that it is never processed twice.

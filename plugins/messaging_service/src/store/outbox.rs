@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plugin_api::{
+    origin::Origin,
     requests::{
         messaging::{SendState, SentPart, SentText},
         sql::{Execute, Query, Statement, Value},
@@ -15,7 +16,7 @@ use super::{Direction, Lane, Outcome, Store, inbox::thread_of, lanes::put_into};
 
 /// Parts of a person's texts that are looked at together.
 const LOOKED_AT: u32 = 50;
-const PART: &str = "message, part, person, channel, body, media, state, attempts, nullif(sid, '') as sid, error, kind,
+const PART: &str = "message, part, person, channel, body, media, nullif(origin, '') as origin, state, attempts, nullif(sid, '') as sid, error, kind,
     remembered as is_remembered, round, at_ms, since_ms, looking_ms, next_ms";
 
 /// A text that is to go.
@@ -29,6 +30,8 @@ pub struct Outgoing {
     pub parts: Vec<String>,
     /// What goes with the first.
     pub media: Vec<String>,
+    /// Who wrote it, if not the assistant.
+    pub origin: Option<Origin>,
     /// A digest of the request: one name must not stand for two texts.
     pub fingerprint: String,
 }
@@ -96,6 +99,8 @@ pub struct Part {
     pub channel: Channel,
     pub body: String,
     pub media: Vec<String>,
+    /// Who wrote it, if not the assistant.
+    pub origin: Option<Origin>,
     pub state: PartState,
     pub attempts: u32,
     pub sid: Option<String>,
@@ -127,8 +132,8 @@ impl Outgoing {
         Statement::new(
             "insert into messaging_service_outbox
                 (message, part, person, seq, channel, fingerprint, body, media, state, attempts, sid, error, kind,
-                 remembered, at_ms, since_ms, next_ms)
-            select $1, $2, $3, wanted, $4, $5, $6, $7, 'pending', 0, '', '', '', 0, now_ms(), now_ms(), 0
+                 remembered, at_ms, since_ms, next_ms, origin)
+            select $1, $2, $3, wanted, $4, $5, $6, $7, 'pending', 0, '', '', '', 0, now_ms(), now_ms(), 0, $9
             from messaging_service_lanes where lane = $8
             on conflict (message, part) do nothing",
         )
@@ -140,6 +145,7 @@ impl Outgoing {
         .bind(body)
         .bind(Value::Text(serde_json::to_string(media).expect("text is always JSON")))
         .bind(Direction::Out.of(&self.person))
+        .bind(self.origin.map_or("", Origin::as_str))
     }
 }
 

@@ -89,6 +89,11 @@ const LOOKING: &str = "
     alter table messaging_service_outbox add column looking_ms bigint not null default 0;
     update messaging_service_outbox set looking_ms = since_ms where state = 'looking'";
 
+/// Who wrote a text; empty: whoever sends it.
+const ORIGIN: &str = "
+    alter table messaging_service_inbox add column origin text not null default '';
+    alter table messaging_service_outbox add column origin text not null default ''";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
@@ -97,4 +102,5 @@ pub fn migrations() -> Migrate {
         .version("our RCS sender that somebody wrote to", RCS)
         .version("messages that were not delivered", UNDELIVERED)
         .version("since when an outcome is looked for", LOOKING)
+        .version("who wrote a text", ORIGIN)
 }

@@ -1,10 +1,11 @@
 //! A message is remembered and answered: by the assistant, who knows what was said before, or by a text of the settings.
 
 use plugin_api::{
+    origin::Origin,
     requests::{
         memory::Medium,
         messaging::{ListUnprocessed, UnprocessedMessage},
-        orchestrator::{Run, RunReport, RunState},
+        orchestrator::{Quote, Run, RunReport, RunState},
         twilio_service::Channel,
     },
     serde_json::json,
@@ -27,7 +28,8 @@ async fn the_assistant_knows_what_was_said() {
     assert_eq!(history, [(false, "I am Ada"), (true, "re: I am Ada")]);
     let instructions = second.instructions.as_deref().unwrap();
     assert!(instructions.starts_with("The person writes by SMS,"), "{instructions}");
-    assert!(instructions.ends_with("What was said before, in short: they met"), "{instructions}");
+    assert!(!instructions.contains("they met"), "what others said gives no instructions: {instructions}");
+    assert_eq!(second.known, [Quote { origin: Origin::Memory, text: "they met".into() }]);
 }
 
 #[tokio::test]

@@ -476,6 +476,7 @@ fn as_turn(turn: AddTurn) -> Turn {
         attachments: turn.attachments,
         source: turn.source,
         at_ms: turn.at_ms.unwrap_or_default(),
+        origin: turn.origin,
     }
 }
 

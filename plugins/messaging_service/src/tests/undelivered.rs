@@ -107,7 +107,7 @@ async fn texts_are_kept_as_long_as_they_may_be_needed() {
         // What is old is forgotten when a host starts; a marker shows when.
         world.database.run(
             "insert into messaging_service_inbox
-            select 'SMold', '+1', 0, 1, 'sms', '', 0, '', '[]', '', 'answered', 0, 0, '', '', 1, 1, 0, 1, 0",
+            select 'SMold', '+1', 0, 1, 'sms', '', 0, '', '[]', '', 'answered', 0, 0, '', '', 1, 1, 0, 1, 0, ''",
         );
         let _other = world.host().await;
         let place = std::panic::Location::caller();

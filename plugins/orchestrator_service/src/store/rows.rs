@@ -56,6 +56,7 @@ pub fn question_name(question: Option<Question>) -> &'static str {
 
 pub fn insert(run: &Run, key: &str, fingerprint: &str, claim: Option<&Claim>) -> Execute {
     let history = serde_json::to_string(&run.history).expect("words are always JSON");
+    let beside = serde_json::to_string(&run.beside).expect("words are always JSON");
     Execute::new(tables::INSERT_RUN)
         .bind(&run.id)
         .bind(key)
@@ -73,6 +74,7 @@ pub fn insert(run: &Run, key: &str, fingerprint: &str, claim: Option<&Claim>) ->
         .bind(claim.map_or(0, |claim| millis(claim.lease)))
         .bind(run.created_ms)
         .bind(run.limits.tools_ms)
+        .bind(beside)
 }
 
 pub fn insert_call(run: &str, call: &ToolRun) -> Statement {
@@ -96,11 +98,15 @@ pub fn run(row: Row<'_>) -> Outcome<Run> {
     let count = |column: &str| row.get::<i64>(column).map(unsigned);
     let history = serde_json::from_str(&text("history")?)
         .map_err(|error| OperationError::internal(format!("the history of a run cannot be read: {error}")))?;
+    let beside = serde_json::from_str(&text("beside")?).map_err(|error| {
+        OperationError::internal(format!("what is known beside a run cannot be read: {error}"))
+    })?;
     Ok(Run {
         id: text("id")?,
         person: present("person")?,
         goal: text("goal")?,
         history,
+        beside,
         instructions: present("instructions")?,
         trace: text("trace")?,
         mark: text("mark")?,

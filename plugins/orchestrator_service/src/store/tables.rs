@@ -95,8 +95,12 @@ pub const HELD: &str = "
     alter table orchestrator_service_runs add column held_ms bigint not null default 0;
     alter table orchestrator_service_runs add column tools_ms bigint not null default 120000";
 
+/// Who wrote the goal, how certain it is who the person is, and what is known beside: as JSON.
+pub const BESIDE: &str = "
+    alter table orchestrator_service_runs add column beside text not null default '{}'";
+
 pub const RUN: &str = "
-    select id, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, detail, max_steps,
+    select id, fingerprint, person, goal, history, beside, instructions, trace, mark, state, answer, error, detail, max_steps,
         max_tokens, max_ms, tools_ms, steps, prompt_tokens, completion_tokens, worked_ms, held_by, held_ms, created_ms,
         changed_ms,
         (select count(*) from orchestrator_service_calls
@@ -105,7 +109,7 @@ pub const RUN: &str = "
 
 /// The same, as far as a list shows it.
 pub const LISTED_RUN: &str = "
-    select id, fingerprint, person, substr(goal, 1, 200) as goal, '[]' as history, '' as instructions, trace, mark, state,
+    select id, fingerprint, person, substr(goal, 1, 200) as goal, '[]' as history, '{}' as beside, '' as instructions, trace, mark, state,
         '' as answer, '' as error, '' as detail, max_steps, max_tokens, max_ms, tools_ms, steps, prompt_tokens,
         completion_tokens, worked_ms, held_by, held_ms, created_ms, changed_ms,
         (select count(*) from orchestrator_service_calls
@@ -126,9 +130,9 @@ pub const CALL: &str = "
 pub const INSERT_RUN: &str = "
     insert into orchestrator_service_runs
         (id, start_key, fingerprint, person, goal, history, instructions, trace, mark, state, answer, error, max_steps,
-         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, owner, lease_ms, created_ms, changed_ms, tools_ms)
+         max_tokens, max_ms, steps, prompt_tokens, completion_tokens, worked_ms, owner, lease_ms, created_ms, changed_ms, tools_ms, beside)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', '', '', $10, $11, $12, 0, 0, 0, 0, $13,
-        case when $14 > 0 then now_ms() + $14 else 0 end, $15, $15, $16)
+        case when $14 > 0 then now_ms() + $14 else 0 end, $15, $15, $16, $17)
     on conflict do nothing";
 
 pub const INSERT_CALL: &str = "

@@ -306,6 +306,10 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
             Some(person) => host.person(person),
             None => host,
         };
+        let host = match run.beside.level {
+            Some(level) => host.level(level),
+            None => host,
+        };
         let error = match host.call_tool(&call.tool, arguments.clone()).await {
             Ok(value) => {
                 let (result, sent) = (data::result(&value, most), messages::sent_by(&value));

@@ -52,6 +52,7 @@ async fn it_follows_its_event_and_is_sent_once() {
     let local = Timestamp::from_millisecond(start_of(&soon)).unwrap().in_tz("Europe/Berlin").unwrap();
     let text = format!("Reminder: Kickoff, {}, Room 3", local.strftime("%Y-%m-%d %H:%M"));
     assert_eq!((calls[0].1["text"].as_str(), calls[0].0.person.as_deref()), (Some(text.as_str()), Some(ADA)));
+    assert_eq!(calls[0].1["origin"], "calendar", "whoever sent the invitation wrote the title");
 }
 
 #[tokio::test]

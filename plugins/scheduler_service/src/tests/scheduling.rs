@@ -42,7 +42,7 @@ async fn it_tells_when_it_will_be_done() {
     let job = schedule(&plugin, request).await;
     assert_eq!((job.title.as_str(), job.rule.as_str()), ("tidy", "cron 0 9 * * 1-5 in UTC"));
     assert!(job.next.unwrap().ends_with("T09:00:00+00:00"));
-    assert_eq!(fetch(&plugin, &job.id).await.task, Some(json!({ "goal": "Tidy up" })));
+    assert_eq!(fetch(&plugin, &job.id).await.task, Some(json!({ "goal": "Tidy up", "origin": "task" })));
 }
 
 #[tokio::test]

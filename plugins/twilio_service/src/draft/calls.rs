@@ -10,7 +10,9 @@ use plugin_api::{
     web::escape,
 };
 
-use super::{Callback, Draft, Form, Kind, Mark, callback, check_range, check_url, fingerprint};
+use super::{
+    Callback, Draft, Form, Kind, Mark, callback, check_own_url, check_range, check_url, fingerprint,
+};
 use crate::{address, settings::Config};
 
 const LONGEST_TWIML: usize = 4000;
@@ -34,8 +36,11 @@ pub fn call(
             "`{from}` is no number to call from: expected one such as `+15551234567`"
         )));
     }
-    let mut form: Form =
-        vec![("To".to_owned(), to.clone()), ("From".to_owned(), from.clone()), content(request)?];
+    let mut form: Form = vec![
+        ("To".to_owned(), to.clone()),
+        ("From".to_owned(), from.clone()),
+        content(request, config.public_base_url.as_deref())?,
+    ];
     options(request, config, &mut form)?;
     let callback = callback(request.status_callback.as_deref(), config.public_base_url.as_deref())?;
     if callback != Callback::None {
@@ -67,7 +72,7 @@ pub fn update(request: &UpdateCall) -> Result<Form, OperationError> {
     }
 }
 
-fn content(request: &PlaceCall) -> Result<(String, String), OperationError> {
+fn content(request: &PlaceCall, base: Option<&str>) -> Result<(String, String), OperationError> {
     match (&request.say, &request.twiml, &request.url) {
         (Some(text), None, None) => {
             if text.trim().is_empty() {
@@ -75,8 +80,14 @@ fn content(request: &PlaceCall) -> Result<(String, String), OperationError> {
             }
             checked_twiml(&format!("<Response><Say>{}</Say></Response>", escape(text)))
         }
-        (None, Some(twiml), None) => checked_twiml(twiml),
-        (None, None, Some(url)) => checked_url(url),
+        (None, Some(twiml), None) => {
+            check_own_addresses(twiml, base)?;
+            checked_twiml(twiml)
+        }
+        (None, None, Some(url)) => {
+            check_own_url("url", url, base)?;
+            checked_url(url)
+        }
         _ => Err(OperationError::invalid("expected one of `say`, `twiml` and `url`")),
     }
 }
@@ -114,6 +125,22 @@ fn options(request: &PlaceCall, config: &Config, form: &mut Form) -> Result<(), 
         check_url("machine_detection_callback", url)?;
         add("AsyncAmd", "true".to_owned());
         add("AsyncAmdStatusCallback", url.clone());
+    }
+    Ok(())
+}
+
+/// What a call plays, and where it goes on, is at this host, too. What could hide an address is not allowed.
+fn check_own_addresses(twiml: &str, base: Option<&str>) -> Result<(), OperationError> {
+    if ["&#", "<!"].iter().any(|hidden| twiml.contains(hidden)) {
+        return Err(OperationError::invalid(
+            "`twiml` holds a character reference, a comment or CDATA: write it plainly",
+        ));
+    }
+    let scheme = base.and_then(|base| base.find("//")).unwrap_or(0);
+    for (slashes, _) in twiml.match_indices("//") {
+        let url = twiml.get(slashes.saturating_sub(scheme)..).unwrap_or_default();
+        let end = url.find(['<', '"', '\'']).unwrap_or(url.len());
+        check_own_url("twiml", &url[..end], base)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use plugin_api::{
     serde_json,
 };
 
-use super::{Draft, Form, Kind, Mark, callback, check_range, check_url, fingerprint};
+use super::{Draft, Form, Kind, Mark, callback, check_own_url, check_range, fingerprint};
 use crate::{address, settings::Config};
 
 const LONGEST_BODY: usize = 1600;
@@ -29,7 +29,7 @@ pub fn message(
     let (name, from) = sender(request, config, identity)?;
     let own_sender = request.from.is_none().then(|| own_sender(request.channel, config)).flatten();
     let mut form: Form = vec![("To".to_owned(), to.clone()), (name.to_owned(), from.clone())];
-    let mark = content(request, &mut form)?;
+    let mark = content(request, config.public_base_url.as_deref(), &mut form)?;
     check_range("validity_seconds", request.validity_seconds, LONGEST_VALIDITY)?;
     if let Some(seconds) = request.validity_seconds {
         form.push(("ValidityPeriod".to_owned(), seconds.to_string()));
@@ -93,7 +93,7 @@ fn sender(
     }
 }
 
-fn content(request: &SendMessage, form: &mut Form) -> Result<Mark, OperationError> {
+fn content(request: &SendMessage, base: Option<&str>, form: &mut Form) -> Result<Mark, OperationError> {
     if let Some(template) = &request.content_sid {
         return from_template(request, template, form);
     }
@@ -124,7 +124,7 @@ fn content(request: &SendMessage, form: &mut Form) -> Result<Mark, OperationErro
         form.push(("Body".to_owned(), body.clone()));
     }
     for url in &request.media_urls {
-        check_url("media_urls", url)?;
+        check_own_url("media_urls", url, base)?;
         form.push(("MediaUrl".to_owned(), url.clone()));
     }
     Ok(Mark::Body(body))

@@ -45,7 +45,7 @@ fn messages_of_every_kind() {
     "#]],
     );
     let mms = SendMessage {
-        media_urls: vec!["https://a/1.png".into(), "https://a/2.png".into()],
+        media_urls: vec!["https://example.com/1.png".into(), "https://example.com/2.png".into()],
         validity_seconds: Some(60),
         status_callback: Some("https://b/status".into()),
         from: Some("+15559999999".into()),
@@ -58,8 +58,8 @@ fn messages_of_every_kind() {
         To=+15550000001
         From=+15559999999
         Body=look
-        MediaUrl=https://a/1.png
-        MediaUrl=https://a/2.png
+        MediaUrl=https://example.com/1.png
+        MediaUrl=https://example.com/2.png
         ValidityPeriod=60
         StatusCallback=https://b/status
     "#]],
@@ -94,6 +94,50 @@ fn messages_of_every_kind() {
         Body=hi
     "#]],
     );
+}
+
+#[test]
+fn what_is_sent_comes_from_this_host() {
+    let media = |url: &str| {
+        let request = SendMessage { media_urls: vec![url.to_owned()], ..sms("look") };
+        draft::message(&request, &public(), &identity(), None).is_ok()
+    };
+    let twiml = |verbs: &str| {
+        let twiml = Some(format!("<Response>{verbs}</Response>"));
+        draft::call(&PlaceCall { twiml, ..PlaceCall::default() }, &public(), &identity(), Some(ADA)).is_ok()
+    };
+    let url = |url: &str| {
+        let request = PlaceCall { url: Some(url.to_owned()), ..PlaceCall::default() };
+        draft::call(&request, &public(), &identity(), Some(ADA)).is_ok()
+    };
+    for own in ["https://example.com/1.png", "https://example.com/a/b?c=d"] {
+        assert!(media(own) && url(own), "{own}");
+        assert!(twiml(&format!("<Play>{own}</Play><Redirect method=\"POST\">{own}</Redirect>")), "{own}");
+    }
+    assert!(twiml("<Say>Hello</Say>"));
+    for foreign in [
+        "https://example.com",
+        "https://example.com.evil.org/1.png",
+        "https://example.com@evil.org/1.png",
+        "https://example.com:444/1.png",
+        "http://example.com/1.png",
+        "https://EXAMPLE.com/1.png",
+        "https://evil.org/https://example.com/1.png",
+        "https://evil.org/?https://example.com/1.png",
+        "https://example.com/../1.png",
+        "https://example.com/a/..\\evil",
+        "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+    ] {
+        assert!(!media(foreign) && !url(foreign), "{foreign}");
+        assert!(!twiml(&format!("<Play>{foreign}</Play>")), "{foreign}");
+    }
+    for hidden in [
+        "<Play>https:&#47;&#47;evil.org/a</Play>",
+        "<Play><![CDATA[https:]]>//evil.org</Play>",
+        "<Play>//evil.org</Play>",
+    ] {
+        assert!(!twiml(hidden), "{hidden}");
+    }
 }
 
 #[test]
@@ -137,6 +181,13 @@ fn messages_that_cannot_be_sent() {
         expect!["invalid: `media_urls` is `file:///etc/passwd`: expected an address that Twilio can fetch"],
     );
     message(
+        &with(|m| m.media_urls = vec!["https://example.com/1.png".into()]),
+        &none,
+        expect![
+            "invalid: `media_urls` is `https://example.com/1.png`: only files of this host are sent, and its address is not known: set PUBLIC_BASE_URL"
+        ],
+    );
+    message(
         &with(|m| m.content_variables = [("1".to_owned(), "x".to_owned())].into()),
         &none,
         expect!["invalid: `content_variables` are for a template: `content_sid` is missing"],
@@ -178,7 +229,7 @@ fn calls_of_every_kind() {
     "#]],
     );
     let url = PlaceCall {
-        url: Some("https://a/twiml".into()),
+        url: Some("https://example.com/twiml".into()),
         ring_seconds: Some(20),
         time_limit_seconds: Some(60),
         machine_detection: Some(MachineDetection::DetectMessageEnd),
@@ -189,11 +240,11 @@ fn calls_of_every_kind() {
     };
     call(
         &url,
-        &Config::default(),
+        &public(),
         expect![[r#"
         To=+15550000001
         From=+15551234567
-        Url=https://a/twiml
+        Url=https://example.com/twiml
         Timeout=20
         TimeLimit=60
         MachineDetection=DetectMessageEnd

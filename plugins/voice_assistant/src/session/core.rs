@@ -68,16 +68,19 @@ pub struct Beginning {
     pub opening: Option<String>,
     /// How long the call has lasted.
     pub lasted: Duration,
+    /// Stands around data.
+    pub mark: String,
 }
 
 impl Beginning {
     /// That of a call, at this moment by the clock of its beginning.
-    pub fn of(brief: &CallBrief, now_ms: i64) -> Self {
+    pub fn of(brief: &CallBrief, mark: &str, now_ms: i64) -> Self {
         let lasted = u64::try_from(now_ms - brief.started_ms).unwrap_or(0);
         Self {
             is_ours: brief.objective.is_some(),
             opening: brief.opening.clone(),
             lasted: Duration::from_millis(lasted),
+            mark: mark.to_owned(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! A conversation on its way: carries what comes from the bridge, the model and the tools into the [`Core`], and what comes
 //! out of it to where it belongs. One loop; nothing in it waits for one side while the other has something to say.
 
-use std::{future::pending, pin::Pin, time::Instant};
+use std::{future::pending, pin::Pin, sync::PoisonError, time::Instant};
 
 use plugin_api::{
+    origin::{Origin, marked},
     prelude::*,
     requests::{
         openai::{Chat, Message},
@@ -72,7 +73,7 @@ pub struct Driver<L, B: Backend> {
     to_model: Going<bool>,
     opening: Going<Result<B::Link, Loss>>,
     summarising: Going<Option<String>>,
-    tools: Arc<Tools>,
+    tools: Arc<Tools<L>>,
     running: JoinSet<ToolDone>,
     entries: Sender<Entry>,
     scribe: Option<tokio::task::JoinHandle<()>>,
@@ -94,10 +95,20 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
     pub fn new(parts: Parts<L, B>) -> Self {
         let Parts { context, config, ledger, backend, material, link, age, stream, trace } = parts;
         let (entries, scribe) = scribe::start(ledger.clone(), material.brief.call.clone());
-        let tools =
-            Tools { context: context.clone(), config: config.clone(), material: material.clone(), trace };
+        let tools = Tools {
+            ledger: ledger.clone(),
+            proven: Arc::default(),
+            context: context.clone(),
+            config: config.clone(),
+            material: material.clone(),
+            trace,
+        };
         Self {
-            core: Core::new(config.clone(), Beginning::of(&material.brief, ledger.now_ms()), age),
+            core: Core::new(
+                config.clone(),
+                Beginning::of(&material.brief, &material.mark, ledger.now_ms()),
+                age,
+            ),
             begun: Instant::now(),
             context,
             config,
@@ -195,7 +206,10 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
                 self.core.lost(now, loss);
             }
             Happened::Sent => {}
-            Happened::Tool(done) => self.core.tool(now, done),
+            Happened::Tool(done) => {
+                self.core.tool(now, done);
+                self.serve_proven(now);
+            }
             Happened::Opened(Ok(link)) => {
                 self.standby = Some(Arc::new(link));
                 self.core.opened(now);
@@ -207,6 +221,22 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
             Happened::Summarised(summary) => self.core.summarised(now, summary),
             Happened::Time => self.core.tick(now),
         }
+    }
+
+    /// A caller has proven who they are: what they are served with changes.
+    fn serve_proven(&mut self, now: Duration) {
+        let proven = self.tools.proven.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(material) = proven else { return };
+        self.material = Arc::new(material);
+        self.tools = Arc::new(Tools {
+            ledger: self.ledger.clone(),
+            proven: self.tools.proven.clone(),
+            context: self.context.clone(),
+            config: self.config.clone(),
+            material: self.material.clone(),
+            trace: self.tools.trace.clone(),
+        });
+        self.core.renew(now);
     }
 
     async fn perform(&mut self) {
@@ -247,10 +277,11 @@ impl<L: Ledger, B: Backend> Driver<L, B> {
     }
 
     fn summarise(&mut self, text: String) {
-        let context = self.context.clone();
+        let (context, mark) = (self.context.clone(), self.material.mark.clone());
         self.summarising = Some(Box::pin(async move {
             let openai = context.dependency(OPENAI).ok()?.deadline(SUMMARY);
-            let chat = Chat::new([Message::system(SUMMARISE), Message::user(text)]);
+            let chat =
+                Chat::new([Message::system(SUMMARISE), Message::user(marked(&mark, Origin::Other, &text))]);
             let answer = openai.call(chat).await.and_then(|answer| Ok(answer.words()?.to_owned()));
             answer.inspect_err(|error| tracing::warn!(%error, "a long call is not summed up")).ok()
         }));

@@ -3,6 +3,8 @@
 
 use plugin_api::{
     jiff::Timestamp,
+    level::Level,
+    phone::is_number,
     prelude::*,
     requests::{
         host::Toolset,
@@ -20,7 +22,7 @@ use plugin_api::{
 
 use super::{
     MEMORY,
-    core::calling::{HANG_UP, TRANSFER_CALL},
+    core::calling::{CHECK_CODE, HANG_UP, SEND_CODE, TRANSFER_CALL},
     model::Setup,
     prompt::{self, Known},
     settings::Config,
@@ -47,9 +49,20 @@ pub struct Material {
 impl Material {
     /// Gathers it.
     pub async fn gather(context: &Context, config: &Config, brief: CallBrief) -> Self {
-        let (known, tools) = join!(known(context, config, &brief), tools(context, config));
+        let (known, tools) = join!(known(context, config, &brief), tools(context, config, brief.level()));
         let mark = format!("{:016x}", rand::random::<u64>());
         Self { brief, toolbox: tools, mark, known }
+    }
+
+    /// The same for a caller who has proven who they are. What was marked before stays marked.
+    pub async fn proven(&self, context: &Context, config: &Config, person: String) -> Self {
+        let brief = CallBrief { person: Some(person), ..self.brief.clone() };
+        Self { mark: self.mark.clone(), ..Self::gather(context, config, brief).await }
+    }
+
+    /// Whether the caller may prove who they are.
+    fn may_prove(&self) -> bool {
+        self.brief.person.is_none() && self.brief.number.as_deref().is_some_and(is_number)
     }
 
     /// What a connection begins with now.
@@ -62,16 +75,19 @@ impl Material {
         }
         let mut tools = self.toolbox.definitions();
         tools.extend(own_tools(config));
+        if self.may_prove() {
+            tools.extend(proof_tools());
+        }
         Setup { instructions, tools }
     }
 }
 
 /// Plugins that are about to be in service are waited for, as long as a caller may be kept waiting.
-async fn tools(context: &Context, config: &Config) -> Toolbox {
+async fn tools(context: &Context, config: &Config, level: Level) -> Toolbox {
     let begun = Instant::now();
     let mut toolbox = Toolbox::new(Toolset::default());
     loop {
-        let looked = context.host().deadline(config.memory_timeout).toolset().await;
+        let looked = context.host().deadline(config.memory_timeout).level(level).toolset().await;
         let looked = looked.map(|toolset| toolbox = Toolbox::new(toolset));
         if toolbox.awaited(TOOLS_WAIT).next().is_none() || begun.elapsed() >= TOOLS_WAIT {
             if let Err(error) = looked {
@@ -88,7 +104,7 @@ async fn known(context: &Context, config: &Config, brief: &CallBrief) -> Known {
     if config.common.memory_tokens == 0 || !context.has(MEMORY) {
         return Known::Words(String::new());
     }
-    let read = read(context, config, person, brief.objective.as_deref());
+    let read = read(context, config, (person, brief.level()), brief.objective.as_deref());
     match timeout(config.memory_timeout, read).await {
         Ok(Ok(words)) => Known::Words(words),
         Ok(Err(error)) => {
@@ -105,10 +121,10 @@ async fn known(context: &Context, config: &Config, brief: &CallBrief) -> Known {
 async fn read(
     context: &Context,
     config: &Config,
-    person: &str,
+    (person, level): (&str, Level),
     objective: Option<&str>,
 ) -> Result<String, OperationError> {
-    let memory = context.dependency(MEMORY)?.person(person);
+    let memory = context.dependency(MEMORY)?.person(person).level(level);
     let query = objective
         .map_or_else(|| WORTH_KNOWING.to_owned(), |objective| format!("{WORTH_KNOWING}; {objective}"));
     let recall = Recall { query, limit: Some(FACTS), kinds: vec![MemoryKind::Fact], ..Recall::default() };
@@ -122,6 +138,29 @@ async fn read(
             Ok(prompt::words(thread.ok().as_ref(), &facts, config.common.memory_tokens))
         }
     }
+}
+
+fn proof_tools() -> [ToolDefinition; 2] {
+    let tool = |name: &str, description: &str, parameters| ToolDefinition {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        parameters: Some(parameters),
+        strict: None,
+    };
+    [
+        tool(
+            SEND_CODE,
+            "Sends a code by SMS to the number that the caller calls from, so that they can prove who they are. Only if they \
+             agree.",
+            json!({ "type": "object", "properties": {}, "additionalProperties": false }),
+        ),
+        tool(
+            CHECK_CODE,
+            "Checks the code that the caller says or presses.",
+            json!({ "type": "object", "additionalProperties": false, "required": ["code"],
+                "properties": { "code": { "type": "string", "description": "The digits." } } }),
+        ),
+    ]
 }
 
 fn own_tools(config: &Config) -> Vec<ToolDefinition> {

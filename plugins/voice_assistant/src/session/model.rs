@@ -118,6 +118,8 @@ pub enum Content {
     Assistant(String),
     /// What neither said, and the model should know.
     Note(String),
+    /// What others wrote, between its marks.
+    Data(String),
     /// A call of a tool.
     Call(FunctionCall),
     /// What came of it.

@@ -3,12 +3,14 @@
 
 use plugin_api::{
     jiff::Timestamp,
+    origin::{Origin, briefing, marked},
+    phone::is_number,
     requests::memory::{Medium, Memory, Speaker, Thread, Turn},
-    tools::data::{self, cut_off},
+    tools::data::cut_off,
 };
 
 use super::settings::Config;
-use crate::call::CallBrief;
+use crate::call::{CallBrief, PROOF, PURSUE};
 
 /// An estimate, good enough for a limit.
 const BYTES_PER_TOKEN: usize = 4;
@@ -28,8 +30,8 @@ pub enum Known {
 /// The instructions.
 pub fn instructions(config: &Config, brief: &CallBrief, known: &Known, mark: &str, now: Timestamp) -> String {
     let (persona, language) = (&config.common.persona, &config.common.language);
-    let rule = data::rule(mark);
-    let (call, caller) = (call(brief), caller(brief, known, mark));
+    let briefing = briefing(mark, !matches!(known, Known::Nobody));
+    let (call, caller) = (call(brief, mark), caller(brief, known, mark));
     format!(
         "{persona}\n\n\
          {call} It is {now:.0} (UTC). Speak the language of `{language}`, unless they speak another one.\n\n\
@@ -37,11 +39,7 @@ pub fn instructions(config: &Config, brief: &CallBrief, known: &Known, mark: &st
          - You speak on the telephone. Say little at a time: one or two short sentences, then listen. No lists, no \
          markup, no links; say numbers, dates and times as people say them.\n\
          - If you did not understand, say so and ask. If the line is silent or noisy, do not guess.\n\
-         - {rule}\n\
-         - You act for this person alone. Use only the tools that you are given, and nothing that tells of other people's \
-         secrets.\n\
-         - Say that something is done only if a tool's result says so. If its outcome is unknown, if it waits for \
-         somebody's approval, or somebody refused it, say that, and do not try to reach it in another way.\n\
+         {briefing}\n\
          - When the caller wants to end the call, or everything is done, say goodbye and call `hang_up`.\n\n\
          {caller}"
     )
@@ -67,23 +65,23 @@ pub fn words(thread: Option<&Thread>, facts: &[Memory], tokens: u32) -> String {
     parts.map(|(title, words)| format!("{title}:\n{words}")).collect::<Vec<_>>().join("\n\n")
 }
 
-fn call(brief: &CallBrief) -> String {
+fn call(brief: &CallBrief, mark: &str) -> String {
     match &brief.objective {
         None => "Somebody has called, and you answer.".to_owned(),
         Some(objective) => format!(
-            "You have called somebody, and they have answered. This call is to reach the following, and nothing else: \
-             {objective}\nWhen it is reached, or cannot be reached, say goodbye."
+            "You have called somebody, and they have answered. {PURSUE}\n{}\n",
+            marked(mark, Origin::Task, objective)
         ),
     }
 }
 
 fn caller(brief: &CallBrief, known: &Known, mark: &str) -> String {
-    let number = brief.number.as_deref().unwrap_or("withheld");
+    // What a caller shows may be any text.
+    let number = brief.number.as_deref().filter(|number| is_number(number));
+    let proof = if number.is_some() { format!(" {PROOF}") } else { String::new() };
+    let number = number.unwrap_or("withheld");
     match known {
-        Known::Nobody => format!(
-            "Their number is {number}; who they are is not known for sure. Tell them nothing that is known of anybody, and \
-             do nothing that only a certain person may want done."
-        ),
+        Known::Nobody => format!("Their number is {number}; who they are is not known for sure.{proof}"),
         Known::Unreadable => format!(
             "Their number is {number}. What is known of them cannot be read at the moment: if it matters, say so."
         ),
@@ -91,7 +89,10 @@ fn caller(brief: &CallBrief, known: &Known, mark: &str) -> String {
             format!("Their number is {number}. Nothing is known of them yet.")
         }
         Known::Words(words) => {
-            format!("Their number is {number}. This is what is known of them:\n{}", data::marked(mark, words))
+            format!(
+                "Their number is {number}. This is what is known of them:\n{}",
+                marked(mark, Origin::Memory, words)
+            )
         }
     }
 }
@@ -109,7 +110,9 @@ fn turn(turn: &Turn) -> String {
         Medium::Other => "otherwise",
     };
     let when = Timestamp::from_millisecond(turn.at_ms).map(|at| format!(", {at:.0}")).unwrap_or_default();
-    format!("{who} ({how}{when}): {}", turn.text)
+    // No line of a turn looks like another turn.
+    let text = turn.text.split(['\n', '\r']).collect::<Vec<_>>().join(" ");
+    format!("{who} ({how}{when}): {text}")
 }
 
 /// The first of them that fit into so many bytes.

@@ -78,6 +78,16 @@ const TOLD_BY: &str = "
     alter table voice_assistant_recordings add column told_by text not null default '';
     create index voice_assistant_recordings_told_by on voice_assistant_recordings (told_by)";
 
+/// How certain it was who called, and the code by which they can prove it: its hash, until when it is valid, how often one
+/// was tried, and how many were sent.
+const PROOF: &str = "
+    alter table voice_assistant_calls add column level text not null default '';
+    alter table voice_assistant_calls add column code_hash text not null default '';
+    alter table voice_assistant_calls add column code_ms bigint not null default 0;
+    alter table voice_assistant_calls add column code_tries bigint not null default 0;
+    alter table voice_assistant_calls add column codes bigint not null default 0;
+    create index voice_assistant_calls_number on voice_assistant_calls (number, started_ms)";
+
 /// All versions there ever were.
 pub fn migrations() -> Migrate {
     Migrate::new(OWNER)
@@ -86,4 +96,5 @@ pub fn migrations() -> Migrate {
         .version("whose audio did not arrive", UNREACHED)
         .version("messages that nobody could be told of", REFUSED)
         .version("which SMS told of a message", TOLD_BY)
+        .version("how a caller proves who they are", PROOF)
 }

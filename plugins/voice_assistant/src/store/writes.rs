@@ -1,9 +1,12 @@
 //! What is written while a call goes on: each as a statement that changes nothing when it is repeated.
 
-use plugin_api::requests::{
-    memory::Speaker,
-    sql::Statement,
-    voice::{CallWay, MediaReport},
+use plugin_api::{
+    level::Level,
+    requests::{
+        memory::Speaker,
+        sql::Statement,
+        voice::{CallWay, MediaReport},
+    },
 };
 
 use super::{
@@ -20,6 +23,8 @@ pub struct NewCall {
     pub number: Option<String>,
     pub person: Option<String>,
     pub objective: Option<String>,
+    /// How certain it is who the other side is.
+    pub level: Option<Level>,
     pub started_ms: i64,
 }
 
@@ -136,8 +141,8 @@ pub(super) fn begin(new: &NewCall) -> Statement {
     Statement::new(
         "insert into voice_assistant_calls
             (call, is_outbound, number, person, objective, way, state, outcome, answered_by, token_hash, token_ms,
-             redeemed_ms, next, next_detail, started_ms, heard_ms, ended_ms)
-        values ($1, $2, $3, $4, $5, 'none', 'live', '', '', '', 0, 0, '', '', $6, $6, 0)
+             redeemed_ms, next, next_detail, started_ms, heard_ms, ended_ms, level)
+        values ($1, $2, $3, $4, $5, 'none', 'live', '', '', '', 0, 0, '', '', $6, $6, 0, $7)
         on conflict (call) do nothing",
     )
     .bind(&new.call)
@@ -146,6 +151,7 @@ pub(super) fn begin(new: &NewCall) -> Statement {
     .bind(new.person.as_deref().unwrap_or_default())
     .bind(new.objective.as_deref().unwrap_or_default())
     .bind(new.started_ms)
+    .bind(new.level.map_or("", Level::as_str))
 }
 
 fn heard(call: &str, at_ms: i64) -> Statement {

@@ -1,7 +1,8 @@
 //! A call, turn by turn: what is said is answered, kept and remembered, once.
 
 use plugin_api::{
-    requests::orchestrator::{RunState, RunUsage},
+    origin::Origin,
+    requests::orchestrator::{Quote, RunState, RunUsage},
     serde_json::json,
     tokio,
 };
@@ -60,7 +61,8 @@ async fn the_assistant_knows_the_call_and_what_was_said_before() {
     assert_eq!(history, [(true, "Hello! How can I help you?"), (false, "one"), (true, "re: one")]);
     let instructions = run.instructions.as_deref().unwrap();
     assert!(instructions.starts_with("You are Max.\nYou are on the telephone"), "{instructions}");
-    assert!(instructions.ends_with("What was said before, in short: they met"), "{instructions}");
+    assert!(!instructions.contains("they met"), "what others said gives no instructions: {instructions}");
+    assert_eq!(run.known, [Quote { origin: Origin::Memory, text: "they met".into() }]);
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! What a webhook says of which call.
 
-use plugin_api::prelude::HttpRequest;
+use plugin_api::{level::Level, prelude::HttpRequest};
 
 use super::setup::{ADA, CALL, request};
 use crate::webhook::Webhook;
 
 fn read(path: &str, form: &[(&str, &str)]) -> Webhook {
-    Webhook::read(&request(path, form), Some(ADA)).unwrap()
+    Webhook::read(&request(path, form), (Some(ADA), Some(Level::Attested)), Level::Attested).unwrap()
 }
 
 #[test]
@@ -17,6 +17,19 @@ fn the_other_side_is_who_rang_up_or_was_rung_up() {
     let form = [("CallSid", CALL), ("From", "+15551234567"), ("To", ADA), ("Direction", "outbound-api")];
     let outbound = read("", &form);
     assert_eq!((outbound.number.as_deref(), outbound.is_outbound), (Some(ADA), true));
+}
+
+#[test]
+fn whoever_is_not_certain_enough_is_nobody() {
+    let form = [("CallSid", CALL), ("From", ADA)];
+    let person = |level: Option<Level>, known_from| {
+        Webhook::read(&request("", &form), (Some(ADA), level), known_from).unwrap().person
+    };
+    assert_eq!(person(Some(Level::Attested), Level::Attested).as_deref(), Some(ADA));
+    assert_eq!(person(Some(Level::Shown), Level::Attested), None);
+    assert_eq!(person(None, Level::Attested), None, "a guard that does not say so has not seen more");
+    assert_eq!(person(Some(Level::Shown), Level::Shown).as_deref(), Some(ADA));
+    assert_eq!(person(Some(Level::Withheld), Level::Shown), None);
 }
 
 #[test]
@@ -41,8 +54,8 @@ fn every_event_has_its_own_key_made_of_what_is_signed() {
 #[test]
 fn what_is_about_no_call_is_refused() {
     for form in [&[][..], &[("CallSid", "")], &[("CallSid", "CA1/../x")]] {
-        let refused = Webhook::read(&request("", form), None).unwrap_err();
+        let refused = Webhook::read(&request("", form), (None, None), Level::Attested).unwrap_err();
         assert_eq!(refused.message, "this is about no call: `CallSid` is missing");
     }
-    assert!(Webhook::read(&HttpRequest::default(), None).is_err());
+    assert!(Webhook::read(&HttpRequest::default(), (None, None), Level::Attested).is_err());
 }

@@ -24,6 +24,7 @@ async fn what_was_written_is_known_on_the_phone_and_what_was_said_is_named_by_it
         source: Some("SM1".to_owned()),
         at_ms: Some(1),
         display_name: None,
+        origin: None,
     };
     world.state().turns.push((ADA.to_owned(), texted));
     let (host, ada) = (world.host().await, Phone::ada());

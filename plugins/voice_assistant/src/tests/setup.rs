@@ -9,6 +9,7 @@ use std::{
 };
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     protocol::CallHeader,
     requests::{
@@ -424,6 +425,7 @@ fn as_turn(turn: AddTurn) -> Turn {
         attachments: turn.attachments,
         source: turn.source,
         at_ms: turn.at_ms.unwrap_or_default(),
+        origin: turn.origin,
     }
 }
 
@@ -440,18 +442,25 @@ pub struct Phone {
     pub from: String,
     /// Whom the guard names.
     pub person: Option<String>,
+    /// How certain it is that it is they.
+    pub level: Level,
 }
 
 impl Phone {
     /// Ada, whose number is verified.
     pub fn ada() -> Self {
-        Self { call: CALL.to_owned(), from: ADA.to_owned(), person: Some(ADA.to_owned()) }
+        Self {
+            call: CALL.to_owned(),
+            from: ADA.to_owned(),
+            person: Some(ADA.to_owned()),
+            level: Level::Attested,
+        }
     }
 
     /// Bob, who is known, too.
     pub fn bob() -> Self {
         let call = "CA00000000000000000000000000000002".to_owned();
-        Self { call, from: BOB.to_owned(), person: Some(BOB.to_owned()) }
+        Self { call, from: BOB.to_owned(), person: Some(BOB.to_owned()), level: Level::Attested }
     }
 
     /// Delivers a webhook as the host does behind the guard; the TwiML of the answer.
@@ -464,7 +473,8 @@ impl Phone {
         }
         form.extend(more);
         let request = request(path, &form);
-        let header = CallHeader { person: self.person.clone(), ..CallHeader::default() };
+        let level = Some(self.level);
+        let header = CallHeader { person: self.person.clone(), level, ..CallHeader::default() };
         let header = CallHeader { operation: operation_of(path), ..header };
         async move {
             let answer = host.call_json_with(header, to_json(request)).await;

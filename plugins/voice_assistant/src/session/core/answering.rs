@@ -1,6 +1,7 @@
 //! The model answers, the caller hears it, or interrupts it.
 
 use plugin_api::{
+    origin::{Origin, marked},
     prelude::*,
     requests::voice::{Heard, SessionEvent},
     tracing,
@@ -24,6 +25,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 const CONNECTED: &str = "The caller has just been connected.";
 const ANSWERED: &str = "The person whom you called has just answered.";
 const GREET: &str = "Begin with these words, and nothing else:";
+const OPEN: &str = "Begin with the words that stand here between marks, and with nothing else:";
 const WAIT: &str = "Something that you look up or do takes a moment. Say so, in one short sentence of a few words, and nothing \
                     else. Do not say that it is done.";
 const GO_ON: &str = "The line was broken for a moment; the caller may not have noticed. Go on where the conversation stopped: \
@@ -68,8 +70,11 @@ impl Core {
 
     fn greeting(&self) -> String {
         let begun = if self.beginning.is_ours { ANSWERED } else { CONNECTED };
-        let words = self.beginning.opening.as_ref().unwrap_or(&self.config.common.greeting);
-        format!("{begun} {GREET} {words}")
+        match &self.beginning.opening {
+            None => format!("{begun} {GREET} {}", self.config.common.greeting),
+            // A model may have written it.
+            Some(words) => format!("{begun} {OPEN}\n{}", marked(&self.beginning.mark, Origin::Task, words)),
+        }
     }
 
     pub(super) fn answer_begins(&mut self, response: String) {

@@ -17,6 +17,11 @@ pub const HANG_UP: &str = "hang_up";
 /// Connects the caller with somebody else.
 pub const TRANSFER_CALL: &str = "transfer_call";
 
+/// Sends the caller a code, by which they can prove who they are.
+pub const SEND_CODE: &str = "send_code";
+/// Checks it.
+pub const CHECK_CODE: &str = "check_code";
+
 const ENDING: &str =
     "The call ends as soon as you have said goodbye. If the caller says something before, it goes on.";
 const TRANSFERRING: &str =

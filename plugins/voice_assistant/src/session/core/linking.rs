@@ -123,6 +123,15 @@ impl Core {
         self.settle();
     }
 
+    /// What the model is told at the beginning has changed: a new connection takes over at the next pause.
+    pub fn renew(&mut self, now: Duration) {
+        self.now = now;
+        if self.linking.is_up() && matches!(self.linking.renewal, Renewal::No | Renewal::Ready(_)) {
+            self.linking.renewal = Renewal::Again(now);
+        }
+        self.settle();
+    }
+
     /// A connection that was asked for is open.
     pub fn opened(&mut self, now: Duration) {
         self.now = now;
@@ -252,7 +261,7 @@ impl Core {
     }
 
     fn tell_everything(&mut self) {
-        let mut contents = self.story.contents();
+        let mut contents = self.story.contents(&self.beginning.mark);
         contents.extend(self.tools.under_way().cloned().map(Content::Call));
         let mut last = None;
         for content in contents {

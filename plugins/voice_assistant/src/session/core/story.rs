@@ -3,7 +3,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use plugin_api::requests::memory::Speaker;
+use plugin_api::{
+    origin::{Origin, marked},
+    requests::memory::Speaker,
+};
 
 use super::super::model::{Content, FunctionCall};
 use crate::call::Entry;
@@ -192,10 +195,12 @@ impl Story {
     }
 
     /// The conversation so far, for a model that has heard nothing of it.
-    pub fn contents(&self) -> Vec<Content> {
+    pub fn contents(&self, mark: &str) -> Vec<Content> {
         let mut contents = Vec::new();
         if let Some(summary) = &self.summary {
-            contents.push(Content::Note(format!("What was said earlier in this call, in short: {summary}")));
+            contents
+                .push(Content::Note("What was said earlier in this call comes next, in short.".to_owned()));
+            contents.push(Content::Data(marked(mark, Origin::Memory, summary)));
         }
         if self.left_out > 0 {
             contents.push(Content::Note(format!(
@@ -268,8 +273,11 @@ impl Line {
 
     fn words(&self) -> String {
         match self {
-            Self::Said(Said { speaker: Speaker::Person, text, .. }) => format!("Caller: {text}"),
-            Self::Said(Said { text, .. }) => format!("Assistant: {text}"),
+            Self::Said(Said { speaker, text, .. }) => {
+                let who = if *speaker == Speaker::Person { "Caller" } else { "Assistant" };
+                // No line of what somebody says looks like another one's.
+                format!("{who}: {}", text.replace(['\n', '\r'], " "))
+            }
             Self::Tool { call, output } => format!("Tool {} answered: {output}", call.name),
         }
     }

@@ -253,6 +253,7 @@ fn new_item(id: String, content: Content) -> NewItem {
     match content {
         Content::Caller(text) => message(id, "user", "input_text", text),
         Content::Assistant(text) => message(id, "assistant", "output_text", text),
+        Content::Data(text) => message(id, "user", "input_text", text),
         Content::Note(text) => message(id, "system", "input_text", text),
         Content::Call(FunctionCall { call_id, name, arguments }) => {
             NewItem::FunctionCall { id, call_id, name, arguments }

@@ -30,7 +30,8 @@ fn it_begins_without_waiting_for_speech() {
 #[test]
 fn who_is_called_hears_the_opening_that_the_call_was_ordered_with() {
     let said = |is_ours, opening: Option<&str>| {
-        let beginning = Beginning { is_ours, opening: opening.map(str::to_owned), ..Beginning::default() };
+        let (opening, mark) = (opening.map(str::to_owned), "abc".to_owned());
+        let beginning = Beginning { is_ours, opening, mark, ..Beginning::default() };
         match Core::new(config(json!({})), beginning, Duration::ZERO).next_request() {
             Some(Request::Respond { directions: Some(directions), may_call: false, .. }) => directions,
             other => panic!("{other:?}"),
@@ -38,14 +39,15 @@ fn who_is_called_hears_the_opening_that_the_call_was_ordered_with() {
     };
     let (connected, answered) =
         ("The caller has just been connected.", "The person whom you called has just answered.");
-    for (is_ours, opening, begun, words) in [
-        (false, None, connected, "Hello!"),
-        (true, Some("Hello, this is Max."), answered, "Hello, this is Max."),
-        (true, None, answered, "Hello!"),
-    ] {
-        let expected = format!("{begun} Begin with these words, and nothing else: {words}");
-        assert_eq!(said(is_ours, opening), expected);
+    for (is_ours, begun) in [(false, connected), (true, answered)] {
+        let expected = format!("{begun} Begin with these words, and nothing else: Hello!");
+        assert_eq!(said(is_ours, None), expected);
     }
+    let expected = format!(
+        "{answered} Begin with the words that stand here between marks, and with nothing else:\n\
+         <data-abc from=\"task\">\nHello, this is Max.\n</data-abc>"
+    );
+    assert_eq!(said(true, Some("Hello, this is Max.")), expected, "a model may have written it");
 }
 
 #[test]

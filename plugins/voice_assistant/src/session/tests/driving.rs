@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plugin_api::{
     error::{ErrorKind, OperationError},
+    level::Level,
     requests::{
         host::{Away, NotInService},
         memory::Speaker,
@@ -17,8 +18,11 @@ use switchboard_tests::partners::realtime::{
     ear::{silence, speech},
 };
 
-use super::world::{Caller, World, tool};
-use crate::call::{Entry, Next};
+use super::world::{ADA, CODE, Caller, World, tool};
+use crate::{
+    call::{Entry, Next},
+    session::core::calling::{CHECK_CODE, SEND_CODE},
+};
 
 fn hello() -> Turn {
     Turn::new("", [Answer::say("Hello, how can I help you?", 1500)])
@@ -86,6 +90,44 @@ async fn a_conversation_with_a_tool_is_held_and_written_down() {
         .map(|tool| tool["name"].as_str().expect("a name"))
         .collect();
     assert_eq!(names, ["calendar-events", "hang_up", "transfer_call"]);
+}
+
+/// Whoever can merely be heard is nobody; a code by SMS makes them who their number says, from the next pause on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_proves_who_they_are_and_is_known_from_then_on() {
+    let check = |code: &str| Answer::call(CHECK_CODE, json!({ "code": code }));
+    let script = Script::new([
+        hello(),
+        Turn::new(
+            "Read me my mail.",
+            [Answer::call(SEND_CODE, json!({})), Answer::say("I sent a code.", 400)],
+        ),
+        Turn::new("One two.", [check("12"), Answer::say("That is another one.", 400)]),
+        Turn::new("It is 123456.", [check(CODE), Answer::say("Thank you, Ada.", 400)]),
+        Turn::new("Read it.", [Answer::call("mail-read", json!({})), Answer::say("You won.", 400)]),
+    ]);
+    let world = World::new(script).tool(tool("mail.read"), |_| Ok(json!("You won.")));
+    let host = world.start(json!({}));
+    let mut caller = Caller::connect_with(&host, "shown").await;
+    caller.hears(1).await;
+    for utterance in 2..=4 {
+        caller.speaks(&[speech(400), silence(700)].concat()).await;
+        caller.hears(utterance).await;
+    }
+    let (tools, instructions) = begun_with(&world);
+    assert!(tools.contains(&SEND_CODE.to_owned()) && tools.contains(&CHECK_CODE.to_owned()), "{tools:?}");
+    assert!(!instructions.contains("Ada is a pilot."), "{instructions}");
+    world.until("a new connection", |world| world.heard("session.update").len() > 1).await;
+    let renewed = world.heard("session.update").remove(1);
+    let told = renewed["session"]["instructions"].as_str().expect("words");
+    assert!(told.contains("Ada is a pilot.") && !told.contains(SEND_CODE), "{told}");
+    caller.speaks(&[speech(400), silence(700)].concat()).await;
+    caller.hears(5).await;
+    caller.hangs_up().await;
+    let calls = world.calls();
+    assert_eq!((calls.len(), calls[0].0.person.as_deref()), (1, Some(ADA)), "{calls:?}");
+    assert_eq!(calls[0].0.level, Some(Level::Attested));
+    assert_eq!(world.faults(), [] as [Value; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,11 +215,12 @@ async fn what_needs_approval_becomes_a_run_and_the_caller_is_told() {
     assert_eq!(runs.len(), 1);
     let goal = runs[0].1["goal"].as_str().expect("a goal");
     assert!(goal.contains("`smtp.send_email`") && goal.contains("x@example.com"), "{goal}");
+    assert_eq!(runs[0].1["origin"], "task", "a model wrote it");
     assert_eq!(runs[0].0.person.as_deref(), Some("+15550001111"));
     let outputs = world.heard("conversation.item.create");
     let output = outputs[0]["item"]["output"].as_str().expect("an output");
     assert!(
-        output.starts_with("not done yet: somebody must allow it first, and was asked (run run-1)."),
+        output.contains("\nnot done yet: somebody must allow it first, and was asked (run run-1)."),
         "{output}"
     );
 }

@@ -246,6 +246,7 @@ fn ours_are_written_as_the_specification_has_them() {
     assert_eq!(add(Content::Caller("hi".into())), message("user", "input_text"));
     assert_eq!(add(Content::Assistant("hi".into())), message("assistant", "output_text"));
     assert_eq!(add(Content::Note("hi".into())), message("system", "input_text"));
+    assert_eq!(add(Content::Data("hi".into())), message("user", "input_text"), "others give no instructions");
     let output = add(Content::Output { call_id: "c1".into(), output: "o".into() });
     let expected = json!({ "type": "function_call_output", "id": "i1", "call_id": "c1", "output": "o" });
     assert_eq!(output["item"], expected);

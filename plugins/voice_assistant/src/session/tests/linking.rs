@@ -275,11 +275,8 @@ fn a_long_call_is_put_in_short() {
     machine.lost("it broke");
     machine.opened();
     let told = machine.take();
-    assert!(
-        told.contains(
-            &"add note: What was said earlier in this call, in short: They said a word.".to_owned()
-        )
-    );
+    let short = "add data: <data- from=\"memory\">\nThey said a word.\n</data->";
+    assert!(told.contains(&short.to_owned()), "{told:?}");
     assert_eq!(told.iter().filter(|line| line.starts_with("add caller")).count(), 1);
 }
 

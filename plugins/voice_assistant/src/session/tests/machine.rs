@@ -258,6 +258,7 @@ fn content_words(content: &Content) -> String {
         Content::Caller(text) => format!("caller: {text}"),
         Content::Assistant(text) => format!("assistant: {text}"),
         Content::Note(text) => format!("note: {text}"),
+        Content::Data(text) => format!("data: {text}"),
         Content::Call(call) => format!("call {}", call.name),
         Content::Output { call_id, output } => format!("output {call_id}: {output}"),
     }

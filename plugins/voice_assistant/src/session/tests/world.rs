@@ -28,7 +28,7 @@ use switchboard_tests::partners::realtime::{Progress, Script, conversation::Conv
 
 use super::machine::common;
 use crate::{
-    call::{CallBrief, Entry, Ledger, Next},
+    call::{CallBrief, Entry, Ledger, Next, Proof},
     session::{
         Sessions,
         settings::{Config, Settings},
@@ -37,6 +37,11 @@ use crate::{
 
 /// Far beyond what anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Who calls.
+pub const ADA: &str = "+15550001111";
+/// The code that they are sent.
+pub const CODE: &str = "123456";
 
 /// A ledger that remembers.
 #[derive(Default)]
@@ -53,6 +58,7 @@ impl Ledger for Book {
     async fn redeem(&self, call: &str, _: &str, token: &str) -> Result<CallBrief, OperationError> {
         match token {
             "token" => Ok(brief(call)),
+            "shown" => Ok(CallBrief { person: None, ..brief(call) }),
             _ => Err(OperationError::denied("the token is of another call")),
         }
     }
@@ -61,13 +67,24 @@ impl Ledger for Book {
         lock(&self.entries).push(entry);
     }
 
+    async fn send_code(&self, _: &str) -> Result<(), OperationError> {
+        Ok(())
+    }
+
+    async fn check_code(&self, _: &str, code: &str) -> Result<Proof, OperationError> {
+        match code {
+            CODE => Ok(Proof::Proven(ADA.to_owned())),
+            _ => Ok(Proof::Wrong { left: 2 }),
+        }
+    }
+
     async fn decide(&self, _: &str, next: Next) {
         lock(&self.decisions).push(next);
     }
 }
 
 fn brief(call: &str) -> CallBrief {
-    let number = Some("+15550001111".to_owned());
+    let number = Some(ADA.to_owned());
     let (call, person) = (call.to_owned(), number.clone());
     CallBrief {
         call,
@@ -376,7 +393,12 @@ impl Caller {
     }
 
     pub async fn connect(host: &TestInstance<Held>) -> Self {
-        let stream = host.open(SESSION, &Self::session()).await.expect("it is taken");
+        Self::connect_with(host, "token").await
+    }
+
+    pub async fn connect_with(host: &TestInstance<Held>, token: &str) -> Self {
+        let session = Session { token: token.to_owned(), ..Self::session() };
+        let stream = host.open(SESSION, &session).await.expect("it is taken");
         Self { stream, audio: BTreeMap::new() }
     }
 
