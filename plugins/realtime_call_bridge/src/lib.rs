@@ -137,7 +137,7 @@ impl Plugin for Bridge {
 impl Bridge {
     async fn admit(self: Arc<Self>, request: HttpRequest, _: Call) -> Result<Admission, OperationError> {
         if !self.config.require_signature {
-            return Ok(Admission { person: None });
+            return Ok(Admission::default());
         }
         let unfit = |error: serde_json::Error| OperationError::internal(error.to_string());
         let request = serde_json::to_value(request).map_err(unfit)?;

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         calendar::GetEvent,
@@ -69,7 +70,7 @@ impl Desk {
         {
             return repeated(&known, &fingerprint);
         }
-        let job = self.draft(request, task, id, fingerprint, person).await?;
+        let job = self.draft(request, task, id, fingerprint, call).await?;
         self.check_room(person).await?;
         let is_new = self.store.insert(&job).await?;
         if job.due_ms <= job.now_ms {
@@ -89,7 +90,7 @@ impl Desk {
         task: Task,
         id: String,
         fingerprint: String,
-        person: Option<&str>,
+        call: &Call,
     ) -> Result<NewJob, OperationError> {
         let zone_name = request.time_zone.clone().unwrap_or_else(|| self.config.zone_name.clone());
         let zone = times::zone("time_zone", &zone_name)?;
@@ -101,7 +102,8 @@ impl Desk {
         Ok(NewJob {
             id,
             fingerprint,
-            person: person.unwrap_or_default().to_owned(),
+            person: call.person().unwrap_or_default().to_owned(),
+            level: call.level(),
             title: task::title(&request, &task),
             task,
             rule,
@@ -258,6 +260,8 @@ impl Desk {
             id: random_id(),
             fingerprint: String::new(),
             person: letter.person.clone(),
+            // An operator asks for it again.
+            level: Some(Level::Signed),
             title: letter.title.clone(),
             task: Task::read(letter.does, letter.task.clone())?,
             rule: Rule::Once { at_ms: now_ms },

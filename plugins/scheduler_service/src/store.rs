@@ -34,7 +34,8 @@ impl Store {
             .version("jobs and dead letters", tables::TABLES)
             .version("messages that were sent", tables::SENT)
             .version("how far ahead a job is due at most", tables::WAITS)
-            .version("messages that came to nothing", tables::LOST);
+            .version("messages that came to nothing", tables::LOST)
+            .version("how certain it is whose job it is", tables::LEVEL);
         let leases = Leases { table: "scheduler_service_jobs", owner: "owner", until: "due_ms" };
         Self { tables: Tables::new(context, versions, "jobs cannot be kept").leases(leases, "1 = 1") }
     }

@@ -257,7 +257,7 @@ fn a_number_of_the_account_is_nobody() -> Outcome {
     on_both_databases(|database| {
         let world = World::start(database, "");
         let before = world.of_ada();
-        let mut deliver = |sid: &str, from: &str, to: &str| {
+        let deliver = |sid: &str, from: &str, to: &str| {
             world.deliver(sid, from, to, &[]).expect("the tools of this test are there");
         };
         deliver("SM1", NUMBER, NUMBER);

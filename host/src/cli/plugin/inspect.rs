@@ -43,7 +43,8 @@ fn print(origin: &Origin, manifest: &Manifest) {
             (operation.needs_approval, " (needs approval)"),
         ];
         let marks: String = marks.iter().filter(|(on, _)| *on).map(|(_, mark)| *mark).collect();
-        show(format_args!("  {}{marks}  {}", operation.name, operation.about));
+        let level = operation.needs.map(|level| format!(" (needs `{}`)", level.as_str())).unwrap_or_default();
+        show(format_args!("  {}{marks}{level}  {}", operation.name, operation.about));
     }
 }
 

@@ -240,6 +240,9 @@ impl Engine {
         if !job.person.is_empty() {
             callee = callee.person(&job.person);
         }
+        if let Some(level) = job.level {
+            callee = callee.level(level);
+        }
         match task {
             Task::Message(message) => {
                 let sent = callee.call(message).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::{
         scheduler::{Does, IfLate, JobState, Overall},
@@ -19,7 +20,8 @@ use crate::{rule::Rule, task::Task, times};
 /// Everything of a job.
 pub const COLUMNS: &str = "id, fingerprint, person, title, does, task, rule, zone as zone_name, zone, if_late, late_ms, \
     case when begun = 1 and owner is not null then 'running' else state end as state, fire_ms, \
-    coalesce(owner, '') as owner, begun, cancel, attempts, doubt, frozen, parked_for, last_outcome, last_ms, last_error, trouble, created_ms";
+    coalesce(owner, '') as owner, begun, cancel, attempts, doubt, frozen, parked_for, last_outcome, last_ms, last_error, trouble, created_ms, \
+    nullif(level, '') as level";
 
 /// What is not over.
 const OPEN: &str = "state in ('waiting', 'parked', 'retrying')";
@@ -31,6 +33,8 @@ pub struct NewJob {
     /// A digest of the request: the same key must not stand for two.
     pub fingerprint: String,
     pub person: String,
+    /// How certain it is who they are.
+    pub level: Option<Level>,
     pub title: String,
     pub task: Task,
     pub rule: Rule,
@@ -48,6 +52,8 @@ pub struct Job {
     pub id: String,
     pub fingerprint: String,
     pub person: String,
+    /// How certain it was who they are.
+    pub level: Option<Level>,
     pub title: String,
     pub does: Does,
     #[serde(with = "sql::json")]
@@ -194,8 +200,8 @@ impl Store {
 pub fn insert(job: &NewJob) -> Outcome<Statement> {
     let sql =
         "insert into scheduler_service_jobs (id, fingerprint, person, title, does, task, rule, zone, if_late,
-            late_ms, state, fire_ms, due_ms, begun, cancel, attempts, doubt, created_ms)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', $11, $12, 0, 0, 0, 0, $13)
+            late_ms, state, fire_ms, due_ms, begun, cancel, attempts, doubt, created_ms, level)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', $11, $12, 0, 0, 0, 0, $13, $14)
         on conflict (id) do nothing";
     Ok(Statement::new(sql)
         .bind(&job.id)
@@ -210,7 +216,8 @@ pub fn insert(job: &NewJob) -> Outcome<Statement> {
         .bind(job.late_ms)
         .bind(job.fire_ms)
         .bind(job.due_ms)
-        .bind(job.now_ms))
+        .bind(job.now_ms)
+        .bind(job.level.map_or("", Level::as_str)))
 }
 
 fn text(value: &impl plugin_api::serde::Serialize) -> Outcome<String> {

@@ -73,6 +73,9 @@ pub const LOST: &str = "
     alter table scheduler_service_letters add column is_lost bigint not null default 0;
     update scheduler_service_letters set is_lost = 1 where error like 'denied: not delivered: %'";
 
+/// How certain it was who scheduled it, as JSON; empty: an operator did, or a version that did not know.
+pub const LEVEL: &str = "alter table scheduler_service_jobs add column level text not null default ''";
+
 /// Rows out of the JSON list `$1`, as a table of these columns.
 pub fn rows(dialect: Dialect, columns: &[(&str, &str)]) -> String {
     match dialect {

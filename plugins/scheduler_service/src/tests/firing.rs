@@ -1,6 +1,7 @@
 //! What is due is done, once, on behalf of whom it is for; what fails is tried again or kept.
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     requests::scheduler::{
         Cancel, DeadLetter, DismissDeadLetter, JobState, ListDeadLetters, Overview, RetryDeadLetter,
@@ -39,6 +40,7 @@ async fn each_kind_reaches_its_plugin_once() {
             panic!("{callee} was called {} times", calls.len())
         };
         assert_eq!(header.person.as_deref(), person);
+        assert_eq!(header.level, person.map(|_| Level::Signed), "as it was when they scheduled it");
         let key = format!("scheduler_service:{}:{}", job.id, job.next_ms.unwrap());
         assert_eq!(header.idempotency_key.as_deref(), Some(key.as_str()));
         assert!(request.get("wait_seconds").is_none(), "nobody waits for a run");

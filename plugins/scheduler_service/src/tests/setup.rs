@@ -7,6 +7,7 @@ use std::{
 };
 
 use plugin_api::{
+    level::Level,
     prelude::*,
     protocol::CallHeader,
     requests::{
@@ -254,5 +255,6 @@ pub async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 /// A call on behalf of somebody.
 pub fn of(person: &str) -> CallHeader {
-    CallHeader { person: Some(person.to_owned()), ..CallHeader::default() }
+    let level = Some(Level::Signed);
+    CallHeader { person: Some(person.to_owned()), level, ..CallHeader::default() }
 }
