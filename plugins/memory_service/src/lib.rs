@@ -227,11 +227,10 @@ impl MemoryService {
 
 /// A database that is away comes back; what it refuses otherwise, a person must see to.
 fn unready(error: OperationError) -> Failure {
-    let message = format!("the memories cannot be used: {}", error.message);
     match error.kind {
         // Whether it had an effect is seen by the next attempt.
-        ErrorKind::UnknownOutcome => Failure::unavailable(message),
-        _ => OperationError { message, ..error }.into(),
+        ErrorKind::UnknownOutcome => Failure::unavailable(error.message),
+        _ => error.into(),
     }
 }
 

@@ -62,7 +62,7 @@ type Outcome<T> = Result<T, OperationError>;
 
 impl Store {
     pub fn new(context: Context) -> Self {
-        let tables = Tables::new(context, tables::migrate(), "nothing can be remembered");
+        let tables = Tables::new(context, tables::migrate(), "the memories cannot be used");
         Self { tables, shape: OnceCell::new() }
     }
 

@@ -94,6 +94,14 @@ impl<'a> Row<'a> {
         Ok(T::deserialize(ColumnReader { column, value: self.value(column)? })?)
     }
 
+    /// The JSON in one column as a Rust type, also where it is kept as text, and also a text, a number or `null` in JSON.
+    ///
+    /// # Errors
+    /// As [`Row::read`].
+    pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, OperationError> {
+        Ok(super::json::deserialize(ColumnReader { column, value: self.value(column)? })?)
+    }
+
     /// The value of a column as it is.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ async fn round_trip(fixture: &Fixture, values: [Value; 7]) -> [Value; 7] {
     fixture.client.execute(insert, None).await.expect("values for their columns");
     let rows = fixture.query("select b, i, f, t, y, m, j from v").await;
     let row: Row<'_> = rows.first().expect("the row");
-    let json = row.get::<Option<Json>>("j").expect("JSON").map_or(Value::Null, Value::Json);
+    let json = row.json::<Option<Json>>("j").expect("JSON").map_or(Value::Null, Value::Json);
     let [b, i, f, t, y, m] =
         ["b", "i", "f", "t", "y", "m"].map(|name| row.value(name).expect("a column").clone());
     [b, i, f, t, y, m, json]
@@ -106,7 +106,7 @@ async fn expressions_are_read_by_typed_access(fixture: Fixture) {
     let row = rows.first().expect("a row");
     assert_eq!(row.get::<bool>("b"), Ok(true));
     assert_eq!(row.get::<Timestamp>("m"), Ok(now));
-    assert_eq!(row.get::<Json>("j"), Ok(json!({"a": 1})));
+    assert_eq!(row.json::<Json>("j"), Ok(json!({"a": 1})));
     assert_eq!(row.get::<f64>("f"), Ok(2.0));
 }
 
