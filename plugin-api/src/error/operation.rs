@@ -67,11 +67,12 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the same request may be sent again: always after a 503, after a deadline only if it is idempotent.
+    /// Whether the same request may be sent again: always after a 503; after a deadline, or when the instance was stopped while
+    /// it worked, only if it is idempotent.
     pub fn may_retry(self, idempotent: bool) -> bool {
         match self {
             Self::Overloaded | Self::Unavailable => true,
-            Self::Deadline => idempotent,
+            Self::Deadline | Self::Cancelled => idempotent,
             _ => false,
         }
     }
