@@ -4,6 +4,7 @@
 mod caching;
 mod calendars;
 mod model;
+mod on_the_way;
 mod origins;
 mod plugins;
 mod speakers;
@@ -12,7 +13,14 @@ use libtest_mimic::Trial;
 use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
 
 pub fn tests() -> Vec<Trial> {
-    [caching::tests(), calendars::tests(), origins::tests(), plugins::tests(), speakers::tests()]
+    [
+        caching::tests(),
+        calendars::tests(),
+        on_the_way::tests(),
+        origins::tests(),
+        plugins::tests(),
+        speakers::tests(),
+    ]
         .into_iter()
         .flatten()
         .collect()
