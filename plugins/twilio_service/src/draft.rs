@@ -28,6 +28,8 @@ pub struct Draft {
     /// The setting that chose the sender; `None` if the request or `twilio` did.
     pub own_sender: Option<&'static str>,
     pub mark: Mark,
+    /// Nobody else must read the text.
+    pub sensitive: bool,
     pub media: i64,
     pub form: Form,
     pub callback: Callback,

@@ -54,6 +54,10 @@ pub struct SendMessage {
     /// Give up if it could not be sent within so many seconds, 1 to 36000.
     #[serde(default)]
     pub validity_seconds: Option<u32>,
+    /// The body holds what others must not read, such as a link by which anyone can decide, or a code: it lies sealed in
+    /// the ledger, and only as long as its outcome is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 /// How a message travels.

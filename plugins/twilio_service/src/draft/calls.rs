@@ -52,7 +52,18 @@ pub fn call(
     }
     let fingerprint = fingerprint(request, &to)?;
     let (kind, mark) = (Kind::Call, Mark::Call);
-    Ok(Draft { kind, to, from, own_sender: None, mark, media: 0, form, callback, fingerprint })
+    Ok(Draft {
+        kind,
+        to,
+        from,
+        own_sender: None,
+        mark,
+        sensitive: false,
+        media: 0,
+        form,
+        callback,
+        fingerprint,
+    })
 }
 
 /// The form of a change.

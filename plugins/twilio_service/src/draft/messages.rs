@@ -25,7 +25,9 @@ pub fn message(
     person: Option<&str>,
 ) -> Result<Draft, OperationError> {
     let to = address::on_channel(request.channel, request.to.as_deref(), person)?;
-    let fingerprint = fingerprint(request, address::plain(&to))?;
+    // Of a short text, such as a code, anyone could find out what its digest is of.
+    let told = if request.sensitive { &SendMessage { body: None, ..request.clone() } } else { request };
+    let fingerprint = fingerprint(told, address::plain(&to))?;
     let (name, from) = sender(request, config, identity)?;
     let own_sender = request.from.is_none().then(|| own_sender(request.channel, config)).flatten();
     let mut form: Form = vec![("To".to_owned(), to.clone()), (name.to_owned(), from.clone())];
@@ -40,6 +42,7 @@ pub fn message(
         from,
         own_sender,
         mark,
+        sensitive: request.sensitive,
         media: request.media_urls.len().try_into().unwrap_or(i64::MAX),
         form,
         callback: callback(request.status_callback.as_deref(), config.public_base_url.as_deref())?,

@@ -24,6 +24,8 @@ use crate::{
 
 /// No entry is longer its owner's without another step.
 const LONGEST_LEASE: Duration = Duration::from_secs(20);
+/// The mark of a message whose text is sealed.
+const SEALED: &str = "sealed";
 /// Entries looked into at once.
 const OPEN_ENTRIES: u32 = 100;
 
@@ -123,7 +125,7 @@ impl Database {
     }
 
     pub async fn claim(&self, entry: &Entry) -> Outcome<Claim> {
-        let (mark, body) = written(&entry.mark);
+        let (mark, body) = self.written(entry).await?;
         let is_over = lease::is_over("twilio_service_outbox.lease_ms", LONGEST_LEASE);
         let claim = Execute::new(format!("{CLAIM}{is_over})"))
             .bind(&entry.id)
@@ -334,7 +336,35 @@ impl Database {
     }
 
     async fn entries(&self, query: Query) -> Outcome<Vec<Entry>> {
-        self.query(query).await?.iter().map(entry).collect()
+        let mut entries: Vec<Entry> = self.query(query).await?.iter().map(entry).collect::<Outcome<_>>()?;
+        for entry in &mut entries {
+            self.open(entry).await?;
+        }
+        Ok(entries)
+    }
+
+    /// What a message can be recognised by, as it lies in the table.
+    async fn written(&self, entry: &Entry) -> Outcome<(&'static str, String)> {
+        Ok(match &entry.mark {
+            Mark::Body(body) if entry.sensitive => (SEALED, self.context.host().seal(body).await?.sealed),
+            Mark::Body(body) => ("body", body.clone()),
+            Mark::Template => ("template", String::new()),
+            Mark::Call => ("call", String::new()),
+        })
+    }
+
+    /// Reads a text that was sealed. If it cannot be read any more, the message is one whose text is not known.
+    async fn open(&self, entry: &mut Entry) -> Outcome<()> {
+        let Mark::Body(sealed) = &entry.mark else { return Ok(()) };
+        if !entry.sensitive || sealed.is_empty() {
+            return Ok(());
+        }
+        entry.mark = match self.context.host().open(sealed).await {
+            Ok(body) => Mark::Body(body),
+            Err(error) if error.kind.may_retry(true) => return Err(error),
+            Err(_) => Mark::Template,
+        };
+        Ok(())
     }
 }
 
@@ -346,18 +376,11 @@ fn entries_where(condition: &str) -> String {
     )
 }
 
-fn written(mark: &Mark) -> (&'static str, &str) {
-    match mark {
-        Mark::Body(body) => ("body", body),
-        Mark::Template => ("template", ""),
-        Mark::Call => ("call", ""),
-    }
-}
-
 fn entry(row: Row<'_>) -> Outcome<Entry> {
     let text = |column: &str| row.get::<String>(column);
-    let mark = match text("mark")?.as_str() {
-        "body" => Mark::Body(text("body")?),
+    let kind = text("mark")?;
+    let mark = match kind.as_str() {
+        "body" | SEALED => Mark::Body(text("body")?),
         "call" => Mark::Call,
         _ => Mark::Template,
     };
@@ -371,6 +394,7 @@ fn entry(row: Row<'_>) -> Outcome<Entry> {
         to: text("recipient")?,
         from: text("sender")?,
         mark,
+        sensitive: kind == SEALED,
         media: row.get("media")?,
         sid: text("sid")?,
         status: text("status")?,

@@ -33,6 +33,8 @@ pub struct Entry {
     pub from: String,
     /// The text of a message is kept only as long as its outcome is open.
     pub mark: Mark,
+    /// Nobody else must read the text.
+    pub sensitive: bool,
     pub media: i64,
     pub sid: String,
     pub status: String,
@@ -84,6 +86,7 @@ impl Entry {
             to: draft.to.clone(),
             from: draft.from.clone(),
             mark: draft.mark.clone(),
+            sensitive: draft.sensitive,
             media: draft.media,
             sid: String::new(),
             status: String::new(),

@@ -24,6 +24,7 @@ fn entry(kind: Kind, mark: Mark) -> Entry {
         to: ADA.to_owned(),
         from: NUMBER.to_owned(),
         mark,
+        sensitive: false,
         media: 0,
         sid: String::new(),
         status: String::new(),
