@@ -42,6 +42,7 @@ mod data_dir;
 mod libraries;
 mod prepare;
 mod seal;
+mod approvals;
 mod journal;
 mod units;
 mod verdict;
@@ -170,6 +171,7 @@ impl Host {
         let lifecycle = Lifecycle::start(units, plan, &board, &switch, &scrubber);
         let sealer =
             seal::Sealer::new(config.host.secret_key.clone(), &config.host.data_dir, scrubber.clone());
+        let approvals = approvals::Approvals::new(sealer.clone(), &config.host.data_dir);
         let asked = lifecycle.clone();
         // A plugin is gone if a reload has just removed it.
         let ticker = ticker::keep(&board, &switch, move |name| drop(asked.verify_soon(name)));
@@ -195,7 +197,7 @@ impl Host {
             libraries: open_libraries(&registry),
             draining,
         });
-        core.switch.serve_host(host_operations::table(&core, sealer));
+        core.switch.serve_host(host_operations::table(&core, sealer, approvals));
         let router = http::router(HttpState {
             board: core.board.clone(),
             operations: Arc::new(Operator(core.switch.clone())),

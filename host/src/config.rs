@@ -125,6 +125,8 @@ pub struct PluginConfig {
     pub tools: Vec<String>,
     /// Patterns of those that wait for a person.
     pub approve: Vec<String>,
+    /// Whether it may state that a person agreed to a tool call.
+    pub decides: bool,
     /// The plugins that may call its operations about people; `None`: those that its manifest names.
     pub callers: Option<Vec<String>>,
     /// How certain it must be who speaks, by operation, where that is not as its manifest names it.
@@ -133,6 +135,11 @@ pub struct PluginConfig {
     pub log_level: Option<LogLevel>,
     /// Its own settings, as the file has them.
     pub settings: SettingsTable,
+}
+
+/// The shipped plugin in which people decide.
+fn decides_by_default(name: &str) -> bool {
+    name == "orchestrator_service"
 }
 
 impl PluginConfig {
@@ -150,6 +157,7 @@ impl PluginConfig {
             bind: BTreeMap::new(),
             tools: Vec::new(),
             approve: Vec::new(),
+            decides: decides_by_default(name),
             callers: None,
             needs: BTreeMap::new(),
             log_level: None,

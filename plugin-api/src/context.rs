@@ -21,8 +21,8 @@ use crate::{
     requests::{
         Request,
         host::{
-            CallTool, FetchToolset, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal,
-            Sealed, Status, StatusOf, Tool, Tools, Toolset, Trouble, Verify,
+            Approve, CallTool, FetchToolset, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report,
+            Seal, Sealed, Status, StatusOf, Tool, Tools, Toolset, Trouble, Verify,
         },
     },
     stream::Stream,
@@ -345,10 +345,32 @@ impl Host {
     /// Runs a tool that plugins.toml allows this plugin.
     ///
     /// # Errors
-    /// Those of the tool; `denied` if it is not allowed; `not_found` if there is no such tool; `unavailable` with
+    /// Those of the tool; `denied` if it is not allowed, or a person must agree first; `not_found` if there is no such tool; `unavailable` with
     /// [`NotInService`](crate::requests::host::NotInService) if its plugin is configured and not in service.
     pub async fn call_tool(&self, name: &str, arguments: Value) -> Result<Value, OperationError> {
-        self.target.call(CallTool { name: name.to_owned(), arguments }).await
+        self.target.call(CallTool { name: name.to_owned(), arguments, approval: None }).await
+    }
+
+    /// The same with a person's approval, as [`Host::approve`] answered it.
+    ///
+    /// # Errors
+    /// As [`Host::call_tool`]; `denied` if the approval is of another call, altered, used up or too old.
+    pub async fn call_approved_tool(
+        &self,
+        name: &str,
+        arguments: Value,
+        approval: &str,
+    ) -> Result<Value, OperationError> {
+        let approval = Some(approval.to_owned());
+        self.target.call(CallTool { name: name.to_owned(), arguments, approval }).await
+    }
+
+    /// Has the host sign that a person agreed to a tool call.
+    ///
+    /// # Errors
+    /// `denied` if plugins.toml does not let this plugin decide, or the host's key cannot be used.
+    pub async fn approve(&self, approve: Approve) -> Result<String, OperationError> {
+        self.target.call(approve).await
     }
 
     /// Asks for a probe of this plugin soon; does not wait for it.

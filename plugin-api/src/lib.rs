@@ -60,6 +60,7 @@
 //! - [`lease`]: until when, by the database's clock.
 //! - `testing` (feature): a plugin in-process, with fake dependencies.
 //! - `tls` (feature): rustls with ring; `disk` (feature): a check of the room on a disk.
+//! - `visible` (feature): a text with everything in it that a person would not see.
 //! - `tools` (feature): tools as a language model is offered them.
 //! - [`guide`]: how to write a plugin, page by page.
 //! - [`protocol`], [`pipe`], [`export`]: what passes the boundary; for the host and for `export_plugin!`.
@@ -92,6 +93,8 @@ mod instance;
 pub mod export;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "visible")]
+pub mod visible;
 #[cfg(feature = "tools")]
 pub mod tools;
 #[cfg(feature = "testing")]

@@ -115,6 +115,10 @@ pub struct OperationManifest {
     /// A person must agree before a language model's call of it goes through.
     #[serde(default)]
     pub needs_approval: bool,
+    /// The members of the request that decide what a tool call does to the outside, such as a recipient or an amount, in
+    /// the order in which a person who must agree reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisive: Vec<String>,
     /// `switchboard doctor` runs it: it takes [`crate::requests::doctor::Examine`].
     #[serde(default)]
     pub doctor: bool,
@@ -143,6 +147,7 @@ impl OperationManifest {
             idempotent: false,
             keyed: false,
             needs_approval: false,
+            decisive: Vec::new(),
             doctor: false,
             guard: false,
             callers: None,

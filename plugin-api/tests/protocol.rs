@@ -167,7 +167,7 @@ fn a_manifest() {
             "operations": [{
                 "name": "send", "mode": "call", "about": "Sends.", "request": {}, "response": {}, "tool": true,
                 "idempotent": true, "keyed": true, "doctor": true, "needs_approval": true,
-                "needs": "attested",
+                "needs": "attested", "decisive": ["to"],
             }],
             "routes": [{
                 "method": "POST", "path": "/mail", "operation": "send", "access": { "guard": "mail.admit" },

@@ -1,6 +1,7 @@
 //! What an attacker tries, a file a class: each test does as somebody who writes, a hostile model or a hostile server would,
 //! and looks at what they got.
 
+mod approvals;
 mod caching;
 mod calendars;
 mod model;
@@ -14,6 +15,7 @@ use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
 
 pub fn tests() -> Vec<Trial> {
     [
+        approvals::tests(),
         caching::tests(),
         calendars::tests(),
         on_the_way::tests(),

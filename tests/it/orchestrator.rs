@@ -2,7 +2,7 @@
 //! and people who decide. The tools are the fixture `toolbox`, which counts its effects in a file; the model is the same
 //! fixture, which does as the goal says, but for one test with a stand-in of OpenAI.
 
-mod ground;
+pub mod ground;
 
 use std::{fs, time::Duration};
 

@@ -7,8 +7,8 @@ use plugin_api::{
     requests::{
         Empty,
         host::{
-            CallTool, FetchToolset, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report, Seal,
-            Status, StatusOf, Tool, Trouble,
+            Approve, CallTool, FetchToolset, KeyFingerprint, Note, Observe, Open, RegisterSecret, Report,
+            Seal, Status, StatusOf, Tool, Trouble,
         },
     },
 };
@@ -24,7 +24,7 @@ use crate::{
     switch::{Caller, HostOperations, Offer, Request, Switch},
 };
 
-use super::{Core, Diagnose, Diagnosis, Levels, Reloaded, SetLevel, seal::Sealer};
+use super::{Core, Diagnose, Diagnosis, Levels, Reloaded, SetLevel, approvals::Approvals, seal::Sealer};
 
 /// What one plugin may have to say at once.
 const MOST_NOTES: usize = 20;
@@ -55,9 +55,10 @@ struct Acknowledged {
 }
 
 /// All operations of `host`.
-pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
+pub(super) fn table(core: &Arc<Core>, sealer: Sealer, approvals: Approvals) -> HostOperations {
     let (tools, tool_caller, offerer) = (core.switch.clone(), core.switch.clone(), core.switch.clone());
-    let toolsets = core.switch.clone();
+    let (toolsets, approver) = (core.switch.clone(), core.switch.clone());
+    let signer = approvals.clone();
     let (verifier, reporter) = (core.lifecycle.clone(), core.lifecycle.clone());
     let (reader, scrubber) = (core.board.clone(), core.scrubber.clone());
     let troubled = core.switch.clone();
@@ -148,7 +149,13 @@ pub(super) fn table(core: &Arc<Core>, sealer: Sealer) -> HostOperations {
             let listed = plugin(&request.caller).map(|name| toolsets.toolset(name, request.header.level));
             async move { listed }
         })
-        .with("call_tool", move |request: Request<CallTool>| call_tool(tool_caller.clone(), request))
+        .with("approve", move |request: Request<Approve>| {
+            let approval = approve(&approver, &signer, request);
+            async move { approval }
+        })
+        .with("call_tool", move |request: Request<CallTool>| {
+            call_tool(tool_caller.clone(), approvals.clone(), request)
+        })
 }
 
 fn status(board: &Board, name: &str) -> Result<StatusOf, OperationError> {
@@ -260,12 +267,38 @@ fn for_nobody() -> OperationError {
     OperationError::denied("only operators and plugins may ask the host")
 }
 
-async fn call_tool(switch: Switch, request: Request<CallTool>) -> Result<Value, OperationError> {
+fn approve(
+    switch: &Switch,
+    approvals: &Approvals,
+    request: Request<Approve>,
+) -> Result<String, OperationError> {
     let Request { caller, header, body } = request;
+    let caller = plugin(&caller)?;
+    switch.may_approve(caller, &body.tool)?;
+    approvals.sign(caller, header, body)
+}
+
+async fn call_tool(
+    switch: Switch,
+    approvals: Approvals,
+    request: Request<CallTool>,
+) -> Result<Value, OperationError> {
+    let Request { caller, header, body } = request;
+    let caller = plugin(&caller)?;
     let arguments =
         serde_json::to_vec(&body.arguments).map_err(|error| OperationError::invalid(error.to_string()))?;
-    let response = switch.call_tool(plugin(&caller)?, &body.name, header, arguments).await?;
-    serde_json::from_slice(&response).map_err(|error| {
+    // One that is given is checked in any case: it says that a person decided about this very call.
+    let approval = body.approval.as_deref();
+    approval.map(|approval| approvals.check(caller, &header, &body, approval)).transpose()?;
+    let once = approval.filter(|_| !switch.may_repeat(&body.name));
+    let used = once.map(|approval| approvals.use_up(approval)).transpose()?;
+    let called = switch.call_tool(caller, &body.name, header, arguments, approval.is_some()).await;
+    if let (Err(error), Some(used)) = (&called, used)
+        && error.kind.may_retry(false)
+    {
+        used.give_back();
+    }
+    serde_json::from_slice(&called?).map_err(|error| {
         OperationError::internal(format!("`{}` did not answer with JSON: {error}", body.name))
     })
 }

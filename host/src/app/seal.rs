@@ -18,6 +18,7 @@ use plugin_api::{error::OperationError, files, requests::host::Sealed};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},
+    hmac::{self, HMAC_SHA256},
     rand::{SecureRandom as _, SystemRandom},
 };
 
@@ -48,6 +49,8 @@ struct Inner {
 /// What is made of a key.
 struct Cipher {
     key: LessSafeKey,
+    /// What the host itself says of calls is signed by it.
+    signing: hmac::Key,
     /// Tells one key from another, and nothing of either.
     fingerprint: String,
 }
@@ -94,6 +97,18 @@ impl Sealer {
         })
     }
 
+    /// Signs what the host itself says.
+    pub(super) fn sign(&self, bytes: &[u8]) -> Result<String, OperationError> {
+        Ok(URL_SAFE_NO_PAD.encode(hmac::sign(&self.cipher()?.signing, bytes)))
+    }
+
+    /// Whether this host, or one with the same key, signed this.
+    pub(super) fn is_signed(&self, bytes: &[u8], signature: &str) -> Result<bool, OperationError> {
+        let cipher = self.cipher()?;
+        let signature = URL_SAFE_NO_PAD.decode(signature);
+        Ok(signature.is_ok_and(|signature| hmac::verify(&cipher.signing, bytes, &signature).is_ok()))
+    }
+
     fn cipher(&self) -> Result<Arc<Cipher>, OperationError> {
         let mut known = self.inner.cipher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cipher) = &*known {
@@ -115,12 +130,14 @@ impl Cipher {
             let okm = root.expand(purpose, Length(bytes.len()));
             okm.and_then(|okm| okm.fill(bytes)).expect("HKDF gives up to 8160 bytes");
         };
-        let (mut cipher, mut fingerprint) = ([0; 32], [0; 8]);
+        let (mut cipher, mut signing, mut fingerprint) = ([0; 32], [0; 32], [0; 8]);
         derive(&[b"seal"], &mut cipher);
+        derive(&[b"sign"], &mut signing);
         derive(&[b"fingerprint"], &mut fingerprint);
         let key = UnboundKey::new(&AES_256_GCM, &cipher).expect("the key has the length of AES-256");
         let fingerprint = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { key: LessSafeKey::new(key), fingerprint }
+        let signing = hmac::Key::new(HMAC_SHA256, &signing);
+        Self { key: LessSafeKey::new(key), signing, fingerprint }
     }
 }
 

@@ -87,6 +87,7 @@ impl Prepared {
             tools: ToolPolicy {
                 allow: patterns(&plugin.config.tools),
                 approve: patterns(&plugin.config.approve),
+                decides: plugin.config.decides,
             },
         })
     }

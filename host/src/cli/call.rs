@@ -1,5 +1,6 @@
 //! `switchboard call`: an operation of a running host, from a shell.
 
+use plugin_api::visible::visible_json;
 use serde_json::Value;
 
 use super::{
@@ -27,7 +28,8 @@ pub fn call(
         let route = format!("/api/operations/{plugin}/{operation}");
         let (status, answer) = host.post(&route, &request, headers).await?;
         if status < 400 {
-            show(format_args!("{answer:#}"));
+            // Whoever decides by this reads what a model or a stranger wrote.
+            show(visible_json(&format!("{answer:#}")));
             return Ok(Exit::Success);
         }
         Err(Failed::new(Exit::Failed, problem_text(&answer)))

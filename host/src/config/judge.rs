@@ -155,6 +155,7 @@ impl Judge<'_> {
             bind: keys.bind,
             tools: self.each(&format!("{section}/tools"), &keys.tools, tool_pattern),
             approve: self.each(&format!("{section}/approve"), &keys.approve, tool_pattern),
+            decides: keys.decides.unwrap_or_else(|| super::decides_by_default(&name)),
             callers: keys.callers,
             needs: keys.needs,
             log_level: keys.log_level,

@@ -136,6 +136,9 @@ pub(super) struct PluginKeys {
     pub tools: Vec<String>,
     /// Which of these tools wait for a person's approval.
     pub approve: Vec<String>,
+    /// Whether it may state that a person approved a tool call: the host signs that, and runs the tool. Default: true for
+    /// orchestrator_service, false for all others.
+    pub decides: Option<bool>,
     /// The plugins that may call its operations about people, such as memory_service.forget. Default: those that its
     /// manifest names.
     pub callers: Option<Vec<String>>,
@@ -160,6 +163,7 @@ impl Default for PluginKeys {
             bind: BTreeMap::new(),
             tools: Vec::new(),
             approve: Vec::new(),
+            decides: None,
             callers: None,
             needs: BTreeMap::new(),
             log_level: None,

@@ -27,6 +27,7 @@ use super::{
     routes::{Found, Guard, PluginRoute},
     serve::{NoRoom, Place},
     site::Site,
+    stamp::LoggedPath,
     websocket,
     write::{BODY_LIMIT, larger_than},
 };
@@ -44,7 +45,11 @@ pub(super) async fn serve(State(site): State<Arc<Site>>, request: Request) -> Re
     let Some(route) = route_for(&found, &request) else { return wrong_method(&found, &request) };
     let is_head = request.method() == Method::HEAD;
     let answer = answer(&site, &route, found.params, request).await;
-    let answer = answer.unwrap_or_else(IntoResponse::into_response);
+    let mut answer = answer.unwrap_or_else(IntoResponse::into_response);
+    // What anybody may ask for may be a link whose last part is the key.
+    if route.manifest.access == Access::Public {
+        answer.extensions_mut().insert(LoggedPath(route.manifest.path.clone()));
+    }
     if is_head { answer.map(|_| Body::empty()) } else { answer }
 }
 

@@ -108,8 +108,9 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Stamping<F> {
 impl Asked {
     fn stamp(self, mut response: Response) -> Response {
         let Self { id, method, uri } = self;
+        let logged = response.extensions_mut().remove::<LoggedPath>();
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            log(&problem, &method, &uri, &id);
+            log(&problem, &method, logged.as_ref().map_or(uri.path(), |path| &path.0), &id);
             *response.body_mut() = problem.with_request_id(id.to_str().unwrap_or_default()).body();
         }
         let headers = response.headers_mut();
@@ -139,9 +140,13 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_bytes(&digits).expect("digits and letters are fit for a header")
 }
 
+/// What an answer is logged under in place of its path, in which there may be a secret.
+#[derive(Clone)]
+pub(super) struct LoggedPath(pub String);
+
 /// Failures of ours; that something is not available is told by health, and refusals by their answers.
-fn log(problem: &Problem, method: &Method, uri: &Uri, id: &HeaderValue) {
-    let (status, path, request_id) = (problem.status(), uri.path(), id.to_str().unwrap_or_default());
+fn log(problem: &Problem, method: &Method, path: &str, id: &HeaderValue) {
+    let (status, request_id) = (problem.status(), id.to_str().unwrap_or_default());
     let detail = problem.text();
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(%method, path, status = status.as_u16(), request_id, "a request failed: {detail}");

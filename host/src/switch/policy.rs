@@ -38,6 +38,8 @@ pub struct ToolPolicy {
     pub allow: Vec<Pattern>,
     /// Which of these wait for a person, beside those that are marked so.
     pub approve: Vec<Pattern>,
+    /// Whether it may state that a person agreed to a call.
+    pub decides: bool,
 }
 
 impl ToolPolicy {

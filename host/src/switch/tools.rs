@@ -50,10 +50,34 @@ impl Switch {
         set
     }
 
-    /// Runs a tool on behalf of a plugin that may use it.
+    /// Whether a plugin may state that a person agreed to a call of this tool.
+    pub fn may_approve(&self, caller: &str, tool: &str) -> Result<(), OperationError> {
+        let slots = self.inner.slots.load();
+        let policy = slots.get(caller).map(|slot| slot.tools());
+        if !policy.is_some_and(|policy| policy.decides) {
+            return Err(OperationError::denied(format!(
+                "`{caller}` may not approve calls of tools: set `decides = true` in `[plugins.{caller}]` if people decide \
+                 there"
+            )));
+        }
+        if !policy.is_some_and(|policy| policy.allows(tool)) {
+            return Err(not_allowed(caller, tool));
+        }
+        Ok(())
+    }
+
+    /// Whether a call may be repeated without doing what it does twice.
+    pub fn may_repeat(&self, tool: &str) -> bool {
+        let (plugin, operation) = tool.split_once('.').unwrap_or((tool, ""));
+        let slots = self.inner.slots.load();
+        let operation = slots.get(plugin).and_then(|slot| slot.manifest().operation(operation));
+        operation.is_some_and(|operation| operation.idempotent || operation.keyed)
+    }
+
+    /// Runs a tool on behalf of a plugin that may use it; `approved` if a person agreed.
     ///
     /// # Errors
-    /// `denied` outside the allow-list, `unavailable` if its plugin is configured and not in service, `not_found` if there
+    /// `denied` outside the allow-list, or if a person must agree first, `unavailable` if its plugin is configured and not in service, `not_found` if there
     /// is no such tool, and whatever the operation answers.
     pub async fn call_tool(
         &self,
@@ -61,14 +85,12 @@ impl Switch {
         name: &str,
         header: CallHeader,
         arguments: Vec<u8>,
+        approved: bool,
     ) -> Result<Vec<u8>, OperationError> {
         let (plugin, operation) = name.split_once('.').unwrap_or((name, ""));
         let slots = self.inner.slots.load();
-        if !slots.get(caller).is_some_and(|slot| slot.tools().allows(name)) {
-            return Err(OperationError::denied(format!(
-                "`{caller}` may not use the tool `{name}`: `tools` of `[plugins.{caller}]` does not allow it"
-            )));
-        }
+        let policy = slots.get(caller).map(|slot| slot.tools()).filter(|policy| policy.allows(name));
+        let Some(policy) = policy else { return Err(not_allowed(caller, name)) };
         let slot = match slots.get(plugin) {
             Some(slot) if is_tool(slot, operation) => slot.clone(),
             None if self.inner.board.snapshot().plugin(plugin).is_some() => {
@@ -77,10 +99,24 @@ impl Switch {
             }
             _ => return Err(OperationError::not_found(format!("there is no tool `{name}`"))),
         };
+        let is_marked =
+            slot.manifest().operation(operation).is_some_and(|operation| operation.needs_approval);
+        if (is_marked || policy.asks_a_person(name)) && !approved {
+            return Err(OperationError::denied(format!(
+                "a person must agree before `{caller}` calls the tool `{name}`, and none did: start it as a run of \
+                 `orchestrator_service`, which asks one"
+            )));
+        }
         let header = CallHeader { plugin: plugin.to_owned(), operation: operation.to_owned(), ..header };
         slot.admit_person(&header)?;
         self.run(&slot, header, arguments).await
     }
+}
+
+fn not_allowed(caller: &str, tool: &str) -> OperationError {
+    OperationError::denied(format!(
+        "`{caller}` may not use the tool `{tool}`: `tools` of `[plugins.{caller}]` does not allow it"
+    ))
 }
 
 fn away(plugin: &PluginHealth, vacant_for: Duration, tools: Vec<Tool>) -> Away {
@@ -117,6 +153,7 @@ fn tools_of(slot: &Slot, policy: &ToolPolicy, level: Option<Level>) -> Vec<Tool>
             parameters: operation.request.clone(),
             idempotent: operation.idempotent,
             keyed: operation.keyed,
+            decisive: operation.decisive.clone(),
         })
         .collect()
 }

@@ -126,6 +126,14 @@ impl<P: Plugin> Operation<P> {
         self
     }
 
+    /// The members of the request that decide what it does to the outside: recipient, amount, time, number. A person who
+    /// must agree to a call reads them first and whole; a call in which they are too long for that is refused. Long text,
+    /// which is not read to its end, does not belong here.
+    pub fn decisive<const N: usize>(mut self, members: [&str; N]) -> Self {
+        self.manifest.decisive = members.map(str::to_owned).to_vec();
+        self
+    }
+
     /// `switchboard doctor` runs it, to prove that what the plugin connects to works end to end. It takes an
     /// [`Examine`](crate::requests::doctor::Examine) and answers an
     /// [`Examination`](crate::requests::doctor::Examination).

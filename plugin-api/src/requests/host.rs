@@ -57,6 +57,9 @@ pub struct Tool {
     pub keyed: bool,
     /// A person must agree first: by the plugin's mark, or by `approve` in plugins.toml.
     pub needs_approval: bool,
+    /// The arguments that the person reads first, and whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisive: Vec<String>,
 }
 
 impl Request for Tools {
@@ -149,11 +152,37 @@ pub struct CallTool {
     pub name: String,
     /// The arguments, valid against the tool's schema.
     pub arguments: Value,
+    /// What [`Approve`] answered, for a tool that needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 impl Request for CallTool {
     const OPERATION: &'static str = "call_tool";
     type Response = Value;
+}
+
+/// States that a person agreed to a tool call: for the plugins that plugins.toml lets decide (`decides`). The answer is
+/// signed by the host's secret key and may be kept anywhere: it is good for the same caller, tool, arguments, person and
+/// idempotency key, and for nothing else. The last two travel with this call as they will with the call of the tool.
+#[message]
+#[derive(PartialEq)]
+pub struct Approve {
+    /// `plugin.operation`.
+    pub tool: String,
+    /// The arguments that the person saw.
+    pub arguments: Value,
+    /// Names the decision: what can be done once only is done once for it.
+    pub decision: String,
+    /// Who agreed, for records.
+    pub by: String,
+    /// Until when it is good, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+impl Request for Approve {
+    const OPERATION: &'static str = "approve";
+    type Response = String;
 }
 
 /// Asks for a probe of the calling plugin soon.

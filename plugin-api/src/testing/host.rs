@@ -19,7 +19,7 @@ use crate::{
     protocol::{CallHeader, CloseReason, HOST, LogRecord},
     requests::{
         Request,
-        host::{KeyFingerprint, Open, Report, Seal, Sealed, Trouble},
+        host::{Approve, KeyFingerprint, Open, Report, Seal, Sealed, Trouble},
     },
     stream::Stream,
 };
@@ -76,6 +76,10 @@ impl FakeHost {
             (HOST, Open::OPERATION) => {
                 let Open { sealed } = serde_json::from_value(request).map_err(unreadable)?;
                 open(&sealed).map(Value::String)
+            }
+            (HOST, Approve::OPERATION) => {
+                let approve: Approve = serde_json::from_value(request).map_err(unreadable)?;
+                Ok(Value::from(format!("approval of {}", approve.decision)))
             }
             (HOST, KeyFingerprint::OPERATION) => Ok(Value::from(FINGERPRINT)),
             (HOST, "verify" | "secret" | "observe" | "note") => Ok(Value::Null),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{data::cut_off, names};
+use super::{approval, data::cut_off, names};
 use crate::requests::{
     host::{Away, Tool, Toolset},
     openai::{ToolCall, ToolDefinition},
@@ -120,7 +120,13 @@ impl Toolbox {
         if let Err(fault) = arguments(&call.arguments).and_then(|arguments| check(tool, &arguments)) {
             return Verdict::Refuse(format!("not called: {fault}"));
         }
-        if tool.needs_approval { Verdict::Ask } else { Verdict::Call }
+        if !tool.needs_approval {
+            return Verdict::Call;
+        }
+        match arguments(&call.arguments).and_then(|arguments| approval::check(&tool.decisive, &arguments)) {
+            Ok(()) => Verdict::Ask,
+            Err(fault) => Verdict::Refuse(format!("not called: {fault}")),
+        }
     }
 }
 

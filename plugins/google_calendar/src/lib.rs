@@ -133,19 +133,22 @@ fn operations_of(manifest: ManifestBuilder<GoogleCalendar>) -> ManifestBuilder<G
                 )
                 .tool()
                 .needs(Level::Shown)
+                .decisive(["title", "start", "end", "attendees", "calendar", "recurrence"])
                 .keyed(),
         )
         .operation(
             Operation::of(GoogleCalendar::update_event)
                 .about("Changes what is given of an event and leaves the rest; people who are invited are told.")
                 .tool()
-                .needs(Level::Shown),
+                .needs(Level::Shown)
+                .decisive(["id", "title", "start", "end", "attendees", "calendar"]),
         )
         .operation(
             Operation::of(GoogleCalendar::delete_event)
                 .about("Deletes an event; people who are invited are told.")
                 .tool()
                 .needs(Level::Shown)
+                .decisive(["id", "calendar", "notify"])
                 .idempotent(),
         )
         .operation(

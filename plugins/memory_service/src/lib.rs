@@ -140,6 +140,7 @@ fn for_models(manifest: ManifestBuilder<MemoryService>) -> ManifestBuilder<Memor
                 )
                 .tool()
                 .needs(Level::Shown)
+                .decisive(["ids", "everything", "since_ms", "until_ms"])
                 .callers(CALLERS)
                 .idempotent(),
         )

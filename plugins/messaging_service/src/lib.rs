@@ -137,6 +137,7 @@ fn operations(manifest: ManifestBuilder<MessagingService>) -> ManifestBuilder<Me
                 )
                 .tool()
                 .needs(Level::Shown)
+                .decisive(["to", "channel", "media_urls"])
                 .keyed()
                 .needs_approval(),
         )

@@ -8,6 +8,8 @@
 //! - `store`: what lasts, in the database.
 //! - `shared`: what all parts share.
 //! - `worker`: one run, step by step, to its end or to a person.
+//! - `seals`: what the database holds -> whether it is what was written there.
+//! - `telling`: decisions that wait -> the words for the approver. Pure.
 //! - `decisions`: what people decide, and the links by which they do.
 //! - `messages`: what tools sent, and what of it did not arrive.
 //! - `pool`: the runs of this host, their claims, and those that nobody works on.
@@ -22,6 +24,8 @@ mod starting;
 mod store;
 mod shared;
 mod worker;
+mod seals;
+mod telling;
 mod decisions;
 mod messages;
 mod pool;
@@ -51,13 +55,15 @@ use plugin_api::{
 };
 
 use crate::{
-    decisions::{APPROVER, Decisions, LINK_PATH, SMTP, TWILIO_SERVICE},
+    decisions::{APPROVER, By, Decisions, LINK_PATH, SMTP, TWILIO_SERVICE},
     pool::Pool,
     report::Reporter,
+    routes::Pressed,
     settings::{Config, Settings},
     shared::Shared,
     starting::Asker,
     store::Store,
+    telling::Waiting,
 };
 
 /// An answer leaves this long before the caller's deadline, so that it still reaches the caller.
@@ -222,7 +228,7 @@ impl Orchestrator {
         }
         let run = self.visible(&request.run, None).await?;
         let note = request.note.as_deref();
-        self.decisions.decide(&run.id, &request.decision, request.approve, note).await?;
+        self.decisions.decide(&run.id, &request.decision, request.approve, note, By::Operator).await?;
         self.report(&run.id, Instant::now(), true).await
     }
 }
@@ -278,10 +284,11 @@ impl Orchestrator {
         request: HttpRequest,
         _: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let linked = self.decisions.behind(request.param("token").unwrap_or_default()).await?;
-        Ok(match &linked {
+        let waiting = self.decisions.behind(request.param("token").unwrap_or_default()).await?;
+        Ok(match waiting.as_deref() {
             None => pages::unknown(),
-            Some(linked) => linked.call.as_ref().map_or_else(pages::used, |call| pages::ask(linked, call)),
+            Some([]) => pages::used(),
+            Some(waiting) => pages::ask(waiting),
         })
     }
 
@@ -290,14 +297,20 @@ impl Orchestrator {
         request: HttpRequest,
         _: Call,
     ) -> Result<HttpResponse, OperationError> {
-        let Some(linked) = self.decisions.behind(request.param("token").unwrap_or_default()).await? else {
+        let Some(waiting) = self.decisions.behind(request.param("token").unwrap_or_default()).await? else {
             return Ok(pages::unknown());
         };
-        let Some(call) = &linked.call else { return Ok(pages::used()) };
-        let (Some(approve), note) = routes::pressed(&request)? else { return Ok(pages::unclear()) };
-        let note = note.as_deref();
-        match self.decisions.decide(&linked.run.id, &linked.decision, approve, note).await {
-            Ok(()) => Ok(pages::decided(approve, call)),
+        let Pressed { of, approve, note } = routes::pressed(&request)?;
+        let is_it = |waiting: &&Waiting| of.as_deref().is_none_or(|of| of == waiting.name());
+        let one = match waiting.iter().filter(is_it).collect::<Vec<_>>()[..] {
+            [] => return Ok(pages::used()),
+            [one] => one,
+            _ => return Ok(pages::unclear()),
+        };
+        let Some(approve) = approve else { return Ok(pages::unclear()) };
+        let (run, decision) = (&one.run.id, one.call.decision());
+        match self.decisions.decide(run, &decision, approve, note.as_deref(), By::Link).await {
+            Ok(()) => Ok(pages::decided(approve, &one.call, waiting.len() - 1)),
             Err(error) if error.kind == ErrorKind::Conflict => Ok(pages::used()),
             Err(error) => Err(error),
         }

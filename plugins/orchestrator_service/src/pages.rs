@@ -1,41 +1,79 @@
 //! What a person sees behind a link: a plain page that loads nothing, runs nothing and decides nothing by being looked at.
-//! Everything in it is escaped.
+//! Everything in it is escaped, visible and whole.
 
-use plugin_api::{requests::http::HttpResponse, serde_json, tools::data::cut_off, web::escape};
+use plugin_api::{requests::http::HttpResponse, tools::approval::Shown, visible::visible, web::escape};
 
 use crate::{
-    decisions::{self, Linked},
     run::ToolRun,
+    telling::{self, Waiting},
 };
 
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:8vh auto;padding:0 1rem;\
-                     color:#1c1c1c;background:#fff}h1{font-size:1.5rem}pre{white-space:pre-wrap;overflow-wrap:anywhere;\
+                     color:#1c1c1c;background:#fff}h1{font-size:1.5rem}pre,q{unicode-bidi:isolate;direction:ltr}pre{white-space:pre-wrap;overflow-wrap:anywhere;\
                      background:#8882;padding:1rem}button{font:inherit;padding:.5rem 1.5rem;margin-right:1rem}\
                      input{font:inherit;width:100%;box-sizing:border-box}\
                      @media(prefers-color-scheme:dark){body{color:#eee;background:#161616}}";
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const SHOWN: usize = 8000;
 
-/// The question, with two buttons.
-pub fn ask(linked: &Linked, call: &ToolRun) -> HttpResponse {
-    let arguments = serde_json::to_string_pretty(&decisions::arguments(call)).unwrap_or_default();
-    let person = linked.run.person.as_deref().unwrap_or("nobody in particular");
-    let body = format!(
-        "<p>On behalf of {}, who wants:</p><pre>{}</pre><p>With these arguments:</p><pre>{}</pre>\
-         <form method=\"post\"><p><label>A word for the assistant, if you refuse: <input name=\"note\" maxlength=\"500\" \
-         autocomplete=\"off\"></label></p><p><button name=\"decision\" value=\"approve\">Yes, call it</button>\
-         <button name=\"decision\" value=\"deny\">No</button></p></form><p>This can be decided once, until {}.</p>",
-        escape(person),
-        escape(cut_off(&linked.run.goal, SHOWN)),
-        escape(cut_off(&arguments, SHOWN)),
-        decisions::time(call.expires_ms),
-    );
-    page(200, &decisions::question(call), &body)
+/// The questions, each with two buttons.
+pub fn ask(waiting: &[Waiting]) -> HttpResponse {
+    let body: String = waiting.iter().map(question).collect();
+    match waiting {
+        [_] => page(200, &telling::subject(waiting), &body),
+        _ => {
+            let parts = waiting
+                .iter()
+                .map(|one| format!("<h2>{}</h2>{}", escape(&telling::question(&one.call)), question(one)));
+            page(200, &telling::subject(waiting), &parts.collect::<String>())
+        }
+    }
 }
 
-pub fn decided(approve: bool, call: &ToolRun) -> HttpResponse {
+/// All that is known of a question: what decides first, the rest to be unfolded, nothing cut off.
+fn question(one: &Waiting) -> String {
+    let (decisive, others) = (one.decisive(), one.others());
+    let person = one.run.person.as_deref().unwrap_or("nobody in particular");
+    let mut body = String::new();
+    if !decisive.is_empty() {
+        body += &format!("<p>What decides:</p><pre>{}</pre>", lines(&decisive));
+    }
+    if !others.is_empty() {
+        let which = if decisive.is_empty() { "All arguments" } else { "All other arguments" };
+        // Without a word on what decides, everything may.
+        body += &folded(&format!("{which} ({})", others.len()), &lines(&others), decisive.is_empty());
+    }
+    if decisive.is_empty() && others.is_empty() {
+        body += "<p>It has no arguments.</p>";
+    }
+    body += &format!("<p>On behalf of <q>{}</q>.</p>", escape(&visible(person)));
+    body += &folded("What was asked for, in their own words", &escape(&visible(&one.run.goal)), false);
+    body + &format!(
+        "<form method=\"post\"><input type=\"hidden\" name=\"of\" value=\"{}\"><p><label>A word for the assistant, if you \
+         refuse: <input name=\"note\" maxlength=\"500\" autocomplete=\"off\"></label></p><p><button name=\"decision\" \
+         value=\"approve\">Yes, call it</button><button name=\"decision\" value=\"deny\">No</button></p></form><p>This \
+         can be decided once, until {}.</p>",
+        escape(&one.name()),
+        telling::time(one.call.expires_ms),
+    )
+}
+
+fn lines(shown: &[Shown]) -> String {
+    shown.iter().map(|shown| escape(&shown.line()) + "\n").collect()
+}
+
+fn folded(summary: &str, escaped: &str, is_open: bool) -> String {
+    let open = if is_open { " open" } else { "" };
+    let length = escaped.chars().count();
+    format!("<details{open}><summary>{summary}, {length} characters</summary><pre>{escaped}</pre></details>")
+}
+
+pub fn decided(approve: bool, call: &ToolRun, left: usize) -> HttpResponse {
     let heading = if approve { "It is called" } else { "It is not called" };
-    page(200, heading, &format!("<p><code>{}</code>. You can close this page.</p>", escape(&call.tool)))
+    let next = match left {
+        0 => "You can close this page.".to_owned(),
+        left => format!("<a href=\"?\">{left} more to decide</a>"),
+    };
+    page(200, heading, &format!("<p><code>{}</code>. {next}</p>", escape(&call.tool)))
 }
 
 pub fn unknown() -> HttpResponse {

@@ -124,7 +124,8 @@ impl Pool {
         forgotten: &mut Option<Instant>,
         away: &mut BTreeSet<String>,
     ) -> Result<(), OperationError> {
-        let Due { mut runs, held, expired, untold, unheard } = self.shared.store.due().await?;
+        let Due { mut runs, held, expired, untold, unheard } =
+            self.shared.store.due(&self.decisions.telling()).await?;
         // Nothing else waits for an answer to that.
         if held > 0 && self.came_back(away).await.unwrap_or(false) {
             self.shared.store.look_again().await?;

@@ -52,8 +52,16 @@ pub fn decide(request: &HttpRequest) -> Result<Decide, OperationError> {
     Ok(Decide { run: run(request), decision, approve, note })
 }
 
-/// What was pressed on the page behind a link, and the word that goes with it.
-pub fn pressed(request: &HttpRequest) -> Result<(Option<bool>, Option<String>), OperationError> {
+/// What was pressed on the page behind a link.
+pub struct Pressed {
+    /// The decision, if the page says which.
+    pub of: Option<String>,
+    pub approve: Option<bool>,
+    /// A word for the assistant.
+    pub note: Option<String>,
+}
+
+pub fn pressed(request: &HttpRequest) -> Result<Pressed, OperationError> {
     let form = request.form()?;
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let approve = match field("decision") {
@@ -62,5 +70,5 @@ pub fn pressed(request: &HttpRequest) -> Result<(Option<bool>, Option<String>), 
         _ => None,
     };
     let note = field("note").map(str::trim).filter(|note| !note.is_empty()).map(str::to_owned);
-    Ok((approve, note))
+    Ok(Pressed { of: field("of").map(str::to_owned), approve, note })
 }

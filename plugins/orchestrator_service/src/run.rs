@@ -10,6 +10,8 @@ use plugin_api::{
     serde_json::{Map, Value},
 };
 
+use crate::random;
+
 /// A run.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -117,6 +119,12 @@ pub struct ToolRun {
     pub result: Option<String>,
     pub question: Option<Question>,
     pub expires_ms: i64,
+    /// The arguments that a person who decides reads first.
+    pub decisive: Vec<String>,
+    /// By what it is known that the database still holds what was wanted.
+    pub seal: String,
+    /// What the host signed when a person agreed; empty if none did.
+    pub approval: String,
     /// Begun by whoever holds it in memory, and not by somebody who is gone.
     pub is_ours: bool,
 }
@@ -193,6 +201,27 @@ impl ToolRun {
     /// Names what is to be decided. Decided and begun, it is another decision.
     pub fn decision(&self) -> String {
         format!("{}.{}.{}", self.step, self.position, self.attempts)
+    }
+
+    /// What a person may be asked to agree to: the call, and what it was wanted for.
+    pub fn digest(&self, run: &Run) -> String {
+        let question = match self.question {
+            Some(Question::Approval) => "approval",
+            Some(Question::UnknownOutcome) => "unknown_outcome",
+            None => "",
+        };
+        let mut parts = vec![
+            run.id.as_str(),
+            run.person.as_deref().unwrap_or_default(),
+            &run.goal,
+            &self.tool,
+            &self.arguments,
+            question,
+        ];
+        let place = format!("{}.{}", self.step, self.position);
+        parts.push(&place);
+        parts.extend(self.decisive.iter().map(String::as_str));
+        random::hash_of(&parts)
     }
 
     pub fn is_settled(&self) -> bool {

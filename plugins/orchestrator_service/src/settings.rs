@@ -11,6 +11,7 @@ const DEFAULT_RESULT_BYTES: usize = 16 * 1024;
 const DEFAULT_CONCURRENT_RUNS: u16 = 16;
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 const DEFAULT_APPROVAL_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_NOTIFY_EVERY: Duration = Duration::from_secs(15 * 60);
 const DEFAULT_TOOLS_WAIT: Duration = Duration::from_secs(2 * 60);
 const DEFAULT_KEEP: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// A lease is renewed three times in its length, over a database that may be slow.
@@ -54,6 +55,9 @@ pub struct Settings {
     /// such as `+15551234567`, by SMS through `twilio_service`. Left out, nobody is told.
     #[setting(env = "ORCHESTRATOR_APPROVER")]
     pub approver: Option<String>,
+    /// How often the approver is notified at most: of the first decision at once, and of all that are needed within this
+    /// time after it by one message at its end. Default 15m.
+    pub notify_every: Option<Span>,
     /// The address of this host as people reach it, such as `https://switchboard.example.com`. Without it there are no
     /// links, and decisions are made by `switchboard call` or the routes.
     #[setting(env = "PUBLIC_BASE_URL")]
@@ -78,6 +82,7 @@ pub struct Config {
     pub tools_wait: Duration,
     pub approval_time: Duration,
     pub approver: Option<Approver>,
+    pub notify_every: Duration,
     /// Without a slash at its end.
     pub public_base_url: Option<String>,
     pub keep: Duration,
@@ -112,6 +117,7 @@ impl Config {
             tools_wait: positive("tools_wait", settings.tools_wait, DEFAULT_TOOLS_WAIT)?,
             approval_time: positive("approval_time", settings.approval_time, DEFAULT_APPROVAL_TIME)?,
             approver: settings.approver.as_deref().map(approver).transpose()?,
+            notify_every: positive("notify_every", settings.notify_every, DEFAULT_NOTIFY_EVERY)?,
             public_base_url: settings
                 .public_base_url
                 .as_deref()

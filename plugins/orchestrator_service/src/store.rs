@@ -22,7 +22,7 @@ use plugin_api::{
     tables::Tables,
 };
 
-pub use decisions::{Decided, Untold};
+pub use decisions::{Decided, Link, Telling};
 pub use messages::Lost;
 pub use work::{Claim, End, Progress};
 
@@ -74,7 +74,8 @@ impl Store {
             .version("the SMS that told the approver", tables::TOLD_BY)
             .version("what tools sent", tables::MESSAGES)
             .version("waits for plugins", tables::HELD)
-            .version("who speaks, and what is known beside", tables::BESIDE);
+            .version("who speaks, and what is known beside", tables::BESIDE)
+            .version("seals and approvals", tables::SEALS);
         let runs = Leases { table: "orchestrator_service_runs", owner: "owner", until: "lease_ms" };
         let tables = Tables::new(context, versions, "runs cannot be kept at the moment");
         Self { tables: tables.leases(runs, "state = 'running'"), lease }
@@ -205,8 +206,9 @@ impl Store {
     }
 
     /// What there is to do, at the price of one read.
-    pub async fn due(&self) -> Outcome<Due> {
-        let rows = self.query(Query::new(tables::due(self.lease)).bind(decisions::TOLD)).await?;
+    pub async fn due(&self, telling: &Telling) -> Outcome<Due> {
+        let due = Query::new(tables::due(self.lease, telling.longest())).bind(decisions::TOLD);
+        let rows = self.query(due.bind(&telling.approver)).await?;
         let row = rows.first().ok_or_else(|| OperationError::internal("the database counts nothing"))?;
         self.tables.set_clock(row)?;
         row.read()

@@ -3,6 +3,7 @@
 
 mod advising;
 mod answers_of_servers;
+mod approving;
 mod deciding;
 mod limits;
 mod prompting;
@@ -12,5 +13,6 @@ mod running;
 mod seeing;
 mod setup;
 mod toolbox;
+mod telling;
 mod waiting;
 mod undelivered;

@@ -113,6 +113,7 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
                 )
                 .tool()
                 .needs(Level::Shown)
+                .decisive(["message.to", "at", "in_minutes", "cron", "before_event", "until", "time_zone"])
                 .keyed(),
         )
         .operation(
@@ -123,6 +124,20 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
                 )
                 .tool()
                 .needs(Level::Shown)
+                .decisive([
+                    "message.to",
+                    "message.channel",
+                    "email.to",
+                    "email.cc",
+                    "email.bcc",
+                    "email.subject",
+                    "at",
+                    "in_minutes",
+                    "cron",
+                    "before_event",
+                    "until",
+                    "time_zone",
+                ])
                 .keyed()
                 .needs_approval(),
         )
@@ -131,6 +146,7 @@ fn jobs(manifest: ManifestBuilder<Scheduler>) -> ManifestBuilder<Scheduler> {
                 .about("Cancels a job by its id, as `list` tells it. A job that is being done at this moment is not taken back.")
                 .tool()
                 .needs(Level::Shown)
+                .decisive(["id"])
                 .idempotent(),
         )
         .operation(

@@ -59,7 +59,8 @@ impl Plugin for Smtp {
                          not send it again: say so.",
                     )
                     .tool()
-                    .needs(Level::Shown),
+                    .needs(Level::Shown)
+                    .decisive(["to", "cc", "bcc", "reply_to", "subject"]),
             )
             .operation(
                 Operation::of(Self::doctor)

@@ -130,6 +130,7 @@ fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                      write to the person of this conversation. If the outcome is unknown, do not send it again: say so.",
                 )
                 .tool()
+                .decisive(["to", "channel", "from", "content_sid", "media_urls"])
                 .keyed()
                 .needs(Level::Shown)
                 .needs_approval(),
@@ -142,6 +143,7 @@ fn sending(manifest: ManifestBuilder<TwilioService>) -> ManifestBuilder<TwilioSe
                      again: say so.",
                 )
                 .tool()
+                .decisive(["to", "from", "url", "time_limit_seconds"])
                 .keyed()
                 .needs(Level::Shown)
                 .needs_approval(),

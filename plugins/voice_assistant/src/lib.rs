@@ -154,6 +154,7 @@ fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<Voic
                      costs money and cannot be taken back. If the outcome is unknown, do not call again: say so.",
                 )
                 .tool()
+                .decisive(["to"])
                 .keyed()
                 .needs(Level::Shown)
                 .needs_approval(),
@@ -165,6 +166,7 @@ fn operations(manifest: ManifestBuilder<VoiceAssistant>) -> ManifestBuilder<Voic
                      given. It happens as soon as your answer was spoken, so say in it what comes.",
                 )
                 .tool()
+                .decisive(["to"])
                 .idempotent(),
         )
         .operation(

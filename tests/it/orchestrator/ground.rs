@@ -5,6 +5,9 @@ use std::{fs, path::PathBuf};
 use serde_json::{Value, json};
 use switchboard_tests::{Setup, TestHost, http::Response, wait::wait_until};
 
+/// What hosts on one database share.
+const KEY: &str = "+/8QWm2k3J9vQ0xYc1Zt5b7uH8gA2eR4iLpOsTfUdWk=";
+
 /// plugins.toml with further settings of the orchestrator and of the toolbox.
 pub fn config(orchestrator: &str, toolbox: &str) -> String {
     format!(
@@ -17,7 +20,7 @@ pub fn config(orchestrator: &str, toolbox: &str) -> String {
         bind = {{ openai = "toolbox" }}
         tools = [
             "toolbox.look", "toolbox.note", "toolbox.pu*", "toolbox.spend", "toolbox.fail", "toolbox.panic", "toolbox.hang",
-            "toolbox.large", "absent.*", "workshop.*",
+            "toolbox.large", "toolbox.write", "absent.*", "workshop.*",
         ]
         calls = {{ timeout = "310s" }}
         [plugins.orchestrator_service.settings]
@@ -46,7 +49,7 @@ pub fn wait_until_held(host: &TestHost, run: &str) -> Value {
 }
 
 pub fn setup(orchestrator: &str, toolbox: &str) -> Setup {
-    Setup::new(&config(orchestrator, toolbox))
+    Setup::new(&config(orchestrator, toolbox)).env("SWITCHBOARD_SECRET_KEY", KEY)
 }
 
 #[track_caller]

@@ -119,6 +119,7 @@ impl World {
         let mail = way(Partner::Mail);
         let mut setup = setup
             .env("DATABASE_URL", &database)
+            .env("SWITCHBOARD_SECRET_KEY", "+/8QWm2k3J9vQ0xYc1Zt5b7uH8gA2eR4iLpOsTfUdWk=")
             .env("TWILIO_ACCOUNT_SID", ACCOUNT)
             .env("TWILIO_AUTH_TOKEN", TOKEN)
             .env("TWILIO_PHONE_NUMBER", NUMBER)

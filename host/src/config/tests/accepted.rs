@@ -132,6 +132,7 @@ fn every_key_arrives() {
                 bind: {},
                 tools: [],
                 approve: [],
+                decides: false,
                 callers: None,
                 needs: {},
                 log_level: None,
@@ -174,6 +175,7 @@ fn every_key_arrives() {
                 approve: [
                     "smtp.send_email",
                 ],
+                decides: false,
                 callers: Some(
                     [
                         "smtp",

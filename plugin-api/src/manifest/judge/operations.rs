@@ -37,6 +37,14 @@ fn check_marks(operation: &OperationManifest, problems: &mut Vec<String>) {
     if operation.needs_approval && !operation.tool {
         add("needs approval and is no tool: only tool calls are approved");
     }
+    if !operation.decisive.is_empty() && !operation.tool {
+        add("has decisive members and is no tool: only tool calls are approved");
+    }
+    for member in &operation.decisive {
+        if member.split('.').try_fold(&operation.request, member_of).is_none() {
+            add(&format!("names `{member}` as decisive, which its request does not have"));
+        }
+    }
     if operation.idempotent && operation.keyed {
         add("is idempotent and keyed: an operation that may be repeated anyway needs no key");
     }
@@ -49,6 +57,15 @@ fn check_marks(operation: &OperationManifest, problems: &mut Vec<String>) {
     if operation.guard && operation.tool {
         add("is a guard and a tool: a guard decides about requests, and has no effect");
     }
+}
+
+/// The schema of a member; that of one that may be left out may stand among others.
+fn member_of<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    let own = schema.get("properties").and_then(|members| members.get(name));
+    own.or_else(|| {
+        let parts = ["anyOf", "allOf", "oneOf"].into_iter().filter_map(|of| schema.get(of)?.as_array());
+        parts.flatten().find_map(|part| member_of(part, name))
+    })
 }
 
 /// Why an operation of this plugin cannot guard a route; `None` if it can.

@@ -69,6 +69,31 @@ fn only_what_is_declared_as_a_guard_guards() {
 }
 
 #[test]
+fn what_decides_is_in_the_request_of_a_tool() {
+    check(|manifest| manifest.operations[2].decisive = vec!["to".into()], expect![""]);
+    check(
+        |manifest| {
+            manifest.operations[2].request = json!({ "type": "object", "properties": { "mail": { "anyOf": [
+                { "type": "object", "properties": { "to": {} } }, { "type": "null" },
+            ] } } });
+            manifest.operations[2].decisive = vec!["mail.to".into(), "mail.from".into(), "to".into()];
+        },
+        expect![[r#"
+            operation `send` names `mail.from` as decisive, which its request does not have
+            operation `send` names `to` as decisive, which its request does not have"#]],
+    );
+    check(
+        |manifest| {
+            manifest.operations[2].decisive = vec!["to".into(), "recipient".into()];
+            manifest.operations[0].decisive = vec!["url".into()];
+        },
+        expect![[r#"
+            operation `show` has decisive members and is no tool: only tool calls are approved
+            operation `send` names `recipient` as decisive, which its request does not have"#]],
+    );
+}
+
+#[test]
 fn names_and_groups_are_judged_all_at_once() {
     check(
         |manifest| {

@@ -13,6 +13,9 @@ use crate::run::ToolRun;
 /// Told, and never to be told again.
 pub(super) const TOLD: i64 = NEVER;
 
+/// Of so many decisions one message tells.
+const TOLD_AT_ONCE: u32 = 200;
+
 /// What a decision leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decided {
@@ -31,11 +34,29 @@ pub struct Untold {
     pub lost: String,
 }
 
-/// What a link leads to.
+/// A decision that a link leads to.
 #[derive(Debug, Clone)]
 pub struct Link {
     pub run: String,
     pub decision: String,
+    /// By what it is known that the link was given out for it.
+    pub seal: String,
+}
+
+/// How often an approver is told of decisions.
+#[derive(Debug, Clone)]
+pub struct Telling {
+    /// Their address.
+    pub approver: String,
+    pub every: Duration,
+    /// After telling failed.
+    pub again: Duration,
+}
+
+impl Telling {
+    pub fn longest(&self) -> Duration {
+        self.every.max(self.again)
+    }
 }
 
 impl Store {
@@ -45,7 +66,7 @@ impl Store {
         let goes_on = "
             update orchestrator_service_runs set changed_ms = now_ms() where id = $1 and state in ('running', 'waiting')";
         let decide = "
-            update orchestrator_service_calls set state = $5, result = $6
+            update orchestrator_service_calls set state = $5, result = $6, approval = $7
             where run = $1 and step = $2 and position = $3 and attempts = $4 and state = 'waiting'";
         let resume = "
             update orchestrator_service_runs set state = 'running', owner = '', lease_ms = 0
@@ -61,6 +82,7 @@ impl Store {
                     .bind(verdict.attempts)
                     .bind(rows::call_state_name(verdict.state))
                     .bind(verdict.result.as_deref().unwrap_or_default())
+                    .bind(&verdict.approval)
                     .expect_rows(1),
             )
             .then(Statement::new(resume).bind(run));
@@ -93,12 +115,12 @@ impl Store {
         let take = format!(
             "
             with untold as (select run, step, position from orchestrator_service_calls
-                where state = 'waiting' and {is_due} order by run, step, position limit 20)
+                where state = 'waiting' and {is_due} order by run, step, position limit {TOLD_AT_ONCE})
             update orchestrator_service_calls set tell_ms = now_ms() + $1
             where (run, step, position) in (select run, step, position from untold)
                 and state = 'waiting' and {is_due}
             returning run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms,
-                told_by"
+                decisive, seal, approval, told_by"
         );
         let taken = self.execute(Execute::new(take).bind(lease::millis(again))).await?;
         let untold = |row: Row<'_>| {
@@ -107,11 +129,33 @@ impl Store {
         taken.returned.iter().map(untold).collect()
     }
 
+    /// Takes the turn of telling an approver; false if they were told a short while ago, or another host is about to.
+    /// It counts as failed until it ended.
+    pub async fn begin_telling(&self, telling: &Telling) -> Outcome<bool> {
+        let begin = format!(
+            "insert into orchestrator_service_tellings (approver, next_ms, failed) values ($1, now_ms() + $2, 1)
+            on conflict (approver) do update set next_ms = excluded.next_ms, failed = 1
+            where {}",
+            lease::is_over("orchestrator_service_tellings.next_ms", telling.longest())
+        );
+        let begin = Execute::new(begin).bind(&telling.approver).bind(lease::millis(telling.again));
+        self.execute(begin).await.map(super::did_something)
+    }
+
+    /// The approver was told: of what comes from now on they are told after this pause, all at once.
+    pub async fn end_telling(&self, telling: &Telling, pause: Duration) -> Outcome<()> {
+        let end = "update orchestrator_service_tellings set next_ms = now_ms() + $2, failed = 0 where approver = $1";
+        let end = Execute::new(end).bind(&telling.approver).bind(lease::millis(pause));
+        self.execute(end).await.map(drop)
+    }
+
     /// A setting may have been mended: those whom telling failed are told at once.
     pub async fn tell_again(&self) -> Outcome<()> {
         let again = "update orchestrator_service_calls set tell_ms = 0
             where state = 'waiting' and tell_ms > 0 and tell_ms < $1";
-        self.execute(Execute::new(again).bind(TOLD)).await.map(drop)
+        self.execute(Execute::new(again).bind(TOLD)).await?;
+        let turn = "update orchestrator_service_tellings set next_ms = 0 where failed = 1";
+        self.execute(Execute::new(turn)).await.map(drop)
     }
 
     /// The approver knows, or nobody is there to be told.
@@ -134,16 +178,24 @@ impl Store {
         set.returned.first().map(|row| row.get("run")).transpose()
     }
 
-    pub async fn add_link(&self, hash: &str, run: &str, decision: &str) -> Outcome<()> {
+    pub async fn add_links(&self, hash: &str, links: &[Link]) -> Outcome<()> {
         let insert = "
-            insert into orchestrator_service_links (hash, run, decision) values ($1, $2, $3) on conflict do nothing";
-        self.execute(Execute::new(insert).bind(hash).bind(run).bind(decision)).await.map(drop)
+            insert into orchestrator_service_links (hash, run, decision, seal) values ($1, $2, $3, $4)
+            on conflict do nothing";
+        let insert = |link: &Link| {
+            Statement::new(insert).bind(hash).bind(&link.run).bind(&link.decision).bind(&link.seal)
+        };
+        let all = links.iter().map(insert).fold(Transaction::default(), Transaction::then);
+        self.transaction(all).await.map(drop)
     }
 
-    pub async fn link(&self, hash: &str) -> Outcome<Option<Link>> {
-        let query = "select run, decision from orchestrator_service_links where hash = $1";
+    /// What a link leads to; nothing if nobody ever gave it out.
+    pub async fn links(&self, hash: &str) -> Outcome<Vec<Link>> {
+        let query = "select run, decision, seal from orchestrator_service_links where hash = $1 order by run, decision";
         let rows = self.query(Query::new(query).bind(hash)).await?;
-        let link = |row: Row<'_>| Ok(Link { run: row.get("run")?, decision: row.get("decision")? });
-        rows.first().map(link).transpose()
+        let link = |row: Row<'_>| {
+            Ok(Link { run: row.get("run")?, decision: row.get("decision")?, seal: row.get("seal")? })
+        };
+        rows.iter().map(link).collect()
     }
 }

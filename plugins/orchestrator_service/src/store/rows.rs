@@ -90,6 +90,8 @@ pub fn insert_call(run: &str, call: &ToolRun) -> Statement {
         .bind(call.result.as_deref().unwrap_or_default())
         .bind(question_name(call.question))
         .bind(call.expires_ms)
+        .bind(serde_json::to_string(&call.decisive).expect("names are always JSON"))
+        .bind(&call.seal)
 }
 
 pub fn run(row: Row<'_>) -> Outcome<Run> {
@@ -174,6 +176,10 @@ pub fn call(row: Row<'_>) -> Outcome<ToolRun> {
         result,
         question,
         expires_ms: row.get("expires_ms")?,
+        // What cannot be read does not fit the seal either.
+        decisive: serde_json::from_str(&text("decisive")?).unwrap_or_default(),
+        seal: text("seal")?,
+        approval: text("approval")?,
         is_ours: false,
     })
 }

@@ -99,6 +99,26 @@ pub const HELD: &str = "
 pub const BESIDE: &str = "
     alter table orchestrator_service_runs add column beside text not null default '{}'";
 
+/// What proves that a call is the one that was wanted, and that a person agreed to it; when the approver may be told of
+/// further decisions; links to several decisions, which prove themselves, too. The links of earlier versions do not.
+pub const SEALS: &str = "
+    alter table orchestrator_service_calls add column decisive text not null default '[]';
+    alter table orchestrator_service_calls add column seal text not null default '';
+    alter table orchestrator_service_calls add column approval text not null default '';
+    create table orchestrator_service_tellings (
+        approver text primary key,
+        next_ms bigint not null,
+        failed bigint not null
+    );
+    drop table orchestrator_service_links;
+    create table orchestrator_service_links (
+        hash text not null,
+        run text not null,
+        decision text not null,
+        seal text not null,
+        primary key (hash, run, decision)
+    )";
+
 pub const RUN: &str = "
     select id, fingerprint, person, goal, history, beside, instructions, trace, mark, state, answer, error, detail, max_steps,
         max_tokens, max_ms, tools_ms, steps, prompt_tokens, completion_tokens, worked_ms, held_by, held_ms, created_ms,
@@ -120,11 +140,13 @@ pub const STEPS: &str =
     "select step, content, wire from orchestrator_service_steps where run = $1 and step > $2 order by step";
 
 pub const OUTLINE: &str = "
-    select run, step, position, name, tool, '' as arguments, state, attempts, '' as result, question, expires_ms
+    select run, step, position, name, tool, '' as arguments, state, attempts, '' as result, question, expires_ms,
+        '[]' as decisive, '' as seal, '' as approval
     from orchestrator_service_calls where run = $1 order by step, position";
 
 pub const CALL: &str = "
-    select run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms
+    select run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms, decisive, seal,
+        approval
     from orchestrator_service_calls";
 
 pub const INSERT_RUN: &str = "
@@ -137,8 +159,9 @@ pub const INSERT_RUN: &str = "
 
 pub const INSERT_CALL: &str = "
     insert into orchestrator_service_calls
-        (run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms, tell_ms)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
+        (run, step, position, name, tool, arguments, state, attempts, result, question, expires_ms, decisive, seal,
+         tell_ms)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0)
     on conflict do nothing";
 
 /// That nobody works on a run.
@@ -152,8 +175,13 @@ pub fn is_to_be_told() -> String {
     lease::is_over("tell_ms", SEND_AGAIN)
 }
 
+/// That the approver may be told of decisions again.
+pub fn may_tell(every: Duration) -> String {
+    lease::is_over("next_ms", every)
+}
+
 /// What there is to do.
-pub fn due(lease: Duration) -> String {
+pub fn due(lease: Duration, every: Duration) -> String {
     format!(
         "select
             now_ms() as now_ms,
@@ -162,10 +190,12 @@ pub fn due(lease: Duration) -> String {
              where state = 'running' and owner = '' and held_by <> '') as held,
             (select count(*) from orchestrator_service_calls where state = 'waiting' and expires_ms <= now_ms())
                 as expired,
-            (select count(*) from orchestrator_service_calls where state = 'waiting' and {}) as untold,
+            (select count(*) from orchestrator_service_calls where state = 'waiting' and {} and not exists
+                (select 1 from orchestrator_service_tellings where approver = $2 and not {})) as untold,
             (select count(*) from orchestrator_service_calls where state = 'waiting' and tell_ms < $1) as unheard",
         is_free(lease),
-        is_to_be_told()
+        is_to_be_told(),
+        may_tell(every)
     )
 }
 

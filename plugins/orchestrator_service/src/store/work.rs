@@ -212,14 +212,16 @@ impl Store {
     /// Leaves a call to a person.
     pub async fn ask(&self, run: &str, claim: &Claim, call: &ToolRun) -> Outcome<bool> {
         let ask = format!(
-            "update orchestrator_service_calls set state = 'waiting', question = $5, expires_ms = $6, tell_ms = 0
+            "update orchestrator_service_calls
+            set state = 'waiting', question = $5, expires_ms = $6, seal = $7, approval = '', tell_ms = 0
             where run = $1 and step = $3 and position = $4 and state in ('begun', 'waiting') and exists
                 (select 1 from orchestrator_service_runs where {})",
             tables::IS_OURS
         );
         let ask = at(Execute::new(ask).bind(run).bind(&claim.owner), call)
             .bind(rows::question_name(call.question.or(Some(Question::UnknownOutcome))))
-            .bind(call.expires_ms);
+            .bind(call.expires_ms)
+            .bind(&call.seal);
         self.execute(ask).await.map(did_something)
     }
 

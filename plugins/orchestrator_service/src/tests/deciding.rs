@@ -146,11 +146,12 @@ async fn an_approver_with_a_number_is_told_how_to_decide_without_a_link() {
         r#"switchboard call orchestrator_service.decide '{{"approve":true,"decision":"1.0.0","run":"{}"}}'"#,
         report.run
     );
-    assert!(
-        body.starts_with("May `toolbox.spend` be called?\n\nOn behalf of nobody in particular: spend it\n"),
-        "{body}"
+    let head = format!("May `toolbox.spend` be called?\nDecide until {}:\n{command}\n", until(&report));
+    assert_eq!(
+        body,
+        head + "\nIts arguments:\n> what: \"<b>1</b>\"\n\nOn behalf of nobody in particular, for this:\n> spend it"
     );
-    assert!(body.ends_with(&command), "{body}");
+    assert!(text.sensitive);
     // It could not be told, and is told again a minute later.
     let again = world.database.run("select tell_ms from orchestrator_service_calls where state = 'waiting'");
     let again: i64 = again.first().unwrap().get("tell_ms").unwrap();
@@ -164,7 +165,7 @@ fn is_trouble(host: &Instance) -> Option<bool> {
 
 #[tokio::test]
 async fn that_the_approver_cannot_be_told_is_over_when_nobody_is_left_to_tell() {
-    let world = World::new().settings(json!({ "approver": "+15557654321" }));
+    let world = World::new().settings(json!({ "approver": "+15557654321", "notify_every": "1ms" }));
     *world.refusal.lock().unwrap() = Some(OperationError::invalid("no such number"));
     let host = world.host(once(SPEND)).await;
     let (first, second) = (waiting(&host).await, waiting(&host).await);
@@ -176,6 +177,8 @@ async fn that_the_approver_cannot_be_told_is_over_when_nobody_is_left_to_tell() 
         );
         world.database.number(&told)
     };
+    wait_until("the first to be tried", || untold() == 1).await;
+    world.database.run("update orchestrator_service_tellings set next_ms = 0");
     wait_until("both to be tried", || untold() == 2).await;
     // One is told: the other one still waits.
     *world.refusal.lock().unwrap() = None;
@@ -183,6 +186,7 @@ async fn that_the_approver_cannot_be_told_is_over_when_nobody_is_left_to_tell() 
         "update orchestrator_service_calls set tell_ms = 0 where run = '{}' and state = 'waiting'",
         second.run
     ));
+    world.database.run("update orchestrator_service_tellings set next_ms = 0");
     wait_until("the second to be told", || untold() == 1).await;
     let texts = world.seen.texts.lock().unwrap().len();
     let third = waiting(&host).await;
@@ -195,7 +199,7 @@ async fn that_the_approver_cannot_be_told_is_over_when_nobody_is_left_to_tell() 
 
 #[tokio::test]
 async fn an_approver_whom_the_text_does_not_reach_is_not_told() {
-    let world = World::new().settings(json!({ "approver": "+15557654321" }));
+    let world = World::new().settings(json!({ "approver": "+15557654321", "notify_every": "1ms" }));
     *world.refusal.lock().unwrap() = None;
     let host = world.host(once(SPEND)).await;
     waiting(&host).await;
@@ -240,6 +244,10 @@ async fn a_cancelled_run_waits_for_nobody() {
     let cancelled = host.call(cancel).await.unwrap();
     assert_eq!((cancelled.state, cancelled.waiting_for), (RunState::Cancelled, Vec::new()));
     assert_eq!(decide(&host, &report, true).await.unwrap_err().kind, ErrorKind::Conflict);
+}
+
+fn until(report: &RunReport) -> String {
+    crate::telling::time(report.waiting_for[0].expires_ms)
 }
 
 fn token(report: &RunReport) -> String {

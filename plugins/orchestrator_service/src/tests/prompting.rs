@@ -58,6 +58,9 @@ fn step(arguments: &str, result: &str) -> Step {
         result: Some(result.into()),
         question: None,
         expires_ms: 0,
+        decisive: Vec::new(),
+        seal: String::new(),
+        approval: String::new(),
         is_ours: false,
     };
     Step { number: 1, content: None, wire: Wire::default(), calls: vec![call] }

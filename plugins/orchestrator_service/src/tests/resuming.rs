@@ -234,13 +234,11 @@ async fn a_run_that_was_left_is_taken_up_by_one_host() {
     let world = World::new();
     let host = world.host(once(ALL)).await;
     let report = host.call(goal("everything")).await.unwrap();
+    host.stop().await.unwrap();
+    // It takes nothing up any more.
+    decide(&host, &report, true).await.unwrap();
     drop(host);
-    world.database.run(
-        "update orchestrator_service_calls set state = 'approved', attempts = 0 where state = 'waiting'",
-    );
-    world
-        .database
-        .run("update orchestrator_service_runs set state = 'running', owner = 'gone', lease_ms = 1");
+    world.database.run("update orchestrator_service_runs set owner = 'gone', lease_ms = 1");
     let hosts = [world.host(once(ALL)).await, world.host(once(ALL)).await, world.host(once(ALL)).await];
     wait_for(&hosts[0], &report.run, RunState::Done).await;
     assert_eq!(world.called().iter().filter(|tool| *tool == "toolbox.spend").count(), 1);

@@ -176,12 +176,21 @@ pub fn tools() -> Vec<Tool> {
         idempotent,
         keyed,
         needs_approval,
+        decisive: Vec::new(),
+    };
+    let write = Tool {
+        parameters: json!({
+            "type": "object", "properties": { "to": { "type": "string" }, "text": { "type": "string" } },
+        }),
+        decisive: vec!["to".to_owned()],
+        ..tool("write", false, true, true)
     };
     vec![
         tool("look", true, false, false),
         tool("note", false, true, false),
         tool("push", false, false, false),
         tool("spend", false, false, true),
+        write,
     ]
 }
 

@@ -94,7 +94,7 @@ async fn the_model_is_not_asked_before_its_tools_are_there() {
     assert_eq!((world.called(), done.usage.tool_calls), (vec!["toolbox.push".to_owned()], 1));
     assert!(done.held_by.is_empty());
     let chats = world.seen.chats.lock().unwrap();
-    assert!(chats.iter().all(|chat| chat.tools.len() == 4), "the model had its tools each time");
+    assert!(chats.iter().all(|chat| chat.tools.len() == 5), "the model had its tools each time");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_plugin_that_stays_away_is_not_waited_for_and_the_model_is_told() {
         let chats = world.seen.chats.lock().unwrap();
         assert!(chats[0].tools.is_empty());
         let notice = "out of service at the moment and cannot be called: `toolbox-look`, `toolbox-note`, \
-            `toolbox-push`, `toolbox-spend`. ";
+            `toolbox-push`, `toolbox-spend`, `toolbox-write`. ";
         assert!(system(&chats[0]).contains(notice), "{}", system(&chats[0]));
         assert_eq!(told(&chats[1]), ["not called: its plugin `toolbox` is not in service now"]);
     }

@@ -23,9 +23,12 @@ use super::{Halt, Worker, held};
 use crate::{
     messages,
     run::{Run, Sent, ToolRun},
+    seals,
     shared::Shared,
 };
 
+/// Why a call is not made that waited for a person.
+const UNSIGNED: &str = "no person's approval is with it";
 /// How often a call that may be repeated is begun by itself, over all hosts.
 const ATTEMPTS: i64 = 5;
 /// Between two attempts.
@@ -124,6 +127,13 @@ impl Worker {
 
     /// What to do about a call, which is written down.
     async fn prepare(&mut self, index: usize, call: ToolRun, toolbox: &Toolbox) -> Result<Next, Halt> {
+        if let Some(why) = self.objection(&call).await? {
+            tracing::error!(run = self.run.id, tool = call.tool, "a call is refused: {why}");
+            return self
+                .settle(index, call.settled(false, format!("not called: {why}")))
+                .await
+                .map(|()| Next::Nothing);
+        }
         let tool = toolbox.named(&call.tool);
         let marks = tool.map_or(Marks { idempotent: false, keyed: false }, Marks::of);
         let now_ms = self.shared.store.now_ms();
@@ -156,6 +166,17 @@ impl Worker {
                 Ok(Next::Make(again, marks))
             }
         }
+    }
+
+    /// Why a call out of the database is not made, whatever stands there.
+    async fn objection(&self, call: &ToolRun) -> Result<Option<&'static str>, Halt> {
+        if call.is_ours || !matches!(call.state, ToolState::Begun | ToolState::Approved) {
+            return Ok(None);
+        }
+        if let Some(doubt) = seals::doubt(&self.shared.context, &self.run, call).await? {
+            return Ok(Some(doubt));
+        }
+        Ok((call.question.is_some() && call.approval.is_empty()).then_some(UNSIGNED))
     }
 
     /// How long a call may wait for its plugin: what a person allowed, as long as they may take to decide.
@@ -232,7 +253,15 @@ impl Worker {
     async fn leave_to_a_person(&mut self, index: usize, call: ToolRun) -> Result<(), Halt> {
         let expires_ms = self.shared.store.now_ms() + millis(self.shared.config.approval_time);
         let question = Some(Question::UnknownOutcome);
-        let waiting = ToolRun { state: ToolState::Waiting, question, expires_ms, is_ours: false, ..call };
+        let waiting = ToolRun {
+            state: ToolState::Waiting,
+            question,
+            expires_ms,
+            approval: String::new(),
+            is_ours: false,
+            ..call
+        };
+        let waiting = seals::sealed(&self.shared.context, &self.run, waiting).await?;
         let ask = || async { self.shared.store.ask(&self.run.id, &self.claim, &waiting).await };
         held(self.write(ask).await?)?;
         self.keep(index, waiting);
@@ -310,7 +339,11 @@ async fn make(shared: &Arc<Shared>, run: &Run, call: &ToolRun, marks: Marks) -> 
             Some(level) => host.level(level),
             None => host,
         };
-        let error = match host.call_tool(&call.tool, arguments.clone()).await {
+        let called = match call.approval.as_str() {
+            "" => host.call_tool(&call.tool, arguments.clone()).await,
+            approval => host.call_approved_tool(&call.tool, arguments.clone(), approval).await,
+        };
+        let error = match called {
             Ok(value) => {
                 let (result, sent) = (data::result(&value, most), messages::sent_by(&value));
                 return Outcome::Settled { is_ok: true, result, sent };

@@ -20,6 +20,7 @@ use super::{Halt, Worker, held};
 use crate::{
     MODEL, prompt,
     run::{Step, ToolRun, Wire, WireCall},
+    seals,
     store::End,
 };
 
@@ -69,7 +70,17 @@ impl Worker {
         }
         let number = self.steps.last().map_or(1, |step| step.number + 1);
         let content = content.map(|content| cut_off(content, LONGEST_CONTENT).to_owned());
-        let calls = self.plan(number, &answer.tool_calls, &toolbox);
+        let mut calls = Vec::new();
+        for call in self.plan(number, &answer.tool_calls, &toolbox) {
+            calls.push(match call.is_settled() {
+                true => call,
+                false => match seals::sealed(&self.shared.context, &self.run, call).await {
+                    Ok(call) => call,
+                    // Asked again, the model would be paid for another answer that cannot be kept.
+                    Err(error) => return Err(self.finish(unsealed(&error)).await?),
+                },
+            });
+        }
         let step = Step { number, content, wire: wire(&answer), calls };
         let write =
             || async { self.shared.store.add_step(&self.run.id, &self.claim, &step, self.progress()).await };
@@ -113,6 +124,9 @@ impl Worker {
                 result: None,
                 question: None,
                 expires_ms: 0,
+                decisive: Vec::new(),
+                seal: String::new(),
+                approval: String::new(),
                 is_ours: true,
             };
             match toolbox.judge(call, position) {
@@ -122,6 +136,10 @@ impl Worker {
                     attempts: 0,
                     is_ours: false,
                     question: Some(Question::Approval),
+                    decisive: toolbox
+                        .named(&planned.tool)
+                        .map(|tool| tool.decisive.clone())
+                        .unwrap_or_default(),
                     expires_ms: self.shared.store.now_ms() + millis(self.shared.config.approval_time),
                     ..planned
                 },
@@ -223,6 +241,10 @@ fn our_model(error: &OperationError, chat: &Chat) -> Option<Trouble> {
 pub fn no_model(model: &str, why: &str) -> Trouble {
     let message = format!("no run makes progress: the model `{model}` of the settings cannot be used: {why}");
     Trouble::raised(MODEL, Failure::config_invalid(message).setting("model"))
+}
+
+fn unsealed(error: &OperationError) -> End {
+    End::failed(format!("tool calls cannot be kept so that nobody can alter them: {}", error.message))
 }
 
 /// What is not called keeps no more of its arguments than is worth a look.

@@ -330,6 +330,7 @@ pub fn tool(name: &str) -> Tool {
         parameters: json!({ "type": "object" }),
         idempotent: false,
         keyed: false,
+        decisive: Vec::new(),
         needs_approval: false,
     }
 }
