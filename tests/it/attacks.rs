@@ -23,9 +23,9 @@ pub fn tests() -> Vec<Trial> {
         plugins::tests(),
         speakers::tests(),
     ]
-        .into_iter()
-        .flatten()
-        .collect()
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The same attack with each database.

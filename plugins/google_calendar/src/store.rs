@@ -102,7 +102,8 @@ impl Store {
         if let Some(known) = self.tables.query(Query::new(select)).await?.read_first()? {
             return Ok(known);
         }
-        let insert = "insert into google_calendar_key (id, fingerprint) values (1, $1) on conflict (id) do nothing";
+        let insert =
+            "insert into google_calendar_key (id, fingerprint) values (1, $1) on conflict (id) do nothing";
         self.tables.execute(Execute::new(insert).bind(ours)).await?;
         let known = self.tables.query(Query::new(select)).await?.read_first()?;
         known.ok_or_else(|| OperationError::conflict("the key's fingerprint was just removed"))

@@ -14,12 +14,7 @@ pub use claims::{Claim, Claims, Firing, Letter, Record};
 pub use jobs::{Job, NewJob, Page};
 pub use letters::DeadLetter;
 
-use plugin_api::{
-    prelude::*,
-    process::Leases,
-    requests::sql::Migrate,
-    tables::Tables,
-};
+use plugin_api::{prelude::*, process::Leases, requests::sql::Migrate, tables::Tables};
 
 /// The tables.
 pub struct Store {

@@ -130,9 +130,7 @@ impl Ledger {
         twilio_ms: Option<i64>,
     ) -> Result<Vec<Entry>, OperationError> {
         match self {
-            Self::Database(database) => {
-                database.open_entries(age_ms, twilio_ms.unwrap_or(i64::MAX)).await
-            }
+            Self::Database(database) => database.open_entries(age_ms, twilio_ms.unwrap_or(i64::MAX)).await,
             Self::Memory(memory) => memory.open_entries(running_ms(), age_ms),
         }
     }

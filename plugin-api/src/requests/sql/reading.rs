@@ -7,8 +7,7 @@ use std::fmt;
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-        Visitor,
+        self, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
         value::{BorrowedStrDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
@@ -118,7 +117,10 @@ macro_rules! hand_on_values {
 
 impl<'de> RowReader<'de> {
     /// Reads the value, if there is one column alone.
-    fn inner<T>(self, read: impl FnOnce(ColumnReader<'de>) -> Result<T, Unreadable>) -> Result<T, Unreadable> {
+    fn inner<T>(
+        self,
+        read: impl FnOnce(ColumnReader<'de>) -> Result<T, Unreadable>,
+    ) -> Result<T, Unreadable> {
         match (self.columns, self.values) {
             ([column], [value]) => read(ColumnReader { column, value }),
             _ => Err(Unreadable(format!(
@@ -432,7 +434,9 @@ pub mod json {
     ///
     /// # Errors
     /// It is no JSON, or not of this type.
-    pub fn deserialize<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         deserializer.deserialize_newtype_struct(DOCUMENT, Document(PhantomData))
     }
 }

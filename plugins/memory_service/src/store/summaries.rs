@@ -18,7 +18,8 @@ pub struct Summary {
 impl Store {
     pub async fn summary(&self, person: &str) -> Outcome<Option<Summary>> {
         self.ready().await?;
-        let sql = "select summary as text, seq as until, turns from memory_service_summaries where person = $1";
+        let sql =
+            "select summary as text, seq as until, turns from memory_service_summaries where person = $1";
         self.query(Query::new(sql).bind(person)).await?.read_first()
     }
 

@@ -16,7 +16,8 @@ use crate::{inbound::Inbound, keyword::Keyword, window::Ways};
 /// Messages of a person that are looked at together.
 const LOOKED_AT: u32 = 50;
 /// What is read of a thread `t`.
-pub(super) const WAYS: &str = "nullif(t.last_channel, '') as last, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped,
+pub(super) const WAYS: &str =
+    "nullif(t.last_channel, '') as last, t.whatsapp_ms, t.sms_stopped, t.whatsapp_stopped,
     nullif(t.rcs_sender, '') as rcs_sender";
 
 /// How far a message is.

@@ -121,14 +121,7 @@ impl Store {
     fn lane(&self, row: Row<'_>, owner: &str, until: Instant) -> Outcome<Lane> {
         let (person, direction, wanted): (String, Direction, i64) = row.read()?;
         let at_work = self.working.begin((direction.of(&person), owner.to_owned()));
-        Ok(Lane {
-            person,
-            direction,
-            owner: owner.to_owned(),
-            wanted,
-            until: until.into(),
-            at_work,
-        })
+        Ok(Lane { person, direction, owner: owner.to_owned(), wanted, until: until.into(), at_work })
     }
 
     /// Sees to it that a lane is ours for longer than a call takes; `conflict` if it was lost.

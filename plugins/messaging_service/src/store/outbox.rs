@@ -160,7 +160,9 @@ impl Store {
 
     /// A text by its name: the digest of its request, its recipient, what became of it; `None` if there is none.
     pub async fn text(&self, message: &str) -> Outcome<Option<(String, SentText, Vec<Part>)>> {
-        let query = format!("select {PART}, fingerprint from messaging_service_outbox where message = $1 order by part");
+        let query = format!(
+            "select {PART}, fingerprint from messaging_service_outbox where message = $1 order by part"
+        );
         let rows = self.query(Query::new(query).bind(message)).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let (fingerprint, parts): (_, Vec<Part>) = (first.get("fingerprint")?, rows.read()?);
@@ -294,5 +296,9 @@ pub(super) fn report(parts: &[Part]) -> Option<SentText> {
 }
 
 fn sent_part(part: &Part) -> SentPart {
-    SentPart { state: part.state.shown(), sid: part.sid.clone(), error: Some(part.error.clone()).filter(|error| !error.is_empty()) }
+    SentPart {
+        state: part.state.shown(),
+        sid: part.sid.clone(),
+        error: Some(part.error.clone()).filter(|error| !error.is_empty()),
+    }
 }

@@ -192,7 +192,8 @@ impl Store {
             "update scheduler_service_jobs set last_outcome = 'done', last_ms = $2, last_error = null,
                 state = case when state = 'unknown_outcome' then 'done' else state end
             where id = $1 and last_outcome = 'unknown_outcome'";
-        let forgotten = self.tables.execute(Execute::new(forget).bind(job).bind(fire_ms)).await?.rows_affected == 1;
+        let forgotten =
+            self.tables.execute(Execute::new(forget).bind(job).bind(fire_ms)).await?.rows_affected == 1;
         if forgotten {
             self.tables.execute(Execute::new(correct).bind(job).bind(now_ms)).await?;
         }

@@ -171,7 +171,9 @@ impl Store {
             from scheduler_service_jobs where {OPEN} group by 1, 2"
         );
         let mut overall = Overall { dead_letters: self.open_letters().await?, ..Overall::default() };
-        for (state, plugin, n) in self.tables.query(Query::new(jobs)).await?.read::<(String, String, u64)>()? {
+        for (state, plugin, n) in
+            self.tables.query(Query::new(jobs)).await?.read::<(String, String, u64)>()?
+        {
             match state.as_str() {
                 "waiting" => overall.waiting += n,
                 "running" => overall.running += n,

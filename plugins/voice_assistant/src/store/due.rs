@@ -14,8 +14,7 @@ use super::{Outcome, Store};
 
 const AT_ONCE: u32 = 100;
 /// What is read of a recording.
-const VOICEMAIL: &str =
-    "recording, nullif(number, '') as number, seconds, at_ms, retry_ms, refused, told_by";
+const VOICEMAIL: &str = "recording, nullif(number, '') as number, seconds, at_ms, retry_ms, refused, told_by";
 /// The longest that a message may wait to be announced again; a later moment was written by a wrong clock.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -130,12 +130,9 @@ fn entry(row: Row<'_>) -> Outcome<CallEntry> {
     let after_ms =
         || text("body")?.parse().map_err(|_| OperationError::internal("a measurement is no number"));
     let what = match text("kind")?.as_str() {
-        "said" => CallEvent::Said {
-            speaker: row.get("subject")?,
-            text: text("body")?,
-            interrupted: flag,
-            took_ms,
-        },
+        "said" => {
+            CallEvent::Said { speaker: row.get("subject")?, text: text("body")?, interrupted: flag, took_ms }
+        }
         "tool" => CallEvent::Tool {
             tool: text("subject")?,
             arguments: text("body")?,
