@@ -281,8 +281,12 @@ mod tests {
     fn what_this_host_did_not_sign_does_not_count() {
         let ours = ours();
         let not_signed = "this host did not sign it, or it was altered since";
-        let foreign =
-            signed(&approvals(&base64::engine::general_purpose::STANDARD.encode([7; 32])), i64::MAX);
+        let foreign = signed(
+            &approvals(
+                &base64::engine::general_purpose::STANDARD.encode(*b"0123456789abcdefghijklmnopqrstuv"),
+            ),
+            i64::MAX,
+        );
         let approval = signed(&ours, i64::MAX);
         let (text, signature) = approval.split_once('.').unwrap();
         let altered = URL_SAFE_NO_PAD.decode(text).unwrap();
