@@ -145,7 +145,7 @@ impl Client {
         Ok(options)
     }
 
-    /// Makes an SQLite file ours. What comes of it holds for all requests until it is tried again.
+    /// Makes an SQLite file ours. The outcome holds for all requests until this is tried again.
     pub(crate) async fn hold(&self) -> Result<(), Failure> {
         let Target::Sqlite(path) = &self.target else { return Ok(()) };
         if matches!(&*self.held(), Some(Ok(_))) {
