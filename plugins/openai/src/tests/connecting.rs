@@ -33,13 +33,13 @@ async fn nobody_there() {
     .await;
     fails(
         0,
-        json!({ "base_url": "http://no-such-host.invalid/v1" }),
+        json!({ "base_url": "https://no-such-host.invalid/v1" }),
         expect!["unavailable dns: the name of `no-such-host.invalid` does not resolve to an address"],
     )
     .await;
     let failure = plugin(closed_port(), json!({})).init().await.unwrap_err();
     assert_eq!(failure.code.as_str(), "refused");
-    let unknown = json!({ "base_url": "http://no-such-host.invalid/v1" });
+    let unknown = json!({ "base_url": "https://no-such-host.invalid/v1" });
     let failure = plugin(0, unknown).init().await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.setting.as_deref()), ("dns", Some("base_url")));
 }

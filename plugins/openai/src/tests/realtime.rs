@@ -256,7 +256,7 @@ async fn nobody_there() {
     let error = open(&instance(port, json!({}))).await.err().unwrap();
     expect!["unavailable connection_refused: nobody listens at `127.0.0.1:PORT`"]
         .assert_eq(&shown(&error, port));
-    let unknown = plugin(port, json!({ "realtime_url": "ws://no-such-host.invalid/v1/realtime" }));
+    let unknown = plugin(port, json!({ "realtime_url": "wss://no-such-host.invalid/v1/realtime" }));
     let error = open(&unknown).await.err().unwrap();
     expect!["unavailable dns: the name of `no-such-host.invalid` does not resolve to an address"]
         .assert_eq(&shown(&error, port));
