@@ -47,7 +47,7 @@ impl Lack {
     fn problem(self) -> Problem {
         let problem = match self {
             Self::Places => Problem::unavailable(
-                "all connections of the host are in use",
+                "all connections of the host are in use, or as many of this client as it may have",
                 "try again in a moment; `/livez`, `/readyz`, `/metrics` and webhooks are always answered",
             ),
             Self::Descriptors => Problem::unavailable(
