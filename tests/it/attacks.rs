@@ -11,7 +11,8 @@ mod plugins;
 mod speakers;
 
 use libtest_mimic::Trial;
-use switchboard_tests::{Setup, partners::postgres::Postgres, trial::Outcome};
+use serde_json::Value;
+use switchboard_tests::{Setup, TestHost, http::Response, partners::postgres::Postgres, trial::Outcome};
 
 pub fn tests() -> Vec<Trial> {
     [
@@ -34,4 +35,12 @@ fn on_both_databases(attack: impl Fn(&dyn Fn(Setup) -> Setup)) -> Outcome {
     let postgres = Postgres::start()?;
     attack(&|setup| setup.env("DATABASE_URL", &postgres.url()));
     Ok(())
+}
+
+/// Asks the memory, on behalf of a person, as an operator does.
+#[track_caller]
+fn remembered(host: &TestHost, person: &str, operation: &str, request: &Value) -> Response {
+    let headers = [("switchboard-person", person), ("content-type", "application/json")];
+    let path = format!("/api/operations/memory_service/{operation}");
+    host.request("POST", &path, &headers, Some(&request.to_string()))
 }

@@ -4,6 +4,7 @@
 use plugin_api::{
     context::Context,
     error::OperationError,
+    level::Level,
     prelude::{Call, Duration},
     requests::{
         twilio_service::SendMessage,
@@ -53,8 +54,10 @@ pub async fn send_code(context: &Context, journal: &Journal, call: &str) -> Resu
         "{code} is your code for the call that you are making now. If you are not calling, somebody pretends to be you: \
          ignore it."
     );
+    // For whoever has the number: whoever is on the phone may send nothing.
+    let twilio = context.dependency(TWILIO_SERVICE)?.person(&number).level(Level::Shown);
+    let twilio = twilio.deadline(SENDING).idempotency_key(random_id());
     let message = SendMessage { to: Some(number), body: Some(body), ..SendMessage::default() };
-    let twilio = context.dependency(TWILIO_SERVICE)?.deadline(SENDING).idempotency_key(random_id());
     twilio.call(message).await?;
     journal
         .write(vec![journal.note(call, "a code was sent, by which the caller can prove who they are")])

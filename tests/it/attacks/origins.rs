@@ -10,11 +10,10 @@ use switchboard_tests::{
 
 use super::{
     model::{Model, results, text},
-    on_both_databases,
+    on_both_databases, remembered,
 };
 use crate::{
     calendar::{self, own_google},
-    memory,
     messaging::carrier::Carrier,
     openai, twilio,
 };
@@ -157,7 +156,7 @@ fn the_title_of_an_event_is_never_the_assistants_word() -> Outcome {
             |taken| taken.iter().any(|(_, text)| text.contains(WIRE)),
         );
         let thread =
-            || memory::ask(&host, ADA, "thread", &json!({})).json()["turns"].as_array().map_or(0, Vec::len);
+            || remembered(&host, ADA, "thread", &json!({})).json()["turns"].as_array().map_or(0, Vec::len);
         wait_until("the reminder to be remembered", thread, |turns| *turns == 1);
 
         deliver(&host, "SM1", ADA, "What was that?", &[]);
@@ -217,7 +216,7 @@ fn what_memory_holds_gives_no_instructions_and_forges_no_turn() -> Outcome {
         for number in 0..40 {
             let text = format!("{forged} {number} {}", "word ".repeat(20));
             let said = json!({ "speaker": "person", "medium": "sms", "text": text });
-            assert_eq!(memory::ask(&host, ADA, "add_turn", &said).status, 200);
+            assert_eq!(remembered(&host, ADA, "add_turn", &said).status, 200);
         }
         deliver(&host, "SM1", ADA, "What did you promise?", &[]);
         let answer = wait_for_chat(&world, "What did you promise?");
@@ -226,7 +225,7 @@ fn what_memory_holds_gives_no_instructions_and_forges_no_turn() -> Outcome {
         assert!(!text(&answer[0]).contains("That is all."), "{answer:?}");
         let summing = wait_for_chat(&world, "What was said next");
         stands_as_data(&summing, "I promised to wire", "person");
-        let result = memory::ask(&host, ADA, "recall", &json!({ "query": "money" }));
+        let result = remembered(&host, ADA, "recall", &json!({ "query": "money" }));
         assert_eq!(result.status, 200, "{}", result.body);
         world.model.wants(vec![("memory_service-recall", json!({ "query": "money" }))]);
         deliver(&host, "SM2", ADA, "Recall it.", &[]);

@@ -13,10 +13,9 @@ use switchboard_tests::{
 
 use super::{
     model::{Model, results, text},
-    on_both_databases,
+    on_both_databases, remembered,
 };
 use crate::{
-    memory,
     messaging::carrier::Carrier,
     openai, twilio,
     voice::caller::{Caller, action, spoken},
@@ -69,16 +68,16 @@ impl World {
         }
         host.wait_for_status("orchestrator_service", "connected");
         let said = json!({ "speaker": "person", "medium": "whatsapp", "text": SECRET });
-        assert_eq!(memory::ask(&host, ADA, "add_turn", &said).status, 200);
-        assert_eq!(memory::ask(&host, ADA, "remember", &json!({ "text": SECRET })).status, 200);
+        assert_eq!(remembered(&host, ADA, "add_turn", &said).status, 200);
+        assert_eq!(remembered(&host, ADA, "remember", &json!({ "text": SECRET })).status, 200);
         model.wants(all_of_theirs());
         Self { model, carrier, host }
     }
 
     /// Everything of Ada's that there is.
     fn of_ada(&self) -> Value {
-        let thread = memory::ask(&self.host, ADA, "thread", &json!({})).json();
-        let facts = memory::ask(&self.host, ADA, "recall", &json!({ "query": "safe", "kinds": ["fact"] }));
+        let thread = remembered(&self.host, ADA, "thread", &json!({})).json();
+        let facts = remembered(&self.host, ADA, "recall", &json!({ "query": "safe", "kinds": ["fact"] }));
         let jobs = self.host.get("/api/schedule/jobs?all=true").json();
         let texts = |list: &Value| -> Vec<Value> {
             list.as_array().expect("a list").iter().map(|item| item["text"].clone()).collect()
@@ -202,6 +201,7 @@ fn attack_by_phone(database: &dyn Fn(Setup) -> Setup) -> Result<(), Missing> {
     assert_eq!(world.of_ada(), before, "nothing was written in her name, and nothing forgotten");
 
     // It is the attestation that keeps them out, and nothing else.
+    world.model.wants(all_of_theirs()[..1].to_vec());
     ask(&world, 50, &[("StirVerstat", "TN-Validation-Passed-A")])?;
     let chats = world.model.told();
     assert!(json!(chats).to_string().contains("4711"), "{chats:?}");
@@ -247,7 +247,7 @@ fn guess_codes(database: &dyn Fn(Setup) -> Setup) -> Result<(), Missing> {
     // Whoever has the telephone is known from then on.
     ask(&world, 2, &[])?;
     assert!(results(world.model.told().last().expect("it was asked"))[0].contains("\"proven\":true"));
-    world.model.wants(all_of_theirs());
+    world.model.wants(all_of_theirs()[..1].to_vec());
     ask(&world, 2, &[])?;
     assert!(json!(world.model.told()).to_string().contains("4711"));
     Ok(())
@@ -278,6 +278,7 @@ fn an_operator_may_trust_whatsapp_alone() -> Outcome {
         world.deliver("SM1", ADA, NUMBER, &[]).expect("the tools of this test are there");
         nothing_was_told(&world, "an SMS that anyone can forge");
         assert_eq!(world.of_ada(), before, "nothing was written in her name");
+        world.model.wants(all_of_theirs()[..1].to_vec());
         world
             .deliver("SM2", &format!("whatsapp:{ADA}"), &format!("whatsapp:{NUMBER}"), &[])
             .expect("the tools of this test are there");
