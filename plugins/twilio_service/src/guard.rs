@@ -1,7 +1,7 @@
 //! What a webhook says that Twilio signed -> the person behind it, and how certain that is. Pure.
 //!
 //! A person is a number: SMS, WhatsApp, RCS and voice from it are the same person. Somebody on WhatsApp who shows no number
-//! is the address there. What a channel shows is worth as much as it proves: WhatsApp knows who writes; a text shows a
+//! is the address there. A channel is believed as far as it proves something: WhatsApp knows who writes; a text shows a
 //! number; for a caller's number a carrier vouches by `StirVerstat`, with attestation A, or nobody does
 //! (<https://www.twilio.com/docs/voice/trusted-calling-with-shakenstir>). Where a carrier found it forged, and where it is
 //! one of our own, it is nobody's.

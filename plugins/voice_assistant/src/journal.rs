@@ -430,11 +430,19 @@ impl Ledger for Journal {
     }
 
     async fn send_code(&self, call: &str) -> Result<(), OperationError> {
-        proof::send_code(&self.context, self, call).await
+        proof::send_code(&self.context, &self.store, call).await?;
+        let note = "a code was sent, by which the caller can prove who they are";
+        self.write(vec![self.note(call, note)]).await;
+        Ok(())
     }
 
     async fn check_code(&self, call: &str, code: &str) -> Result<Proof, OperationError> {
-        proof::check_code(self, call, code).await
+        let proof = proof::check_code(&self.store, call, code).await?;
+        if let Proof::Proven(person) = &proof {
+            self.is_proven(call, person);
+            self.write(vec![self.note(call, "the caller has proven who they are, by a code")]).await;
+        }
+        Ok(proof)
     }
 
     async fn decide(&self, call: &str, next: Next) {

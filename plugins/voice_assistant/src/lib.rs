@@ -6,8 +6,8 @@
 //! - `twiml`: verbs -> TwiML, escaped. Pure.
 //! - `speech`: what is to be said and done next -> verbs. Pure.
 //! - `store`: calls, their words, recordings and orders, in the database.
-//! - `journal`: what happens -> the store, also while the database is away.
 //! - `proof`: how a caller of whom it is not certain who they are proves it.
+//! - `journal`: what happens -> the store, also while the database is away.
 //! - `session`: a call in real time, from its audio to what is written down.
 //! - `desk`: what all handlers share, and which way a call can be answered.
 //! - `mind`: what somebody says -> a run of `orchestrator_service`, or a chat.
@@ -24,8 +24,8 @@ mod webhook;
 mod twiml;
 mod speech;
 mod store;
-mod journal;
 mod proof;
+mod journal;
 mod session;
 mod desk;
 mod mind;

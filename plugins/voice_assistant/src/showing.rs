@@ -9,8 +9,8 @@ use plugin_api::{
         twilio::{FetchMedia, Media},
         twilio_service::UpdateCall,
         voice::{
-            CallList, CallRecord, EndCall, FetchRecording, ListCalls, Respond, Responded, ShowCall,
-            TransferCall,
+            CallList, CallRecord, CheckCode, CheckedCode, EndCall, FetchRecording, ListCalls, Respond,
+            Responded, SentCode, ShowCall, TransferCall,
         },
     },
     tracing,
@@ -18,7 +18,7 @@ use plugin_api::{
 
 use crate::{
     MEMORY, TWILIO_SERVICE,
-    call::{CallBrief, Ledger as _, Next},
+    call::{CallBrief, Ledger as _, Next, Proof},
     desk::{Desk, turn},
     mind,
     store::{HUNG_UP, Known, random_id},
@@ -102,7 +102,7 @@ impl Desk {
     }
 
     /// The call that the person is in.
-    pub async fn live_call(&self, call: &Call) -> Outcome<Known> {
+    async fn live_call(&self, call: &Call) -> Outcome<Known> {
         let person = call.person().ok_or_else(|| OperationError::invalid("it is on behalf of nobody"))?;
         // A caller whose number is not verified is a person of one call.
         let live = match person.strip_prefix("unverified:") {
@@ -110,6 +110,21 @@ impl Desk {
             None => self.journal.store.live_call_of(person).await?,
         };
         live.ok_or_else(|| OperationError::conflict("the person is in no call"))
+    }
+
+    /// To the number of the unknown person of a call.
+    pub async fn send_code(&self, call: &Call) -> Outcome<SentCode> {
+        let live = self.live_call(call).await?;
+        self.journal.send_code(&live.call).await?;
+        Ok(SentCode {})
+    }
+
+    pub async fn check_code(&self, request: CheckCode, call: &Call) -> Outcome<CheckedCode> {
+        let live = self.live_call(call).await?;
+        Ok(match self.journal.check_code(&live.call, &request.code).await? {
+            Proof::Proven(_) => CheckedCode { proven: true, attempts_left: None },
+            Proof::Wrong { left } => CheckedCode { proven: false, attempts_left: left.try_into().ok() },
+        })
     }
 
     pub async fn list_calls(&self, request: ListCalls, call: &Call) -> Outcome<CallList> {

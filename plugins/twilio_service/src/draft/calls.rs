@@ -140,7 +140,7 @@ fn options(request: &PlaceCall, config: &Config, form: &mut Form) -> Result<(), 
     Ok(())
 }
 
-/// What a call plays, and where it goes on, is at this host, too. What could hide an address is not allowed.
+/// What a call plays, and where it goes on, is at this host, too. Nothing that could hide an address is allowed.
 fn check_own_addresses(twiml: &str, base: Option<&str>) -> Result<(), OperationError> {
     if ["&#", "<!"].iter().any(|hidden| twiml.contains(hidden)) {
         return Err(OperationError::invalid(

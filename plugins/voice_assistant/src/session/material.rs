@@ -54,7 +54,7 @@ impl Material {
         Self { brief, toolbox: tools, mark, known }
     }
 
-    /// The same for a caller who has proven who they are. What was marked before stays marked.
+    /// The same for a caller who has proven who they are. The marks stay the same.
     pub async fn proven(&self, context: &Context, config: &Config, person: String) -> Self {
         let brief = CallBrief { person: Some(person), ..self.brief.clone() };
         Self { mark: self.mark.clone(), ..Self::gather(context, config, brief).await }
