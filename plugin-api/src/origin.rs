@@ -171,7 +171,8 @@ mod tests {
 
         #[test]
         fn other_texts_stay_as_they_are(text in "[^<]{0,80}") {
-            prop_assert_eq!(inside("abc0", Origin::Tool, &marked("abc0", Origin::Tool, &text)), text.replace("abc0", "a-bc0"));
+            let marked = marked("abc0", Origin::Tool, &text);
+            prop_assert_eq!(inside("abc0", Origin::Tool, &marked), text.replace("abc0", "a-bc0"));
         }
     }
 

@@ -326,7 +326,7 @@ async fn an_operation_refuses_whoever_is_less_certain_than_it_needs() {
                 opened.map(drop).map_err(kind).is_err_and(|kind| kind == ErrorKind::Denied),
                 expected.is_err()
             );
-            let tool = world.switch.call_tool("web", "store.work", work(), b"null".to_vec()).await;
+            let tool = world.switch.call_tool("web", "store.work", work(), b"null".to_vec(), false).await;
             assert_eq!(tool.map(drop).map_err(kind), expected, "as a tool");
             assert_eq!(
                 world.switch.tools("web", Some(level)).len(),

@@ -32,7 +32,8 @@ pub async fn send_code(context: &Context, store: &Store, call: &str) -> Result<(
     // For whoever has the number: whoever is on the phone may send nothing.
     let twilio = context.dependency(TWILIO_SERVICE)?.person(&number).level(Level::Shown);
     let twilio = twilio.deadline(SENDING).idempotency_key(random_id());
-    let message = SendMessage { to: Some(number), body: Some(body), ..SendMessage::default() };
+    let message =
+        SendMessage { to: Some(number), body: Some(body), sensitive: true, ..SendMessage::default() };
     twilio.call(message).await.map(drop)
 }
 

@@ -9,7 +9,7 @@ use plugin_api::{
 use proptest::prelude::*;
 
 use crate::{
-    run::{Limits, Run, ToolRun},
+    run::{Beside, Limits, Run, ToolRun},
     telling::{self, Waiting},
 };
 
@@ -21,6 +21,7 @@ fn waiting(person: &str, goal: &str, decisive: &[&str], arguments: &Value) -> Wa
         person: Some(person.into()),
         goal: goal.into(),
         history: Vec::new(),
+        beside: Beside::default(),
         instructions: None,
         trace: String::new(),
         mark: String::new(),

@@ -104,6 +104,7 @@ const CLAIM_WEBHOOK: &str = "
 
 /// Remembers in the database.
 pub struct Database {
+    context: Context,
     tables: Tables,
 }
 
@@ -116,12 +117,12 @@ impl Database {
             .version("the channel of a status", CHANNELS);
         let entries = Leases { table: "twilio_service_outbox", owner: "owner", until: "lease_ms" };
         let webhooks = Leases { table: "twilio_service_webhooks", owner: "claim", until: "lease_ms" };
-        let tables = Tables::new(context, versions, "the ledger cannot be used")
+        let tables = Tables::new(context.clone(), versions, "the ledger cannot be used")
             .leases(entries, "state in ('claimed', 'sending')")
             .leases(webhooks, "state = 'claimed'")
             // That a step of the ledger may have been taken does not mean that anything was sent.
             .repeatable();
-        Self { tables }
+        Self { context, tables }
     }
 
     pub async fn claim(&self, entry: &Entry) -> Outcome<Claim> {
