@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 use switchboard::{
-    config::{self, Config, Environment},
+    config::{self, Config},
     scrub::Scrubber,
 };
 
@@ -26,6 +26,7 @@ mod run;
 mod schema;
 mod status;
 mod table;
+mod variables;
 
 use client::Reach;
 pub use exit::{Exit, Failed};
@@ -171,12 +172,26 @@ enum GraphFormat {
     Json,
 }
 
+impl Command {
+    /// Opens libraries, and starts no plugin.
+    fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Check { connect: false, .. }
+                | Self::Graph { .. }
+                | Self::Schema
+                | Self::Plugin(PluginCommand::List { .. } | PluginCommand::Inspect { .. })
+        )
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// What it failed by, with the exit code of that.
 pub fn execute(arguments: Arguments) -> Result<Exit, Failed> {
     let Arguments { config: given, verbose, command } = arguments;
+    variables::begin(command.as_ref().is_some_and(Command::only_looks))?;
     let source = Source::of(given, std::env::var_os("SWITCHBOARD_CONFIG"), Path::new(INSTALLED));
     let config = source.path.clone();
     match command.unwrap_or(Command::Run) {
@@ -230,8 +245,7 @@ impl Source {
 
 /// Reads the configuration and the environment.
 fn load(path: &Path) -> Result<Config, Failed> {
-    config::load(path, &Environment::of_process())
-        .map_err(|problems| Failed::new(Exit::Configuration, problems))
+    config::load(path, variables::variables()).map_err(|problems| Failed::new(Exit::Configuration, problems))
 }
 
 /// The same, and sends what is logged to standard error from here on.

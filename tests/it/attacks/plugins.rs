@@ -2,13 +2,16 @@
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use switchboard_tests::{partners::ideas::Ideas, trials};
+use switchboard_tests::{Setup, partners::ideas::Ideas, trials};
 
 use super::on_both_databases;
 use crate::memory;
 
 pub fn tests() -> Vec<Trial> {
-    trials![a_plugin_that_is_not_named_lists_and_forgets_nobody]
+    trials![
+        a_plugin_that_is_not_named_lists_and_forgets_nobody,
+        a_library_that_is_only_looked_at_sees_no_environment,
+    ]
 }
 
 const ADA: &str = "+15550001111";
@@ -36,4 +39,27 @@ fn a_plugin_that_is_not_named_lists_and_forgets_nobody() -> switchboard_tests::t
         let people = host.call("memory_service", "people", &json!({}));
         assert!(people.body.contains(ADA), "an operator sees that nobody was forgotten: {}", people.body);
     })
+}
+
+/// The configuration has the variable all the same.
+fn a_library_that_is_only_looked_at_sees_no_environment() {
+    let setup =
+        Setup::new("[plugins.friend]\nlog_level = \"${FRIEND_MAY_SEE}\"\n").env("FRIEND_MAY_SEE", "debug");
+    let looks: [&[&str]; 4] = [
+        &["plugin", "inspect", "friend"],
+        &["plugin", "list", "--json"],
+        &["schema"],
+        &["graph", "--format", "json"],
+    ];
+    for arguments in looks {
+        let looked = setup.command(arguments);
+        assert_eq!(looked.code, Some(0), "{arguments:?}: {looked:?}");
+        assert!(!looked.stdout.contains("saw `debug`"), "{arguments:?}: {}", looked.stdout);
+    }
+    let inspected = setup.command(&["plugin", "inspect", "friend"]);
+    assert!(inspected.stdout.contains("saw nothing"), "{inspected:?}");
+    let checked = setup.command(&["check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let unset = Setup::new("[plugins.friend]\nlog_level = \"${FRIEND_MAY_SEE}\"\n").command(&["check"]);
+    assert!(unset.code != Some(0) && unset.stderr.contains("FRIEND_MAY_SEE"), "{unset:?}");
 }
