@@ -4,6 +4,7 @@
 mod approvals;
 mod caching;
 mod calendars;
+mod local_users;
 mod model;
 mod on_the_way;
 mod origins;
@@ -19,6 +20,7 @@ pub fn tests() -> Vec<Trial> {
         approvals::tests(),
         caching::tests(),
         calendars::tests(),
+        local_users::tests(),
         on_the_way::tests(),
         origins::tests(),
         plugins::tests(),
