@@ -76,8 +76,8 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The row as a Rust type: a struct with the names of columns as its fields, a tuple of all columns in their order, or,
-    /// if there is one column alone, what it holds. `Option` stands where a value may be null. What SQLite does not tell
-    /// apart is bridged: 0 and 1 are booleans, text is a moment. Structs and lists are read from JSON, also where that is
+    /// if there is one column alone, what it holds. `Option` stands where a value may be null. Differences of
+    /// the databases are bridged: 0 and 1 are booleans, text is a moment. Structs and lists are read from JSON, also where that is
     /// kept as text; other types that JSON stands for are read [`with`](super::json) `plugin_api::requests::sql::json`.
     ///
     /// # Errors
