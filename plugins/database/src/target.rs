@@ -7,8 +7,11 @@ use std::{
 };
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use plugin_api::{prelude::*, tracing};
-use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+use plugin_api::{prelude::*, tracing, web::is_loopback};
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
 use crate::{
     certificates::{Certificates, check_password_files},
@@ -85,7 +88,30 @@ fn postgres(url: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<Target, Fail
     let url = if query.is_empty() { address.to_owned() } else { format!("{address}?{}", query.join("&")) };
     let options: PgConnectOptions = url.parse().map_err(|_| unreadable())?;
     let options = options.application_name("switchboard").disable_statement_logging();
+    let is_said = parameters.iter().any(|(name, _)| name == "sslmode" || name == "ssl-mode")
+        || env::var_os("PGSSLMODE").is_some_and(|mode| !mode.is_empty());
+    let options = verified(options, is_said);
     Ok(Target::Postgres(Box::new(certificates.hidden_from(options)), certificates))
+}
+
+/// The driver's own default is `prefer`, by which anyone on the way can pose as the server and is sent the password: from
+/// another machine only a server that proves its name is believed, unless it is said otherwise.
+fn verified(options: PgConnectOptions, is_said: bool) -> PgConnectOptions {
+    if options.get_socket().is_some() || is_loopback(options.get_host()) {
+        return options;
+    }
+    if !is_said {
+        return options.ssl_mode(PgSslMode::VerifyFull);
+    }
+    if !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        tracing::warn!(
+            "`sslmode`, of `url` or of PGSSLMODE, lets anyone on the way to `{}:{}` pose as the server, who then reads the \
+             data and may get the password: use `verify-full`, with `sslrootcert` if the authority is your own",
+            options.get_host(),
+            options.get_port()
+        );
+    }
+    options
 }
 
 /// The parameters of a URL: names as they are meant, values as they are written. Those that the driver does not know are left out: it would log their
@@ -155,10 +181,8 @@ fn invalid(message: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::{Expect, expect};
-    use sqlx::postgres::PgSslMode;
-
     use super::*;
+    use expect_test::{Expect, expect};
 
     fn check(url: Option<&str>, expected: Expect) {
         let url = url.map(Secret::new);
@@ -191,6 +215,30 @@ mod tests {
         };
         assert_eq!(options.get_options(), Some("-c search_path=a\\ b -c x=1"));
         assert!(matches!(options.get_ssl_mode(), PgSslMode::Disable), "{:?}", options.get_ssl_mode());
+    }
+
+    #[test]
+    fn a_server_elsewhere_has_to_prove_its_name_unless_the_url_says_otherwise() {
+        let check = |place: &str, expected: &str| {
+            let url = Secret::new(format!("postgres://ann:hush@{place}"));
+            let target = Target::new(Some(&url), Path::new(""), |path| path.into());
+            let Ok(Target::Postgres(options, _)) = target else { panic!("it is a URL of PostgreSQL") };
+            assert_eq!(format!("{:?}", options.get_ssl_mode()), expected, "{place}");
+        };
+        check("db.example/main", "VerifyFull");
+        check("10.0.0.1/main?sslrootcert=ca.pem", "VerifyFull");
+        check("localhost.example/main", "VerifyFull");
+        check("[2001:db8::1]/main", "VerifyFull");
+        check("0.0.0.0/main", "VerifyFull");
+        check("localhost/main?host=db.example", "VerifyFull");
+        check("db.example/main?sslmode=prefer", "Prefer");
+        check("db.example/main?ssl-mode=disable", "Disable");
+        check("db.example/main?sslmode=verify-ca", "VerifyCa");
+        check("localhost/main", "Prefer");
+        check("127.0.0.1/main", "Prefer");
+        check("[::1]/main", "Prefer");
+        check("db.example/main?host=%2Fvar%2Frun", "Prefer");
+        check("%2Fvar%2Frun/main", "Prefer");
     }
 
     #[test]

@@ -98,10 +98,14 @@ fn is_lookup(error: &std::io::Error) -> bool {
 
 fn tls(place: &Place) -> Failure {
     Failure::tls(format!(
-        "no trustworthy TLS connection to {place}: check `sslmode` in `url` and the server's certificate \
-         (`sslrootcert` names an authority of your own)"
+        "no trustworthy TLS connection to {place}: it offers none, or its certificate cannot be verified"
     ))
     .setting("url")
+    .advise(
+        FixAction::CorrectSetting,
+        "Let the server offer TLS with a certificate for the name in `url`; if it is of an authority of your own, add \
+         `sslrootcert=PATH` to `url`. `sslmode=prefer` gives the check up, for networks that are as trusted as this machine",
+    )
 }
 
 fn postgres(error: &PgDatabaseError, place: &Place) -> Failure {
