@@ -1,6 +1,6 @@
 //! What plugins that serve pages, name links or speak HTTP have in common.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822};
 
@@ -57,6 +57,60 @@ pub fn public_base_url(text: &str, reader: &str) -> Result<String, Failure> {
     .setting("public_base_url"))
 }
 
+/// Whether a host is this machine itself: `localhost`, 127.0.0.0/8 or `::1`, the latter with or without brackets.
+///
+/// ```
+/// use plugin_api::web::is_loopback;
+///
+/// assert!(is_loopback("localhost") && is_loopback("127.0.0.9") && is_loopback("[::1]"));
+/// assert!(!is_loopback("localhost.example.com") && !is_loopback("10.0.0.1") && !is_loopback("0.0.0.0"));
+/// ```
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// The one rule for addresses that a plugin sends secrets to: without TLS they lead to this machine, unless a setting of
+/// the plugin says that the network between is trusted. `scheme` and `host` are those of the address in `setting`;
+/// `permit` is the variable of that other setting, if there is one, and whether it is true.
+///
+/// ```
+/// use plugin_api::web::check_plaintext;
+///
+/// assert!(check_plaintext("base_url", ("https", "api.example.com"), None).is_ok());
+/// assert!(check_plaintext("base_url", ("http", "127.0.0.1"), None).is_ok());
+/// assert!(check_plaintext("base_url", ("http", "10.0.0.1"), Some(("MY_ALLOW_PLAINTEXT", true))).is_ok());
+/// let refused = check_plaintext("base_url", ("http", "10.0.0.1"), Some(("MY_ALLOW_PLAINTEXT", false))).unwrap_err();
+/// assert_eq!(
+///     refused.message,
+///     "`base_url` would send secrets to `10.0.0.1` unencrypted: use `https:`, or set `MY_ALLOW_PLAINTEXT=true` if the \
+///      network between is trusted"
+/// );
+/// ```
+///
+/// # Errors
+/// `config_invalid`: secrets would travel unencrypted.
+pub fn check_plaintext(
+    setting: &str,
+    (scheme, host): (&str, &str),
+    permit: Option<(&str, bool)>,
+) -> Result<(), Failure> {
+    let safe = match scheme {
+        "http" => "https:",
+        "ws" => "wss:",
+        _ => return Ok(()),
+    };
+    let otherwise = match permit {
+        _ if is_loopback(host) => return Ok(()),
+        Some((_, true)) => return Ok(()),
+        Some((variable, false)) => format!(", or set `{variable}=true` if the network between is trusted"),
+        None => String::new(),
+    };
+    let message = format!("`{setting}` would send secrets to `{host}` unencrypted: use `{safe}`{otherwise}");
+    Err(Failure::config_invalid(message).setting(setting))
+}
+
 /// Nobody is asked to wait longer than this, whatever a server says: a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -64,7 +118,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// seconds are read too, because some servers send them. At most a day; `None` if it is neither, or the date has passed.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{net::IpAddr, time::Duration};
 /// use plugin_api::web::retry_after;
 ///
 /// assert_eq!(retry_after(" 120 "), Some(Duration::from_secs(120)));
@@ -81,7 +135,7 @@ pub fn retry_after(value: &str) -> Option<Duration> {
 /// As long as a server asks to wait, in seconds. At most a day; `None` if they are negative or no number.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{net::IpAddr, time::Duration};
 /// use plugin_api::web::seconds_to_wait;
 ///
 /// assert_eq!(seconds_to_wait(1.25), Some(Duration::from_millis(1250)));

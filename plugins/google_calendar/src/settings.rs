@@ -4,7 +4,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::tz::TimeZone;
-use plugin_api::{prelude::*, settings::Span};
+use plugin_api::{
+    prelude::*,
+    settings::Span,
+    web::{self, check_plaintext},
+};
 use reqwest::Url;
 
 use crate::times;
@@ -164,20 +168,13 @@ pub fn web_address(setting: &str, text: &str) -> Result<Url, Failure> {
 /// An address that tokens may be sent to.
 pub fn secure_address(setting: &str, text: &str) -> Result<Url, Failure> {
     let url = web_address(setting, text)?;
-    if url.scheme() == "https" || is_loopback(&url) {
-        return Ok(url);
-    }
-    Err(Failure::config_invalid(format!(
-        "`{setting}` is `{text}`, where tokens would travel unencrypted: expected `https://…`; `http` is for this \
-         machine alone"
-    ))
-    .setting(setting))
+    check_plaintext(setting, (url.scheme(), url.host_str().unwrap_or_default()), None)?;
+    Ok(url)
 }
 
 /// Whether an address is of this machine itself.
 pub fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    url.host_str().is_some_and(web::is_loopback)
 }
 
 fn zone(name: &str) -> Result<TimeZone, Failure> {

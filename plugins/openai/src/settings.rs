@@ -1,9 +1,9 @@
 //! The settings as plugins.toml and the environment give them -> [`Config`], checked, with every default decided.
 //! No I/O: the file of `ca_file` is read when the first request is made. Nothing else here reads the environment.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use plugin_api::{message, prelude::*, requests::openai::defaults, settings::Span, tracing};
+use plugin_api::{message, prelude::*, requests::openai::defaults, settings::Span, web::check_plaintext};
 use reqwest::Url;
 
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
@@ -32,6 +32,9 @@ pub struct Settings {
     /// Where the Realtime API is: `wss://…`, or `ws://…` without encryption. By default `realtime` below the base URL.
     #[setting(env = "OPENAI_REALTIME_API_URL")]
     pub realtime_url: Option<String>,
+    /// Lets the key, and everything that is said, be sent unencrypted (`http:`, `ws:`) to another machine. Default false.
+    #[setting(env = "OPENAI_ALLOW_PLAINTEXT")]
+    pub allow_plaintext: Option<bool>,
     /// The model of a realtime session that names none. Default `gpt-realtime-2.1`.
     #[setting(env = "OPENAI_REALTIME_MODEL")]
     pub realtime_model: Option<String>,
@@ -129,10 +132,9 @@ impl Config {
             base_url,
             realtime_url,
         };
-        for url in [&config.base_url, &config.realtime_url] {
-            if matches!(url.scheme(), "http" | "ws") && !is_loopback(url) {
-                tracing::warn!(%url, "the key and everything that is said go there unencrypted");
-            }
+        let permit = Some(("OPENAI_ALLOW_PLAINTEXT", settings.allow_plaintext == Some(true)));
+        for (setting, url) in [("base_url", &config.base_url), ("realtime_url", &config.realtime_url)] {
+            check_plaintext(setting, (url.scheme(), url.host_str().unwrap_or_default()), permit)?;
         }
         Ok(config)
     }
@@ -239,11 +241,6 @@ fn field_for(base_url: &Url) -> MaxTokensField {
 fn is_openai(base_url: &Url) -> bool {
     let host = base_url.host_str().unwrap_or_default();
     host == "openai.com" || host.ends_with(".openai.com")
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn positive(key: &str, span: Option<Span>, default: Duration) -> Result<Duration, Failure> {

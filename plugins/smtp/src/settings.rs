@@ -8,7 +8,12 @@ use std::{
 };
 
 use lettre::message::Mailbox;
-use plugin_api::{message, prelude::*, settings::Span};
+use plugin_api::{
+    message,
+    prelude::*,
+    settings::Span,
+    web::{check_plaintext, is_loopback},
+};
 use reqwest::Url;
 
 use crate::address;
@@ -185,11 +190,6 @@ impl Config {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn check_server(server: &str) -> Result<(), Failure> {
     if server.parse::<IpAddr>().is_ok() || is_name(server) {
         return Ok(());
@@ -289,18 +289,18 @@ pub fn is_google(server: &str) -> bool {
 
 /// Whether an address is on this machine.
 pub fn is_local(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])))
+    url.host_str().is_some_and(is_loopback)
 }
 
 /// An address that secrets may be sent to.
 fn secure_address(text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text).ok().filter(|url| url.has_host());
-    url.filter(|url| url.scheme() == "https" || (url.scheme() == "http" && is_local(url))).ok_or_else(|| {
-        Failure::config_invalid(format!(
-            "`oauth_token_url` is `{text}`: expected `https://…`; `http` is for this machine alone"
-        ))
-        .setting("oauth_token_url")
-    })
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| {
+        Failure::config_invalid(format!("`oauth_token_url` is `{text}`: expected `https://…`"))
+            .setting("oauth_token_url")
+    })?;
+    check_plaintext("oauth_token_url", (url.scheme(), url.host_str().unwrap_or_default()), None)?;
+    Ok(url)
 }
 
 /// A domain (RFC 5321, 2.3.5) or an address literal (4.1.3).

@@ -7,8 +7,9 @@ use plugin_api::{
     phone::{is_number, is_sid},
     prelude::*,
     settings::Span,
+    web::check_plaintext,
 };
-use url::{Host, Url};
+use url::Url;
 
 const DEFAULT_BASE_URL: &str = "https://api.twilio.com";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,14 +100,9 @@ impl Config {
         }
         check_number(&settings.phone_number)?;
         let base_url = base_url(settings.api_base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))?;
-        if is_exposed(&base_url) && settings.allow_plaintext != Some(true) {
-            return Err(Failure::config_invalid(format!(
-                "`TWILIO_API_BASE_URL` would send the credentials to `{}` unencrypted: use `https:`, or set \
-                 `TWILIO_ALLOW_PLAINTEXT=true` if the network between is trusted",
-                base_url.host_str().unwrap_or_default()
-            ))
-            .setting("api_base_url"));
-        }
+        let address = (base_url.scheme(), base_url.host_str().unwrap_or_default());
+        let permit = ("TWILIO_ALLOW_PLAINTEXT", settings.allow_plaintext == Some(true));
+        check_plaintext("api_base_url", address, Some(permit))?;
         Ok(Self {
             credentials: credentials(&settings)?,
             account_sid: settings.account_sid,
@@ -188,16 +184,6 @@ fn base_url(text: &str) -> Result<Url, Failure> {
         url.set_path(&path);
     }
     Ok(url)
-}
-
-fn is_exposed(url: &Url) -> bool {
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "http" && !is_here
 }
 
 fn timeout(span: Option<Span>) -> Result<Duration, Failure> {

@@ -63,7 +63,7 @@ fn what_cannot_work_is_refused() {
     refused(
         json!({ "api_base_url": "http://calendar.example.com" }),
         expect![
-            "config_invalid [api_base_url] -> -: `api_base_url` is `http://calendar.example.com`, where tokens would travel unencrypted: expected `https://…`; `http` is for this machine alone"
+            "config_invalid [api_base_url] -> -: `api_base_url` would send secrets to `calendar.example.com` unencrypted: use `https:`"
         ],
     );
     for odd in ["", "ada@*.example.com", "**"] {
@@ -137,7 +137,7 @@ fn what_is_no_client_says_where_to_find_one() {
         ),
         (
             r#"{"web": {"client_id": "c", "token_uri": "http://evil.example"}}"#,
-            "cannot be used: `token_uri` is",
+            "cannot be used: `token_uri` would send secrets to `evil.example` unencrypted",
         ),
     ] {
         let why = ClientSecrets::parse(json).unwrap_err();

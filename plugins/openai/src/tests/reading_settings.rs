@@ -54,6 +54,24 @@ fn realtime_may_be_elsewhere() {
 }
 
 #[test]
+fn the_key_goes_to_another_machine_unencrypted_only_by_leave() {
+    let [http, ws] = ["http://10.0.0.5:8000/v1", "ws://10.0.0.5:8000/v1/realtime"];
+    refused(
+        json!({ "base_url": http }),
+        expect![
+            "config_invalid [base_url]: `base_url` would send secrets to `10.0.0.5` unencrypted: use `https:`, or set `OPENAI_ALLOW_PLAINTEXT=true` if the network between is trusted"
+        ],
+    );
+    refused(
+        json!({ "realtime_url": ws }),
+        expect![
+            "config_invalid [realtime_url]: `realtime_url` would send secrets to `10.0.0.5` unencrypted: use `wss:`, or set `OPENAI_ALLOW_PLAINTEXT=true` if the network between is trusted"
+        ],
+    );
+    config(json!({ "base_url": http, "realtime_url": ws, "allow_plaintext": true })).unwrap();
+}
+
+#[test]
 fn what_cannot_be_an_address_is_named() {
     refused(
         json!({ "base_url": "api.openai.com/v1" }),

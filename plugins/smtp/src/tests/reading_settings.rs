@@ -145,7 +145,7 @@ fn where_access_tokens_come_from_follows_from_the_server() {
     expect!["config_invalid [oauth_token_url]: where `smtp.example.com` has its access tokens from is not known: set `SMTP_OAUTH_TOKEN_URL`"].assert_eq(&by_server("smtp.example.com").unwrap_err());
     let given = |url: &str| renewal("smtp.example.com", json!({ "oauth_token_url": url }));
     assert!(given("https://id.example.com/token").is_ok() && given("http://[::1]:1/token").is_ok());
-    expect!["config_invalid [oauth_token_url]: `oauth_token_url` is `http://id.example.com/token`: expected `https://…`; `http` is for this machine alone"].assert_eq(&given("http://id.example.com/token").unwrap_err());
+    expect!["config_invalid [oauth_token_url]: `oauth_token_url` would send secrets to `id.example.com` unencrypted: use `https:`"].assert_eq(&given("http://id.example.com/token").unwrap_err());
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn what_cannot_work_says_what_is_expected() {
     refused(
         json!({ "api_base_url": "http://emulate:4000" }),
         expect![
-            "config_invalid [api_base_url]: `TWILIO_API_BASE_URL` would send the credentials to `emulate` unencrypted: use `https:`, or set `TWILIO_ALLOW_PLAINTEXT=true` if the network between is trusted"
+            "config_invalid [api_base_url]: `api_base_url` would send secrets to `emulate` unencrypted: use `https:`, or set `TWILIO_ALLOW_PLAINTEXT=true` if the network between is trusted"
         ],
     );
     refused(
