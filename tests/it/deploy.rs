@@ -399,9 +399,14 @@ fn known(schema: &Value) -> Vec<(String, Vec<(String, Value)>)> {
             known.extend((!inner.is_empty()).then(|| (format!("plugins.{name}.settings.{key}"), inner)));
         }
         known.push((format!("plugins.{name}.settings"), settings));
-        if name == "database" {
-            known.push((format!("plugins.{name}"), keys));
-        }
+        // The keys of any plugin are explained once; who may call its operations about people, where there are some.
+        let explained = |key: &str| match name.as_str() {
+            "database" => key != "callers",
+            "memory_service" => key == "callers",
+            _ => false,
+        };
+        let keys: Vec<_> = keys.into_iter().filter(|(key, _)| explained(key)).collect();
+        known.extend((!keys.is_empty()).then(|| (format!("plugins.{name}"), keys)));
     }
     known
 }
