@@ -99,7 +99,7 @@ async fn another_host_learns_of_it_and_mending_a_setting_tells_at_once() {
     let announced =
         || async { world.database.number("select sum(is_announced) from voice_assistant_recordings") };
     wait(announced, |announced| *announced == 1).await;
-    drop(host);
+    host.stop().await.unwrap();
     report(&world, "SM1");
     // Which host hears of it does not matter; the first look of an instance comes after its first try of what was refused.
     let other = world.host_with(json!({ "owner_number": OWNER })).await;
