@@ -151,6 +151,9 @@ impl Held {
 
 type Run = Arc<dyn Fn(&Value) -> Result<Value, OperationError> + Send + Sync>;
 
+/// The plugins that are away at a look, or why the host does not tell it.
+type Look = Result<Vec<Away>, OperationError>;
+
 /// Everything around a conversation.
 #[derive(Clone)]
 pub struct World {
@@ -158,7 +161,7 @@ pub struct World {
     book: Arc<Book>,
     tools: Arc<Mutex<Vec<(Tool, Run)>>>,
     /// The plugins that are not in service, as the host tells at each look; the last of them at all further looks.
-    away: Arc<Mutex<VecDeque<Result<Vec<Away>, OperationError>>>>,
+    away: Arc<Mutex<VecDeque<Look>>>,
     calls: Asked,
     runs: Asked,
 }
