@@ -53,7 +53,7 @@ const LISTED: u32 = 1000;
 
 /// Remembers.
 pub enum Ledger {
-    Database(Database),
+    Database(Box<Database>),
     Memory(Box<Memory>),
 }
 
@@ -71,7 +71,7 @@ impl Ledger {
     /// In the database, if plugins.toml names one.
     pub fn new(context: Context) -> Self {
         if context.has(DATABASE) {
-            Self::Database(Database::new(context))
+            Self::Database(Box::new(Database::new(context)))
         } else {
             Self::Memory(Box::default())
         }
