@@ -122,17 +122,22 @@ fn owned_words() -> String {
     )
 }
 
-/// Threads are in the order of `seq`. A summary that was made in the order of time is dropped where that differs: it would
-/// stand for as many turns, but not for the same.
+/// Threads are in the order of `seq`.
 const IN_SEQUENCE: &str = "
-    delete from memory_service_summaries where exists
-        (select 1 from memory_service_memories m
-         where m.person = memory_service_summaries.person and m.kind = 'turn'
-            and ((m.seq <= memory_service_summaries.seq and m.at_ms > memory_service_summaries.at_ms)
-                or (m.seq > memory_service_summaries.seq and m.at_ms < memory_service_summaries.at_ms)));
     drop index memory_service_memories_thread;
     create index memory_service_memories_thread on memory_service_memories (person, kind, seq);
     alter table memory_service_summaries drop column at_ms";
+
+/// A summary that was made in the order of time is dropped where that differs: it would stand for as many turns, but not
+/// for the same. The turn that it goes up to tells its moment.
+const SUMMARIES: &str = "
+    delete from memory_service_summaries where
+        not exists (select 1 from memory_service_memories l where l.seq = memory_service_summaries.seq)
+        or exists
+            (select 1 from memory_service_memories m, memory_service_memories l
+             where l.seq = memory_service_summaries.seq
+                and m.person = memory_service_summaries.person and m.kind = 'turn'
+                and ((m.seq <= l.seq and m.at_ms > l.at_ms) or (m.seq > l.seq and m.at_ms < l.at_ms)))";
 
 /// Who wrote a turn; empty: whoever said it.
 const ORIGIN: &str = "alter table memory_service_memories add column origin text not null default ''";
@@ -162,6 +167,7 @@ pub fn migrate() -> Migrate {
         .version_of("people, memories, vectors, words", &sqlite, &postgres)
         .version_of("words with their owner", &owned_words(), "select 1")
         .version("threads in sequence", IN_SEQUENCE)
+        .version("summaries in sequence", SUMMARIES)
         .version("who wrote what was said", ORIGIN)
 }
 
