@@ -550,7 +550,7 @@ fn manifests_that_are_none() {
 #[track_caller]
 fn check_manifest(manifest: &str, expected: Expect) {
     let host = Setup::new("[plugins.raw]\n[plugins.neighbour]\nlibrary = \"faulty\"\n")
-        .env("RAW_MANIFEST", manifest)
+        .file("raw.json", manifest)
         .start();
     let seen = host.wait_for_status("raw", "error");
     assert_eq!(

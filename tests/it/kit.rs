@@ -508,7 +508,7 @@ fn a_manifest_is_judged_by_one_judge() {
         let problems = judge(&serde_json::from_value(manifest.clone()).expect("it is a manifest"));
         assert!(problems.iter().any(|problem| problem.contains(words)), "{words}: {problems:?}");
         let refusal = format!("has a manifest that cannot be used: {}", problems.join("; "));
-        let setup = Setup::new("[plugins.raw]\n").env("RAW_MANIFEST", &manifest.to_string());
+        let setup = Setup::new("[plugins.raw]\n").file("raw.json", manifest.to_string());
         let checked = setup.command(&["check"]);
         assert_eq!(checked.code, Some(65), "{checked:?}");
         assert!(checked.stdout.contains(&refusal), "{refusal}: {checked:?}");
@@ -529,7 +529,7 @@ fn a_guard_of_another_plugin_that_does_not_exist_refuses_the_start() {
         "operations": [{ "name": "show", "mode": "call", "request": {} }],
         "routes": [{ "method": "GET", "path": "/a", "operation": "show", "access": { "guard": "web.nobody" } }],
     });
-    let setup = Setup::new("[plugins.raw]\n[plugins.web]\n").env("RAW_MANIFEST", &manifest.to_string());
+    let setup = Setup::new("[plugins.raw]\n[plugins.web]\n").file("raw.json", manifest.to_string());
     let refused = expect![[r#"
         error: plugins.toml:1: route `GET /a` of `raw` is guarded by `web.nobody`, which is not an operation
           hint: `raw` 0.1.0 does not fit `web` 0.2.0: build both from one source
