@@ -21,6 +21,12 @@ use crate::error::OperationError;
 #[derive(Debug)]
 pub struct Unreadable(String);
 
+impl Unreadable {
+    fn of(self, column: &str) -> Self {
+        Self(format!("column `{column}`: {}", self.0))
+    }
+}
+
 impl std::error::Error for Unreadable {}
 
 impl fmt::Display for Unreadable {
@@ -78,51 +84,19 @@ pub struct RowReader<'de> {
     pub values: &'de [Value],
 }
 
-/// Hands methods on to another deserializer, its errors changed by a function.
-macro_rules! hand_on {
+/// What is read of the value, if there is one column alone.
+macro_rules! read_alone {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
-            self.inner(|inner| inner.$method(visitor))
+            self.alone(|value| value.$method(visitor))
         })*
     };
 }
 
-macro_rules! hand_on_values {
-    () => {
-        hand_on! {
-            deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
-            deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char
-            deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option
-            deserialize_unit deserialize_seq
-        }
-
-        fn deserialize_enum<V: Visitor<'de>>(
-            self,
-            name: &'static str,
-            variants: &'static [&'static str],
-            visitor: V,
-        ) -> Result<V::Value, Unreadable> {
-            self.inner(|inner| inner.deserialize_enum(name, variants, visitor))
-        }
-
-        fn deserialize_newtype_struct<V: Visitor<'de>>(
-            self,
-            name: &'static str,
-            visitor: V,
-        ) -> Result<V::Value, Unreadable> {
-            self.inner(|inner| inner.deserialize_newtype_struct(name, visitor))
-        }
-    };
-}
-
 impl<'de> RowReader<'de> {
-    /// Reads the value, if there is one column alone.
-    fn inner<T>(
-        self,
-        read: impl FnOnce(ColumnReader<'de>) -> Result<T, Unreadable>,
-    ) -> Result<T, Unreadable> {
+    fn alone<T>(self, read: impl FnOnce(ValueReader<'de>) -> Result<T, Unreadable>) -> Result<T, Unreadable> {
         match (self.columns, self.values) {
-            ([column], [value]) => read(ColumnReader { column, value }),
+            ([column], [value]) => read(ValueReader(value)).map_err(|error| error.of(column)),
             _ => Err(Unreadable(format!(
                 "a row of `{}` is no single value: read it as a struct or a tuple",
                 self.columns.join("`, `")
@@ -134,9 +108,30 @@ impl<'de> RowReader<'de> {
 impl<'de> Deserializer<'de> for RowReader<'de> {
     type Error = Unreadable;
 
-    hand_on_values!();
+    read_alone! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_str
+        deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq
+    }
 
     forward_to_deserialize_any! { map identifier ignored_any i128 u128 }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unreadable> {
+        self.alone(|value| value.deserialize_enum(name, variants, visitor))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unreadable> {
+        self.alone(|value| value.deserialize_newtype_struct(name, visitor))
+    }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
         visitor.visit_map(Columns { row: self, next: 0 })
@@ -187,10 +182,11 @@ struct Columns<'de> {
 }
 
 impl<'de> Columns<'de> {
-    fn take(&mut self) -> Option<ColumnReader<'de>> {
-        let (column, value) = (self.row.columns.get(self.next)?, self.row.values.get(self.next)?);
+    /// Reads the next one, if there is one.
+    fn read<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Unreadable> {
+        let column = self.row.columns.get(self.next).zip(self.row.values.get(self.next));
         self.next += 1;
-        Some(ColumnReader { column, value })
+        column.map(|(name, value)| read(name, value, seed)).transpose()
     }
 }
 
@@ -203,9 +199,7 @@ impl<'de> MapAccess<'de> for Columns<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unreadable> {
-        let column =
-            self.take().ok_or_else(|| Unreadable("the row has fewer values than columns".to_owned()))?;
-        seed.deserialize(column)
+        self.read(seed)?.ok_or_else(|| Unreadable("the row has fewer values than columns".to_owned()))
     }
 }
 
@@ -216,54 +210,17 @@ impl<'de> SeqAccess<'de> for Columns<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Unreadable> {
-        self.take().map(|column| seed.deserialize(column)).transpose()
+        self.read(seed)
     }
 }
 
-/// A value whose errors name its column.
-#[derive(Clone, Copy)]
-pub struct ColumnReader<'de> {
-    pub column: &'de str,
-    pub value: &'de Value,
-}
-
-impl<'de> ColumnReader<'de> {
-    fn inner<T>(self, read: impl FnOnce(ValueReader<'de>) -> Result<T, Unreadable>) -> Result<T, Unreadable> {
-        read(ValueReader(self.value))
-            .map_err(|Unreadable(why)| Unreadable(format!("column `{}`: {why}", self.column)))
-    }
-}
-
-impl<'de> Deserializer<'de> for ColumnReader<'de> {
-    type Error = Unreadable;
-
-    hand_on_values!();
-
-    hand_on! { deserialize_any deserialize_map deserialize_identifier deserialize_ignored_any }
-
-    forward_to_deserialize_any! { i128 u128 unit_struct }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Unreadable> {
-        self.deserialize_map(visitor)
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Unreadable> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, Unreadable> {
-        self.deserialize_seq(visitor)
-    }
+/// Reads the value of a column; errors name it.
+pub fn read<'de, S: DeserializeSeed<'de>>(
+    column: &str,
+    value: &'de Value,
+    seed: S,
+) -> Result<S::Value, Unreadable> {
+    seed.deserialize(ValueReader(value)).map_err(|error| error.of(column))
 }
 
 #[derive(Clone, Copy)]
@@ -411,12 +368,21 @@ pub mod json {
 
     use serde::{
         Deserializer,
-        de::{DeserializeOwned, Visitor},
+        de::{DeserializeOwned, DeserializeSeed, Visitor},
     };
 
     use super::DOCUMENT;
 
-    struct Document<T>(PhantomData<T>);
+    /// The type that the JSON becomes.
+    pub(in super::super) struct Document<T>(pub(in super::super) PhantomData<T>);
+
+    impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Document<T> {
+        type Value = T;
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+            deserializer.deserialize_newtype_struct(DOCUMENT, self)
+        }
+    }
 
     impl<'de, T: DeserializeOwned> Visitor<'de> for Document<T> {
         type Value = T;
@@ -437,6 +403,6 @@ pub mod json {
     pub fn deserialize<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         deserializer: D,
     ) -> Result<T, D::Error> {
-        deserializer.deserialize_newtype_struct(DOCUMENT, Document(PhantomData))
+        Document(PhantomData).deserialize(deserializer)
     }
 }

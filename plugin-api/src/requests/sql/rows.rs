@@ -1,10 +1,13 @@
 //! Rows as they come back, and typed access to them.
 
+use std::marker::PhantomData;
+
 use serde::de::DeserializeOwned;
 
 use super::{
     Value,
-    reading::{ColumnReader, RowReader},
+    json::Document,
+    reading::{RowReader, read},
 };
 use crate::{error::OperationError, message};
 
@@ -91,7 +94,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// As [`Row::read`].
     pub fn get<T: DeserializeOwned>(&self, column: &str) -> Result<T, OperationError> {
-        Ok(T::deserialize(ColumnReader { column, value: self.value(column)? })?)
+        Ok(read(column, self.value(column)?, PhantomData)?)
     }
 
     /// The JSON in one column as a Rust type, also where it is kept as text, and also a text, a number or `null` in JSON.
@@ -99,7 +102,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// As [`Row::read`].
     pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, OperationError> {
-        Ok(super::json::deserialize(ColumnReader { column, value: self.value(column)? })?)
+        Ok(read(column, self.value(column)?, Document(PhantomData))?)
     }
 
     /// The value of a column as it is.
