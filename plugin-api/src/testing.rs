@@ -64,12 +64,12 @@ use crate::{
 };
 
 /// How long a test waits.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Asks again and again until an answer satisfies, and gives it.
 ///
 /// # Panics
-/// If none does for 30 seconds, with what was waited for and the last answer.
+/// If none does for 60 seconds, with what was waited for and the last answer.
 pub async fn until<T: fmt::Debug>(
     what: &str,
     mut ask: impl AsyncFnMut() -> T,

@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     sync::{Arc, Mutex, MutexGuard, mpsc},
-    time::Instant,
 };
 
 use plugin_api::{
@@ -27,7 +26,7 @@ use plugin_api::{
     },
     serde::{Serialize, de::DeserializeOwned},
     serde_json::{self, Value, json},
-    testing::{TestInstance, TestPlugin, database::Database},
+    testing::{TestInstance, TestPlugin, database::Database, until},
     tokio,
 };
 
@@ -35,7 +34,6 @@ use crate::MessagingService;
 
 pub const ADA: &str = "+15550000001";
 pub const BOB: &str = "+15550000002";
-const LIMIT: Duration = Duration::from_secs(60);
 
 pub type Instance = TestInstance<MessagingService>;
 
@@ -404,15 +402,7 @@ pub async fn wait<T: Debug, F: Future<Output = T>>(
     mut ask: impl FnMut() -> F,
     satisfies: impl Fn(&T) -> bool,
 ) -> T {
-    let begun = Instant::now();
-    loop {
-        let answer = ask().await;
-        if satisfies(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < LIMIT, "{place}: waited in vain, last: {answer:#?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(&format!("what is asked for at {place}"), async || ask().await, satisfies).await
 }
 
 async fn start(plugin: TestPlugin<MessagingService>) -> Instance {

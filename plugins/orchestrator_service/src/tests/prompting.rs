@@ -8,41 +8,30 @@ use plugin_api::{
     requests::{
         host::Toolset,
         openai::Message,
-        orchestrator::{Quote, RunState, RunUsage, ToolState, Utterance},
+        orchestrator::{Quote, ToolState, Utterance},
     },
     serde_json::{Value, json},
     tools::{Toolbox, data},
 };
 
+use super::setup::any_run;
 use crate::{
     prompt,
-    run::{Beside, Limits, Run, Step, ToolRun, Wire},
+    run::{Beside, Run, Step, ToolRun, Wire},
     settings::{Config, Settings},
 };
 
 fn run() -> Run {
     Run {
-        id: "r".into(),
         person: Some("+15550001111".into()),
         goal: "tidy up".into(),
         history: vec![
             Utterance { by_assistant: false, text: "hello".into(), origin: None },
             Utterance { by_assistant: true, text: "hi".into(), origin: None },
         ],
-        beside: Beside::default(),
         instructions: Some("Be brief.".into()),
-        trace: String::new(),
         mark: "abc".into(),
-        state: RunState::Running,
-        answer: None,
-        error: None,
-        detail: None,
-        limits: Limits { steps: 1, tokens: 1, ms: 1, tools_ms: 1 },
-        usage: RunUsage::default(),
-        held: None,
-        worked_ms: 0,
-        created_ms: 0,
-        changed_ms: 0,
+        ..any_run()
     }
 }
 

@@ -12,7 +12,7 @@ use plugin_api::{
         email::{SendEmail, Sent},
         host::{CallTool, FetchToolset, Status, StatusOf, Tool, Toolset},
         openai::{Chat, ChatAnswer, FinishReason, Message, ToolCall, Usage},
-        orchestrator::{Decide, FetchRun, Run, RunReport, RunState},
+        orchestrator::{Decide, FetchRun, Run, RunReport, RunState, RunUsage},
         twilio_service::{LedgerKind, ListUndelivered, NotDelivered, SendMessage, SentMessage, Undelivered},
     },
     serde_json::{self, Value, json},
@@ -20,7 +20,10 @@ use plugin_api::{
     tokio::time::{Instant, sleep},
 };
 
-use crate::Orchestrator;
+use crate::{
+    Orchestrator,
+    run::{self, Beside, Limits},
+};
 
 pub type Instance = TestInstance<Orchestrator>;
 
@@ -287,4 +290,28 @@ pub fn keys(seen: &Seen, tool: &str) -> BTreeSet<String> {
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {
     plugin_api::jiff::Timestamp::now().as_millisecond()
+}
+
+/// A run that nothing is special about.
+pub fn any_run() -> run::Run {
+    run::Run {
+        id: "r1".into(),
+        person: None,
+        goal: String::new(),
+        history: Vec::new(),
+        beside: Beside::default(),
+        instructions: None,
+        trace: String::new(),
+        mark: String::new(),
+        state: RunState::Running,
+        answer: None,
+        error: None,
+        detail: None,
+        limits: Limits { steps: 1, tokens: 1, ms: 1, tools_ms: 1 },
+        usage: RunUsage::default(),
+        held: None,
+        worked_ms: 0,
+        created_ms: 0,
+        changed_ms: 0,
+    }
 }

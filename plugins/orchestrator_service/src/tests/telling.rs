@@ -2,40 +2,22 @@
 
 use expect_test::expect;
 use plugin_api::{
-    requests::orchestrator::{Question, RunState, RunUsage, ToolState},
+    requests::orchestrator::{Question, RunState, ToolState},
     serde_json::{Value, json},
     tools::approval,
 };
 use proptest::prelude::*;
 
+use super::setup::any_run;
 use crate::{
-    run::{Beside, Limits, Run, ToolRun},
+    run::{Run, ToolRun},
     telling::{self, Waiting},
 };
 
 const LINK: &str = "https://switchboard.example.com/approve/token";
 
 fn waiting(person: &str, goal: &str, decisive: &[&str], arguments: &Value) -> Waiting {
-    let run = Run {
-        id: "r1".into(),
-        person: Some(person.into()),
-        goal: goal.into(),
-        history: Vec::new(),
-        beside: Beside::default(),
-        instructions: None,
-        trace: String::new(),
-        mark: String::new(),
-        state: RunState::Waiting,
-        answer: None,
-        error: None,
-        detail: None,
-        limits: Limits { steps: 1, tokens: 1, ms: 1, tools_ms: 1 },
-        usage: RunUsage::default(),
-        held: None,
-        worked_ms: 0,
-        created_ms: 0,
-        changed_ms: 0,
-    };
+    let run = Run { person: Some(person.into()), goal: goal.into(), state: RunState::Waiting, ..any_run() };
     let call = ToolRun {
         step: 1,
         position: 0,

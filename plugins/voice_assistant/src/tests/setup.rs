@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     sync::{Arc, Mutex, MutexGuard},
-    time::Instant,
 };
 
 use plugin_api::{
@@ -31,7 +30,7 @@ use plugin_api::{
     },
     serde::Serialize,
     serde_json::{self, Value, json},
-    testing::{TestInstance, TestPlugin, database::Database},
+    testing::{TestInstance, TestPlugin, database::Database, until},
     tokio,
 };
 
@@ -45,7 +44,6 @@ pub const CALL: &str = "CA00000000000000000000000000000001";
 /// A message that was left.
 pub const LEFT: [(&str, &str); 3] =
     [("RecordingSid", "RE1"), ("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "12")];
-const LIMIT: Duration = Duration::from_secs(60);
 
 pub type Instance = TestInstance<VoiceAssistant>;
 
@@ -584,15 +582,5 @@ pub fn wait<T: Debug, F: Future<Output = T>>(
     satisfies: impl Fn(&T) -> bool,
 ) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
-    async move {
-        let begun = Instant::now();
-        loop {
-            let answer = ask().await;
-            if satisfies(&answer) {
-                return answer;
-            }
-            assert!(begun.elapsed() < LIMIT, "{place}: waited in vain, last: {answer:#?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
+    async move { until(&format!("what is asked for at {place}"), async || ask().await, satisfies).await }
 }
